@@ -1,0 +1,188 @@
+//! What the card tells the timeline.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::world::Irq;
+
+/// A register by vendor name (`CSR_HW_REV`), or by offset (`0x1c08`) if the card has no row for it.
+pub type RegName = Cow<'static, str>;
+
+/// Which of a firmware file's images the card was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Image {
+    /// The INIT image: calibration and NVM.
+    Init,
+    /// The runtime ("RT", regular) image.
+    Runtime,
+    /// Sections that carry no stub marker: a real file, or a damaged one.
+    Unknown,
+}
+
+/// Through which window a register was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Space {
+    /// BAR 0 itself.
+    Csr,
+    /// Periphery registers behind `HBUS_TARG_PRPH_*`.
+    Prph,
+    /// Device memory behind `HBUS_TARG_MEM_*`.
+    Mem,
+    /// PCI configuration space.
+    Config,
+}
+
+/// What came of a register access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The card models this register.
+    Implemented,
+    /// Plain storage: the card keeps the value and does nothing with it.
+    Stub,
+    /// A write to a read-only register: ignored.
+    ReadOnly,
+    /// The card has no row for this offset: storage, counted in the summary.
+    Unknown,
+    /// The width or alignment is one the register does not take: ignored, reads give zero.
+    BadSize,
+}
+
+/// How the card was reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResetKind {
+    /// The machine, or a function-level reset: all of it, config space too.
+    Function,
+    /// `CSR_RESET` SW_RESET: everything behind BAR 0.
+    Software,
+}
+
+/// Something the card did or that was done to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum CardEvent {
+    /// The driver read a register.
+    RegRead {
+        /// The window.
+        space: Space,
+        /// The register.
+        reg: RegName,
+        /// What it got.
+        value: u32,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// The driver wrote a register.
+    RegWrite {
+        /// The window.
+        space: Space,
+        /// The register.
+        reg: RegName,
+        /// What it wrote.
+        value: u32,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// The card was reset.
+    Reset {
+        /// How.
+        how: ResetKind,
+    },
+    /// The card raised an interrupt.
+    Interrupt {
+        /// The line.
+        #[serde(flatten)]
+        irq: Irq,
+        /// Causes, as bits of `CSR_INT` (or of the MSI-X cause registers).
+        causes: u32,
+    },
+    /// A DMA access failed; the card reports it to the driver as the hardware would.
+    DmaFault {
+        /// Bus address.
+        addr: u64,
+        /// Bytes.
+        len: usize,
+        /// What the card was doing.
+        during: &'static str,
+    },
+    /// The guest gave the card something it cannot act on (a descriptor out of range, …).
+    BadInput {
+        /// What, with the offending value.
+        what: String,
+    },
+    /// One EEPROM/OTP word-range or NVM section was read by the driver.
+    NvmRead {
+        /// `eeprom`, or the NVM section's name.
+        section: Cow<'static, str>,
+        /// Byte offset.
+        offset: u32,
+        /// Bytes.
+        len: u32,
+        /// The section exists.
+        present: bool,
+    },
+    /// A ucode section (or chunk of one) arrived in device memory.
+    SectionUploaded {
+        /// Which image it belongs to.
+        image: Image,
+        /// 0-based, within this image's upload.
+        index: u32,
+        /// Device address.
+        dst: u32,
+        /// Bytes.
+        len: u32,
+    },
+    /// The driver released the CPU: the uploaded image starts.
+    CpuReleased {
+        /// Which image.
+        image: Image,
+        /// Sections uploaded for it.
+        sections: u32,
+        /// Bytes uploaded for it.
+        bytes: u32,
+    },
+    /// The firmware said ALIVE.
+    Alive {
+        /// Which image.
+        image: Image,
+        /// It says that it is valid.
+        valid: bool,
+    },
+    /// The driver sent a host command.
+    HostCommand {
+        /// Vendor name, or `0x5a` style if the card has none.
+        name: Cow<'static, str>,
+        /// Command id.
+        id: u8,
+        /// Command group.
+        group: u8,
+        /// Queue.
+        queue: u8,
+        /// Payload bytes.
+        len: u32,
+        /// The card gives this command a meaning; otherwise it got the generic reply.
+        modelled: bool,
+    },
+    /// The firmware sent a packet: a response (to a command) or a notification.
+    Packet {
+        /// Vendor name.
+        name: Cow<'static, str>,
+        /// Command id.
+        id: u8,
+        /// Command group.
+        group: u8,
+        /// Not a response.
+        notification: bool,
+        /// Payload bytes.
+        len: u32,
+    },
+    /// A fault of the fault plan took effect.
+    FaultInjected {
+        /// Its name.
+        fault: Cow<'static, str>,
+    },
+}

@@ -1,0 +1,70 @@
+//! The one seam between the card and the world.
+
+use serde::Serialize;
+
+/// Nanoseconds on a clock that never goes back; its origin is the world's business.
+pub type Nanos = u64;
+
+/// An interrupt the card can raise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "line", rename_all = "kebab-case")]
+pub enum Irq {
+    /// INTx, the pin in the config space.
+    Intx,
+    /// MSI, its single vector.
+    Msi,
+    /// MSI-X.
+    Msix {
+        /// Vector number.
+        vector: u16,
+    },
+}
+
+/// Why a DMA access did not happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DmaError {
+    /// The data is on its way: leave the work where it is, without effect, and do it
+    /// again when the world calls [`crate::Card::run`].
+    #[error("the data is on its way")]
+    Pending,
+    /// No memory there, no right to it, or bus mastering is off.
+    #[error("DMA fault at {addr:#x}, {len} bytes")]
+    Fault {
+        /// Bus address.
+        addr: u64,
+        /// Bytes asked for.
+        len: usize,
+    },
+}
+
+/// What the card can do to the world, and the world to it.
+///
+/// A *work item* (one doorbell, one packet to the host, one timer) does all its reads
+/// before its first effect, so that [`DmaError::Pending`] can drop it half-way and the
+/// card can repeat it from the start.
+pub trait World {
+    /// The time.
+    fn now(&self) -> Nanos;
+
+    /// Reads guest memory.
+    ///
+    /// # Errors
+    /// [`DmaError::Pending`] if the data must be fetched first, [`DmaError::Fault`].
+    fn dma_read(&mut self, addr: u64, data: &mut [u8]) -> Result<(), DmaError>;
+
+    /// Writes guest memory. Never pending: the world queues what it cannot do at once, and
+    /// keeps it ahead of every later [`World::raise`].
+    ///
+    /// # Errors
+    /// [`DmaError::Fault`].
+    fn dma_write(&mut self, addr: u64, data: &[u8]) -> Result<(), DmaError>;
+
+    /// Raises an interrupt, once, after every earlier [`World::dma_write`].
+    fn raise(&mut self, irq: Irq);
+
+    /// The PCI command register's bus-master bit changed.
+    fn set_bus_master(&mut self, on: bool);
+
+    /// Something happened that the timeline wants.
+    fn emit(&mut self, event: crate::CardEvent);
+}

@@ -1,0 +1,2 @@
+//! Intel `.ucode` files: builder, validated reader, stub definitions.
+pub mod marker;

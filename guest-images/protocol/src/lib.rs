@@ -1,0 +1,339 @@
+//! The messages between the bench and the guest agent.
+//!
+//! One JSON value per line, in both directions, over the virtio-serial port
+//! [`PORT_NAME`]. The agent opens with [`FromGuest::Hello`]; after that either
+//! side speaks when it has something to say. A gate's question
+//! ([`Question`]) carries an id and blocks the asking kernel code path until
+//! the bench sends the [`ToGuest::Answer`] with the same id; a command carries
+//! an id and ends in exactly one [`FromGuest::Done`] with that id.
+//!
+//! Times are the guest's own `CLOCK_MONOTONIC` in nanoseconds.
+
+use serde::{Deserialize, Serialize};
+
+/// Name of the virtio-serial port, below `/dev/virtio-ports/` in a guest with udev.
+pub const PORT_NAME: &str = "org.iwlbench.agent";
+
+/// Version of this protocol; the agent says it in its hello.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Longest line either side accepts, in bytes: a firmware file of 12 MiB, base64-encoded.
+pub const MAX_LINE: usize = 16 << 20;
+
+/// What the agent says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum FromGuest {
+    /// First line: the agent runs and every observer listens.
+    Hello(Hello),
+    /// Something happened in the guest.
+    Event {
+        /// Guest `CLOCK_MONOTONIC`, nanoseconds: the kernel's own stamp where
+        /// there is one, else the moment the agent saw it.
+        mono_ns: u64,
+        /// What happened.
+        event: GuestEvent,
+    },
+    /// A gate asks; the kernel waits for the answer.
+    Ask {
+        /// Unique in this boot.
+        id: u64,
+        /// Guest `CLOCK_MONOTONIC`, nanoseconds.
+        mono_ns: u64,
+        /// What the kernel wants.
+        question: Question,
+    },
+    /// A command has ended.
+    Done {
+        /// The command's id.
+        id: u64,
+        /// Guest `CLOCK_MONOTONIC`, nanoseconds.
+        mono_ns: u64,
+        /// Its result, or what went wrong.
+        result: Result<Reply, CommandError>,
+    },
+}
+
+/// What the agent found when it started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL_VERSION`].
+    pub protocol: u32,
+    /// Guest `CLOCK_MONOTONIC`, nanoseconds.
+    pub mono_ns: u64,
+    /// `uname -r`.
+    pub kernel_release: String,
+    /// `uname -v`.
+    pub kernel_version: String,
+    /// First line of `modprobe --version`; `None` if the image has no modprobe.
+    pub modprobe: Option<String>,
+    /// The module gate stands (`/proc/sys/kernel/modprobe` names the agent).
+    pub module_gate: bool,
+    /// The firmware gate stands (FUSE is mounted on `/lib/firmware`).
+    pub firmware_gate: bool,
+    /// Kernel tracing (tracefs) is available and on.
+    pub tracing: bool,
+    /// What of the above could not be set up, one line each, for people.
+    pub warnings: Vec<String>,
+}
+
+/// Observed in the guest; nothing waits for the bench.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum GuestEvent {
+    /// A kobject uevent (netlink): a driver bound or unbound, a device came or went.
+    Uevent {
+        /// `add`, `remove`, `bind`, `unbind`, `change`, …
+        action: String,
+        /// Path below `/sys`.
+        devpath: String,
+        /// `pci`, `net`, `module`, …
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subsystem: Option<String>,
+        /// `DRIVER=`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        driver: Option<String>,
+        /// `INTERFACE=` (net devices).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        interface: Option<String>,
+        /// `PCI_SLOT_NAME=`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pci_slot: Option<String>,
+    },
+    /// Tracepoint `module:module_load`: the module's code is in, its init has not run.
+    ModuleLoad {
+        /// Module name, as in `/proc/modules`.
+        module: String,
+    },
+    /// Tracepoint `module:module_free`.
+    ModuleFree {
+        /// Module name.
+        module: String,
+    },
+    /// Tracepoint `module:module_request`: `request_module` was called.
+    ModuleRequest {
+        /// The name asked for, as the caller wrote it.
+        module: String,
+        /// `false` for `request_module_nowait`.
+        wait: bool,
+        /// Symbol that called.
+        call_site: String,
+    },
+    /// The module loader (modprobe) that the kernel started has ended.
+    ModuleLoaderExit {
+        /// The id of the [`Question::Module`].
+        id: u64,
+        /// Its arguments, program name first.
+        argv: Vec<String>,
+        /// How it ended.
+        outcome: LoaderOutcome,
+        /// What it wrote to its standard error, cut to 4 KiB.
+        stderr: String,
+    },
+    /// A record of the kernel log (`/dev/kmsg`).
+    KernelLog {
+        /// Sequence number of the record.
+        seq: u64,
+        /// syslog level, 0 (emergency) to 7 (debug).
+        level: u8,
+        /// The text, unescaped.
+        text: String,
+    },
+    /// Records of the kernel log were lost to the agent.
+    KernelLogLost,
+    /// All bytes of a firmware file were read by the loader, and the file closed.
+    FirmwareRead {
+        /// Path below `/lib/firmware`.
+        path: String,
+        /// Bytes delivered.
+        bytes: u64,
+    },
+    /// The agent met something it did not expect; for people.
+    AgentNote {
+        /// One line.
+        text: String,
+    },
+}
+
+/// How a module loader ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "kebab-case")]
+pub enum LoaderOutcome {
+    /// The real modprobe ran and exited.
+    Exited {
+        /// Exit status.
+        status: i32,
+    },
+    /// The real modprobe died of a signal.
+    Killed {
+        /// Signal number.
+        signal: i32,
+    },
+    /// There is no modprobe in this image.
+    NoModprobe,
+    /// The bench answered instead of modprobe.
+    Answered {
+        /// Exit status it asked for.
+        status: i32,
+    },
+}
+
+/// A gate's question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "gate", rename_all = "kebab-case")]
+pub enum Question {
+    /// The kernel started its module loader.
+    Module {
+        /// Arguments as the kernel passed them, program name first
+        /// (`modprobe -q -- iwlmvm`).
+        argv: Vec<String>,
+        /// The module asked for: the last argument.
+        module: String,
+    },
+    /// The firmware loader looks a path up below `/lib/firmware`.
+    FirmwareLookup {
+        /// Path below `/lib/firmware`, e.g. `iwlwifi-7260-17.ucode`. The loader's
+        /// search directories (`updates`, the kernel release) come first.
+        path: String,
+    },
+}
+
+/// The bench's word on a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    /// Module: run the real modprobe with the kernel's arguments.
+    Proceed,
+    /// Module: do not run modprobe, exit with this status.
+    Exit {
+        /// Exit status.
+        status: i32,
+    },
+    /// Firmware: the file exists and holds these bytes.
+    File {
+        /// Base64 (standard alphabet, padded).
+        data: String,
+    },
+    /// Firmware: the lookup fails.
+    Errno {
+        /// A positive errno, e.g. 2 (ENOENT).
+        errno: i32,
+    },
+}
+
+/// What the bench says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum ToGuest {
+    /// Do something; ends in [`FromGuest::Done`]. Commands run side by side, each in a
+    /// thread of its own: one that hangs in the kernel holds up no other.
+    Do {
+        /// Chosen by the bench, unique in this boot.
+        id: u64,
+        /// What to do.
+        command: Command,
+    },
+    /// The answer to a [`FromGuest::Ask`].
+    Answer {
+        /// The question's id.
+        id: u64,
+        /// The word.
+        answer: Answer,
+    },
+}
+
+/// A step in the guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Command {
+    /// Answer at once; for clock offset and liveness.
+    Ping,
+    /// What udev does for each device at boot: `modprobe` every PCI modalias that is
+    /// not yet bound.
+    Coldplug,
+    /// Run the real modprobe.
+    Modprobe {
+        /// Arguments after the program name.
+        args: Vec<String>,
+    },
+    /// Write a PCI slot name to `/sys/bus/pci/drivers/DRIVER/bind`.
+    Bind {
+        /// Driver name.
+        driver: String,
+        /// PCI slot, `0000:01:00.0`.
+        slot: String,
+    },
+    /// Write a PCI slot name to `/sys/bus/pci/drivers/DRIVER/unbind`.
+    Unbind {
+        /// Driver name.
+        driver: String,
+        /// PCI slot.
+        slot: String,
+    },
+    /// `ip link set IFNAME up`.
+    LinkUp {
+        /// Interface name.
+        interface: String,
+    },
+    /// `ip link set IFNAME down`.
+    LinkDown {
+        /// Interface name.
+        interface: String,
+    },
+    /// Read the present state of devices, modules, interfaces and the taint flags.
+    State,
+    /// Sync, unmount, power off. `Done` comes before the power goes.
+    PowerOff,
+}
+
+/// A command's result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// Done; nothing to say.
+    Ok,
+    /// A program ran.
+    Ran {
+        /// Exit status; 128 + signal if it was killed.
+        status: i32,
+        /// Its standard error, cut to 4 KiB.
+        stderr: String,
+    },
+    /// [`Command::State`].
+    State(State),
+}
+
+/// The guest as it is now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Every Intel network controller (class 0x0280) on the PCI bus.
+    pub devices: Vec<PciDevice>,
+    /// Names in `/proc/modules`.
+    pub modules: Vec<String>,
+    /// Names in `/sys/class/net`.
+    pub interfaces: Vec<String>,
+    /// `/proc/sys/kernel/tainted`.
+    pub tainted: u64,
+}
+
+/// A PCI function in the guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PciDevice {
+    /// `0000:01:00.0`.
+    pub slot: String,
+    /// `8086:08b1`.
+    pub id: String,
+    /// The bound driver, if any.
+    pub driver: Option<String>,
+    /// Its network interfaces.
+    pub interfaces: Vec<String>,
+}
+
+/// Why a command failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandError {
+    /// errno, where a syscall failed.
+    pub errno: Option<i32>,
+    /// What was tried and why it failed, one line.
+    pub message: String,
+}
