@@ -1,0 +1,111 @@
+//! The cards there are.
+
+use serde::Serialize;
+
+/// The hardware generation: what differs between them lives in `hal/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Generation {
+    /// `IWL_DEVICE_FAMILY_6005` and its kin: EEPROM, DVM firmware.
+    Gen6000,
+    /// `IWL_DEVICE_FAMILY_7000`: NVM behind the firmware, MVM.
+    Gen7000,
+    /// `IWL_DEVICE_FAMILY_8000`: secure upload with a load status, extended NVM, MVM.
+    Gen8000,
+}
+
+/// The driver's operation mode that the card's firmware leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OpMode {
+    /// `iwldvm`.
+    Dvm,
+    /// `iwlmvm`.
+    Mvm,
+}
+
+impl OpMode {
+    /// The kernel module the driver asks for.
+    #[must_use]
+    pub fn module(self) -> &'static str {
+        match self {
+            Self::Dvm => "iwldvm",
+            Self::Mvm => "iwlmvm",
+        }
+    }
+}
+
+/// PCI ids; the vendor (and subsystem vendor) is Intel's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct PciIds {
+    /// Device id.
+    pub device: u16,
+    /// Subsystem id.
+    pub subsystem: u16,
+}
+
+/// One card: a row of facts.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct CardSpec {
+    /// What a user types: `7260`.
+    pub name: &'static str,
+    /// What is printed on it, as the driver's log says it.
+    pub marketing: &'static str,
+    /// How the driver recognises it.
+    pub pci: PciIds,
+    /// Which generation's behaviour it has.
+    pub generation: Generation,
+    /// Where its own firmware leads.
+    pub opmode: OpMode,
+    /// The firmware's name up to its API number: `iwlwifi-7260-` (add `17.ucode`).
+    pub firmware: &'static str,
+    /// One line for a list.
+    pub about: &'static str,
+    /// `CSR_HW_REV`.
+    pub hw_rev: u32,
+}
+
+static CARDS: [CardSpec; 3] = [
+    CardSpec {
+        name: "6205",
+        marketing: "Intel(R) Centrino(R) Advanced-N 6205 AGN",
+        pci: PciIds { device: 0x0082, subsystem: 0x1301 },
+        generation: Generation::Gen6000,
+        opmode: OpMode::Dvm,
+        firmware: "iwlwifi-6000g2a-",
+        about: "DVM: EEPROM read at probe, wlan without any firmware upload, INIT and RT at ifup",
+        hw_rev: 0xb0,
+    },
+    CardSpec {
+        name: "7260",
+        marketing: "Intel(R) Dual Band Wireless N 7260",
+        pci: PciIds { device: 0x08b1, subsystem: 0x4070 },
+        generation: Generation::Gen7000,
+        opmode: OpMode::Mvm,
+        firmware: "iwlwifi-7260-",
+        about: "MVM: INIT firmware and NVM at probe, the oldest card iwlmvm drives",
+        hw_rev: 0x144,
+    },
+    CardSpec {
+        name: "8265",
+        marketing: "Intel(R) Dual Band Wireless-AC 8265",
+        pci: PciIds { device: 0x24fd, subsystem: 0x0010 },
+        generation: Generation::Gen8000,
+        opmode: OpMode::Mvm,
+        firmware: "iwlwifi-8265-",
+        about: "MVM: secure upload with a load status per section, extended NVM",
+        hw_rev: 0x230,
+    },
+];
+
+/// Every card.
+#[must_use]
+pub fn cards() -> &'static [CardSpec] {
+    &CARDS
+}
+
+/// The card of that name.
+#[must_use]
+pub fn card(name: &str) -> Option<&'static CardSpec> {
+    CARDS.iter().find(|spec| spec.name == name)
+}
