@@ -1,0 +1,332 @@
+//! The stub firmware of each card: the smallest file that the driver takes to ALIVE.
+//!
+//! A stub is data: one [`StubDef`] names the file's stem, the API numbers that each kernel
+//! asks for, and what the file holds. The driver never looks inside a section, so each one
+//! is a marker ([`crate::marker`]) and a counting pattern; the card's firmware interpreter
+//! tells the images apart by the marker.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::builder::{CmdVersion, UcodeBuilder};
+use crate::format::Version;
+use crate::marker;
+use crate::names::*;
+
+/// Bytes of every stub section, marker included.
+pub const SECTION_SIZE: usize = 256;
+
+/// A firmware API number as the driver counts them: plain up to c101, and 1000 + core from
+/// the files that are named `-c<core>` (`ENCODE_CORE_AS_API`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Api(pub u32);
+
+impl Api {
+    const CORE_START: u32 = 1000;
+
+    /// The API number of a `-c<core>` file.
+    #[must_use]
+    pub const fn core(core: u32) -> Self {
+        Self(Self::CORE_START + core)
+    }
+
+    /// Whether the file's name counts cores.
+    #[must_use]
+    pub const fn is_core(self) -> bool {
+        self.0 >= Self::CORE_START
+    }
+
+    /// The number that the file's header carries.
+    #[must_use]
+    pub const fn in_header(self) -> u32 {
+        if self.is_core() { self.0 - Self::CORE_START } else { self.0 }
+    }
+
+    /// What the driver asks for when this one is missing or rejected: one less, and after
+    /// c100 the plain number 102.
+    const fn next(self) -> Self {
+        if self.0 == Self::core(100).0 { Self(102) } else { Self(self.0.saturating_sub(1)) }
+    }
+}
+
+impl From<u32> for Api {
+    fn from(api: u32) -> Self {
+        Self(api)
+    }
+}
+
+/// As in the file's name: `17`, `c107` (`FW_API_FMT`).
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.is_core() { "c" } else { "" }, self.in_header())
+    }
+}
+
+/// A kernel release, for what differs between releases.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+pub struct Kernel {
+    /// First number.
+    pub major: u16,
+    /// Second number.
+    pub minor: u16,
+}
+
+impl Kernel {
+    /// Debian bookworm.
+    pub const V6_1: Self = Self { major: 6, minor: 1 };
+    /// Debian trixie.
+    pub const V6_12: Self = Self { major: 6, minor: 12 };
+    /// Debian trixie-backports.
+    pub const V7_3: Self = Self { major: 7, minor: 3 };
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// Not a kernel release.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("`{0}` is not a kernel release: expected MAJOR.MINOR, as in 7.3 or 7.3.4+deb13-amd64")]
+pub struct KernelError(pub String);
+
+/// Takes `7.3` as well as `7.3.4+deb13-amd64`.
+impl FromStr for Kernel {
+    type Err = KernelError;
+
+    fn from_str(release: &str) -> Result<Self, KernelError> {
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(major)), Some(Ok(minor))) => Ok(Self { major, minor }),
+            _ => Err(KernelError(release.to_owned())),
+        }
+    }
+}
+
+/// The API numbers that kernels from `since` on ask for, and what the stub must hold then.
+#[derive(Clone, Copy, Debug)]
+pub struct ApiRange {
+    /// First kernel examined with this range. Kernels between two examined ones are taken
+    /// to behave like the older of the two.
+    pub since: Kernel,
+    /// Lowest number the driver accepts.
+    pub min: Api,
+    /// Number the driver asks for first.
+    pub max: Api,
+    content: Content,
+}
+
+/// What a stub file holds.
+#[derive(Clone, Copy, Debug)]
+enum Content {
+    /// `iwldvm`: code and data for each image, without offsets.
+    Dvm,
+    /// `iwlmvm` up to family 9000: runtime and init image.
+    Mvm,
+    /// `iwlmvm` from AX200 on: one image; the driver insists on `STA_PM_NOTIF`.
+    MvmUnified { iml: bool },
+    /// `iwlmld`: as above and what its start and its interface need.
+    Mld,
+}
+
+/// One card's stub.
+#[derive(Debug)]
+pub struct StubDef {
+    /// The card's name, as in `iwlbench --card`.
+    pub card: &'static str,
+    /// What the file is called up to the API number: `iwlwifi-7260-`.
+    pub stem: &'static str,
+    /// By kernel, oldest first.
+    pub ranges: &'static [ApiRange],
+}
+
+impl StubDef {
+    /// `iwlwifi-7260-17.ucode`.
+    #[must_use]
+    pub fn file_name(&self, api: impl Into<Api>) -> String {
+        format!("{}{}.ucode", self.stem, api.into())
+    }
+
+    /// The range that `kernel` asks for; an older kernel than any examined gets the oldest.
+    #[must_use]
+    pub fn range(&self, kernel: Kernel) -> &ApiRange {
+        self.ranges.iter().rfind(|r| r.since <= kernel).unwrap_or(&self.ranges[0])
+    }
+
+    /// The names that the driver of `kernel` looks up, in order, when every one of them is
+    /// missing or rejected.
+    pub fn names_tried(&self, kernel: Kernel) -> impl Iterator<Item = String> + '_ {
+        let range = self.range(kernel);
+        std::iter::successors(Some(range.max), |api| Some(api.next()))
+            .take_while(|api| *api >= range.min)
+            .map(|api| self.file_name(api))
+    }
+
+    /// The API number that `kernel` asks for first: the one to build by default.
+    #[must_use]
+    pub fn newest(&self, kernel: Kernel) -> Api {
+        self.range(kernel).max
+    }
+
+    /// The stub file. An API number outside every range builds too, with the content of the
+    /// nearest range: fault scenarios want a file that the driver then refuses.
+    #[must_use]
+    pub fn build(&self, api: impl Into<Api>) -> Vec<u8> {
+        self.builder(api.into()).build()
+    }
+
+    /// The stub before it becomes bytes, to append to.
+    pub fn builder(&self, api: impl Into<Api>) -> UcodeBuilder {
+        let api = api.into();
+        let nearest = |r: &&ApiRange| api.0.abs_diff(api.clamp(r.min, r.max).0);
+        let range = self.ranges.iter().rev().min_by_key(nearest).unwrap_or(&self.ranges[0]);
+        range.content.builder(api)
+    }
+}
+
+impl Content {
+    fn builder(self, api: Api) -> UcodeBuilder {
+        let number = api.in_header();
+        match self {
+            // Version 18.168.x.1 is that of the last real 6000g2a file.
+            Self::Dvm => {
+                UcodeBuilder::new(Version(u32::from_be_bytes([18, 168, 0, 1]) | number << 8))
+                    .human_readable("iwlbench stub, iwldvm")
+                    .tlv(IWL_UCODE_TLV_INST, section(marker::RUNTIME))
+                    .tlv(IWL_UCODE_TLV_DATA, section(marker::RUNTIME))
+                    .tlv(IWL_UCODE_TLV_INIT, section(marker::INIT))
+                    .tlv(IWL_UCODE_TLV_INIT_DATA, section(marker::INIT))
+                    .flags(0)
+            }
+            Self::Mvm => mvm(number, "iwlbench stub, iwlmvm")
+                .section(IWL_UCODE_TLV_SEC_INIT, INST_OFFSET, &section(marker::INIT))
+                .section(IWL_UCODE_TLV_SEC_INIT, DATA_OFFSET, &section(marker::INIT)),
+            Self::MvmUnified { iml } => {
+                let stub = mvm(number, "iwlbench stub, iwlmvm")
+                    .capabilities(&[IWL_UCODE_TLV_CAPA_STA_PM_NOTIF]);
+                if iml { stub.tlv(IWL_UCODE_TLV_IML, [0x1d; SECTION_SIZE]) } else { stub }
+            }
+            Self::Mld => mvm(number, "iwlbench stub, iwlmld")
+                .api_bits(&[IWL_UCODE_TLV_API_REGULATORY_NVM_INFO])
+                .capabilities(&[
+                    IWL_UCODE_TLV_CAPA_LAR_SUPPORT,
+                    IWL_UCODE_TLV_CAPA_STA_PM_NOTIF,
+                    IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT,
+                    IWL_UCODE_TLV_CAPA_LAR_SUPPORT_V3,
+                ])
+                .tlv(IWL_UCODE_TLV_IML, [0x1d; SECTION_SIZE])
+                .word(IWL_UCODE_TLV_FW_NUM_LINKS, 4)
+                .cmd_versions(MLD_CMD_VERSIONS),
+        }
+    }
+}
+
+const INST_OFFSET: u32 = 0x40_0000;
+const DATA_OFFSET: u32 = 0x80_0000;
+/// TX and RX on antennas A and B.
+const TWO_ANTENNAS: u32 = 0x0033_0000;
+
+/// What every stub of `iwlmvm` and `iwlmld` has.
+fn mvm(number: u32, name: &str) -> UcodeBuilder {
+    UcodeBuilder::new(Version(number << 8))
+        .human_readable(name)
+        .section(IWL_UCODE_TLV_SEC_RT, INST_OFFSET, &section(marker::RUNTIME))
+        .section(IWL_UCODE_TLV_SEC_RT, DATA_OFFSET, &section(marker::RUNTIME))
+        .phy_sku(TWO_ANTENNAS)
+        .flags(0)
+        // Without this the driver reads 200 000 words of SRAM after each failed start.
+        .word(IWL_UCODE_TLV_FW_DBG_DUMP_LST, 0)
+}
+
+/// A marker, then bytes that count, so that a misplaced or swapped chunk shows.
+fn section(marker: [u8; 16]) -> [u8; SECTION_SIZE] {
+    let mut bytes = std::array::from_fn(|i| i as u8);
+    bytes[..marker.len()].copy_from_slice(&marker);
+    bytes
+}
+
+/// The versions that the `iwlmld` interpreter speaks (contract, 7.2).
+const MLD_CMD_VERSIONS: &[CmdVersion] = &[
+    cmd(1, 0, 99, 8),
+    cmd(0x0d, 1, 17, 99),
+    cmd(0x6e, 1, 3, 99),
+    cmd(0x17, 5, 3, 99),
+    cmd(0x0f, 0, 99, 1),
+    cmd(0xb5, 0, 99, 2),
+    cmd(0xb2, 0, 99, 1),
+    cmd(0x1c, 0, 99, 8),
+    cmd(0xfb, 3, 99, 3),
+    cmd(0x0a, 3, 2, 99),
+    cmd(0x0f, 5, 6, 99),
+    cmd(0x02, 0x0c, 99, 4),
+    cmd(0, 0x10, 99, 3),
+    cmd(1, 0x10, 99, 4),
+    cmd(0x05, 4, 5, 99),
+];
+
+const fn cmd(cmd: u8, group: u8, cmd_ver: u8, notif_ver: u8) -> CmdVersion {
+    CmdVersion { cmd, group, cmd_ver, notif_ver }
+}
+
+const fn range(since: Kernel, max: u32, min: u32, content: Content) -> ApiRange {
+    ApiRange { since, min: Api(min), max: Api(max), content }
+}
+
+/// Every stub there is.
+pub const STUBS: &[StubDef] = &[
+    StubDef {
+        card: "6205",
+        stem: "iwlwifi-6000g2a-",
+        ranges: &[range(Kernel::V6_1, 6, 5, Content::Dvm)],
+    },
+    StubDef {
+        card: "7260",
+        stem: "iwlwifi-7260-",
+        ranges: &[range(Kernel::V6_1, 17, 17, Content::Mvm)],
+    },
+    StubDef {
+        card: "8265",
+        stem: "iwlwifi-8265-",
+        ranges: &[range(Kernel::V6_1, 36, 22, Content::Mvm)],
+    },
+    StubDef {
+        card: "9260",
+        stem: "iwlwifi-9260-th-b0-jf-b0-",
+        ranges: &[range(Kernel::V6_1, 46, 30, Content::Mvm)],
+    },
+    StubDef {
+        card: "ax200",
+        stem: "iwlwifi-cc-a0-",
+        ranges: &[
+            range(Kernel::V6_1, 72, 39, Content::MvmUnified { iml: false }),
+            range(Kernel::V6_12, 77, 77, Content::MvmUnified { iml: false }),
+        ],
+    },
+    StubDef {
+        card: "ax210",
+        stem: "iwlwifi-ty-a0-gf-a0-",
+        ranges: &[
+            range(Kernel::V6_1, 72, 39, Content::MvmUnified { iml: true }),
+            range(Kernel::V6_12, 89, 77, Content::MvmUnified { iml: true }),
+            range(Kernel::V7_3, 89, 89, Content::MvmUnified { iml: true }),
+        ],
+    },
+    StubDef {
+        card: "be200",
+        stem: "iwlwifi-gl-c0-fm-c0-",
+        ranges: &[
+            range(Kernel::V6_12, 93, 90, Content::MvmUnified { iml: true }),
+            range(Kernel::V7_3, Api::core(107).0, Api::core(102).0, Content::Mld),
+        ],
+    },
+];
+
+/// The stub of `card`, by the name that `iwlbench --card` takes.
+#[must_use]
+pub fn for_card(card: &str) -> Option<&'static StubDef> {
+    STUBS.iter().find(|stub| stub.card == card)
+}
