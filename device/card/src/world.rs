@@ -65,6 +65,9 @@ pub trait World {
     /// The PCI command register's bus-master bit changed.
     fn set_bus_master(&mut self, on: bool);
 
+    /// A work item is done: the next one reads guest memory afresh.
+    fn end_of_work(&mut self) {}
+
     /// Something happened that the timeline wants.
     fn emit(&mut self, event: crate::CardEvent);
 }

@@ -1,1 +1,239 @@
-//! Placeholder.
+//! Serves a card on a vfio-user socket, from a thread of its own.
+//!
+//! This is where the model ([`iwl_card`]) meets the transport ([`vfio_server`]): register
+//! accesses go one way, DMA, interrupts and the clock the other, and each thing the card tells
+//! gets its time.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use iwl_card::{Card, CardEvent, Irq, Nanos, Summary, World};
+use vfio_server::{
+    Bus, Device, DeviceInfo, Disconnect, Errno, Exit, IrqIndex, Region, Server, StopHandle,
+    irq_index, region,
+};
+
+/// What a served card tells.
+#[derive(Debug)]
+pub enum Notice {
+    /// The card did something.
+    Card(CardEvent),
+    /// A client came.
+    Attached,
+    /// It went, and why.
+    Detached(String),
+    /// The server has ended; the last notice.
+    Ended(Ended),
+}
+
+/// How serving ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Without an error: what ended it.
+    pub result: Result<Exit, String>,
+    /// The card's totals; `None` if the model panicked.
+    pub summary: Option<Summary>,
+}
+
+/// A card being served. Stops when dropped.
+#[derive(Debug)]
+pub struct Served {
+    stop: StopHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Served {
+    /// Starts to serve `card` on `server`. `sink` is called on the card's thread, for each notice
+    /// in order, with the time it happened; it must not block.
+    ///
+    /// # Errors
+    /// The thread or its stop handle could not be made.
+    pub fn start(
+        card: Card,
+        mut server: Server,
+        mut sink: impl FnMut(Instant, Notice) + Send + 'static,
+    ) -> io::Result<Served> {
+        let stop = StopHandle::new()?;
+        let stopped = stop.clone();
+        let name = format!("card {}", card.spec().name);
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let mut adapter = Adapter { card, epoch: Instant::now(), sink: &mut sink };
+            let served =
+                catch_unwind(AssertUnwindSafe(|| server.serve(&mut adapter, &stopped)));
+            let ended = match served {
+                Ok(result) => Ended {
+                    result: result.map_err(|error| error.to_string()),
+                    summary: Some(adapter.card.summary()),
+                },
+                Err(panic) => Ended {
+                    result: Err(format!("the card's model panicked: {}", panic_text(&*panic))),
+                    summary: None,
+                },
+            };
+            drop(server);
+            sink(Instant::now(), Notice::Ended(ended));
+        })?;
+        Ok(Served { stop, thread: Some(thread) })
+    }
+
+    /// Asks the server to stop, without waiting.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// Waits until the server has ended.
+    pub fn join(mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic in the model was caught; one in the sink is the sink's.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.stop.stop();
+            let _ = thread.join();
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+type Sink<'a> = &'a mut (dyn FnMut(Instant, Notice) + Send);
+
+struct Adapter<'a> {
+    card: Card,
+    epoch: Instant,
+    sink: Sink<'a>,
+}
+
+impl Adapter<'_> {
+    /// Lets the card act on the world, then do the work this left.
+    fn with(&mut self, bus: &mut Bus<'_>, act: impl FnOnce(&mut Card, &mut dyn World)) {
+        let mut world = Seam { bus, epoch: self.epoch, sink: &mut *self.sink };
+        act(&mut self.card, &mut world);
+        self.card.run(&mut world);
+    }
+}
+
+impl Device for Adapter<'_> {
+    fn info(&self) -> DeviceInfo {
+        let mut info = DeviceInfo::default();
+        info.regions[region::BAR0 as usize] = Region::read_write(self.card.bar_size());
+        info.regions[region::CONFIG as usize] = Region::read_write(Card::config_size());
+        info.irqs[irq_index::INTX as usize] = IrqIndex::INTX;
+        info.irqs[irq_index::MSI as usize] = IrqIndex::messages(1);
+        info.irqs[irq_index::MSIX as usize] =
+            IrqIndex::messages(u32::from(self.card.msix_vectors()));
+        info
+    }
+
+    fn read(
+        &mut self,
+        bus: &mut Bus<'_>,
+        index: u32,
+        offset: u64,
+        data: &mut [u8],
+    ) -> Result<(), Errno> {
+        match index {
+            region::BAR0 => self.with(bus, |card, world| card.bar_read(world, offset, data)),
+            region::CONFIG => self.with(bus, |card, world| card.config_read(world, offset, data)),
+            _ => return Err(Errno::INVAL),
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        bus: &mut Bus<'_>,
+        index: u32,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), Errno> {
+        match index {
+            region::BAR0 => self.with(bus, |card, world| card.bar_write(world, offset, data)),
+            region::CONFIG => self.with(bus, |card, world| card.config_write(world, offset, data)),
+            _ => return Err(Errno::INVAL),
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self, bus: &mut Bus<'_>) {
+        self.with(bus, Card::reset);
+    }
+
+    fn attached(&mut self, _bus: &mut Bus<'_>) {
+        (self.sink)(Instant::now(), Notice::Attached);
+    }
+
+    fn detached(&mut self, why: &Disconnect) {
+        (self.sink)(Instant::now(), Notice::Detached(why.to_string()));
+    }
+
+    fn wake(&mut self, bus: &mut Bus<'_>) {
+        self.with(bus, |_, _| {});
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.card.deadline().map(|nanos| self.epoch + Duration::from_nanos(nanos))
+    }
+}
+
+/// The world as the card sees it while one access or wake-up lasts.
+struct Seam<'a, 'b> {
+    bus: &'a mut Bus<'b>,
+    epoch: Instant,
+    sink: Sink<'a>,
+}
+
+impl World for Seam<'_, '_> {
+    fn now(&self) -> Nanos {
+        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn dma_read(&mut self, addr: u64, data: &mut [u8]) -> Result<(), iwl_card::DmaError> {
+        self.bus.dma_read(addr, data).map_err(dma_error)
+    }
+
+    fn dma_write(&mut self, addr: u64, data: &[u8]) -> Result<(), iwl_card::DmaError> {
+        self.bus.dma_write(addr, data).map_err(dma_error)
+    }
+
+    fn raise(&mut self, irq: Irq) {
+        let (index, vector) = match irq {
+            Irq::Intx => (irq_index::INTX, 0),
+            Irq::Msi => (irq_index::MSI, 0),
+            Irq::Msix { vector } => (irq_index::MSIX, u32::from(vector)),
+        };
+        self.bus.trigger(index, vector);
+    }
+
+    fn set_bus_master(&mut self, on: bool) {
+        self.bus.set_bus_master(on);
+    }
+
+    fn end_of_work(&mut self) {
+        self.bus.end_of_work();
+    }
+
+    fn emit(&mut self, event: CardEvent) {
+        (self.sink)(Instant::now(), Notice::Card(event));
+    }
+}
+
+fn dma_error(error: vfio_server::DmaError) -> iwl_card::DmaError {
+    match error {
+        vfio_server::DmaError::Pending => iwl_card::DmaError::Pending,
+        vfio_server::DmaError::Fault { addr, len } => iwl_card::DmaError::Fault { addr, len },
+    }
+}

@@ -1,0 +1,439 @@
+//! Milestones: the steps of the hand-over, derived from typed events, never from log text.
+
+use std::collections::HashSet;
+
+use guest_protocol::{GuestEvent, LoaderOutcome, Question};
+use iwl_card::{CardEvent, Image, Space};
+use serde::Serialize;
+
+use crate::timeline::{BenchEvent, Event, Nanos, What};
+use crate::trouble::Trouble;
+
+/// The modules that the driver hands over to.
+pub const OPMODES: [&str; 3] = ["iwldvm", "iwlmvm", "iwlmld"];
+
+/// The driver under test.
+pub const DRIVER: &str = "iwlwifi";
+
+/// A step of the hand-over. In a scenario: `{ milestone = "opmode-asked", module = "iwlmvm" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "milestone", rename_all = "kebab-case")]
+pub enum Milestone {
+    /// The driver touched an unbound card for the first time.
+    Probe {
+        /// The card.
+        card: String,
+    },
+    /// The driver core bound the device: probe returned 0.
+    Bound {
+        /// PCI slot.
+        slot: String,
+        /// Driver.
+        driver: String,
+    },
+    /// The device was unbound.
+    Unbound {
+        /// PCI slot.
+        slot: String,
+    },
+    /// The firmware loader arrived and searches a directory before the plain name.
+    FirmwareSearch {
+        /// Below `/lib/firmware`.
+        directory: String,
+    },
+    /// The firmware loader asked for a file by its plain name.
+    FirmwareAsked {
+        /// Below `/lib/firmware`.
+        name: String,
+    },
+    /// The loader got the file.
+    FirmwareGiven {
+        /// Below `/lib/firmware`.
+        name: String,
+        /// Size.
+        bytes: u64,
+    },
+    /// The loader was told that there is no such file, or another error.
+    FirmwareRefused {
+        /// Below `/lib/firmware`.
+        name: String,
+        /// errno.
+        errno: i64,
+    },
+    /// The kernel asked for an opmode module.
+    OpmodeAsked {
+        /// Module.
+        module: String,
+    },
+    /// The kernel asked for another module.
+    ModuleAsked {
+        /// Module or alias.
+        module: String,
+    },
+    /// modprobe, started by the kernel, failed.
+    ModprobeFailed {
+        /// What was asked for.
+        module: String,
+        /// Exit status; 128 + signal if it was killed.
+        status: i64,
+    },
+    /// The guest has no modprobe to start.
+    ModprobeMissing {
+        /// What was asked for.
+        module: String,
+    },
+    /// An opmode module's code is in the kernel; its init has not run yet.
+    OpmodeLoaded {
+        /// Module.
+        module: String,
+    },
+    /// An opmode module is gone.
+    OpmodeUnloaded {
+        /// Module.
+        module: String,
+    },
+    /// The driver touched the card for the first time since an opmode was loaded.
+    OpmodeStarted {
+        /// The card.
+        card: String,
+    },
+    /// A ucode section, or a chunk of one, is in the card.
+    SectionUploaded {
+        /// The card.
+        card: String,
+        /// Which image.
+        image: Image,
+        /// 0-based, within the image.
+        index: u32,
+        /// Bytes.
+        bytes: u32,
+    },
+    /// The driver let the card's CPU run.
+    CpuReleased {
+        /// The card.
+        card: String,
+        /// Which image.
+        image: Image,
+        /// Sections uploaded for it.
+        sections: u32,
+    },
+    /// The firmware said ALIVE.
+    Alive {
+        /// The card.
+        card: String,
+        /// Which image.
+        image: Image,
+        /// It called itself valid.
+        valid: bool,
+    },
+    /// The driver read the NVM or EEPROM.
+    NvmRead {
+        /// The card.
+        card: String,
+        /// Section.
+        section: String,
+        /// It is there.
+        present: bool,
+    },
+    /// A network interface of the card was registered.
+    NetdevRegistered {
+        /// Name.
+        interface: String,
+    },
+    /// A network interface of the card is gone.
+    NetdevRemoved {
+        /// Name.
+        interface: String,
+    },
+    /// A step of the scenario has ended.
+    StepEnded {
+        /// As the scenario writes it.
+        step: String,
+        /// Without an error.
+        ok: bool,
+    },
+    /// The guest's kernel complained.
+    KernelTrouble {
+        /// What kind.
+        trouble: Trouble,
+    },
+}
+
+/// The names of all milestones with their fields: the schema that scenarios are checked against.
+pub const KINDS: &[(&str, &[&str])] = &[
+    ("probe", &["card"]),
+    ("bound", &["slot", "driver"]),
+    ("unbound", &["slot"]),
+    ("firmware-search", &["directory"]),
+    ("firmware-asked", &["name"]),
+    ("firmware-given", &["name", "bytes"]),
+    ("firmware-refused", &["name", "errno"]),
+    ("opmode-asked", &["module"]),
+    ("module-asked", &["module"]),
+    ("modprobe-failed", &["module", "status"]),
+    ("modprobe-missing", &["module"]),
+    ("opmode-loaded", &["module"]),
+    ("opmode-unloaded", &["module"]),
+    ("opmode-started", &["card"]),
+    ("section-uploaded", &["card", "image", "index", "bytes"]),
+    ("cpu-released", &["card", "image", "sections"]),
+    ("alive", &["card", "image", "valid"]),
+    ("nvm-read", &["card", "section", "present"]),
+    ("netdev-registered", &["interface"]),
+    ("netdev-removed", &["interface"]),
+    ("step-ended", &["step", "ok"]),
+    ("kernel-trouble", &["trouble"]),
+];
+
+/// A milestone and the event it was derived from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reached {
+    /// Place in the timeline.
+    pub seq: u64,
+    /// When.
+    pub t_ns: Nanos,
+    /// What.
+    #[serde(flatten)]
+    pub milestone: Milestone,
+}
+
+/// Derives milestones from events, fed in order.
+#[derive(Debug, Default)]
+pub struct Deriver {
+    release: Option<String>,
+    loaded: HashSet<String>,
+    traced: bool,
+    bound: bool,
+    probing: bool,
+    starting: bool,
+}
+
+impl Deriver {
+    /// The milestone that this event is, if it is one.
+    pub fn feed(&mut self, event: &Event) -> Option<Reached> {
+        let milestone = match &event.what {
+            What::Card { card, event } => self.card(card, event),
+            What::Ask { question, .. } => self.ask(question),
+            What::Answer { question, answer, value, .. } => self.answer(question, answer, *value),
+            What::Guest(event) => self.guest(event),
+            What::Hello { hello, .. } => {
+                self.release = Some(hello.kernel_release.clone());
+                self.traced = hello.tracing;
+                None
+            }
+            What::Bench(BenchEvent::StepEnded { step, error, .. }) => {
+                Some(Milestone::StepEnded { step: step.clone(), ok: error.is_none() })
+            }
+            What::Bench(BenchEvent::KernelTrouble { trouble, .. }) => {
+                Some(Milestone::KernelTrouble { trouble: *trouble })
+            }
+            What::Bench(_) => None,
+        }?;
+        Some(Reached { seq: event.seq, t_ns: event.t_ns, milestone })
+    }
+
+    fn card(&mut self, card: &str, event: &CardEvent) -> Option<Milestone> {
+        let card = card.to_owned();
+        match event {
+            CardEvent::RegRead { space, .. } | CardEvent::RegWrite { space, .. }
+                if *space != Space::Config =>
+            {
+                if std::mem::take(&mut self.starting) {
+                    Some(Milestone::OpmodeStarted { card })
+                } else if !self.bound && !std::mem::replace(&mut self.probing, true) {
+                    Some(Milestone::Probe { card })
+                } else {
+                    None
+                }
+            }
+            CardEvent::SectionUploaded { image, index, len, .. } => {
+                Some(Milestone::SectionUploaded { card, image: *image, index: *index, bytes: *len })
+            }
+            CardEvent::CpuReleased { image, sections, .. } => {
+                Some(Milestone::CpuReleased { card, image: *image, sections: *sections })
+            }
+            CardEvent::Alive { image, valid } => {
+                Some(Milestone::Alive { card, image: *image, valid: *valid })
+            }
+            CardEvent::NvmRead { section, present, .. } => {
+                Some(Milestone::NvmRead { card, section: section.to_string(), present: *present })
+            }
+            _ => None,
+        }
+    }
+
+    /// The loader's search directories come before the plain name.
+    fn is_directory(&self, path: &str) -> bool {
+        path == "updates" || Some(path) == self.release.as_deref()
+    }
+
+    fn ask(&self, question: &Question) -> Option<Milestone> {
+        match question {
+            Question::Module { module, .. } => Some(if OPMODES.contains(&module.as_str()) {
+                Milestone::OpmodeAsked { module: module.clone() }
+            } else {
+                Milestone::ModuleAsked { module: module.clone() }
+            }),
+            Question::FirmwareLookup { path } => {
+                if self.is_directory(path) {
+                    Some(Milestone::FirmwareSearch { directory: path.clone() })
+                } else if is_compressed(path) {
+                    None
+                } else {
+                    Some(Milestone::FirmwareAsked { name: path.clone() })
+                }
+            }
+        }
+    }
+
+    fn answer(&self, question: &Question, answer: &str, value: Option<i64>) -> Option<Milestone> {
+        let Question::FirmwareLookup { path } = question else { return None };
+        if self.is_directory(path) || is_compressed(path) {
+            return None;
+        }
+        match answer {
+            "errno" => Some(Milestone::FirmwareRefused {
+                name: path.clone(),
+                errno: value.unwrap_or_default(),
+            }),
+            _ => None,
+        }
+    }
+
+    fn guest(&mut self, event: &GuestEvent) -> Option<Milestone> {
+        match event {
+            GuestEvent::FirmwareRead { path, bytes } => {
+                Some(Milestone::FirmwareGiven { name: path.clone(), bytes: *bytes })
+            }
+            GuestEvent::ModuleLoad { module } => self.module_loaded(module),
+            GuestEvent::ModuleFree { module } => {
+                self.loaded.remove(module);
+                OPMODES
+                    .contains(&module.as_str())
+                    .then(|| Milestone::OpmodeUnloaded { module: module.clone() })
+            }
+            GuestEvent::ModuleLoaderExit { argv, outcome, .. } => {
+                let module = argv.last().cloned().unwrap_or_default();
+                match outcome {
+                    LoaderOutcome::Exited { status: 0 } | LoaderOutcome::Answered { status: 0 } => {
+                        None
+                    }
+                    LoaderOutcome::Exited { status } | LoaderOutcome::Answered { status } => {
+                        Some(Milestone::ModprobeFailed { module, status: (*status).into() })
+                    }
+                    LoaderOutcome::Killed { signal } => {
+                        Some(Milestone::ModprobeFailed { module, status: (128 + *signal).into() })
+                    }
+                    LoaderOutcome::NoModprobe => Some(Milestone::ModprobeMissing { module }),
+                }
+            }
+            GuestEvent::Uevent { action, devpath, subsystem, driver, interface, pci_slot } => {
+                match (subsystem.as_deref(), action.as_str()) {
+                    (Some("pci"), "bind") => {
+                        let driver = driver.clone()?;
+                        if driver == DRIVER {
+                            self.bound = true;
+                        }
+                        (driver == DRIVER).then(|| Milestone::Bound {
+                            slot: pci_slot.clone().unwrap_or_default(),
+                            driver,
+                        })
+                    }
+                    (Some("pci"), "unbind") => {
+                        self.bound = false;
+                        self.probing = false;
+                        Some(Milestone::Unbound { slot: pci_slot.clone().unwrap_or_default() })
+                    }
+                    (Some("net"), "add") if devpath.contains("/pci") => {
+                        Some(Milestone::NetdevRegistered { interface: interface.clone()? })
+                    }
+                    (Some("net"), "remove") if devpath.contains("/pci") => {
+                        Some(Milestone::NetdevRemoved { interface: interface.clone()? })
+                    }
+                    // Where tracing is off, the module's kobject tells: it comes before init too.
+                    (Some("module"), "add") if !self.traced => {
+                        let module = devpath.rsplit('/').next()?.to_owned();
+                        self.module_loaded(&module)
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn module_loaded(&mut self, module: &str) -> Option<Milestone> {
+        if !OPMODES.contains(&module) || !self.loaded.insert(module.to_owned()) {
+            return None;
+        }
+        self.starting = true;
+        Some(Milestone::OpmodeLoaded { module: module.to_owned() })
+    }
+}
+
+/// The loader tries `NAME.zst` and `NAME.xz` by itself when `NAME` is not there.
+fn is_compressed(path: &str) -> bool {
+    path.ends_with(".zst") || path.ends_with(".xz")
+}
+
+/// All milestones of a finished run.
+pub fn derive(events: &[Event]) -> Vec<Reached> {
+    let mut deriver = Deriver::default();
+    events.iter().filter_map(|event| deriver.feed(event)).collect()
+}
+
+impl std::fmt::Display for Milestone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let image = |image: &Image| match image {
+            Image::Init => "INIT",
+            Image::Runtime => "RT",
+            Image::Unknown => "unmarked",
+        };
+        match self {
+            Milestone::Probe { .. } => write!(f, "probe: the driver touches the card"),
+            Milestone::Bound { slot, driver } => write!(f, "bound: {slot} to {driver}"),
+            Milestone::Unbound { slot } => write!(f, "unbound: {slot}"),
+            Milestone::FirmwareSearch { directory } => {
+                write!(f, "firmware loader looks for {directory}/")
+            }
+            Milestone::FirmwareAsked { name } => write!(f, "firmware asked for: {name}"),
+            Milestone::FirmwareGiven { name, bytes } => {
+                write!(f, "firmware given: {name}, {bytes} bytes")
+            }
+            Milestone::FirmwareRefused { name, errno } => {
+                write!(f, "firmware refused: {name}, errno {errno}")
+            }
+            Milestone::OpmodeAsked { module } => write!(f, "opmode asked for: {module}"),
+            Milestone::ModuleAsked { module } => write!(f, "module asked for: {module}"),
+            Milestone::ModprobeFailed { module, status } => {
+                write!(f, "modprobe {module} failed, exit status {status}")
+            }
+            Milestone::ModprobeMissing { module } => {
+                write!(f, "no modprobe in the guest to load {module}")
+            }
+            Milestone::OpmodeLoaded { module } => write!(f, "opmode loaded: {module}"),
+            Milestone::OpmodeUnloaded { module } => write!(f, "opmode unloaded: {module}"),
+            Milestone::OpmodeStarted { .. } => write!(f, "opmode started: it touches the card"),
+            Milestone::SectionUploaded { image: i, index, bytes, .. } => {
+                write!(f, "{} ucode section {index} uploaded, {bytes} bytes", image(i))
+            }
+            Milestone::CpuReleased { image: i, sections, .. } => {
+                write!(f, "{} ucode released to run, {sections} sections", image(i))
+            }
+            Milestone::Alive { image: i, valid, .. } => {
+                write!(f, "{} ALIVE{}", image(i), if *valid { "" } else { ", not valid" })
+            }
+            Milestone::NvmRead { section, present, .. } => {
+                write!(f, "NVM read: {section}{}", if *present { "" } else { " (absent)" })
+            }
+            Milestone::NetdevRegistered { interface } => write!(f, "{interface} registered"),
+            Milestone::NetdevRemoved { interface } => write!(f, "{interface} removed"),
+            Milestone::StepEnded { step, ok } => {
+                write!(f, "step {step}: {}", if *ok { "done" } else { "failed" })
+            }
+            Milestone::KernelTrouble { trouble } => {
+                write!(f, "the guest's kernel reports {}", trouble.words())
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! QEMU: its arguments, its process, its monitor.
+//!
+//! Everything between the bench and QEMU is a socket pair that the child inherits: no path on
+//! disk can be in the way, be found by somebody else, or stay behind.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use anyhow::Context;
+use command_fds::{CommandFdExt, FdMapping};
+use guest_kit::Qemu;
+use serde::Serialize;
+
+/// How the guest's CPU is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accel {
+    /// The host's virtualisation.
+    Kvm,
+    /// QEMU's translator.
+    Tcg,
+}
+
+impl Accel {
+    /// As QEMU and `--accel` write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Accel::Kvm => "kvm",
+            Accel::Tcg => "tcg",
+        }
+    }
+}
+
+/// What a guest is made of.
+#[derive(Debug, Clone)]
+pub struct Machine<'a> {
+    /// KVM or TCG.
+    pub accel: Accel,
+    /// Memory, MiB.
+    pub memory: u32,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// bzImage.
+    pub kernel: &'a Path,
+    /// initramfs.
+    pub initrd: &'a Path,
+    /// Kernel command line.
+    pub append: String,
+    /// How many cards it has.
+    pub cards: usize,
+}
+
+/// The host's ends of a started guest.
+pub struct Guest {
+    /// The process.
+    pub child: Child,
+    /// QMP.
+    pub qmp: UnixStream,
+    /// The serial console.
+    pub console: UnixStream,
+    /// The agent's port.
+    pub agent: UnixStream,
+    /// One vfio-user socket per card.
+    pub cards: Vec<UnixStream>,
+    /// The whole command line.
+    pub command_line: Vec<String>,
+}
+
+/// First descriptor that QEMU inherits.
+const FIRST_FD: i32 = 3;
+
+/// QEMU's JSON for a card on a socket, as `-device` takes it.
+pub fn card_device(bus: &str, id: &str, socket: &serde_json::Value) -> String {
+    serde_json::json!({"driver": "vfio-user-pci", "id": id, "bus": bus, "socket": socket})
+        .to_string()
+}
+
+/// The arguments for a guest whose sockets are the descriptors from [`FIRST_FD`] on: monitor,
+/// console, agent, then the cards.
+fn arguments(machine: &Machine<'_>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = Vec::new();
+    let mut arg = |option: &str, value: &str| {
+        args.push(option.into());
+        args.push(value.into());
+    };
+    let accel = match machine.accel {
+        Accel::Kvm => "kvm",
+        Accel::Tcg => "tcg,thread=multi",
+    };
+    arg("-accel", accel);
+    arg("-machine", "q35,memory-backend=mem");
+    arg("-cpu", if machine.accel == Accel::Kvm { "host" } else { "max" });
+    arg("-smp", &machine.cpus.to_string());
+    // The card reads and writes guest memory, so the memory must be shared with it.
+    arg("-object", &format!("memory-backend-memfd,id=mem,size={}M,share=on", machine.memory));
+    arg("-m", &format!("{}M", machine.memory));
+    arg("-display", "none");
+    // A guest that resets itself has failed: end, so that the bench can say so.
+    arg("-action", "reboot=shutdown,panic=none");
+    arg("-chardev", &format!("socket,id=qmp,fd={FIRST_FD}"));
+    arg("-mon", "chardev=qmp,mode=control");
+    arg("-chardev", &format!("socket,id=console,fd={}", FIRST_FD + 1));
+    arg("-serial", "chardev:console");
+    arg("-device", "virtio-serial-pci");
+    arg("-chardev", &format!("socket,id=agent,fd={}", FIRST_FD + 2));
+    arg("-device", &format!("virtserialport,chardev=agent,name={}", guest_protocol::PORT_NAME));
+    for card in 0..machine.cards {
+        let slot = card + 1;
+        arg("-device", &format!("pcie-root-port,id=rp{card},chassis={slot},slot={slot}"));
+        let fd = FIRST_FD + 3 + i32::try_from(card).expect("few cards");
+        let socket = serde_json::json!({"type": "fd", "str": fd.to_string()});
+        arg("-device", &card_device(&format!("rp{card}"), &format!("card{card}"), &socket));
+    }
+    args.push("-kernel".into());
+    args.push(machine.kernel.into());
+    args.push("-initrd".into());
+    args.push(machine.initrd.into());
+    args.push("-append".into());
+    args.push(machine.append.clone().into());
+    args.push("-nodefaults".into());
+    args.push("-no-user-config".into());
+    args
+}
+
+/// Starts a guest. QEMU's own messages go to `stderr`.
+///
+/// # Errors
+/// No socket pair could be made, or QEMU could not be started.
+pub fn start(
+    qemu: &Qemu,
+    machine: &Machine<'_>,
+    stderr: std::fs::File,
+) -> anyhow::Result<Guest> {
+    let mut command = qemu.command();
+    command.args(arguments(machine));
+    let command_line = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
+    for (child_fd, _) in (FIRST_FD..).zip(0..3 + machine.cards) {
+        let (host, guest) = UnixStream::pair().context("cannot make a socket pair")?;
+        ours.push(host);
+        theirs.push(FdMapping { parent_fd: OwnedFd::from(guest), child_fd });
+    }
+    command.fd_mappings(theirs).context("cannot pass sockets to QEMU")?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    // A Ctrl-C is for the bench, which ends QEMU in its own way.
+    command.process_group(0);
+    die_with_parent(&mut command);
+    let child = command.spawn().with_context(|| {
+        format!("cannot start QEMU ({})", command.get_program().to_string_lossy())
+    })?;
+    let mut ours = ours.into_iter();
+    let mut next = || ours.next().expect("one per descriptor");
+    Ok(Guest {
+        child,
+        qmp: next(),
+        console: next(),
+        agent: next(),
+        cards: ours.collect(),
+        command_line,
+    })
+}
+
+/// QEMU must not outlive a bench that was killed.
+fn die_with_parent(command: &mut std::process::Command) {
+    #[expect(unsafe_code, reason = "pre_exec is the only way to set a death signal")]
+    // SAFETY: the closure runs between fork and exec and only makes one system call.
+    unsafe {
+        command.pre_exec(|| {
+            rustix::process::set_parent_process_death_signal(Some(
+                rustix::process::Signal::KILL,
+            ))?;
+            Ok(())
+        });
+    }
+}
+
+/// A message from QEMU's monitor.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Qmp {
+    /// An event: its name and data.
+    Event(String, serde_json::Value),
+    /// Anything else: greeting, returns, errors.
+    Other(serde_json::Value),
+}
+
+/// Reads QMP messages until the socket ends.
+pub fn qmp_messages(socket: UnixStream) -> impl Iterator<Item = Qmp> {
+    BufReader::new(socket).lines().map_while(Result::ok).filter_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(&line).ok()?;
+        Some(match message.get("event").and_then(|e| e.as_str()) {
+            Some(event) => Qmp::Event(event.to_owned(), message["data"].clone()),
+            None => Qmp::Other(message),
+        })
+    })
+}
+
+/// Sends a QMP command; its return comes through [`qmp_messages`].
+///
+/// # Errors
+/// As the socket's.
+pub fn qmp_send(socket: &mut UnixStream, command: &str) -> std::io::Result<()> {
+    writeln!(socket, "{}", serde_json::json!({ "execute": command }))
+}

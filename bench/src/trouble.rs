@@ -1,0 +1,105 @@
+//! Kernel trouble, told from the guest's kernel log.
+//!
+//! The log is the only place where a kernel says this; the words are those of the kernel's own
+//! `lib/bug.c`, `kernel/panic.c`, `lib/dump_stack.c`, lockdep, RCU, KASAN and the hung-task
+//! detector.
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of complaint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trouble {
+    /// `Kernel panic - not syncing`.
+    Panic,
+    /// An oops: a bad access, a BUG, a general protection fault, a divide error.
+    Oops,
+    /// `WARNING: …`.
+    Warning,
+    /// A KASAN, KFENCE, KMSAN or UBSAN report.
+    Sanitizer,
+    /// Lockdep, a sleep in atomic context, a bad unlock balance.
+    Locking,
+    /// An RCU stall or a suspicious RCU use.
+    Rcu,
+    /// A task blocked for long, or a locked-up CPU.
+    Hang,
+}
+
+/// First words, most telling first.
+const WORDS: &[(&str, Trouble)] = &[
+    ("Kernel panic - not syncing", Trouble::Panic),
+    ("BUG: KASAN", Trouble::Sanitizer),
+    ("BUG: KFENCE", Trouble::Sanitizer),
+    ("BUG: KMSAN", Trouble::Sanitizer),
+    ("UBSAN:", Trouble::Sanitizer),
+    ("BUG: sleeping function called from invalid context", Trouble::Locking),
+    ("BUG: scheduling while atomic", Trouble::Locking),
+    ("BUG: workqueue leaked lock or atomic", Trouble::Locking),
+    ("WARNING: possible circular locking dependency", Trouble::Locking),
+    ("WARNING: possible recursive locking", Trouble::Locking),
+    ("WARNING: possible irq lock inversion", Trouble::Locking),
+    ("WARNING: inconsistent lock state", Trouble::Locking),
+    ("WARNING: bad unlock balance", Trouble::Locking),
+    ("WARNING: lock held when returning to user space", Trouble::Locking),
+    ("WARNING: suspicious RCU usage", Trouble::Rcu),
+    ("rcu: INFO:", Trouble::Rcu),
+    ("INFO: rcu_", Trouble::Rcu),
+    ("INFO: task ", Trouble::Hang),
+    ("watchdog: BUG: soft lockup", Trouble::Hang),
+    ("BUG: soft lockup", Trouble::Hang),
+    ("BUG: workqueue lockup", Trouble::Hang),
+    ("Oops", Trouble::Oops),
+    ("BUG: ", Trouble::Oops),
+    ("kernel BUG at", Trouble::Oops),
+    ("general protection fault", Trouble::Oops),
+    ("divide error:", Trouble::Oops),
+    ("invalid opcode:", Trouble::Oops),
+    ("WARNING: ", Trouble::Warning),
+];
+
+/// The trouble that a line of the kernel log begins, if it does.
+pub fn classify(line: &str) -> Option<Trouble> {
+    WORDS.iter().find(|(words, _)| line.starts_with(words)).map(|(_, trouble)| *trouble)
+}
+
+impl Trouble {
+    /// In a sentence: "the guest's kernel reported …".
+    pub fn words(self) -> &'static str {
+        match self {
+            Trouble::Panic => "a panic",
+            Trouble::Oops => "an oops",
+            Trouble::Warning => "a WARNING",
+            Trouble::Sanitizer => "a sanitizer report",
+            Trouble::Locking => "a locking error",
+            Trouble::Rcu => "an RCU complaint",
+            Trouble::Hang => "a hang",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_words_tell() {
+        let cases = [
+            (
+                "BUG: kernel NULL pointer dereference, address: 0000000000000020",
+                Some(Trouble::Oops),
+            ),
+            ("Oops: Oops: 0000 [#1] SMP NOPTI", Some(Trouble::Oops)),
+            ("BUG: KASAN: slab-use-after-free in iwl_req_fw_callback", Some(Trouble::Sanitizer)),
+            ("WARNING: CPU: 0 PID: 9 at drivers/net/x.c:1 y+0x1/0x2", Some(Trouble::Warning)),
+            ("WARNING: possible circular locking dependency detected", Some(Trouble::Locking)),
+            ("INFO: task kworker/0:1:9 blocked for more than 120 seconds.", Some(Trouble::Hang)),
+            ("Kernel panic - not syncing: Attempted to kill init!", Some(Trouble::Panic)),
+            ("iwlwifi 0000:01:00.0: Oops is only a word here", None),
+            ("Module iwldvm is blacklisted", None),
+        ];
+        for (line, want) in cases {
+            assert_eq!(classify(line), want, "{line}");
+        }
+    }
+}
