@@ -5,8 +5,8 @@
 use zerocopy::IntoBytes;
 
 use crate::format::{
-    FW_VER_HUMAN_READABLE_SZ, IWL_TLV_UCODE_MAGIC, LegacySizes, TlvHeader, TlvPrefix, V1Header,
-    V2Header, Version, padded,
+    FW_VER_HUMAN_READABLE_SZ, Format, IWL_TLV_UCODE_MAGIC, LegacySizes, TlvHeader, TlvPrefix,
+    V1Header, V2Header, Version, padded,
 };
 use crate::names::*;
 
@@ -45,12 +45,7 @@ impl UcodeBuilder {
     /// # Panics
     /// If the value is 4 GiB or longer: the length field has 32 bits.
     pub fn tlv(mut self, kind: TlvType, value: impl AsRef<[u8]>) -> Self {
-        let value = value.as_ref();
-        let length = u32::try_from(value.len()).expect("a TLV value is shorter than 4 GiB");
-        let prefix = TlvPrefix { kind: kind.0.into(), length: length.into() };
-        self.tlvs.extend_from_slice(prefix.as_bytes());
-        self.tlvs.extend_from_slice(value);
-        self.tlvs.resize(padded(self.tlvs.len()), 0);
+        self.tlvs.extend(encode(kind, value.as_ref()));
         self
     }
 
@@ -196,11 +191,20 @@ impl LegacyBuilder {
             boot: 0.into(),
         };
         let ver = self.version.0.into();
-        let header = if self.version.api() <= 2 {
+        let header = if Format::of(self.version.0) == Format::V1 {
             V1Header { ver, sizes }.as_bytes().to_vec()
         } else {
             V2Header { ver, build: self.build.into(), sizes }.as_bytes().to_vec()
         };
         [&header[..], &self.inst, &self.data, &self.init, &self.init_data].concat()
     }
+}
+
+/// A TLV with its padding.
+pub(crate) fn encode(kind: TlvType, value: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(value.len()).expect("a TLV value is shorter than 4 GiB");
+    let prefix = TlvPrefix { kind: kind.0.into(), length: length.into() };
+    let mut bytes = [prefix.as_bytes(), value].concat();
+    bytes.resize(padded(bytes.len()), 0);
+    bytes
 }

@@ -40,6 +40,40 @@ pub const API_WORDS: u32 = 3;
 /// Words of capability bits that the driver keeps; words of a higher index are ignored.
 pub const CAPA_WORDS: u32 = 5;
 
+/// The three layouts of a `.ucode` file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// First word not zero, API byte 0 to 2.
+    V1,
+    /// First word not zero, API byte 3 or more.
+    V2,
+    /// First word zero.
+    Tlv,
+}
+
+impl Format {
+    /// How the driver tells them apart: by the first word of the file alone.
+    #[must_use]
+    pub const fn of(first_word: u32) -> Self {
+        match Version(first_word) {
+            Version(0) => Self::Tlv,
+            version if version.api() <= 2 => Self::V1,
+            _ => Self::V2,
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+            Self::Tlv => "TLV",
+        })
+    }
+}
+
 /// `struct iwl_tlv_ucode_header` (88 bytes), followed by the TLVs.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy, Debug)]
 #[repr(C)]

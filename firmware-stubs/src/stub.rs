@@ -26,6 +26,8 @@ pub struct Api(pub u32);
 
 impl Api {
     const CORE_START: u32 = 1000;
+    /// Plain API numbers run ahead of the core numbers by this.
+    pub(crate) const TO_CORE: i64 = 3;
 
     /// The API number of a `-c<core>` file.
     #[must_use]
@@ -43,6 +45,12 @@ impl Api {
     #[must_use]
     pub const fn in_header(self) -> u32 {
         if self.is_core() { self.0 - Self::CORE_START } else { self.0 }
+    }
+
+    /// The core number that the driver of 7.3 compares (`iwl_api_to_core`).
+    pub(crate) fn core_number(self) -> i64 {
+        let number = i64::from(self.in_header());
+        if self.is_core() { number } else { number - Self::TO_CORE }
     }
 
     /// What the driver asks for when this one is missing or rejected: one less, and after
@@ -75,6 +83,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
+    /// The first with `iwlmld`.
+    pub const V6_15: Self = Self { major: 6, minor: 15 };
     /// Debian bookworm.
     pub const V6_1: Self = Self { major: 6, minor: 1 };
     /// Debian trixie.
@@ -142,6 +152,11 @@ pub struct StubDef {
     pub stem: &'static str,
     /// By kernel, oldest first.
     pub ranges: &'static [ApiRange],
+    /// Bytes of code and of data that a DVM image may have: `max_inst_size` and
+    /// `max_data_size` of the card's configuration, 0 for every card of `iwlmvm`.
+    pub dvm_limits: (u32, u32),
+    /// `iwl_drv_is_wifi7_supported`: family BZ or later and RF type FM or later.
+    pub wifi7: bool,
 }
 
 impl StubDef {
@@ -282,21 +297,29 @@ pub const STUBS: &[StubDef] = &[
         card: "6205",
         stem: "iwlwifi-6000g2a-",
         ranges: &[range(Kernel::V6_1, 6, 5, Content::Dvm)],
+        dvm_limits: (0x4_0000, 0x1_4000),
+        wifi7: false,
     },
     StubDef {
         card: "7260",
         stem: "iwlwifi-7260-",
         ranges: &[range(Kernel::V6_1, 17, 17, Content::Mvm)],
+        dvm_limits: (0, 0),
+        wifi7: false,
     },
     StubDef {
         card: "8265",
         stem: "iwlwifi-8265-",
         ranges: &[range(Kernel::V6_1, 36, 22, Content::Mvm)],
+        dvm_limits: (0, 0),
+        wifi7: false,
     },
     StubDef {
         card: "9260",
         stem: "iwlwifi-9260-th-b0-jf-b0-",
         ranges: &[range(Kernel::V6_1, 46, 30, Content::Mvm)],
+        dvm_limits: (0, 0),
+        wifi7: false,
     },
     StubDef {
         card: "ax200",
@@ -305,6 +328,8 @@ pub const STUBS: &[StubDef] = &[
             range(Kernel::V6_1, 72, 39, Content::MvmUnified { iml: false }),
             range(Kernel::V6_12, 77, 77, Content::MvmUnified { iml: false }),
         ],
+        dvm_limits: (0, 0),
+        wifi7: false,
     },
     StubDef {
         card: "ax210",
@@ -314,6 +339,8 @@ pub const STUBS: &[StubDef] = &[
             range(Kernel::V6_12, 89, 77, Content::MvmUnified { iml: true }),
             range(Kernel::V7_3, 89, 89, Content::MvmUnified { iml: true }),
         ],
+        dvm_limits: (0, 0),
+        wifi7: false,
     },
     StubDef {
         card: "be200",
@@ -322,6 +349,8 @@ pub const STUBS: &[StubDef] = &[
             range(Kernel::V6_12, 93, 90, Content::MvmUnified { iml: true }),
             range(Kernel::V7_3, Api::core(107).0, Api::core(102).0, Content::Mld),
         ],
+        dvm_limits: (0, 0),
+        wifi7: true,
     },
 ];
 
@@ -329,4 +358,19 @@ pub const STUBS: &[StubDef] = &[
 #[must_use]
 pub fn for_card(card: &str) -> Option<&'static StubDef> {
     STUBS.iter().find(|stub| stub.card == card)
+}
+
+/// The stub whose card asks for files of this name, and the API number in the name.
+#[must_use]
+pub fn for_file_name(name: &str) -> Option<(&'static StubDef, Api)> {
+    let name = name.strip_suffix(".ucode")?;
+    STUBS.iter().find_map(|stub| {
+        let api = name.strip_prefix(stub.stem)?;
+        let number = |digits: &str| digits.parse::<u16>().ok().map(u32::from);
+        let api = match api.strip_prefix('c') {
+            Some(core) => Api::core(number(core)?),
+            None => Api(number(api)?),
+        };
+        Some((stub, api))
+    })
 }

@@ -1,0 +1,231 @@
+//! Breaking files on purpose: each [`Corruption`] makes one fault that the driver meets in
+//! its own way. They work on any file, stub or real.
+
+use serde::{Deserialize, Serialize};
+use zerocopy::IntoBytes;
+
+use crate::builder::encode;
+use crate::format::{Format, LegacySizes, TlvHeader, TlvPrefix, padded};
+use crate::names::TlvType;
+use crate::reader::{SectionTlv, Tlv, Ucode};
+
+/// One fault.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Corruption {
+    /// The file ends after `length` bytes.
+    Truncate {
+        /// Bytes to keep.
+        length: usize,
+    },
+    /// Another second word: `invalid uCode magic`. TLV files only.
+    Magic {
+        /// What stands there instead.
+        magic: u32,
+    },
+    /// Another version word. Of v1 and v2 files, 0 makes a TLV file without its magic, and an
+    /// API byte from the other side of 2 | 3 makes the other layout.
+    Version {
+        /// What stands there instead.
+        version: u32,
+    },
+    /// The length field of TLV `index` lies, its value stays: `invalid TLV len`, or the
+    /// next TLV begins inside a value.
+    TlvLength {
+        /// Which TLV, counted from 0.
+        index: usize,
+        /// What its length field says.
+        length: u32,
+    },
+    /// TLV `index` gets another, honest length; cut, or filled with zeros: `TLV %d has
+    /// invalid size`, or a section too large for the card.
+    TlvResize {
+        /// Which TLV, counted from 0.
+        index: usize,
+        /// Bytes of its value from now on.
+        length: u32,
+    },
+    /// Another TLV after the last one.
+    TlvAppend {
+        /// Its type.
+        #[serde(rename = "type")]
+        tlv: u32,
+        /// Its value.
+        value: Vec<u8>,
+    },
+    /// Zero bytes after the end: `invalid TLV after parsing` from 1 to 7.
+    TrailingBytes {
+        /// How many.
+        count: usize,
+    },
+    /// After a file that is good to its end, one more TLV that claims 2 GiB: the driver
+    /// rejects the file as late as its parser can.
+    CorruptTail,
+    /// Every section loses its content (a load offset stays): the silent unbind.
+    EmptySections,
+    /// Every section TLV goes: the NULL pointer oops. TLV files only.
+    NoSections,
+}
+
+/// The fault cannot be put into this file.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CorruptError {
+    /// A TLV fault for a file without TLVs.
+    #[error("{corruption:?} needs a TLV file; this one is {found}")]
+    NotTlv {
+        /// The fault.
+        corruption: Corruption,
+        /// `v1`, `v2`, or what else it is.
+        found: String,
+    },
+    /// There is no such TLV.
+    #[error("the file has no TLV {index}: {count} can be read, counted from 0")]
+    NoSuchTlv {
+        /// The one named.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// The file has no header to change.
+    #[error("the file has {len} bytes, too few to put {corruption:?} into")]
+    TooShort {
+        /// The fault.
+        corruption: Corruption,
+        /// Bytes in the file.
+        len: usize,
+    },
+    /// More than [`MAX_GROWTH`].
+    #[error("{bytes} bytes are more than the {MAX_GROWTH} that a fault may add to a file")]
+    TooLarge {
+        /// Bytes asked for.
+        bytes: usize,
+    },
+    /// Longer than the file.
+    #[error("the file has {len} bytes; it cannot be cut to {length}")]
+    NotShorter {
+        /// Bytes to keep.
+        length: usize,
+        /// Bytes in the file.
+        len: usize,
+    },
+}
+
+/// Most bytes that a fault adds to a file; a scenario file cannot ask for gigabytes.
+pub const MAX_GROWTH: usize = 16 << 20;
+
+fn bounded(bytes: usize) -> Result<usize, CorruptError> {
+    if bytes > MAX_GROWTH { Err(CorruptError::TooLarge { bytes }) } else { Ok(bytes) }
+}
+
+impl Corruption {
+    /// Puts the fault into a copy of the file.
+    ///
+    /// # Errors
+    /// If the file has nothing to apply it to.
+    pub fn apply(&self, file: &[u8]) -> Result<Vec<u8>, CorruptError> {
+        let mut bytes = file.to_vec();
+        match *self {
+            Self::Truncate { length } if length > bytes.len() => {
+                return Err(CorruptError::NotShorter { length, len: bytes.len() });
+            }
+            Self::Truncate { length } => bytes.truncate(length),
+            Self::Magic { magic } => {
+                self.tlv_file(file)?;
+                bytes[4..8].copy_from_slice(&magic.to_le_bytes());
+            }
+            Self::Version { version } => {
+                let at = match Ucode::parse_prefix(file) {
+                    Ok((ucode, _)) if ucode.format == Format::Tlv => {
+                        std::mem::offset_of!(TlvHeader, ver)
+                    }
+                    Ok(_) => 0,
+                    Err(_) => return Err(self.too_short(file)),
+                };
+                bytes[at..at + 4].copy_from_slice(&version.to_le_bytes());
+            }
+            Self::TlvLength { index, length } => {
+                let at = self.tlv(file, index)?.at.offset + 4;
+                bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
+            }
+            Self::TlvResize { index, length } => {
+                let tlv = self.tlv(file, index)?;
+                let mut value = tlv.value.to_vec();
+                value.resize(bounded(length as usize)?, 0);
+                let end = tlv.at.offset + size_of::<TlvPrefix>() + padded(tlv.value.len());
+                bytes.splice(tlv.at.offset..end, encode(tlv.at.kind, &value));
+            }
+            Self::TlvAppend { tlv, ref value } => {
+                self.tlv_file(file)?;
+                bytes.extend(encode(TlvType(tlv), value));
+            }
+            Self::TrailingBytes { count } => {
+                bytes.resize(bytes.len() + bounded(count)?, 0);
+            }
+            Self::CorruptTail => {
+                self.tlv_file(file)?;
+                let prefix = TlvPrefix { kind: 0.into(), length: 0x7fff_ffff.into() };
+                bytes.extend_from_slice(prefix.as_bytes());
+            }
+            Self::EmptySections => bytes = self.empty_sections(file)?,
+            Self::NoSections => {
+                let ucode = self.tlv_file(file)?;
+                bytes = rebuild(file, &ucode, |tlv| match SectionTlv::of(tlv.at.kind) {
+                    Some(_) => None,
+                    None => Some(tlv.value),
+                });
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn empty_sections(&self, file: &[u8]) -> Result<Vec<u8>, CorruptError> {
+        let Ok((ucode, _)) = Ucode::parse_prefix(file) else { return Err(self.too_short(file)) };
+        let header_without_sizes = match ucode.format {
+            Format::Tlv => {
+                return Ok(rebuild(file, &ucode, |tlv| match SectionTlv::of(tlv.at.kind) {
+                    Some(SectionTlv::Fixed(..)) => Some(&[]),
+                    Some(SectionTlv::Offset(_)) => tlv.value.get(..4),
+                    None => Some(tlv.value),
+                }));
+            }
+            Format::V1 => 4,
+            Format::V2 => 8,
+        };
+        Ok([&file[..header_without_sizes], LegacySizes::default().as_bytes()].concat())
+    }
+
+    fn tlv_file<'a>(&self, file: &'a [u8]) -> Result<Ucode<'a>, CorruptError> {
+        let found = match Ucode::parse_prefix(file) {
+            Ok((ucode, _)) if ucode.format == Format::Tlv => return Ok(ucode),
+            Ok((ucode, _)) => ucode.format.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Err(CorruptError::NotTlv { corruption: self.clone(), found })
+    }
+
+    fn tlv<'a>(&self, file: &'a [u8], index: usize) -> Result<Tlv<'a>, CorruptError> {
+        let tlvs = self.tlv_file(file)?.tlvs;
+        tlvs.get(index).copied().ok_or(CorruptError::NoSuchTlv { index, count: tlvs.len() })
+    }
+
+    fn too_short(&self, file: &[u8]) -> CorruptError {
+        CorruptError::TooShort { corruption: self.clone(), len: file.len() }
+    }
+}
+
+/// The header and every TLV that `keep` gives a value for.
+fn rebuild<'a>(
+    file: &[u8],
+    ucode: &Ucode<'a>,
+    keep: impl Fn(&Tlv<'a>) -> Option<&'a [u8]>,
+) -> Vec<u8> {
+    let mut bytes = file[..size_of::<TlvHeader>()].to_vec();
+    for tlv in &ucode.tlvs {
+        if let Some(value) = keep(tlv) {
+            bytes.extend(encode(tlv.at.kind, value));
+        }
+    }
+    bytes
+}
