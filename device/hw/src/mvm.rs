@@ -1,0 +1,310 @@
+//! Messages of MVM firmware, in the versions of the 7000 and 8000 families.
+//!
+//! Sources: `fw/api/*.h`.
+
+use zerocopy::little_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// Command, response and notification ids the model gives a meaning; groups 0 and 1.
+pub mod id {
+    #![allow(missing_docs, reason = "vendor names")]
+    pub const UCODE_ALIVE_NTFY: u8 = 0x01;
+    pub const INIT_COMPLETE_NOTIF: u8 = 0x04;
+    pub const ADD_STA: u8 = 0x18;
+    pub const TX_CMD: u8 = 0x1c;
+    pub const SCD_QUEUE_CFG: u8 = 0x1d;
+    pub const SHARED_MEM_CFG: u8 = 0x25;
+    pub const TIME_EVENT_CMD: u8 = 0x29;
+    pub const TIME_EVENT_NOTIFICATION: u8 = 0x2a;
+    pub const SCAN_OFFLOAD_REQUEST_CMD: u8 = 0x51;
+    pub const SCAN_OFFLOAD_ABORT_CMD: u8 = 0x52;
+    pub const PHY_CONFIGURATION_CMD: u8 = 0x6a;
+    pub const CALIB_RES_NOTIF_PHY_DB: u8 = 0x6b;
+    pub const SCAN_OFFLOAD_COMPLETE: u8 = 0x6d;
+    pub const NVM_ACCESS_CMD: u8 = 0x88;
+    pub const STATISTICS_CMD: u8 = 0x9c;
+}
+
+/// Group of the short header.
+pub const LEGACY_GROUP: u8 = 0;
+/// Group of the same commands with the long header.
+pub const LONG_GROUP: u8 = 1;
+/// The queue of host commands.
+pub const CMD_QUEUE: u8 = 0;
+
+/// `struct iwl_lmac_alive`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct LmacAlive {
+    /// Firmware major version.
+    pub ucode_major: U32,
+    /// Firmware minor version.
+    pub ucode_minor: U32,
+    /// [`FW_SUBTYPE_INITIALIZE`] or [`FW_SUBTYPE_FULL_FEATURE`].
+    pub ver_subtype: u8,
+    /// Firmware type.
+    pub ver_type: u8,
+    /// MAC.
+    pub mac: u8,
+    /// Options.
+    pub opt: u8,
+    /// Device time.
+    pub timestamp: U32,
+    /// Error log in device memory.
+    pub error_event_table_ptr: U32,
+    /// Event log in device memory.
+    pub log_event_table_ptr: U32,
+    /// CPU registers in device memory.
+    pub cpu_register_ptr: U32,
+    /// Debug configuration in device memory.
+    pub dbgm_config_ptr: U32,
+    /// ALIVE counter in device memory.
+    pub alive_counter_ptr: U32,
+    /// Scheduler tables in device memory; `SCD_SRAM_BASE_ADDR` must agree.
+    pub scd_base_ptr: U32,
+    /// Store-and-forward memory.
+    pub st_fwrd_addr: U32,
+    /// Bytes of it.
+    pub st_fwrd_size: U32,
+}
+
+/// [`LmacAlive::ver_subtype`] of an INIT image.
+pub const FW_SUBTYPE_INITIALIZE: u8 = 9;
+/// [`LmacAlive::ver_subtype`] of a runtime image.
+pub const FW_SUBTYPE_FULL_FEATURE: u8 = 0;
+
+/// `struct iwl_umac_alive`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct UmacAlive {
+    /// UMAC major version.
+    pub umac_major: U32,
+    /// UMAC minor version.
+    pub umac_minor: U32,
+    /// Error log in device memory.
+    pub error_info_addr: U32,
+    /// Debug print buffer in device memory.
+    pub dbg_print_buff_addr: U32,
+}
+
+/// `struct iwl_alive_ntf_v3`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct AliveV3 {
+    /// [`IWL_ALIVE_STATUS_OK`] or [`IWL_ALIVE_STATUS_ERR`].
+    pub status: U16,
+    /// Flags.
+    pub flags: U16,
+    /// The lower MAC.
+    pub lmac_data: LmacAlive,
+    /// The upper MAC.
+    pub umac_data: UmacAlive,
+}
+
+/// [`AliveV3::status`]: valid.
+pub const IWL_ALIVE_STATUS_OK: u16 = 0xcafe;
+/// [`AliveV3::status`]: not valid.
+pub const IWL_ALIVE_STATUS_ERR: u16 = 0xdead;
+
+/// `struct iwl_nvm_access_cmd`; data of a write follows.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct NvmAccessCmd {
+    /// [`NVM_READ`] or a write.
+    pub op_code: u8,
+    /// Cache, OTP or EEPROM.
+    pub target: u8,
+    /// Section.
+    pub r#type: U16,
+    /// Byte offset in the section.
+    pub offset: U16,
+    /// Bytes.
+    pub length: U16,
+}
+
+/// `struct iwl_nvm_access_resp`; data of a read follows.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct NvmAccessResp {
+    /// Byte offset in the section.
+    pub offset: U16,
+    /// Bytes.
+    pub length: U16,
+    /// Section.
+    pub r#type: U16,
+    /// 0, or [`READ_NVM_CHUNK_NOT_VALID_ADDRESS`].
+    pub status: U16,
+}
+
+/// [`NvmAccessCmd::op_code`]: read.
+pub const NVM_READ: u8 = 0;
+/// [`NvmAccessResp::status`]: there is no such section, or nothing there.
+pub const READ_NVM_CHUNK_NOT_VALID_ADDRESS: u16 = 1;
+
+/// `struct iwl_calib_res_notif_phy_db`; data follows.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct CalibResNotifPhyDb {
+    /// Section of the PHY database.
+    pub r#type: U16,
+    /// Bytes that follow.
+    pub length: U16,
+}
+
+/// Sections of the PHY database and their least useful sizes: configuration, calibration for
+/// no channel in particular, PAPD and TX power of channel group 0.
+pub const PHY_DB_SECTIONS: [(u16, u16); 4] = [(1, 16), (2, 16), (4, 8), (5, 8)];
+
+/// `struct iwl_scd_txq_cfg_cmd`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct ScdTxqCfgCmd {
+    /// Unused.
+    pub token: u8,
+    /// Station.
+    pub sta_id: u8,
+    /// Traffic id.
+    pub tid: u8,
+    /// Queue.
+    pub scd_queue: u8,
+    /// [`SCD_CFG_DISABLE_QUEUE`], [`SCD_CFG_ENABLE_QUEUE`] or a change of owner.
+    pub action: u8,
+    /// Aggregating.
+    pub aggregate: u8,
+    /// FIFO.
+    pub tx_fifo: u8,
+    /// Window.
+    pub window: u8,
+    /// Start sequence number: where the queue begins.
+    pub ssn: U16,
+    /// Reserved.
+    pub reserved: U16,
+}
+
+/// [`ScdTxqCfgCmd::action`]: off.
+pub const SCD_CFG_DISABLE_QUEUE: u8 = 0;
+/// [`ScdTxqCfgCmd::action`]: on.
+pub const SCD_CFG_ENABLE_QUEUE: u8 = 1;
+
+/// The start of `struct iwl_time_event_cmd`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct TimeEventCmd {
+    /// Which MAC.
+    pub id_and_color: U32,
+    /// [`FW_CTXT_ACTION_ADD`], modify or remove.
+    pub action: U32,
+    /// Kind of event (add), or its unique id.
+    pub id: U32,
+    /// When to start.
+    pub apply_time: U32,
+    /// Latest start, in TU.
+    pub max_delay: U32,
+    /// On which event it depends.
+    pub depends_on: U32,
+    /// Repetition, in TU.
+    pub interval: U32,
+    /// Duration, in TU.
+    pub duration: U32,
+}
+
+/// [`TimeEventCmd::action`]: add.
+pub const FW_CTXT_ACTION_ADD: u32 = 1;
+
+/// `struct iwl_time_event_resp`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct TimeEventResp {
+    /// Bit 0: accepted.
+    pub status: U32,
+    /// Kind of event.
+    pub id: U32,
+    /// Unique id.
+    pub unique_id: U32,
+    /// Which MAC.
+    pub id_and_color: U32,
+}
+
+/// `struct iwl_time_event_notif`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct TimeEventNotif {
+    /// Device time.
+    pub timestamp: U32,
+    /// Session.
+    pub session_id: U32,
+    /// Unique id.
+    pub unique_id: U32,
+    /// Which MAC.
+    pub id_and_color: U32,
+    /// [`TE_V2_NOTIF_HOST_EVENT_START`] or [`TE_V2_NOTIF_HOST_EVENT_END`].
+    pub action: U32,
+    /// It was scheduled.
+    pub status: U32,
+}
+
+/// [`TimeEventNotif::action`]: the event starts.
+pub const TE_V2_NOTIF_HOST_EVENT_START: u32 = 1;
+/// [`TimeEventNotif::action`]: the event ends.
+pub const TE_V2_NOTIF_HOST_EVENT_END: u32 = 2;
+
+/// The start of `struct iwl_scan_req_lmac`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct ScanReqLmac {
+    /// Reserved.
+    pub reserved1: U32,
+    /// Channels.
+    pub n_channels: u8,
+    /// Active dwell, in TU.
+    pub active_dwell: u8,
+    /// Passive dwell, in TU.
+    pub passive_dwell: u8,
+}
+
+/// `struct iwl_periodic_scan_complete`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct PeriodicScanComplete {
+    /// Last schedule line.
+    pub last_schedule_line: u8,
+    /// Last iteration.
+    pub last_schedule_iteration: u8,
+    /// [`IWL_SCAN_OFFLOAD_COMPLETED`] or [`IWL_SCAN_OFFLOAD_ABORTED`].
+    pub status: u8,
+    /// Energy-based scan.
+    pub ebs_status: u8,
+    /// Seconds since the last iteration.
+    pub time_after_last_iter: U32,
+    /// Reserved.
+    pub reserved: U32,
+}
+
+/// [`PeriodicScanComplete::status`]: to the end.
+pub const IWL_SCAN_OFFLOAD_COMPLETED: u8 = 1;
+/// [`PeriodicScanComplete::status`]: aborted.
+pub const IWL_SCAN_OFFLOAD_ABORTED: u8 = 2;
+/// Response to a scan abort: there was one.
+pub const CAN_ABORT_STATUS: u32 = 1;
+
+/// Status of a successful `ADD_STA`.
+pub const ADD_STA_SUCCESS: u32 = 1;
+/// Bytes of `struct iwl_notif_statistics_v10`; the driver checks.
+pub const NOTIF_STATISTICS_V10_LEN: usize = 684;
+/// Bytes that hold every version of the shared memory configuration.
+pub const SHARED_MEM_CFG_LEN: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_the_drivers() {
+        assert_eq!(size_of::<AliveV3>(), 68);
+        assert_eq!(size_of::<ScdTxqCfgCmd>(), 12);
+        assert_eq!(size_of::<PeriodicScanComplete>(), 12);
+        assert_eq!(size_of::<TimeEventNotif>(), 24);
+        assert_eq!(size_of::<crate::dvm::AliveResp>(), 32);
+        assert_eq!(size_of::<crate::dvm::ScanComplete>(), 12);
+    }
+}
