@@ -141,7 +141,8 @@ pub enum GuestEvent {
     },
     /// Records of the kernel log were lost to the agent.
     KernelLogLost,
-    /// All bytes of a firmware file were read by the loader, and the file closed.
+    /// The firmware loader read a file to its last byte. Said before the loader gets
+    /// that byte, so it precedes all that the driver does with the file.
     FirmwareRead {
         /// Path below `/lib/firmware`.
         path: String,
@@ -214,9 +215,12 @@ pub enum Answer {
         /// Base64 (standard alphabet, padded).
         data: String,
     },
+    /// Firmware: the path is a directory; what is looked up in it is asked for
+    /// in turn, as `DIRECTORY/NAME`.
+    Directory,
     /// Firmware: the lookup fails.
     Errno {
-        /// A positive errno, e.g. 2 (ENOENT).
+        /// A positive errno, e.g. 2 (ENOENT); at most 511, what FUSE can carry.
         errno: i32,
     },
 }

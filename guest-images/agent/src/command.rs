@@ -1,0 +1,134 @@
+//! The bench's steps, carried out.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+
+use guest_protocol::{Command, CommandError, Reply};
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+use crate::children::{Children, Ran, real_modprobe};
+use crate::inventory;
+use crate::observe::kmsg;
+
+/// Carries a step out; returns when it has ended. [`Command::PowerOff`] is the
+/// caller's to do, after it has said `Done`.
+pub(crate) fn run(command: &Command, children: &Children) -> Result<Reply, CommandError> {
+    match command {
+        Command::Ping => {
+            // The bench pings to compare clocks: bring the log's up to date too.
+            // Without /dev/kmsg there are no stamps to correct.
+            let _ = kmsg::mark();
+            Ok(Reply::Ok)
+        }
+        Command::Coldplug => coldplug(children),
+        Command::Modprobe { args } => modprobe(children, args),
+        Command::Bind { driver, slot } => write_driver(driver, "bind", slot),
+        Command::Unbind { driver, slot } => write_driver(driver, "unbind", slot),
+        Command::LinkUp { interface } => set_link(interface, true),
+        Command::LinkDown { interface } => set_link(interface, false),
+        Command::State => Ok(Reply::State(inventory::state())),
+        Command::PowerOff => Ok(Reply::Ok),
+    }
+}
+
+fn failed(what: &str, error: &io::Error) -> CommandError {
+    CommandError { errno: error.raw_os_error(), message: format!("{what}: {error}") }
+}
+
+fn invalid(message: String) -> CommandError {
+    CommandError { errno: Some(libc::EINVAL), message }
+}
+
+fn modprobe(children: &Children, args: &[impl AsRef<str>]) -> Result<Reply, CommandError> {
+    let ran = run_modprobe(children, args)?;
+    Ok(Reply::Ran { status: ran.end.shell_status(), stderr: ran.stderr })
+}
+
+fn run_modprobe(children: &Children, args: &[impl AsRef<str>]) -> Result<Ran, CommandError> {
+    let program = real_modprobe().ok_or_else(|| CommandError {
+        errno: Some(libc::ENOENT),
+        message: "this image has no modprobe".into(),
+    })?;
+    children.run(&program, args).map_err(|e| failed(&program.display().to_string(), &e))
+}
+
+/// As udev's kmod builtin does per device, blacklists heeded (`-b`), but with one
+/// modprobe for all (`-a`): a process start per device is slow under emulation.
+///
+/// Most devices of the machine have no module in the image, and modprobe fails if
+/// it cannot resolve one name of many. So one run resolves what can be resolved,
+/// and a second loads it: its status and its words are then about the loading.
+fn coldplug(children: &Children) -> Result<Reply, CommandError> {
+    let options = |options: &[&str]| options.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>();
+    let mut resolve = options(&["-R", "-q", "-b", "-a", "--"]);
+    resolve.extend(inventory::unbound_modaliases());
+    let resolved = run_modprobe(children, &resolve)?;
+    let mut load = options(&["-b", "-a", "--"]);
+    load.extend(resolved.stdout.lines().map(str::to_owned));
+    if load.last().is_some_and(|last| last == "--") {
+        return Ok(Reply::Ok);
+    }
+    modprobe(children, &load)
+}
+
+fn write_driver(driver: &str, file: &str, slot: &str) -> Result<Reply, CommandError> {
+    if driver.contains('/') || driver.starts_with('.') {
+        return Err(invalid(format!("{driver:?} is no driver's name")));
+    }
+    let path = Path::new("/sys/bus/pci/drivers").join(driver).join(file);
+    // One write(2): sysfs takes each as a whole.
+    OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(slot.as_bytes()))
+        .map(|()| Reply::Ok)
+        .map_err(|e| failed(&format!("writing {slot} to {}", path.display()), &e))
+}
+
+nix::ioctl_read_bad!(get_flags, libc::SIOCGIFFLAGS, libc::ifreq);
+nix::ioctl_write_ptr_bad!(set_flags, libc::SIOCSIFFLAGS, libc::ifreq);
+
+fn set_link(interface: &str, up: bool) -> Result<Reply, CommandError> {
+    let state = if up { "up" } else { "down" };
+    let what = format!("setting {interface} {state}");
+    if interface.is_empty() || interface.len() >= libc::IFNAMSIZ || interface.contains('/') {
+        return Err(invalid(format!("{interface:?} is no interface's name")));
+    }
+    // The ioctl would have the kernel ask its module loader for `netdev-NAME`,
+    // which `ip link` does not.
+    if !Path::new("/sys/class/net").join(interface).exists() {
+        return Err(failed(&what, &Errno::ENODEV.into()));
+    }
+    set_flag_up(interface, up).map(|()| Reply::Ok).map_err(|errno| failed(&what, &errno.into()))
+}
+
+fn set_flag_up(interface: &str, up: bool) -> nix::Result<()> {
+    use std::os::fd::AsRawFd;
+
+    // Any socket will do for interface ioctls.
+    let socket = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    let mut request = libc::ifreq {
+        ifr_name: [0; libc::IFNAMSIZ],
+        ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: 0 },
+    };
+    for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
+        *to = from as libc::c_char;
+    }
+    #[allow(unsafe_code, reason = "interface flags are read and set by ioctl")]
+    // SAFETY: the socket is open; `request` is a whole ifreq with a name that
+    // ends in a NUL, and SIOCGIFFLAGS fills the flags member of its union.
+    unsafe {
+        get_flags(socket.as_raw_fd(), &raw mut request)?;
+        let flag = libc::IFF_UP as libc::c_short;
+        if up {
+            request.ifr_ifru.ifru_flags |= flag;
+        } else {
+            request.ifr_ifru.ifru_flags &= !flag;
+        }
+        set_flags(socket.as_raw_fd(), &raw const request)?;
+    }
+    Ok(())
+}

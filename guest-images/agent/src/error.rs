@@ -1,0 +1,66 @@
+//! What can go wrong in setting up, and the end when it is fatal.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::sys::reboot::{RebootMode, reboot};
+
+static POWERING_OFF: AtomicBool = AtomicBool::new(false);
+
+/// Something could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {source}")]
+pub(crate) struct SetupError {
+    /// What was tried, with the path.
+    what: String,
+    source: io::Error,
+}
+
+/// Says what was tried when an I/O operation fails.
+pub(crate) trait Context<T> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T, SetupError>;
+}
+
+impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T, SetupError> {
+        self.map_err(|source| SetupError { what: what(), source: source.into() })
+    }
+}
+
+/// Says why on the console, in one line, and powers off: if PID 1 exited, the
+/// kernel would panic and bury the reason.
+pub(crate) fn fatal(why: &str) -> ! {
+    if POWERING_OFF.load(Ordering::Relaxed) {
+        // On the way down devices go from under the threads that use them.
+        park();
+    }
+    // Through the kernel log the line reaches every console, whole and in
+    // order, also right before the power goes. Level 2 passes `quiet`.
+    let line = format!("<2>iwlbench-agent: fatal: {}\n", why.replace('\n', " "));
+    let logged = OpenOptions::new()
+        .write(true)
+        .open("/dev/kmsg")
+        .and_then(|mut kmsg| kmsg.write_all(line.as_bytes()));
+    if logged.is_err() {
+        eprint!("{}", &line[3..]);
+    }
+    power_off()
+}
+
+/// Powers the guest off.
+pub(crate) fn power_off() -> ! {
+    POWERING_OFF.store(true, Ordering::Relaxed);
+    nix::unistd::sync();
+    // Without ACPI the kernel halts instead and the call does not return; it
+    // fails only without CAP_SYS_BOOT, which PID 1 has.
+    let _ = reboot(RebootMode::RB_POWER_OFF);
+    park()
+}
+
+fn park() -> ! {
+    loop {
+        std::thread::sleep(Duration::MAX);
+    }
+}

@@ -1,0 +1,179 @@
+//! PID 1: sets the guest up, says hello and serves the bench.
+
+use std::fs;
+use std::io::{self, BufReader};
+use std::panic;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use guest_protocol::{Command, FromGuest, Hello, PROTOCOL_VERSION, ToGuest};
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+
+use crate::asks::Asks;
+use crate::children::{Children, real_modprobe};
+use crate::clock::mono_ns;
+use crate::error::{Context, SetupError, fatal, power_off};
+use crate::outbox::{self, Outbox};
+use crate::port::{self, Line};
+use crate::{command, gate, observe};
+
+/// Filesystem type and where it goes; without these nothing works.
+const MOUNTS: [(&str, &str); 5] = [
+    ("proc", "/proc"),
+    ("sysfs", "/sys"),
+    ("devtmpfs", "/dev"),
+    ("tmpfs", "/run"),
+    ("tmpfs", "/tmp"),
+];
+
+/// Modules that the agent itself needs, and what is there when they are.
+const MODULES: [(&str, &str); 3] = [
+    ("virtio_pci", "/sys/bus/pci/drivers/virtio-pci"),
+    ("virtio_console", "/sys/bus/virtio/drivers/virtio_console"),
+    ("fuse", "/dev/fuse"),
+];
+
+/// Never returns: the kernel panics if PID 1 does.
+pub(crate) fn run() -> ! {
+    // A thread that dies would leave the bench waiting for what it was to say.
+    panic::set_hook(Box::new(|panic| fatal(&panic.to_string())));
+    match serve() {
+        Ok(()) => power_off(),
+        Err(e) => fatal(&e.to_string()),
+    }
+}
+
+/// Serves until the host closes the port.
+fn serve() -> Result<(), SetupError> {
+    for (filesystem, target) in MOUNTS {
+        mount_at(filesystem, target)?;
+    }
+    Children::block_sigchld().context(|| "blocking SIGCHLD".into())?;
+    let children = Arc::new(Children::default());
+    let reaping = Arc::clone(&children);
+    thread::spawn(move || fatal(&format!("reaping children: {}", reaping.reap())));
+
+    let (outbox, queue) = outbox::channel();
+    let asks = Arc::new(Asks::new(outbox.clone()));
+    let mut warnings = Warnings::default();
+
+    warnings.add("uevents", observe::uevent::start(outbox.clone()));
+    if let Some(Some(e)) = warnings.add("kernel log", observe::kmsg::start(outbox.clone())) {
+        warnings.0.push(format!("kernel log: {e}"));
+    }
+    load_modules(&children, &mut warnings);
+    let tracing = mount_at("tracefs", "/sys/kernel/tracing")
+        .and_then(|()| observe::trace::start(outbox.clone()));
+    let tracing = warnings.add("tracing", tracing).is_some();
+    let modprobe = modprobe_version(&children);
+    let firmware_gate = gate::firmware::start(Arc::clone(&asks), outbox.clone());
+    // Held for ever: dropping it unmounts.
+    let firmware_gate = warnings.add("firmware gate", firmware_gate);
+
+    let port = port::open()?;
+    let mut writer = port.try_clone().context(|| "sharing the port".into())?;
+    // Last, so that no module that the agent itself needs waits for the bench.
+    let module_gate = gate::module::start(Arc::clone(&asks), outbox.clone());
+    let module_gate = warnings.add("module gate", module_gate).is_some();
+
+    let hello = FromGuest::Hello(Hello {
+        protocol: PROTOCOL_VERSION,
+        mono_ns: mono_ns(),
+        kernel_release: read_trimmed("/proc/sys/kernel/osrelease"),
+        kernel_version: read_trimmed("/proc/sys/kernel/version"),
+        modprobe,
+        module_gate,
+        firmware_gate: firmware_gate.is_some(),
+        tracing,
+        warnings: warnings.0,
+    });
+    thread::spawn(move || {
+        let end = queue.write_to(&mut writer, &hello);
+        fatal(&format!("writing to the bench: {end}"));
+    });
+
+    let mut reader = BufReader::new(port);
+    loop {
+        match port::read_line(&mut reader).context(|| "reading from the bench".into())? {
+            Line::Whole(line) => match serde_json::from_slice(&line) {
+                Ok(message) => obey(message, &asks, &children, &outbox),
+                Err(e) => outbox.note(format!("the bench said what is no message: {e}")),
+            },
+            Line::TooLong => outbox.note("the bench said a line longer than MAX_LINE"),
+            Line::Closed => return Ok(()),
+        }
+    }
+}
+
+fn obey(message: ToGuest, asks: &Asks, children: &Arc<Children>, outbox: &Outbox) {
+    match message {
+        ToGuest::Answer { id, answer } => asks.answer(id, answer),
+        ToGuest::Do { id, command } => {
+            let children = Arc::clone(children);
+            let outbox = outbox.clone();
+            // A step may hang in the kernel for as long as the scenario likes.
+            thread::spawn(move || {
+                let result = command::run(&command, &children);
+                outbox.send(FromGuest::Done { id, mono_ns: mono_ns(), result });
+                if command == Command::PowerOff {
+                    outbox.flush();
+                    power_off();
+                }
+            });
+        }
+    }
+}
+
+/// What of the guest's facilities could not be set up.
+#[derive(Default)]
+struct Warnings(Vec<String>);
+
+impl Warnings {
+    fn add<T>(&mut self, facility: &str, result: Result<T, SetupError>) -> Option<T> {
+        result.map_err(|e| self.0.push(format!("{facility}: {e}"))).ok()
+    }
+}
+
+fn mount_at(filesystem: &str, target: &str) -> Result<(), SetupError> {
+    let what = || format!("mounting {filesystem} on {target}");
+    fs::create_dir_all(target).context(what)?;
+    match mount(Some(filesystem), target, Some(filesystem), MsFlags::MS_NOSUID, None::<&str>) {
+        // EBUSY: it is there already.
+        Ok(()) | Err(Errno::EBUSY) => Ok(()),
+        Err(e) => Err(e).context(what),
+    }
+}
+
+fn load_modules(children: &Children, warnings: &mut Warnings) {
+    let missing: Vec<&str> = MODULES
+        .into_iter()
+        .filter(|(_, present)| !Path::new(present).exists())
+        .map(|(module, _)| module)
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    let loaded = real_modprobe()
+        .ok_or(io::ErrorKind::NotFound.into())
+        .and_then(|modprobe| {
+            let args: Vec<&str> = ["-a", "--"].into_iter().chain(missing.clone()).collect();
+            children.run(&modprobe, &args)
+        })
+        .and_then(|ran| match ran.end.shell_status() {
+            0 => Ok(()),
+            status => Err(io::Error::other(format!("status {status}: {}", ran.stderr.trim_end()))),
+        })
+        .context(|| format!("modprobe {}", missing.join(" ")));
+    warnings.add("modules", loaded);
+}
+
+fn modprobe_version(children: &Children) -> Option<String> {
+    let ran = children.run(&real_modprobe()?, &["--version"]).ok()?;
+    ran.stdout.lines().next().map(str::to_owned)
+}
+
+fn read_trimmed(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default().trim_end().to_owned()
+}

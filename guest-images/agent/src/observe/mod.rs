@@ -1,0 +1,5 @@
+//! What is only watched: nothing in the guest waits for the bench here.
+
+pub(crate) mod kmsg;
+pub(crate) mod trace;
+pub(crate) mod uevent;
