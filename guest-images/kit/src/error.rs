@@ -1,6 +1,7 @@
 //! What can go wrong, each with its remedy in the message.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Why the kit could not do its work. `Display` is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,191 @@ pub enum KitError {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
+    /// The file system is full.
+    #[error("no space left in {}; free some, or point IWLBENCH_CACHE at a larger disk", path.display())]
+    DiskFull {
+        /// The file or directory being written.
+        path: PathBuf,
+    },
+    /// Neither a cache directory nor a home directory is named.
+    #[error("no cache directory: set IWLBENCH_CACHE, XDG_CACHE_HOME or HOME")]
+    NoCacheDir,
+    /// The cache's path cannot be written into apt's or the loader's options.
+    #[error(
+        "the cache directory {} must be absolute and free of quotes, colons and semicolons; \
+         set IWLBENCH_CACHE to another",
+        path.display()
+    )]
+    CachePath {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The kit's programs are for another processor.
+    #[error("the guest kit is for x86-64 hosts; put a qemu-system-x86_64 of at least 10.1 on PATH")]
+    Architecture,
+    /// A program of the host is missing.
+    #[error("`{tool}` not found: install the package {package}")]
+    ToolMissing {
+        /// The program.
+        tool: &'static str,
+        /// The Debian package that holds it.
+        package: &'static str,
+    },
+    /// A program failed.
+    #[error("{tool} failed: {detail}")]
+    ToolFailed {
+        /// The program.
+        tool: String,
+        /// What it said, in one line.
+        detail: String,
+    },
+    /// The machine's apt configuration names no Debian archive.
+    #[error(
+        "no Debian archive in the machine's apt sources; \
+         name one with --mirror URI or IWLBENCH_MIRROR"
+    )]
+    NoMirror,
+    /// The mirror's URI is not one that apt takes.
+    #[error("`{mirror}` is not the URI of a Debian archive, such as https://HOST/debian")]
+    BadMirror {
+        /// What was given.
+        mirror: String,
+    },
+    /// Debian's archive keys are missing.
+    #[error("Debian's archive keys are missing: install the package debian-archive-keyring")]
+    NoKeyring,
+    /// Debian's archive keys do not verify the suite.
+    #[error(
+        "{} does not verify {mirror}: upgrade the package debian-archive-keyring ({detail})",
+        keyring.display()
+    )]
+    Untrusted {
+        /// The keyring.
+        keyring: PathBuf,
+        /// The archive.
+        mirror: String,
+        /// What apt said.
+        detail: String,
+    },
+    /// The mirror did not deliver.
+    #[error("{mirror}: {detail}; check the network, or name another archive with --mirror")]
+    Mirror {
+        /// The archive.
+        mirror: String,
+        /// What apt said.
+        detail: String,
+    },
+    /// Something is missing and the network must not be used.
+    #[error("{what} is not in the cache, and --offline forbids fetching it: run `iwlbench setup`")]
+    Offline {
+        /// What is missing.
+        what: String,
+    },
+    /// No package holds it.
+    #[error("{mirror} has no package {package} in {suites}")]
+    NoPackage {
+        /// The package.
+        package: String,
+        /// Where it was looked for.
+        suites: String,
+        /// The archive.
+        mirror: String,
+    },
+    /// A package lacks what it should hold.
+    #[error("{}: {missing} is missing; remove the directory to have it fetched again", path.display())]
+    BadPackage {
+        /// Where it was unpacked.
+        path: PathBuf,
+        /// What was expected in it.
+        missing: String,
+    },
+    /// The text names no kernel version.
+    #[error("`{text}` is no kernel version: write `default`, `6.12` or `7.3.4+deb13-amd64`")]
+    BadKernelVersion {
+        /// What was given.
+        text: String,
+    },
+    /// No Debian suite has such a kernel.
+    #[error("no kernel {version} in Debian's {suites}; there are {known}")]
+    NoKernel {
+        /// What was asked for.
+        version: String,
+        /// Where it was looked for.
+        suites: String,
+        /// Releases that could be had instead, newest first.
+        known: String,
+    },
+    /// The user's kernel files do not fit together.
+    #[error("{}: {reason}", path.display())]
+    BadKernelFiles {
+        /// The offending file or directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The fetched QEMU does not run here.
+    #[error("the kit's QEMU cannot be used: {0}")]
+    KitQemu(crate::qemu::Rejected),
+    /// A file is not the ELF file or kernel module it should be.
+    #[error("{}: {reason}", path.display())]
+    BadElf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A library that a program needs is in no package of its closure.
+    #[error("{} needs {soname}, which no fetched package holds", needed_by.display())]
+    MissingLibrary {
+        /// The library's DT_SONAME.
+        soname: String,
+        /// The file that needs it.
+        needed_by: PathBuf,
+    },
+    /// A module that the image must have is not in the kernel.
+    #[error("kernel {release} has no module {name}")]
+    MissingModule {
+        /// The module.
+        name: String,
+        /// The kernel.
+        release: String,
+    },
+    /// The agent cannot run as `/init`.
+    #[error("the agent cannot be /init: {reason}")]
+    BadAgent {
+        /// Why.
+        reason: String,
+    },
+    /// An extra file has an unusable path.
+    #[error("extra file `{path}`: {reason}")]
+    BadExtraFile {
+        /// The path in the guest.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+impl KitError {
+    /// An I/O error at `path`; a full disk gets its own kind.
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            _ => Self::Io { path, source },
+        }
+    }
+}
+
+/// Names the file in an [`io::Error`].
+pub(crate) trait At<T> {
+    fn at(self, path: &Path) -> Result<T, KitError>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, path: &Path) -> Result<T, KitError> {
+        self.map_err(|source| KitError::io(path, source))
+    }
 }

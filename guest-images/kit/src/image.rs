@@ -1,10 +1,37 @@
-//! The guest image: an uncompressed newc cpio archive.
+//! The guest image: an uncompressed newc cpio archive with the agent, the
+//! real modprobe, and the kernel's modules.
+//!
+//! Uncompressed because the guest often runs without KVM, where unpacking
+//! costs more than reading a few MiB.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
+use cpio::newc::{Builder, ModeFileType, trailer};
 use serde::{Deserialize, Serialize};
 
+use crate::apt::Package;
+use crate::cache::{CacheDir, Guard, read_json};
+use crate::elf::{LOADER, check_static, library_closure, loader_command, module_name};
+use crate::error::{At, KitError};
+use crate::hash::{sha256, sha256_file};
 use crate::kernel::Kernel;
+use crate::modules::{Closure, ModuleTree};
+use crate::progress::Progress;
+use crate::store::{Source, Unpacked};
+
+/// Part of every key: change it when an image of the same inputs changes.
+const FORMAT: u32 = 1;
+
+const KIND: &str = "tools";
+const NAME: &str = "kmod";
+const SUITES: [&str; 1] = ["trixie"];
+
+/// What depmod reads besides the modules, so that modprobe knows what is built in.
+const DEPMOD_INPUTS: [&str; 3] = ["modules.order", "modules.builtin", "modules.builtin.modinfo"];
 
 /// What goes into an image.
 #[derive(Debug, Clone)]
@@ -15,7 +42,8 @@ pub struct ImageSpec<'a> {
     pub agent: &'a [u8],
     /// Modules wanted where the kernel has them; what they depend on comes along.
     pub modules: &'a [&'a str],
-    /// Of those (built in counts as present), the ones whose absence is an error.
+    /// Modules whose absence is an error, unless they are built in or left
+    /// out by hand.
     pub required: &'a [&'a str],
     /// Modules left out by hand, even if another one depends on them.
     pub without: &'a [String],
@@ -26,8 +54,8 @@ pub struct ImageSpec<'a> {
 /// A file to add to the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtraFile {
-    /// Path in the guest, absolute. A `.ko` below
-    /// `/lib/modules/<release>/updates/` takes the place of the kernel's own.
+    /// Path in the guest, absolute. A `.ko` below `/lib/modules/<release>/`
+    /// takes the place of the kernel's module of that name.
     pub path: String,
     /// Permission bits, e.g. `0o644`.
     pub mode: u32,
@@ -46,6 +74,10 @@ pub struct Image {
     pub sha256: String,
     /// Its modules, in path order.
     pub modules: Vec<IncludedModule>,
+    /// Wanted modules that the kernel does not have.
+    pub missing: Vec<String>,
+    /// Packages of the modprobe in it.
+    pub kmod: Vec<Package>,
 }
 
 /// A module in an image.
@@ -57,4 +89,329 @@ pub struct IncludedModule {
     pub path: String,
     /// SHA-256 of the decompressed file, in hex.
     pub sha256: String,
+}
+
+/// The fetched kmod, if any.
+pub(crate) fn cached_kmod(cache: &CacheDir) -> Result<Option<Unpacked>, KitError> {
+    Unpacked::open(cache, KIND, NAME)
+}
+
+/// Fetches the kmod for images.
+pub(crate) fn fetch_kmod(source: &Source<'_>) -> Result<Unpacked, KitError> {
+    let apt = source.apt(&SUITES)?;
+    let packages = apt.resolve(None, &["kmod"])?;
+    source.unpack(&apt, (KIND, NAME), &packages, |root, _| {
+        library_closure(root, &["usr/bin/kmod"]).map(drop)
+    })
+}
+
+/// A file of the image.
+enum Node {
+    Directory { mode: u32 },
+    File { mode: u32, content: Vec<u8> },
+    Link { target: String },
+    Device { mode: u32, major: u32, minor: u32 },
+}
+
+/// The image's files by path, without the leading slash. The order puts a
+/// directory before what is in it.
+#[derive(Default)]
+struct Tree(BTreeMap<String, Node>);
+
+impl Tree {
+    /// Adds a file and the directories above it.
+    fn add(&mut self, path: &str, node: Node) {
+        for (end, _) in path.match_indices('/') {
+            let parent = Node::Directory { mode: 0o755 };
+            self.0.entry(path[..end].to_owned()).or_insert(parent);
+        }
+        self.0.insert(path.to_owned(), node);
+    }
+
+    fn file(&mut self, path: &str, mode: u32, content: Vec<u8>) {
+        self.add(path, Node::File { mode, content });
+    }
+
+    fn link(&mut self, path: &str, target: &str) {
+        self.add(path, Node::Link { target: target.to_owned() });
+    }
+
+    /// The archive. No times, owners or inode numbers of the host get in.
+    fn archive(&self) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        for (inode, (path, node)) in (1..).zip(&self.0) {
+            let entry = Builder::new(path).ino(inode);
+            let (entry, content): (_, &[u8]) = match node {
+                Node::Directory { mode } => {
+                    (entry.mode(*mode).set_mode_file_type(ModeFileType::Directory).nlink(2), &[])
+                }
+                Node::File { mode, content } => {
+                    (entry.mode(*mode).set_mode_file_type(ModeFileType::Regular), content)
+                }
+                Node::Link { target } => {
+                    (entry.mode(0o777).set_mode_file_type(ModeFileType::Symlink), target.as_bytes())
+                }
+                Node::Device { mode, major, minor } => {
+                    let entry = entry.mode(*mode).set_mode_file_type(ModeFileType::Char);
+                    (entry.rdev_major(*major).rdev_minor(*minor), &[])
+                }
+            };
+            let size = u32::try_from(content.len())
+                .map_err(|_| io::Error::new(io::ErrorKind::FileTooLarge, path.clone()))?;
+            let mut writer = entry.write(out, size);
+            writer.write_all(content)?;
+            out = writer.finish()?;
+        }
+        trailer(out)
+    }
+}
+
+/// A path in the guest as the archive spells it: no leading slash, and with
+/// Debian's merged `/usr` resolved.
+fn guest_path(path: &str) -> Result<String, KitError> {
+    let bad = |reason| KitError::BadExtraFile { path: path.to_owned(), reason };
+    let inner = path.strip_prefix('/').ok_or_else(|| bad("must be absolute"))?;
+    if inner.contains('\0') || inner.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(bad("must name a file, without `.` and `..`"));
+    }
+    if inner == "init" {
+        return Err(bad("is the agent's"));
+    }
+    let merged = ["bin/", "sbin/", "lib/", "lib64/"].iter().any(|dir| inner.starts_with(dir));
+    Ok(if merged { format!("usr/{inner}") } else { inner.to_owned() })
+}
+
+/// The user's files: modules for the module tree, and the rest.
+struct Extra<'a> {
+    modules: Vec<(String, &'a ExtraFile)>,
+    files: Vec<(String, &'a ExtraFile)>,
+}
+
+impl<'a> Extra<'a> {
+    fn sort(files: &'a [ExtraFile], release: &str) -> Result<Self, KitError> {
+        let prefix = format!("usr/lib/modules/{release}/");
+        let mut extra = Self { modules: Vec::new(), files: Vec::new() };
+        for file in files {
+            let path = guest_path(&file.path)?;
+            match path.strip_prefix(&prefix).filter(|path| path.ends_with(".ko")) {
+                Some(module) => extra.modules.push((module.to_owned(), file)),
+                None => extra.files.push((path, file)),
+            }
+        }
+        Ok(extra)
+    }
+}
+
+/// Everything that an image is made from, read into memory.
+struct Parts<'a> {
+    release: &'a str,
+    agent: &'a [u8],
+    kmod: &'a Unpacked,
+    closure: Closure,
+    /// Of [`DEPMOD_INPUTS`], those that the kernel has.
+    lists: Vec<(&'static str, Vec<u8>)>,
+    extra: Extra<'a>,
+}
+
+impl<'a> Parts<'a> {
+    fn gather(spec: &ImageSpec<'a>, kmod: &'a Unpacked) -> Result<Self, KitError> {
+        check_static(spec.agent).map_err(|reason| KitError::BadAgent { reason })?;
+        let release = &spec.kernel.release;
+        let extra = Extra::sort(spec.extra, release)?;
+        let mut tree = ModuleTree::open(&spec.kernel.modules)?;
+        for (path, file) in &extra.modules {
+            tree.replace(path, &file.content);
+        }
+        let wanted: Vec<&str> = spec.modules.iter().chain(spec.required).copied().collect();
+        let closure = tree.closure(&wanted, spec.without)?;
+        let missing = |name: &&&str| closure.missing.contains(&module_name(name));
+        if let Some(name) = spec.required.iter().find(missing) {
+            let (name, release) = ((*name).to_owned(), release.clone());
+            return Err(KitError::MissingModule { name, release });
+        }
+        let mut lists = Vec::new();
+        for name in DEPMOD_INPUTS {
+            let path = spec.kernel.modules.join(name);
+            match fs::read(&path) {
+                Ok(content) => lists.push((name, content)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(KitError::io(&path, error)),
+            }
+        }
+        Ok(Self { release, agent: spec.agent, kmod, closure, lists, extra })
+    }
+
+    /// The modules as the image's record has them.
+    fn included(&self) -> Vec<IncludedModule> {
+        let included = self.closure.modules.iter().map(|module| IncludedModule {
+            name: module.name.clone(),
+            path: format!("/lib/modules/{}/{}", self.release, module.path),
+            sha256: sha256(&module.bytes),
+        });
+        included.collect()
+    }
+
+    fn key(&self, included: &[IncludedModule]) -> String {
+        let lists: Vec<_> =
+            self.lists.iter().map(|(name, content)| (name, sha256(content))).collect();
+        let files = self.extra.files.iter();
+        let files: Vec<_> =
+            files.map(|(path, file)| (path, file.mode, sha256(&file.content))).collect();
+        let agent = sha256(self.agent);
+        let everything = (FORMAT, self.release, agent, &self.kmod.packages, included, lists, files);
+        sha256(serde_json::json!(everything).to_string().as_bytes())
+    }
+
+    /// Lays the modules out and has the real depmod index them.
+    fn modules(&self, stage: &Path) -> Result<Vec<(String, Vec<u8>)>, KitError> {
+        let dir = stage.join("usr/lib/modules").join(self.release);
+        let mut files: Vec<(String, Vec<u8>)> = self
+            .closure
+            .modules
+            .iter()
+            .map(|module| (module.path.clone(), module.bytes.clone()))
+            .collect();
+        files.extend(self.lists.iter().map(|(name, list)| ((*name).to_owned(), list.clone())));
+        for (path, content) in &files {
+            let path = dir.join(path);
+            let parent = path.parent().unwrap_or(&dir);
+            fs::create_dir_all(parent).at(parent)?;
+            fs::write(&path, content).at(&path)?;
+        }
+        fs::create_dir_all(&dir).at(&dir)?;
+        // kmod looks below /lib or /usr/lib, as its distribution built it.
+        symlink("usr/lib", stage.join("lib")).at(stage)?;
+        // Without the host's /etc/depmod.d.
+        let config = stage.join("no-config");
+        fs::create_dir(&config).at(&config)?;
+
+        let output = loader_command(&self.kmod.root(), "usr/sbin/depmod")?
+            .arg("-b")
+            .arg(stage)
+            .arg("-C")
+            .arg(&config)
+            .arg(self.release)
+            .output()
+            .at(&self.kmod.root().join("usr/sbin/depmod"))?;
+        if !output.status.success() {
+            let detail = String::from_utf8_lossy(&output.stderr);
+            let detail = detail.lines().last().unwrap_or("no message").to_owned();
+            return Err(KitError::ToolFailed { tool: "depmod".to_owned(), detail });
+        }
+        let known: Vec<_> = files.iter().map(|(path, _)| path.clone()).collect();
+        for entry in fs::read_dir(&dir).at(&dir)? {
+            let entry = entry.at(&dir)?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if name.starts_with("modules.") && !known.contains(&name) {
+                let content = fs::read(entry.path()).at(&entry.path())?;
+                files.push((name, content));
+            }
+        }
+        Ok(files)
+    }
+
+    fn tree(&self, stage: &Path) -> Result<Tree, KitError> {
+        let mut tree = Tree::default();
+        for dir in ["bin", "sbin", "lib", "lib64"] {
+            tree.link(dir, &format!("usr/{dir}"));
+        }
+        for dir in ["dev", "etc", "proc", "root", "run", "sys", "usr/lib/firmware"] {
+            tree.add(dir, Node::Directory { mode: 0o755 });
+        }
+        tree.add("tmp", Node::Directory { mode: 0o1777 });
+        // PID 1's standard streams, and a sink, before devtmpfs is mounted.
+        tree.add("dev/console", Node::Device { mode: 0o600, major: 5, minor: 1 });
+        tree.add("dev/null", Node::Device { mode: 0o666, major: 1, minor: 3 });
+        tree.file("init", 0o755, self.agent.to_vec());
+        self.add_kmod(&mut tree)?;
+        for (path, content) in self.modules(stage)? {
+            tree.file(&format!("usr/lib/modules/{}/{path}", self.release), 0o644, content);
+        }
+        for (path, file) in &self.extra.files {
+            tree.file(path, file.mode & 0o7777, file.content.clone());
+        }
+        Ok(tree)
+    }
+
+    /// kmod under all its names, its libraries, and Debian's modprobe.d.
+    fn add_kmod(&self, tree: &mut Tree) -> Result<(), KitError> {
+        let root = self.kmod.root();
+        let read = |path: &Path| fs::read(path).at(path);
+        tree.file("usr/bin/kmod", 0o755, read(&root.join("usr/bin/kmod"))?);
+        for (link, target) in [
+            ("usr/bin/lsmod", "kmod"),
+            ("usr/sbin/depmod", "../bin/kmod"),
+            ("usr/sbin/insmod", "../bin/kmod"),
+            ("usr/sbin/modinfo", "../bin/kmod"),
+            ("usr/sbin/modprobe", "../bin/kmod"),
+            ("usr/sbin/rmmod", "../bin/kmod"),
+        ] {
+            tree.link(link, target);
+        }
+        for (soname, path) in library_closure(&root, &["usr/bin/kmod"])? {
+            let dir =
+                if LOADER.ends_with(&soname) { "usr/lib64" } else { "usr/lib/x86_64-linux-gnu" };
+            tree.file(&format!("{dir}/{soname}"), 0o755, read(&path)?);
+        }
+        for dir in ["etc/modprobe.d", "usr/lib/modprobe.d"] {
+            tree.add(dir, Node::Directory { mode: 0o755 });
+            let Ok(entries) = fs::read_dir(root.join(dir)) else { continue };
+            for entry in entries {
+                let entry = entry.at(&root)?;
+                if let Ok(name) = entry.file_name().into_string()
+                    && entry.path().is_file()
+                {
+                    tree.file(&format!("{dir}/{name}"), 0o644, read(&entry.path())?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The cached image of that key, if it is whole.
+fn cached(cache: &CacheDir, key: &str, progress: &dyn Progress) -> Result<Option<Image>, KitError> {
+    let dir = cache.join("images");
+    let Some(image) = read_json::<Image>(&dir.join(format!("{key}.json")))? else {
+        return Ok(None);
+    };
+    let path = dir.join(format!("{key}.cpio"));
+    // What the archive holds is promised by its hash alone.
+    if path.is_file() && sha256_file(&path)? == image.sha256 {
+        return Ok(Some(Image { path, ..image }));
+    }
+    progress.note("the cached guest image is damaged; building it again");
+    Ok(None)
+}
+
+/// Builds the image, or finds it in the cache. `lock` locks the cache.
+pub(crate) fn build(
+    cache: &CacheDir,
+    progress: &dyn Progress,
+    spec: &ImageSpec<'_>,
+    kmod: &Unpacked,
+    lock: impl FnOnce() -> Result<Guard, KitError>,
+) -> Result<Image, KitError> {
+    let parts = Parts::gather(spec, kmod)?;
+    let modules = parts.included();
+    let key = parts.key(&modules);
+    let missing = parts.closure.missing.clone();
+    if let Some(image) = cached(cache, &key, progress)? {
+        return Ok(Image { missing, ..image });
+    }
+    let guard = lock()?;
+    progress.step("building the guest image");
+    let stage = guard.scratch_dir()?;
+    let archive = parts.tree(stage.path()).and_then(|tree| tree.archive().at(cache.path()));
+    progress.finish();
+    let archive = archive?;
+
+    let dir = cache.join("images");
+    fs::create_dir_all(&dir).at(&dir)?;
+    let path = dir.join(format!("{key}.cpio"));
+    guard.write(&path, &archive)?;
+    let kmod = kmod.packages.clone();
+    let image = Image { path, sha256: sha256(&archive), modules, missing, kmod, key };
+    guard.write_json(&dir.join(format!("{}.json", image.key)), &image)?;
+    Ok(image)
 }

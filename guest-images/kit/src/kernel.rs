@@ -1,10 +1,23 @@
-//! Kernels: which one is asked for, and where its files are.
+//! Kernels: which one is asked for, where Debian keeps it, and where its
+//! files are.
 
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::KitError;
+use crate::apt::{Apt, Candidate, Package};
+use crate::cache::{CacheDir, read_json};
+use crate::error::{At, KitError};
+use crate::store::{Source, Unpacked};
+
+const KIND: &str = "kernels";
+
+/// Where kernels are looked for, the likeliest first. A suite's lists are
+/// fetched only when the ones before it lack the version.
+const SUITES: [&str; 4] = ["trixie-backports", "trixie", "bookworm", "bullseye"];
 
 /// Which kernel to boot.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -12,8 +25,8 @@ pub enum KernelSelector {
     /// Debian's `linux-image-amd64` of trixie-backports.
     #[default]
     Default,
-    /// A Debian kernel by release or by the beginning of it in whole numbers:
-    /// `7.3.4+deb13-amd64`, `6.12`, `6.1`.
+    /// A Debian kernel by release (`7.3.4+deb13-amd64`), or by the leading
+    /// numbers of its release or package version (`7.3`, `6.12`, `6.1.192`).
     Version(String),
     /// A kernel that the user built or unpacked.
     Files {
@@ -24,12 +37,20 @@ pub enum KernelSelector {
     },
 }
 
-/// Parses as the `--kernel` option: `default` or a version.
-impl std::str::FromStr for KernelSelector {
+/// Parses the `--kernel` option: `default` or a version.
+impl FromStr for KernelSelector {
     type Err = KitError;
 
-    fn from_str(_text: &str) -> Result<Self, KitError> {
-        todo!()
+    fn from_str(text: &str) -> Result<Self, KitError> {
+        if text == "default" {
+            return Ok(Self::Default);
+        }
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '~');
+        if text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(word) {
+            Ok(Self::Version(text.to_owned()))
+        } else {
+            Err(KitError::BadKernelVersion { text: text.to_owned() })
+        }
     }
 }
 
@@ -46,4 +67,349 @@ pub struct Kernel {
     pub modules: PathBuf,
     /// The `.config`, where the package ships one.
     pub config: Option<PathBuf>,
+    /// The packages it was unpacked from; empty for the user's own files.
+    pub packages: Vec<Package>,
+}
+
+/// Leading whole numbers of a version: `7.3.4+deb13` is 7, 3, 4.
+fn leading_numbers(version: &str) -> Vec<u64> {
+    let end = version.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(version.len());
+    version[..end].split('.').map_while(|part| part.parse().ok()).collect()
+}
+
+/// All numbers of a release, to order releases: 6.1.0-9 comes before 6.1.0-10.
+fn order(release: &str) -> Vec<u64> {
+    let numbers = release.split(|c: char| !c.is_ascii_digit());
+    numbers.filter_map(|digits| digits.parse().ok()).collect()
+}
+
+/// Whether `wanted` names the kernel of this release and package version.
+fn matches(wanted: &str, release: &str, package_version: &str) -> bool {
+    if wanted == release {
+        return true;
+    }
+    let numeric = wanted.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let numbers = leading_numbers(wanted);
+    numeric
+        && is_plain(release)
+        && (leading_numbers(release).starts_with(&numbers)
+            || leading_numbers(package_version).starts_with(&numbers))
+}
+
+/// The ordinary flavour, for real and virtual PCs alike.
+fn is_plain(release: &str) -> bool {
+    release.starts_with(|c: char| c.is_ascii_digit())
+        && release.ends_with("-amd64")
+        && !["-cloud-", "-rt-"].iter().any(|flavour| release.contains(flavour))
+}
+
+impl Kernel {
+    /// Finds the files in unpacked packages. 7.x keeps the image beside the
+    /// modules, older kernels in `/boot`; bookworm's modules are in `/lib`.
+    fn locate(root: &Path, release: &str) -> Result<Self, KitError> {
+        let missing = |missing: String| KitError::BadPackage { path: root.to_path_buf(), missing };
+        let first = |paths: &[PathBuf]| paths.iter().find(|path| path.is_file()).cloned();
+        let modules = ["usr/lib/modules", "lib/modules"]
+            .iter()
+            .map(|dir| root.join(dir).join(release))
+            .find(|dir| dir.join("kernel").is_dir())
+            .ok_or_else(|| missing(format!("lib/modules/{release}")))?;
+        let boot = root.join("boot");
+        let bzimage = first(&[modules.join("vmlinuz"), boot.join(format!("vmlinuz-{release}"))])
+            .ok_or_else(|| missing(format!("vmlinuz of {release}")))?;
+        let config = first(&[modules.join("config"), boot.join(format!("config-{release}"))]);
+        Ok(Self {
+            release: release.to_owned(),
+            package_version: None,
+            bzimage,
+            modules,
+            config,
+            packages: Vec::new(),
+        })
+    }
+
+    fn of(unpacked: &Unpacked, release: &str) -> Result<Self, KitError> {
+        let image = format!("linux-image-{release}");
+        Ok(Self {
+            package_version: unpacked.version(&image).map(str::to_owned),
+            packages: unpacked.packages.clone(),
+            ..Self::locate(&unpacked.root(), release)?
+        })
+    }
+
+    /// The user's own files, checked to belong together.
+    pub(crate) fn from_files(bzimage: &Path, modules: &Path) -> Result<Self, KitError> {
+        let bad = |path: &Path, reason: String| KitError::BadKernelFiles {
+            path: path.to_path_buf(),
+            reason,
+        };
+        // The user may say "." or come through a symbolic link.
+        let modules = fs::canonicalize(modules).at(modules)?;
+        let release = modules.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if !modules.join("modules.order").is_file() && !modules.join("kernel").is_dir() {
+            let reason = "no modules here; name …/lib/modules/RELEASE".to_owned();
+            return Err(bad(&modules, reason));
+        }
+        let built =
+            bzimage_release(bzimage)?.ok_or_else(|| bad(bzimage, "not a bzImage".to_owned()))?;
+        if built != release {
+            let reason = format!("this is kernel {built}, but the modules are for {release}");
+            return Err(bad(bzimage, reason));
+        }
+        Ok(Self {
+            release: release.to_owned(),
+            package_version: None,
+            bzimage: std::path::absolute(bzimage).at(bzimage)?,
+            config: Some(modules.join("config")).filter(|config| config.is_file()),
+            modules,
+            packages: Vec::new(),
+        })
+    }
+}
+
+/// The release that a bzImage says it is (Documentation/arch/x86/boot.rst:
+/// `HdrS` at 0x202, the string's offset less 0x200 at 0x20e). `None` if it is
+/// no bzImage.
+fn bzimage_release(path: &Path) -> Result<Option<String>, KitError> {
+    let file = File::open(path).at(path)?;
+    let mut header = [0; 0x210];
+    if file.read_exact_at(&mut header, 0).is_err() || header[0x202..0x206] != *b"HdrS" {
+        return Ok(None);
+    }
+    let at = 0x200 + u64::from(u16::from_le_bytes([header[0x20e], header[0x20f]]));
+    let mut text = [0; 128];
+    let length = file.read_at(&mut text, at).at(path)?;
+    let text = String::from_utf8_lossy(&text[..length]);
+    Ok(text.split([' ', '\0']).next().map(str::to_owned))
+}
+
+/// Which kernel [`KernelSelector::Default`] was when it was fetched.
+#[derive(Serialize, Deserialize)]
+struct DefaultKernel {
+    release: String,
+}
+
+fn default_file(cache: &CacheDir) -> PathBuf {
+    cache.join("default-kernel.json")
+}
+
+/// A fetched kernel that fits, the newest of several.
+pub(crate) fn cached(
+    cache: &CacheDir,
+    selector: &KernelSelector,
+) -> Result<Option<Kernel>, KitError> {
+    let mut kernels = Vec::new();
+    let default: Option<DefaultKernel> = match selector {
+        KernelSelector::Default => read_json(&default_file(cache))?,
+        _ => None,
+    };
+    for release in Unpacked::names(cache, KIND)? {
+        let Some(unpacked) = Unpacked::open(cache, KIND, &release)? else { continue };
+        let fits = match selector {
+            KernelSelector::Default => default.as_ref().is_some_and(|d| d.release == release),
+            KernelSelector::Version(wanted) => {
+                let version = unpacked.version(&format!("linux-image-{release}"));
+                matches(wanted, &release, version.unwrap_or_default())
+            }
+            KernelSelector::Files { .. } => false,
+        };
+        if fits {
+            kernels.push(Kernel::of(&unpacked, &release)?);
+        }
+    }
+    Ok(kernels.into_iter().max_by_key(|kernel| order(&kernel.release)))
+}
+
+/// The image package that the selector means in `apt`'s one suite, and its
+/// release. Adds what else there is to `known`.
+fn find(
+    apt: &Apt<'_>,
+    selector: &KernelSelector,
+    known: &mut Vec<String>,
+) -> Result<Option<(String, Candidate)>, KitError> {
+    const PREFIX: &str = "linux-image-";
+    let wanted = match selector {
+        KernelSelector::Version(wanted) => wanted,
+        _ => {
+            let meta = apt.require("linux-image-amd64")?;
+            let image =
+                meta.depends().iter().find(|name| name.strip_prefix(PREFIX).is_some_and(is_plain));
+            let Some(image) = image else { return Ok(None) };
+            return Ok(Some((image[PREFIX.len()..].to_owned(), apt.require(image)?)));
+        }
+    };
+    let names = apt.names(PREFIX)?;
+    let mut releases: Vec<&str> = names
+        .iter()
+        .filter_map(|name| name.strip_prefix(PREFIX))
+        .filter(|release| is_plain(release) || release == wanted)
+        .collect();
+    releases.sort_by_key(|release| std::cmp::Reverse(order(release)));
+    for release in releases {
+        // Names that are only referred to have no candidate.
+        let Some(image) = apt.candidate(&format!("{PREFIX}{release}"))? else { continue };
+        if matches(wanted, release, &image.package.version) {
+            return Ok(Some((release.to_owned(), image)));
+        }
+        known.push(release.to_owned());
+    }
+    Ok(None)
+}
+
+/// Fetches the kernel.
+pub(crate) fn fetch(source: &Source<'_>, selector: &KernelSelector) -> Result<Kernel, KitError> {
+    let suites = match selector {
+        KernelSelector::Default => &SUITES[..1],
+        _ => &SUITES[..],
+    };
+    let mut known = Vec::new();
+    let mut failed = None;
+    for suite in suites.chunks(1) {
+        let apt = match source.apt(suite) {
+            Ok(apt) => apt,
+            // An old suite leaves the mirrors one day; the others still count.
+            Err(error @ KitError::Mirror { .. }) => {
+                failed.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let Some((release, image)) = find(&apt, selector, &mut known)? else { continue };
+        let packages = parts(&apt, &release, image)?;
+        let unpacked = source.unpack(&apt, (KIND, &release), &packages, |root, _| {
+            Kernel::locate(root, &release).map(drop)
+        })?;
+        if *selector == KernelSelector::Default {
+            let default = DefaultKernel { release: release.clone() };
+            source.guard.write_json(&default_file(source.cache), &default)?;
+        }
+        return Kernel::of(&unpacked, &release);
+    }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let version = match selector {
+        KernelSelector::Version(version) => version.clone(),
+        _ => "default".to_owned(),
+    };
+    known.sort_by_key(|release| std::cmp::Reverse(order(release)));
+    let known = known.join(", ");
+    Err(KitError::NoKernel { version, suites: suites.join(", "), known })
+}
+
+/// The image package and what it depends on that is of the same release:
+/// since 7.x the image is split into base, binary and modules.
+fn parts(apt: &Apt<'_>, release: &str, image: Candidate) -> Result<Vec<Candidate>, KitError> {
+    let mut packages = vec![image];
+    let mut next = 0;
+    while let Some(package) = packages.get(next) {
+        let depends = package.depends().to_vec();
+        next += 1;
+        for name in depends {
+            let same = name.ends_with(&format!("-{release}"));
+            if same && !packages.iter().any(|known| known.package.name == name) {
+                packages.push(apt.require(&name)?);
+            }
+        }
+    }
+    Ok(packages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_are_read() {
+        assert_eq!("default".parse::<KernelSelector>().unwrap(), KernelSelector::Default);
+        for version in ["6.12", "7.3.4+deb13-amd64", "6.1.0-50-amd64"] {
+            let selector = KernelSelector::Version(version.to_owned());
+            assert_eq!(version.parse::<KernelSelector>().unwrap(), selector);
+        }
+        for bad in ["", "latest", "6 12", "6/1", "-t"] {
+            assert!(bad.parse::<KernelSelector>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn versions_match_in_whole_numbers() {
+        let (release, version) = ("6.12.107+deb13-amd64", "6.12.107-1");
+        for wanted in ["6", "6.12", "6.12.107", "6.12.107+deb13-amd64"] {
+            assert!(matches(wanted, release, version), "{wanted}");
+        }
+        for wanted in ["6.1", "6.12.1", "7", "6.12.107+deb13", ""] {
+            assert!(wanted.is_empty() || !matches(wanted, release, version), "{wanted}");
+        }
+        // Before 6.12 the release is Debian's own count; the version tells.
+        assert!(matches("6.1.192", "6.1.0-50-amd64", "6.1.192-2"));
+        assert!(matches("6.1", "6.1.0-50-amd64", "6.1.192-2"));
+    }
+
+    #[test]
+    fn other_flavours_only_by_their_full_name() {
+        for release in ["7.3.4+deb13-cloud-amd64", "7.3.4+deb13-rt-amd64"] {
+            assert!(!matches("7.3", release, "7.3.4-1"));
+            assert!(matches(release, release, "7.3.4-1"));
+        }
+        assert!(!is_plain("7.3.4+deb13-amd64-dbg"));
+        assert!(!is_plain("amd64"));
+    }
+
+    #[test]
+    fn releases_are_ordered_by_number() {
+        assert!(order("6.1.0-9-amd64") < order("6.1.0-10-amd64"));
+        assert!(order("7.2.12+deb13-amd64") < order("7.3.4+deb13-amd64"));
+    }
+
+    fn bzimage(release: &str) -> Vec<u8> {
+        let mut image = vec![0; 0x400];
+        image[0x202..0x206].copy_from_slice(b"HdrS");
+        image[0x20e..0x210].copy_from_slice(&0x120_u16.to_le_bytes());
+        let text = format!("{release} (debian-kernel@lists.debian.org) #1 SMP\0");
+        image[0x320..0x320 + text.len()].copy_from_slice(text.as_bytes());
+        image
+    }
+
+    #[test]
+    fn the_users_files_must_belong_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let modules = dir.path().join("6.6.1-mine");
+        fs::create_dir_all(modules.join("kernel")).unwrap();
+        let image = dir.path().join("bzImage");
+
+        fs::write(&image, bzimage("6.6.1-mine")).unwrap();
+        let kernel = Kernel::from_files(&image, &modules).unwrap();
+        assert_eq!(kernel.release, "6.6.1-mine");
+        assert_eq!(kernel.package_version, None);
+
+        fs::write(&image, bzimage("6.6.2")).unwrap();
+        let error = Kernel::from_files(&image, &modules).unwrap_err().to_string();
+        assert!(error.contains("this is kernel 6.6.2"), "{error}");
+
+        fs::write(&image, b"MZ").unwrap();
+        let error = Kernel::from_files(&image, &modules).unwrap_err().to_string();
+        assert!(error.ends_with("not a bzImage"), "{error}");
+
+        let error = Kernel::from_files(&image, dir.path()).unwrap_err().to_string();
+        assert!(error.contains("no modules here"), "{error}");
+    }
+
+    #[test]
+    fn both_package_layouts_are_found() {
+        for (image, modules) in [
+            ("usr/lib/modules/7.3/vmlinuz", "usr/lib/modules/7.3"),
+            ("boot/vmlinuz-7.3", "usr/lib/modules/7.3"),
+            ("boot/vmlinuz-7.3", "lib/modules/7.3"),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let root = root.path();
+            fs::create_dir_all(root.join(modules).join("kernel")).unwrap();
+            fs::create_dir_all(root.join(image).parent().unwrap()).unwrap();
+            assert!(matches!(Kernel::locate(root, "7.3"), Err(KitError::BadPackage { .. })));
+            fs::write(root.join(image), b"").unwrap();
+            let kernel = Kernel::locate(root, "7.3").unwrap();
+            assert_eq!(kernel.bzimage, root.join(image));
+            assert_eq!(kernel.modules, root.join(modules));
+        }
+    }
 }

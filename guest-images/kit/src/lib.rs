@@ -7,25 +7,51 @@
 //! apt against Debian's archive keys, and lands below one [`CacheDir`]. What is
 //! already there is used without touching the network.
 //!
-//! Sources: deb822(5), sources.list(5), apt.conf(5), Debian policy 7 and 8,
-//! the kernel's `Documentation/driver-api/early-userspace/buffer-format.rst`.
+//! The cache directory:
+//!
+//! | path | what |
+//! |---|---|
+//! | `lock` | held while anything below changes |
+//! | `apt/` | the private apt: configuration, lists, packages being downloaded |
+//! | `tools/{qemu,kmod}/`, `kernels/<release>/` | unpacked packages (`root/`) and which they are (`manifest.json`) |
+//! | `default-kernel.json` | which kernel "default" was when it was fetched |
+//! | `images/<key>.{cpio,json}` | guest images and what is in them |
+//! | `tmp/` | half-made things; emptied by the next run that changes anything |
+//!
+//! Sources: deb822(5), sources.list(5), apt.conf(5), Debian policy 7, ld.so(8),
+//! depmod.d(5), and the kernel's `Documentation/arch/x86/boot.rst` and
+//! `Documentation/driver-api/early-userspace/buffer-format.rst`.
 //!
 //! Left out: other architectures than amd64; distributions' own initrds;
-//! removal of old kits.
+//! removal of kits no longer wanted.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+mod apt;
 mod cache;
+mod control;
+mod elf;
 mod error;
+mod hash;
 mod image;
 mod kernel;
+mod mirror;
+mod modules;
 mod progress;
 mod qemu;
+mod store;
+mod tool;
 
+pub use apt::Package;
 pub use cache::CacheDir;
 pub use error::KitError;
 pub use image::{ExtraFile, Image, ImageSpec, IncludedModule};
 pub use kernel::{Kernel, KernelSelector};
 pub use progress::{Progress, Silent};
 pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, Rejected, probe_qemu};
+
+use store::{Source, Unpacked};
 
 /// How a [`Kit`] gets what is missing.
 #[derive(Debug, Clone, Default)]
@@ -35,8 +61,6 @@ pub struct KitOptions {
     pub mirror: Option<String>,
     /// Never touch the network; what is missing is an error.
     pub offline: bool,
-    /// Ask the archive for its present versions even if the cache holds some.
-    pub refresh: bool,
 }
 
 /// The guest kit in one cache directory. Share it between threads freely.
@@ -44,39 +68,106 @@ pub struct Kit {
     cache: CacheDir,
     options: KitOptions,
     progress: Box<dyn Progress>,
+    updated: Mutex<BTreeSet<String>>,
 }
 
 impl Kit {
     /// A kit below `cache`. Touches nothing yet.
     pub fn new(cache: CacheDir, options: KitOptions, progress: Box<dyn Progress>) -> Self {
-        Self { cache, options, progress }
+        Self { cache, options, progress, updated: Mutex::default() }
     }
 
     /// Finds a QEMU that can take the card: the first good one on PATH, else
     /// the kit's, fetched if need be. Also returns what was passed over, in
-    /// PATH's order.
+    /// PATH's order; each was told to [`Progress::note`] too.
     pub fn qemu(&self) -> Result<(Qemu, Vec<Rejected>), KitError> {
-        todo!()
+        self.find_qemu(false)
+    }
+
+    fn find_qemu(&self, refresh: bool) -> Result<(Qemu, Vec<Rejected>), KitError> {
+        let (found, rejected) = qemu::on_path(std::env::var_os("PATH"));
+        for reason in &rejected {
+            self.progress.note(&format!("passing over {reason}"));
+        }
+        let qemu = match found {
+            Some(qemu) => qemu,
+            None => self.obtain("QEMU", refresh, || qemu::cached(&self.cache), qemu::fetch)?,
+        };
+        Ok((qemu, rejected))
     }
 
     /// Finds the kernel, fetching its packages if need be.
     pub fn kernel(&self, selector: &KernelSelector) -> Result<Kernel, KitError> {
-        let _ = selector;
-        todo!()
+        self.find_kernel(selector, false)
+    }
+
+    fn find_kernel(&self, selector: &KernelSelector, refresh: bool) -> Result<Kernel, KitError> {
+        let what = match selector {
+            KernelSelector::Default => "the default kernel".to_owned(),
+            KernelSelector::Version(version) => format!("kernel {version}"),
+            KernelSelector::Files { bzimage, modules } => {
+                return Kernel::from_files(bzimage, modules);
+            }
+        };
+        let cached = || kernel::cached(&self.cache, selector);
+        self.obtain(&what, refresh, cached, |source| kernel::fetch(source, selector))
+    }
+
+    fn kmod(&self, refresh: bool) -> Result<Unpacked, KitError> {
+        self.obtain("kmod", refresh, || image::cached_kmod(&self.cache), image::fetch_kmod)
     }
 
     /// Builds the guest's initramfs, or returns the cached one of equal content.
     pub fn build_image(&self, spec: &ImageSpec<'_>) -> Result<Image, KitError> {
-        let _ = spec;
-        todo!()
+        let kmod = self.kmod(false)?;
+        image::build(&self.cache, &*self.progress, spec, &kmod, || self.cache.lock(&*self.progress))
     }
 
-    /// Fetches everything a first run needs: QEMU, kmod and `kernels`.
+    /// Fetches everything that running these kernels needs: QEMU, kmod and the
+    /// kernels. With `refresh`, asks the archive for its present versions of
+    /// what the cache already holds.
     pub fn fetch_all(
         &self,
         kernels: &[KernelSelector],
+        refresh: bool,
     ) -> Result<(Qemu, Vec<Rejected>, Vec<Kernel>), KitError> {
-        let _ = (kernels, &self.cache, &self.options, &self.progress);
-        todo!()
+        let (qemu, rejected) = self.find_qemu(refresh)?;
+        self.kmod(refresh)?;
+        let kernels: Result<Vec<_>, _> =
+            kernels.iter().map(|selector| self.find_kernel(selector, refresh)).collect();
+        Ok((qemu, rejected, kernels?))
+    }
+
+    /// What `cached` finds; else, under the lock, what `fetch` gets.
+    fn obtain<T>(
+        &self,
+        what: &str,
+        refresh: bool,
+        cached: impl Fn() -> Result<Option<T>, KitError>,
+        fetch: impl FnOnce(&Source<'_>) -> Result<T, KitError>,
+    ) -> Result<T, KitError> {
+        let cached = || if refresh { Ok(None) } else { cached() };
+        if let Some(present) = cached()? {
+            return Ok(present);
+        }
+        if self.options.offline {
+            return Err(KitError::Offline { what: what.to_owned() });
+        }
+        if std::env::consts::ARCH != "x86_64" {
+            return Err(KitError::Architecture);
+        }
+        let mirror = mirror::find(self.options.mirror.as_deref())?;
+        let guard = self.cache.lock(&*self.progress)?;
+        // Whoever held the lock may have fetched it.
+        if let Some(present) = cached()? {
+            return Ok(present);
+        }
+        fetch(&Source {
+            cache: &self.cache,
+            guard: &guard,
+            mirror: &mirror,
+            progress: &*self.progress,
+            updated: &self.updated,
+        })
     }
 }

@@ -1,0 +1,148 @@
+//! What ELF files need: libraries (DT_NEEDED, as ld.so(8) resolves them) and,
+//! for kernel modules, the `.modinfo` section.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use goblin::elf::Elf;
+use goblin::elf::header::EM_X86_64;
+
+use crate::error::{At, KitError};
+
+/// Where Debian's amd64 packages keep libraries, below their root.
+const LIBRARY_DIRS: [&str; 4] =
+    ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64", "lib64"];
+
+/// The dynamic loader as programs name it (PT_INTERP).
+pub(crate) const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+
+fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Elf<'a>, KitError> {
+    let bad = |reason: String| KitError::BadElf { path: path.to_path_buf(), reason };
+    let elf = Elf::parse(bytes).map_err(|error| bad(format!("no ELF file: {error}")))?;
+    if elf.header.e_machine != EM_X86_64 {
+        return Err(bad("not for x86-64".to_owned()));
+    }
+    Ok(elf)
+}
+
+/// `Ok` if these bytes run as PID 1 of an initramfs without any other file.
+pub(crate) fn check_static(bytes: &[u8]) -> Result<(), String> {
+    let elf = Elf::parse(bytes).map_err(|error| format!("no ELF file: {error}"))?;
+    if elf.header.e_machine != EM_X86_64 {
+        return Err("not for x86-64".to_owned());
+    }
+    match elf.interpreter {
+        Some(loader) => Err(format!("it is linked dynamically (wants {loader}); link it static")),
+        None => Ok(()),
+    }
+}
+
+/// A library directory's file of that name, below `root`.
+fn find_library(root: &Path, soname: &str) -> Option<PathBuf> {
+    LIBRARY_DIRS.iter().map(|dir| root.join(dir).join(soname)).find(|path| path.exists())
+}
+
+/// The libraries that `programs` (paths below `root`) need, directly or not,
+/// by soname, and the dynamic loader.
+pub(crate) fn library_closure(
+    root: &Path,
+    programs: &[&str],
+) -> Result<BTreeMap<String, PathBuf>, KitError> {
+    let mut found = BTreeMap::new();
+    let mut queue: VecDeque<PathBuf> = programs.iter().map(|program| root.join(program)).collect();
+    while let Some(file) = queue.pop_front() {
+        let bytes = fs::read(&file).at(&file)?;
+        let elf = parse(&file, &bytes)?;
+        let loader = elf.interpreter.and_then(|loader| loader.rsplit('/').next());
+        for soname in elf.libraries.iter().copied().chain(loader) {
+            if found.contains_key(soname) {
+                continue;
+            }
+            let library = find_library(root, soname).ok_or_else(|| KitError::MissingLibrary {
+                soname: soname.to_owned(),
+                needed_by: file.clone(),
+            })?;
+            found.insert(soname.to_owned(), library.clone());
+            queue.push_back(library);
+        }
+    }
+    Ok(found)
+}
+
+/// The words of a command that runs a program of an unpacked root through
+/// that root's own dynamic loader and libraries, whatever the host has.
+pub(crate) fn loader_argv(root: &Path, program: &str) -> Result<Vec<PathBuf>, KitError> {
+    let loader = LOADER.rsplit('/').next().unwrap_or(LOADER);
+    let loader = find_library(root, loader).ok_or_else(|| KitError::BadPackage {
+        path: root.to_path_buf(),
+        missing: LOADER.to_owned(),
+    })?;
+    let dirs: Vec<_> = LIBRARY_DIRS
+        .iter()
+        .map(|dir| root.join(dir))
+        .filter(|dir| dir.is_dir())
+        .map(|dir| dir.display().to_string())
+        .collect();
+    Ok(vec![
+        loader,
+        "--inhibit-cache".into(),
+        "--library-path".into(),
+        dirs.join(":").into(),
+        root.join(program),
+    ])
+}
+
+/// [`loader_argv`] as a command.
+pub(crate) fn loader_command(root: &Path, program: &str) -> Result<Command, KitError> {
+    let argv = loader_argv(root, program)?;
+    let mut command = Command::new(&argv[0]);
+    // A library preloaded for the host's C library breaks ours.
+    command.args(&argv[1..]).env_remove("LD_PRELOAD");
+    Ok(command)
+}
+
+/// A module's `.modinfo`: what it wants loaded with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ModInfo {
+    /// Modules whose symbols it uses.
+    pub(crate) depends: Vec<String>,
+    /// Modules that modprobe loads before or after it if they exist.
+    pub(crate) soft: Vec<String>,
+}
+
+/// A module's name as the kernel spells it.
+pub(crate) fn module_name(name: &str) -> String {
+    name.replace('-', "_")
+}
+
+pub(crate) fn modinfo(path: &Path, module: &[u8]) -> Result<ModInfo, KitError> {
+    let elf = parse(path, module)?;
+    let section = elf
+        .section_headers
+        .iter()
+        .find(|section| elf.shdr_strtab.get_at(section.sh_name) == Some(".modinfo"))
+        .and_then(|section| section.file_range())
+        .and_then(|range| module.get(range));
+    let Some(section) = section else {
+        let reason = "no kernel module: it has no .modinfo".to_owned();
+        return Err(KitError::BadElf { path: path.to_path_buf(), reason });
+    };
+    let mut info = ModInfo::default();
+    for entry in section.split(|byte| *byte == 0) {
+        let Ok(entry) = std::str::from_utf8(entry) else { continue };
+        match entry.split_once('=') {
+            Some(("depends", list)) => {
+                info.depends
+                    .extend(list.split(',').filter(|name| !name.is_empty()).map(module_name));
+            }
+            Some(("softdep", list)) => {
+                let names = list.split_whitespace().filter(|word| !word.ends_with(':'));
+                info.soft.extend(names.map(module_name));
+            }
+            _ => {}
+        }
+    }
+    Ok(info)
+}

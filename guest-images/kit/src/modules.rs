@@ -1,0 +1,164 @@
+//! A kernel's modules: finding them by name, what they depend on, and their
+//! bytes as they were before the distribution compressed them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use lzma_rust2::XzReader;
+use ruzstd::decoding::StreamingDecoder;
+
+use crate::elf::{modinfo, module_name};
+use crate::error::{At, KitError};
+
+/// Far above the largest module of a stock kernel (amdgpu: 25 MiB).
+const LARGEST_MODULE: u64 = 256 << 20;
+
+/// A module, decompressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Module {
+    /// As `lsmod` prints it.
+    pub(crate) name: String,
+    /// Path below `/lib/modules/<release>`, ending in `.ko`.
+    pub(crate) path: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The modules below one `/lib/modules/<release>`.
+#[derive(Debug)]
+pub(crate) struct ModuleTree {
+    dir: PathBuf,
+    /// Name to path below `dir`.
+    files: BTreeMap<String, String>,
+    /// Names of what the kernel itself holds.
+    builtin: BTreeSet<String>,
+    /// Modules that take the place of the tree's own.
+    overlay: BTreeMap<String, Module>,
+}
+
+/// What wanting some modules amounts to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Closure {
+    /// In path order.
+    pub(crate) modules: Vec<Module>,
+    /// Wanted, but neither a module nor built in.
+    pub(crate) missing: Vec<String>,
+}
+
+/// The name of the module in a file, if it is one: `a/b-c.ko.xz` is `b_c`.
+fn name_of(path: &str) -> Option<String> {
+    let file = path.rsplit('/').next()?;
+    let (name, rest) = file.split_once(".ko")?;
+    (rest.is_empty() || rest.starts_with('.')).then(|| module_name(name))
+}
+
+impl ModuleTree {
+    /// Lists a tree, without reading any module.
+    pub(crate) fn open(dir: &Path) -> Result<Self, KitError> {
+        let mut paths = Vec::new();
+        walk(dir, "", &mut paths)?;
+        let mut files = BTreeMap::new();
+        for path in paths {
+            let Some(name) = name_of(&path) else { continue };
+            // depmod's order: what an administrator put into updates/ goes first.
+            let updates = path.starts_with("updates/");
+            if updates || !files.contains_key(&name) {
+                files.insert(name, path);
+            }
+        }
+        let list = dir.join("modules.builtin");
+        let builtin = match fs::read_to_string(&list) {
+            Ok(text) => text.lines().filter_map(name_of).collect(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeSet::new(),
+            Err(error) => return Err(KitError::io(&list, error)),
+        };
+        Ok(Self { dir: dir.to_path_buf(), files, builtin, overlay: BTreeMap::new() })
+    }
+
+    /// Puts a module of the caller's in place of the tree's own. `path` is
+    /// below `/lib/modules/<release>`.
+    pub(crate) fn replace(&mut self, path: &str, bytes: &[u8]) -> Option<()> {
+        let name = name_of(path)?;
+        let module = Module { name: name.clone(), path: path.to_owned(), bytes: bytes.to_vec() };
+        self.overlay.insert(name, module);
+        Some(())
+    }
+
+    fn module(&self, name: &str) -> Result<Option<Module>, KitError> {
+        if let Some(module) = self.overlay.get(name) {
+            return Ok(Some(module.clone()));
+        }
+        let Some(path) = self.files.get(name) else { return Ok(None) };
+        let file = self.dir.join(path);
+        let bytes = decompress(&file)?;
+        let end = path.rfind(".ko").map_or(path.len(), |at| at + ".ko".len());
+        Ok(Some(Module { name: name.to_owned(), path: path[..end].to_owned(), bytes }))
+    }
+
+    /// The wanted modules, the overlay's, and what any of them depends on,
+    /// softly or not, except the ones left out.
+    pub(crate) fn closure(&self, wanted: &[&str], without: &[String]) -> Result<Closure, KitError> {
+        let without: BTreeSet<_> = without.iter().map(|name| module_name(name)).collect();
+        let mut closure = Closure::default();
+        let mut seen = BTreeSet::new();
+        let mut queue: VecDeque<(String, bool)> =
+            wanted.iter().map(|name| (module_name(name), true)).collect();
+        queue.extend(self.overlay.keys().map(|name| (name.clone(), true)));
+        while let Some((name, must)) = queue.pop_front() {
+            if without.contains(&name) || !seen.insert(name.clone()) {
+                continue;
+            }
+            let Some(module) = self.module(&name)? else {
+                if must && !self.builtin.contains(&name) {
+                    closure.missing.push(name);
+                }
+                continue;
+            };
+            let info = modinfo(&self.dir.join(&module.path), &module.bytes)?;
+            queue.extend(info.depends.into_iter().map(|name| (name, true)));
+            queue.extend(info.soft.into_iter().map(|name| (name, false)));
+            closure.modules.push(module);
+        }
+        closure.modules.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(closure)
+    }
+}
+
+/// Paths of the regular files below `dir`. Symbolic links (`build`, `source`)
+/// lead out of the tree and are not followed.
+fn walk(dir: &Path, prefix: &str, paths: &mut Vec<String>) -> Result<(), KitError> {
+    for entry in fs::read_dir(dir).at(dir)? {
+        let entry = entry.at(dir)?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let path = format!("{prefix}{name}");
+        let kind = entry.file_type().at(&entry.path())?;
+        if kind.is_dir() {
+            walk(&entry.path(), &format!("{path}/"), paths)?;
+        } else if kind.is_file() {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The module in a file, by its ending: `.ko`, `.ko.xz` or `.ko.zst`.
+fn decompress(file: &Path) -> Result<Vec<u8>, KitError> {
+    let bytes = fs::read(file).at(file)?;
+    let bad = |reason: String| KitError::BadElf { path: file.to_path_buf(), reason };
+    let mut module = Vec::new();
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("ko") => return Ok(bytes),
+        Some("xz") => {
+            let xz = XzReader::new(bytes.as_slice(), true);
+            xz.take(LARGEST_MODULE).read_to_end(&mut module).at(file)?;
+        }
+        Some("zst") => {
+            let zstd = StreamingDecoder::new(bytes.as_slice())
+                .map_err(|error| bad(format!("no zstd file: {error}")))?;
+            zstd.take(LARGEST_MODULE).read_to_end(&mut module).at(file)?;
+        }
+        _ => return Err(bad("compressed in a way that is not known here".to_owned())),
+    }
+    Ok(module)
+}
