@@ -1,6 +1,6 @@
 //! What a device can do while one of its methods runs.
 
-use crate::session::Link;
+use crate::link::Link;
 
 /// Why a DMA access did not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -74,12 +74,12 @@ impl Bus<'_> {
     /// reads afresh. What other unfinished items have read is kept. Cheap.
     #[inline]
     pub fn end_of_work(&mut self) {
-        self.link.end_of_work();
+        self.link.messages.end_of_work();
     }
 
     /// All unfinished work is given up (a reset of the device's own): everything read by
     /// message, arrived or not, is forgotten.
     pub fn forget_reads(&mut self) {
-        self.link.forget_reads();
+        self.link.messages.forget_reads();
     }
 }

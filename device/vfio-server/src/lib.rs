@@ -1,11 +1,16 @@
 //! A vfio-user server: protocol, DMA map, interrupt tables; knows no device.
-
 mod bus;
 mod device;
+pub mod dma;
 mod error;
+pub mod irq;
+mod link;
+mod messages;
+mod outbox;
 pub mod protocol;
 mod server;
 mod session;
+mod share;
 mod stop;
 
 pub use bus::{Bus, DmaError};

@@ -1,13 +1,47 @@
 //! Listening, accepting, and the event loop.
 
-use std::{io, os::fd::OwnedFd, path::Path};
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::{
+        fd::OwnedFd,
+        unix::fs::{FileTypeExt, MetadataExt},
+    },
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
-use crate::{BindError, Device, Exit, ServeError, StopHandle};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::IoSliceMut,
+    net::{
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, Shutdown,
+        SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect, listen, recvmsg,
+        shutdown, socket_with, sockopt,
+    },
+};
+use tracing::{info, warn};
+
+use crate::{
+    BindError, Device, Disconnect, Errno, Exit, ServeError, StopHandle,
+    link::{Broken, Link},
+    protocol::{MAX_MSG_FDS, ProtocolError, Receiver},
+    session::{Session, bus},
+};
 
 /// A vfio-user server for one device and one client at a time.
+///
+/// Dropping it closes the socket and removes its file.
 #[derive(Debug)]
 pub struct Server {
     socket: OwnedFd,
+    /// It is a client's already.
+    connected: bool,
+    /// The socket's file, if it is ours.
+    file: Option<SocketFile>,
+    receiver: Receiver,
+    session: Session,
+    link: Link,
 }
 
 impl Server {
@@ -17,9 +51,24 @@ impl Server {
     /// [`BindError`]; an existing file is never replaced.
     pub fn bind(path: impl AsRef<Path>) -> Result<Self, BindError> {
         let path = path.as_ref();
-        std::os::unix::net::UnixListener::bind(path)
-            .map(|socket| Self { socket: socket.into() })
-            .map_err(|source| BindError::Io { path: path.into(), source })
+        let io = |errno: Errno| BindError::Io { path: path.into(), source: errno.into() };
+        let address = SocketAddrUnix::new(path).map_err(|errno| match errno {
+            Errno::NAMETOOLONG => {
+                BindError::TooLong { path: path.into(), len: path.as_os_str().len() }
+            }
+            other => io(other),
+        })?;
+        let socket = stream_socket().map_err(io)?;
+        match bind(&socket, &address) {
+            Ok(()) => {}
+            Err(Errno::ADDRINUSE) => return Err(whose(path, &address)),
+            Err(errno) => return Err(io(errno)),
+        }
+        let file =
+            SocketFile::new(path).map_err(|source| BindError::Io { path: path.into(), source })?;
+        // One may wait while another is served.
+        listen(&socket, 1).map_err(io)?;
+        Ok(Self::new(socket, false, Some(file)))
     }
 
     /// Serves an inherited socket: a listening one like [`Server::bind`], or a connected
@@ -28,7 +77,27 @@ impl Server {
     /// # Errors
     /// If it is no stream socket.
     pub fn from_fd(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self { socket })
+        if sockopt::socket_type(&socket)? != SocketType::STREAM {
+            return Err(Errno::PROTOTYPE.into());
+        }
+        let connected = !sockopt::socket_acceptconn(&socket)?;
+        Ok(Self::new(socket, connected, None))
+    }
+
+    fn new(socket: OwnedFd, connected: bool, file: Option<SocketFile>) -> Self {
+        Self {
+            socket,
+            connected,
+            file,
+            receiver: Receiver::default(),
+            session: Session::default(),
+            link: Link::default(),
+        }
+    }
+
+    /// Where it listens, if it made the socket itself.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| file.path.as_path())
     }
 
     /// Serves one client after the other until `stop`. While one is connected the next
@@ -42,7 +111,253 @@ impl Server {
         device: &mut D,
         stop: &StopHandle,
     ) -> Result<Exit, ServeError> {
-        let _ = (&self.socket, device, stop.fd());
-        Ok(Exit::Stopped)
+        loop {
+            let Some(client) = self.next_client(device, stop)? else {
+                return Ok(Exit::Stopped);
+            };
+            let irqs = self.session.begin(device.info());
+            self.receiver.clear();
+            self.link.connect(client, irqs);
+            let end = self.talk(device, stop);
+            if self.connected {
+                // The caller's descriptor keeps it open otherwise.
+                let _ = shutdown(&self.socket, Shutdown::Both);
+            }
+            self.link.disconnect();
+            self.receiver.clear();
+
+            let why = match &end {
+                Broken::Connection(why) => why,
+                Broken::Server(_) => &Disconnect::Stopped,
+            };
+            match why {
+                Disconnect::Closed | Disconnect::Stopped => info!("{why}"),
+                Disconnect::Protocol(_) | Disconnect::Io(_) => {
+                    warn!("connection closed: {why}");
+                }
+            }
+            if self.session.is_negotiated() {
+                device.detached(why);
+            }
+            match end {
+                Broken::Server(error) => return Err(error),
+                Broken::Connection(Disconnect::Stopped) => return Ok(Exit::Stopped),
+                Broken::Connection(_) if self.connected => return Ok(Exit::Disconnected),
+                Broken::Connection(_) => {}
+            }
+        }
     }
+
+    /// Waits for a client; meanwhile the device's time goes on. `None` to stop.
+    fn next_client<D: Device + ?Sized>(
+        &mut self,
+        device: &mut D,
+        stop: &StopHandle,
+    ) -> Result<Option<OwnedFd>, ServeError> {
+        if self.connected {
+            return self.socket.try_clone().map(Some).map_err(failed("duplicating the socket"));
+        }
+        loop {
+            let mut fds = [
+                PollFd::new(&self.socket, PollFlags::IN),
+                PollFd::from_borrowed_fd(stop.fd(), PollFlags::IN),
+            ];
+            wait(&mut fds, device.deadline()).map_err(failed("waiting for a client"))?;
+            let [client, stopped] = fds.map(|fd| !fd.revents().is_empty());
+            if stopped {
+                return Ok(None);
+            }
+            if is_due(device.deadline()) {
+                device.wake(&mut bus(&mut self.link));
+            }
+            if client {
+                match accept_with(&self.socket, SocketFlags::CLOEXEC) {
+                    Ok(client) => return Ok(Some(client)),
+                    // It has changed its mind.
+                    Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
+                    Err(errno) => return Err(failed("accepting a client")(errno)),
+                }
+            }
+        }
+    }
+
+    /// Serves a client until it or the server has enough.
+    fn talk<D: Device + ?Sized>(&mut self, device: &mut D, stop: &StopHandle) -> Broken {
+        loop {
+            match self.turn(device, stop) {
+                Ok(()) => {}
+                Err(why) => return Broken::Connection(why),
+            }
+            if let Some(broken) = self.link.take_broken() {
+                return broken;
+            }
+        }
+    }
+
+    /// Waits for something to happen and deals with it.
+    fn turn<D: Device + ?Sized>(
+        &mut self,
+        device: &mut D,
+        stop: &StopHandle,
+    ) -> Result<(), Disconnect> {
+        let Some(socket) = self.link.socket() else {
+            return Err(Disconnect::Closed);
+        };
+        let mut wanted = PollFlags::empty();
+        wanted.set(PollFlags::IN, !self.link.is_congested());
+        wanted.set(PollFlags::OUT, self.link.has_unsent());
+        let mut fds = [
+            PollFd::new(socket, wanted),
+            PollFd::from_borrowed_fd(stop.fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(stop.fd(), PollFlags::empty()),
+        ];
+        let unmask = self.link.irqs.unmask_fd();
+        if let Some(unmask) = unmask {
+            fds[2] = PollFd::from_borrowed_fd(unmask, PollFlags::IN);
+        }
+        let polled = if unmask.is_some() { 3 } else { 2 };
+        wait(&mut fds[..polled], device.deadline()).map_err(io::Error::from)?;
+        let [socket, stopped, unmasked] = fds.map(|fd| fd.revents());
+
+        if !stopped.is_empty() {
+            return Err(Disconnect::Stopped);
+        }
+        if !unmasked.is_empty() {
+            self.link.irqs.unmask_pin();
+        }
+        if is_due(device.deadline()) {
+            device.wake(&mut bus(&mut self.link));
+        }
+        if socket.contains(PollFlags::OUT) {
+            self.link.flush();
+        }
+        if socket.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+            self.receive()?;
+            while !self.link.is_broken()
+                && let Some(message) = self.receiver.next_message()?
+            {
+                self.session.handle(message, &mut self.link, device)?;
+            }
+        }
+        if self.link.messages.has_arrived() {
+            self.link.messages.begin_wake();
+            device.wake(&mut bus(&mut self.link));
+            self.link.messages.end_wake();
+        }
+        Ok(())
+    }
+
+    /// Reads once from the client.
+    fn receive(&mut self) -> Result<(), Disconnect> {
+        let Some(socket) = self.link.socket() else {
+            return Err(Disconnect::Closed);
+        };
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_MSG_FDS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut buffer = [IoSliceMut::new(self.receiver.space())];
+        let received = match recvmsg(
+            socket,
+            &mut buffer,
+            &mut control,
+            RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC,
+        ) {
+            Ok(received) => received,
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
+            Err(errno) => return Err(io::Error::from(errno).into()),
+        };
+        if received.flags.contains(ReturnFlags::CTRUNC) {
+            return Err(ProtocolError::TooManyFds.into());
+        }
+        if received.bytes == 0 {
+            return Err(Disconnect::Closed);
+        }
+        let fds = control.drain().flat_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+            _ => None,
+        });
+        self.receiver.received(received.bytes, fds.flatten())?;
+        Ok(())
+    }
+}
+
+/// A socket's file, removed with it.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: another file that took the name is not ours to remove.
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        // Absolute, should the process change its directory.
+        let path = std::path::absolute(path)?;
+        let identity = identity(&path)?;
+        Ok(Self { path, identity })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|now| now == self.identity) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+fn stream_socket() -> Result<OwnedFd, Errno> {
+    socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )
+}
+
+/// Why a path cannot be bound.
+fn whose(path: &Path, address: &SocketAddrUnix) -> BindError {
+    let path = path.to_path_buf();
+    let is_socket = std::fs::metadata(&path).is_ok_and(|file| file.file_type().is_socket());
+    if !is_socket {
+        return BindError::NotASocket { path };
+    }
+    // Asking costs a listener one connection that closes at once.
+    match stream_socket().and_then(|socket| connect(&socket, address)) {
+        Err(Errno::CONNREFUSED) => BindError::Stale { path },
+        _ => BindError::InUse { path },
+    }
+}
+
+fn failed<E: Into<io::Error>>(what: &'static str) -> impl Fn(E) -> ServeError {
+    move |source| ServeError::Io { what, source: source.into() }
+}
+
+/// Waits for a descriptor or the deadline.
+fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<(), Errno> {
+    let timeout = deadline.map(|deadline| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        Timespec {
+            tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        }
+    });
+    match poll(fds, timeout.as_ref()) {
+        Ok(_) => Ok(()),
+        // A signal; nothing has happened to the descriptors.
+        Err(Errno::INTR) => {
+            for fd in fds {
+                fd.clear_revents();
+            }
+            Ok(())
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+fn is_due(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
 }

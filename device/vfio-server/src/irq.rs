@@ -1,0 +1,248 @@
+//! The interrupt tables: which eventfd each vector fires.
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use vmm_sys_util::eventfd::EventFd;
+
+use crate::{
+    Errno, IrqFlags, IrqIndex, irq_index,
+    protocol::{IrqSet, SetIrqs},
+};
+
+/// All interrupt indices of a function.
+#[derive(Debug, Default)]
+pub struct IrqTables {
+    tables: [Table; irq_index::COUNT],
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    flags: IrqFlags,
+    vectors: Vec<Vector>,
+    /// Written by the client (KVM) when the guest is done with the pin.
+    unmask: Option<EventFd>,
+}
+
+#[derive(Debug, Default)]
+struct Vector {
+    event: Option<EventFd>,
+    masked: bool,
+    /// Triggered while masked.
+    pending: bool,
+}
+
+/// Why a SET_IRQS is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SetIrqsError {
+    /// No such index, or vectors it does not have.
+    #[error("no interrupt {index}, vectors {start}+{count}")]
+    Range {
+        /// Which index.
+        index: u32,
+        /// First vector.
+        start: u32,
+        /// Number of vectors.
+        count: u32,
+    },
+    /// Not one DATA and one ACTION flag, or a combination without meaning.
+    #[error("flags {flags:#x} mean nothing for interrupt {index}, {count} vectors")]
+    Flags {
+        /// Which index.
+        index: u32,
+        /// As sent.
+        flags: u32,
+        /// Number of vectors.
+        count: u32,
+    },
+    /// Neither no descriptor nor one per vector.
+    #[error("{fds} descriptors for {count} vectors")]
+    Fds {
+        /// Number of descriptors.
+        fds: usize,
+        /// Number of vectors.
+        count: u32,
+    },
+    /// `argsz` too small.
+    #[error("argsz {argsz} is too small")]
+    Argsz {
+        /// As sent.
+        argsz: u32,
+    },
+}
+
+impl SetIrqsError {
+    /// What the client is told.
+    pub fn errno(self) -> Errno {
+        Errno::INVAL
+    }
+}
+
+impl IrqTables {
+    /// Tables for a device with these indices, nothing enabled.
+    pub fn new(indices: &[IrqIndex; irq_index::COUNT]) -> Self {
+        Self {
+            tables: indices.map(|index| Table {
+                flags: index.flags,
+                vectors: (0..index.count).map(|_| Vector::default()).collect(),
+                unmask: None,
+            }),
+        }
+    }
+
+    /// Does what the client asks. `bools` has a byte per vector if the flags say so.
+    ///
+    /// # Errors
+    /// [`SetIrqsError`]; nothing has changed then.
+    pub fn set(
+        &mut self,
+        set: &SetIrqs,
+        bools: &[u8],
+        fds: Vec<OwnedFd>,
+    ) -> Result<(), SetIrqsError> {
+        let SetIrqs { argsz, flags, index, start, count } = *set;
+        if (argsz as usize) < size_of::<SetIrqs>() {
+            return Err(SetIrqsError::Argsz { argsz });
+        }
+        let bad_range = SetIrqsError::Range { index, start, count };
+        let bad_flags = SetIrqsError::Flags { index, flags, count };
+        let set = IrqSet::from_bits(flags).ok_or(bad_flags)?;
+        let table = self.tables.get_mut(index as usize).ok_or(bad_range)?;
+        let maskable = table.flags.contains(IrqFlags::MASKABLE);
+        let end = start.checked_add(count).ok_or(bad_range)?;
+        let vectors = table.vectors.get_mut(start as usize..end as usize).ok_or(bad_range)?;
+        let wants_fds = set.contains(IrqSet::DATA_EVENTFD);
+        if !fds.is_empty() && !(wants_fds && fds.len() == vectors.len()) {
+            return Err(SetIrqsError::Fds { fds: fds.len(), count });
+        }
+        if vectors.is_empty() {
+            // The one request that names no vectors: disable the whole index.
+            if set != IrqSet::DATA_NONE | IrqSet::ACTION_TRIGGER || start != 0 {
+                return Err(bad_flags);
+            }
+            table.disable();
+            return Ok(());
+        }
+
+        let data = set & (IrqSet::DATA_NONE | IrqSet::DATA_BOOL | IrqSet::DATA_EVENTFD);
+        let action = set - data;
+        let automasked = table.flags.contains(IrqFlags::AUTOMASKED);
+        let mut fds = fds.into_iter().map(event_fd);
+        let chosen =
+            |at: usize| data == IrqSet::DATA_NONE || bools.get(at).is_some_and(|b| *b != 0);
+        match (data, action) {
+            // No descriptors: the vectors are enabled, but go nowhere yet.
+            (IrqSet::DATA_EVENTFD, IrqSet::ACTION_TRIGGER) => {
+                for vector in vectors {
+                    vector.event = fds.next();
+                }
+            }
+            // Only a pin is unmasked by somebody else than the client (KVM, at the EOI).
+            (IrqSet::DATA_EVENTFD, IrqSet::ACTION_UNMASK) if automasked => {
+                table.unmask = fds.next();
+            }
+            (IrqSet::DATA_NONE | IrqSet::DATA_BOOL, IrqSet::ACTION_TRIGGER) => {
+                for (_, vector) in vectors.iter().enumerate().filter(|(at, _)| chosen(*at)) {
+                    vector.fire();
+                }
+            }
+            (IrqSet::DATA_NONE | IrqSet::DATA_BOOL, IrqSet::ACTION_MASK) if maskable => {
+                for (_, vector) in vectors.iter_mut().enumerate().filter(|(at, _)| chosen(*at)) {
+                    vector.masked = true;
+                }
+            }
+            (IrqSet::DATA_NONE | IrqSet::DATA_BOOL, IrqSet::ACTION_UNMASK) if maskable => {
+                for (_, vector) in vectors.iter_mut().enumerate().filter(|(at, _)| chosen(*at)) {
+                    vector.unmask(automasked);
+                }
+            }
+            _ => return Err(bad_flags),
+        }
+        Ok(())
+    }
+
+    /// Fires a vector; one that is masked when it is unmasked. Without effect if it is
+    /// unknown or not enabled.
+    pub fn trigger(&mut self, index: u32, vector: u32) {
+        let Some(table) = self.tables.get_mut(index as usize) else {
+            return;
+        };
+        let automasked = table.flags.contains(IrqFlags::AUTOMASKED);
+        if let Some(vector) = table.vectors.get_mut(vector as usize) {
+            vector.trigger(automasked);
+        }
+    }
+
+    /// The eventfd to poll: readable once the guest is done with the pin.
+    pub fn unmask_fd(&self) -> Option<BorrowedFd<'_>> {
+        let event = self.tables[irq_index::INTX as usize].unmask.as_ref()?;
+        #[allow(unsafe_code, reason = "EventFd has no AsFd")]
+        // SAFETY: the descriptor lives as long as the borrow of `self`.
+        Some(unsafe { BorrowedFd::borrow_raw(event.as_raw_fd()) })
+    }
+
+    /// [`IrqTables::unmask_fd`] is readable: unmasks the pin.
+    pub fn unmask_pin(&mut self) {
+        let table = &mut self.tables[irq_index::INTX as usize];
+        // The client's business; if it is no eventfd after all, let go of it.
+        if let Some(Err(error)) = table.unmask.as_ref().map(EventFd::read)
+            && error.kind() != std::io::ErrorKind::WouldBlock
+        {
+            table.unmask = None;
+            return;
+        }
+        for vector in &mut table.vectors {
+            vector.unmask(true);
+        }
+    }
+}
+
+impl Table {
+    fn disable(&mut self) {
+        self.unmask = None;
+        for vector in &mut self.vectors {
+            *vector = Vector::default();
+        }
+    }
+}
+
+impl Vector {
+    fn trigger(&mut self, automasked: bool) {
+        if self.masked {
+            self.pending = true;
+            return;
+        }
+        self.fire();
+        // A level that nobody hears is not masked by anyone either.
+        self.masked = automasked && self.event.is_some();
+    }
+
+    fn unmask(&mut self, automasked: bool) {
+        self.masked = false;
+        if std::mem::take(&mut self.pending) {
+            self.trigger(automasked);
+        }
+    }
+
+    fn fire(&self) {
+        if let Some(event) = &self.event {
+            // It fails when the counter is full: then it is signalled as well.
+            let _ = event.write(1);
+        }
+    }
+}
+
+/// Takes a descriptor that should be an eventfd. It must not be able to block the server,
+/// whatever it is.
+fn event_fd(fd: OwnedFd) -> EventFd {
+    if let Ok(flags) = fcntl_getfl(&fd)
+        && !flags.contains(OFlags::NONBLOCK)
+    {
+        let _ = fcntl_setfl(&fd, flags | OFlags::NONBLOCK);
+    }
+    #[allow(unsafe_code, reason = "EventFd is made from raw descriptors only")]
+    // SAFETY: the descriptor is owned and given away here.
+    unsafe {
+        EventFd::from_raw_fd(fd.into_raw_fd())
+    }
+}
