@@ -1,6 +1,8 @@
 //! Breaking files on purpose: each [`Corruption`] makes one fault that the driver meets in
 //! its own way. They work on any file, stub or real.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use zerocopy::IntoBytes;
 
@@ -119,7 +121,71 @@ fn bounded(bytes: usize) -> Result<usize, CorruptError> {
     if bytes > MAX_GROWTH { Err(CorruptError::TooLarge { bytes }) } else { Ok(bytes) }
 }
 
+/// As on a command line: `truncate=40`, `magic=0x12345678`, `version=0x1200`,
+/// `tlv-length=INDEX:LENGTH`, `tlv-resize=INDEX:LENGTH`, `tlv-append=TYPE:HEX`,
+/// `trailing-bytes=6`, `corrupt-tail`, `empty-sections`, `no-sections`.
+impl FromStr for Corruption {
+    type Err = FaultError;
+
+    fn from_str(text: &str) -> Result<Self, FaultError> {
+        Self::from_text(text).ok_or_else(|| FaultError(text.to_owned()))
+    }
+}
+
+/// Not a fault.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "`{0}` is not a fault: expected truncate=N, magic=N, version=N, tlv-length=INDEX:N, \
+     tlv-resize=INDEX:N, tlv-append=TYPE:HEX, trailing-bytes=N, corrupt-tail, empty-sections \
+     or no-sections"
+)]
+pub struct FaultError(pub String);
+
+fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
+    let number = match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => text.parse(),
+    };
+    number.ok()?.try_into().ok()
+}
+
+fn hex_bytes(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None; // from_str_radix takes a sign
+    }
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
+}
+
 impl Corruption {
+    fn from_text(text: &str) -> Option<Self> {
+        let (kind, argument) = text.split_once('=').unwrap_or((text, ""));
+        let pair = || argument.split_once(':');
+        Some(match kind {
+            "truncate" => Self::Truncate { length: number(argument)? },
+            "magic" => Self::Magic { magic: number(argument)? },
+            "version" => Self::Version { version: number(argument)? },
+            "tlv-length" => {
+                let (index, length) = pair()?;
+                Self::TlvLength { index: number(index)?, length: number(length)? }
+            }
+            "tlv-resize" => {
+                let (index, length) = pair()?;
+                Self::TlvResize { index: number(index)?, length: number(length)? }
+            }
+            "tlv-append" => {
+                let (tlv, value) = pair()?;
+                Self::TlvAppend { tlv: number(tlv)?, value: hex_bytes(value)? }
+            }
+            "trailing-bytes" => Self::TrailingBytes { count: number(argument)? },
+            "corrupt-tail" if argument.is_empty() => Self::CorruptTail,
+            "empty-sections" if argument.is_empty() => Self::EmptySections,
+            "no-sections" if argument.is_empty() => Self::NoSections,
+            _ => return None,
+        })
+    }
+
     /// Puts the fault into a copy of the file.
     ///
     /// # Errors

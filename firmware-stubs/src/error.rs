@@ -53,7 +53,10 @@ pub enum ParseError {
         found: u32,
     },
     /// v1 or v2: header and section sizes do not add up to the size of the file.
-    #[error("the file has {len} bytes; its {format} header and section sizes add up to {expected}")]
+    #[error(
+        "the file has {len} bytes; its {format} header and section sizes add up to {expected}{}",
+        boot_hint(*len, *expected, *boot)
+    )]
     TotalSize {
         /// v1 or v2.
         format: Format,
@@ -61,6 +64,9 @@ pub enum ParseError {
         len: usize,
         /// Header and sections.
         expected: u64,
+        /// Bytes of boot code that the header declares. The driver does not count them; only
+        /// files for `iwlegacy` have any.
+        boot: u32,
     },
     /// The length reaches past the end of the file.
     #[error("{tlv} declares {declared} bytes; {left} are left in the file")]
@@ -124,6 +130,14 @@ pub enum ParseError {
         /// How many, 1 to 7.
         count: usize,
     },
+}
+
+fn boot_hint(len: usize, expected: u64, boot: u32) -> String {
+    if boot != 0 && expected + u64::from(boot) == len as u64 {
+        format!(", and {boot} more of boot code make it a file for iwlegacy (3945, 4965)")
+    } else {
+        String::new()
+    }
 }
 
 /// What the driver asks of a TLV's value.

@@ -280,7 +280,8 @@ fn meaning(tlv: &Tlv<'_>) -> Option<String> {
         let names = names.filter_map(|bit| first.checked_add(bit));
         let names: Vec<_> =
             names.map(|bit| name(bit).map_or_else(|| bit.to_string(), short_name)).collect();
-        Some(format!("word {index}: {}", names.join(" ")))
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(" ") };
+        Some(format!("word {index}: {names}"))
     };
     Some(match tlv.at.kind {
         IWL_UCODE_TLV_INST
@@ -302,11 +303,6 @@ fn meaning(tlv: &Tlv<'_>) -> Option<String> {
             Some(offset) => format!("{} bytes to {offset:#x}", tlv.value.len() - 4),
         },
         IWL_UCODE_TLV_PHY_SKU => PhySku::of(word(0)?).to_string(),
-        IWL_UCODE_TLV_FLAGS => {
-            let names = bits(&[word(0)?], flag_name);
-            let names: Vec<_> = names.iter().map(Bit::to_string).collect();
-            format!("{:#x} {}", word(0)?, names.join(" ")).trim_end().to_owned()
-        }
         IWL_UCODE_TLV_API_CHANGES_SET => set_bits(api_name)?,
         IWL_UCODE_TLV_ENABLED_CAPABILITIES => set_bits(capa_name)?,
         IWL_UCODE_TLV_FW_VERSION => {
@@ -337,6 +333,7 @@ fn meaning(tlv: &Tlv<'_>) -> Option<String> {
         | IWL_UCODE_TLV_RUNT_ERRLOG_PTR
         | IWL_UCODE_TLV_INIT_EVTLOG_PTR
         | IWL_UCODE_TLV_INIT_ERRLOG_PTR
+        | IWL_UCODE_TLV_FLAGS
         | IWL_UCODE_TLV_FW_DBG_DUMP_LST => format!("{:#x}", word(0)?),
         _ if tlv.value.len() == 4 => word(0)?.to_string(),
         _ => return None,
@@ -360,17 +357,18 @@ fn short_name(name: &str) -> String {
 fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     let text = String::from_utf8_lossy(&bytes[..end]);
-    text.chars()
+    text.trim_end()
+        .chars()
         .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() })
         .collect()
 }
 
-/// `38 STA_PM_NOTIF`.
+/// `38 STA_PM_NOTIF`, or the number alone.
 impl fmt::Display for Bit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name {
             Some(name) => write!(f, "{} {}", self.bit, short_name(name)),
-            None => write!(f, "{} (no name)", self.bit),
+            None => write!(f, "{}", self.bit),
         }
     }
 }

@@ -1,10 +1,52 @@
-//! Intel `.ucode` files: builder, validated reader, stub definitions.
+//! Intel wireless `.ucode` firmware files: a builder, a validated reader, the stub that each
+//! emulated card needs, and what the driver makes of any file.
+//!
+//! - [`stub`]: the stub firmware of each card as data, and the names that its driver asks for.
+//! - [`builder`] makes files, [`corrupt`] breaks them.
+//! - [`reader`] reads them by the driver's own rules; [`error`] says what it refuses and where.
+//! - [`fate`]: what becomes of a file that was read: which module the driver asks for, or why
+//!   it oopses, unbinds the card or tries another file.
+//! - [`inspect`](mod@inspect) and [`make`](mod@make): what `iwlbench ucode inspect` and
+//!   `iwlbench ucode build` show, typed and as text.
+//! - [`format`](mod@format) and [`names`]: the facts, under the kernel's names.
+//!
+//! ```
+//! use iwl_ucode::stub::{self, Kernel};
+//!
+//! let card = stub::for_card("7260").unwrap();
+//! let file = card.build(card.newest(Kernel::V7_3));
+//! let ucode = iwl_ucode::Ucode::parse(&file)?;
+//! assert_eq!(ucode.opmode(), iwl_ucode::Opmode::Iwlmvm);
+//! # Ok::<(), iwl_ucode::ParseError>(())
+//! ```
+//!
+//! # Sources
+//! The `iwlwifi` driver of kernel 7.3: `fw/file.h`, `fw/img.h` and, for what is accepted and
+//! what follows, `iwl-drv.c` (`iwl_parse_v1_v2_firmware`, `iwl_parse_tlv_firmware`,
+//! `validate_sec_sizes`, `iwl_req_fw_callback`, `iwl_request_firmware`). API ranges of older
+//! kernels and the contents of the stubs: the device contract, sections 4.2 to 4.4, 7.3 and
+//! 8.1, where the stubs were run under Debian's kernels 6.1, 6.12 and 7.3.
+//!
+//! # What is left out
+//! - The parser is that of 7.3. Older drivers skip TLVs that it checks (`CMD_BIOS_TABLE`,
+//!   `NUM_LINKS`), and some print the minor of `FW_VERSION` in decimal.
+//! - From 6.15 on, but no longer in 7.3, the driver chose `iwlmld` only for an `FW_VERSION` of
+//!   97 or more; [`fate`] does not look at it.
+//! - What the modules themselves demand once started (capabilities, command versions) is not
+//!   judged, only what `iwlwifi` does before it asks for the module.
+//! - Where the driver reads past the value of a debug TLV that is too short for its structure
+//!   (`FW_DBG_DEST`, `FW_DBG_CONF`, `FW_DBG_TRIGGER`), the TLV counts as ignored.
+//! - Running out of memory, the external files (`.pnvm`, `iwl-debug-yoyo.bin`) and the
+//!   contents of sections. Stub sections hold a marker and no code: a real card would not
+//!   start.
+
 pub mod builder;
 pub mod corrupt;
 pub mod error;
 pub mod fate;
 pub mod format;
 pub mod inspect;
+pub mod make;
 pub mod marker;
 pub mod names;
 pub mod reader;
@@ -15,5 +57,6 @@ pub use corrupt::Corruption;
 pub use error::ParseError;
 pub use fate::{Fate, Opmode, Target};
 pub use inspect::{Inspection, inspect};
+pub use make::{Made, make};
 pub use names::TlvType;
 pub use reader::Ucode;

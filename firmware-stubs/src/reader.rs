@@ -313,7 +313,8 @@ impl<'a> Ucode<'a> {
             tlvs: Vec::new(),
             facts,
         };
-        let error = ParseError::TotalSize { format, len: bytes.len(), expected };
+        let error =
+            ParseError::TotalSize { format, len: bytes.len(), expected, boot: sizes.boot.get() };
         (ucode, if whole { Ok(()) } else { Err(error) })
     }
 

@@ -73,6 +73,26 @@ impl fmt::Display for Api {
     }
 }
 
+/// Not an API number.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("`{0}` is not a firmware API number: expected one as in the file's name, 17 or c107")]
+pub struct ApiError(pub String);
+
+/// As in the file's name: `17`, `c107`.
+impl FromStr for Api {
+    type Err = ApiError;
+
+    fn from_str(text: &str) -> Result<Self, ApiError> {
+        let number = |digits: &str| digits.parse::<u16>().ok().map(u32::from);
+        let api = match text.strip_prefix('c') {
+            Some(core) => number(core).map(Self::core),
+            None => number(text).map(Self),
+        };
+        // Neither `017` nor `+17`, nor 1017 for c17.
+        api.filter(|api| api.to_string() == text).ok_or_else(|| ApiError(text.to_owned()))
+    }
+}
+
 /// A kernel release, for what differs between releases.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 pub struct Kernel {
@@ -217,15 +237,13 @@ impl Content {
                     .tlv(IWL_UCODE_TLV_INIT_DATA, section(marker::INIT))
                     .flags(0)
             }
-            Self::Mvm => mvm(number, "iwlbench stub, iwlmvm")
-                .section(IWL_UCODE_TLV_SEC_INIT, INST_OFFSET, &section(marker::INIT))
-                .section(IWL_UCODE_TLV_SEC_INIT, DATA_OFFSET, &section(marker::INIT)),
+            Self::Mvm => mvm(number, "iwlbench stub, iwlmvm", true),
             Self::MvmUnified { iml } => {
-                let stub = mvm(number, "iwlbench stub, iwlmvm")
+                let stub = mvm(number, "iwlbench stub, iwlmvm", false)
                     .capabilities(&[IWL_UCODE_TLV_CAPA_STA_PM_NOTIF]);
-                if iml { stub.tlv(IWL_UCODE_TLV_IML, [0x1d; SECTION_SIZE]) } else { stub }
+                if iml { stub.tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER) } else { stub }
             }
-            Self::Mld => mvm(number, "iwlbench stub, iwlmld")
+            Self::Mld => mvm(number, "iwlbench stub, iwlmld", false)
                 .api_bits(&[IWL_UCODE_TLV_API_REGULATORY_NVM_INFO])
                 .capabilities(&[
                     IWL_UCODE_TLV_CAPA_LAR_SUPPORT,
@@ -233,7 +251,7 @@ impl Content {
                     IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT,
                     IWL_UCODE_TLV_CAPA_LAR_SUPPORT_V3,
                 ])
-                .tlv(IWL_UCODE_TLV_IML, [0x1d; SECTION_SIZE])
+                .tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER)
                 .word(IWL_UCODE_TLV_FW_NUM_LINKS, 4)
                 .cmd_versions(MLD_CMD_VERSIONS),
         }
@@ -245,16 +263,24 @@ const DATA_OFFSET: u32 = 0x80_0000;
 /// TX and RX on antennas A and B.
 const TWO_ANTENNAS: u32 = 0x0033_0000;
 
-/// What every stub of `iwlmvm` and `iwlmld` has.
-fn mvm(number: u32, name: &str) -> UcodeBuilder {
-    UcodeBuilder::new(Version(number << 8))
+/// What the card's ROM would run first; any bytes do.
+const IMAGE_LOADER: [u8; SECTION_SIZE] = [0x1d; SECTION_SIZE];
+
+/// What every stub of `iwlmvm` and `iwlmld` has; up to family 9000 with an init image.
+fn mvm(number: u32, name: &str, init: bool) -> UcodeBuilder {
+    let mut stub = UcodeBuilder::new(Version(number << 8))
         .human_readable(name)
         .section(IWL_UCODE_TLV_SEC_RT, INST_OFFSET, &section(marker::RUNTIME))
-        .section(IWL_UCODE_TLV_SEC_RT, DATA_OFFSET, &section(marker::RUNTIME))
-        .phy_sku(TWO_ANTENNAS)
-        .flags(0)
-        // Without this the driver reads 200 000 words of SRAM after each failed start.
-        .word(IWL_UCODE_TLV_FW_DBG_DUMP_LST, 0)
+        .section(IWL_UCODE_TLV_SEC_RT, DATA_OFFSET, &section(marker::RUNTIME));
+    if init {
+        stub = stub.section(IWL_UCODE_TLV_SEC_INIT, INST_OFFSET, &section(marker::INIT)).section(
+            IWL_UCODE_TLV_SEC_INIT,
+            DATA_OFFSET,
+            &section(marker::INIT),
+        );
+    }
+    // Without the dump mask the driver reads 200 000 words of SRAM after each failed start.
+    stub.phy_sku(TWO_ANTENNAS).flags(0).word(IWL_UCODE_TLV_FW_DBG_DUMP_LST, 0)
 }
 
 /// A marker, then bytes that count, so that a misplaced or swapped chunk shows.
@@ -365,12 +391,7 @@ pub fn for_card(card: &str) -> Option<&'static StubDef> {
 pub fn for_file_name(name: &str) -> Option<(&'static StubDef, Api)> {
     let name = name.strip_suffix(".ucode")?;
     STUBS.iter().find_map(|stub| {
-        let api = name.strip_prefix(stub.stem)?;
-        let number = |digits: &str| digits.parse::<u16>().ok().map(u32::from);
-        let api = match api.strip_prefix('c') {
-            Some(core) => Api::core(number(core)?),
-            None => Api(number(api)?),
-        };
+        let api = name.strip_prefix(stub.stem)?.parse().ok()?;
         Some((stub, api))
     })
 }
