@@ -8,12 +8,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use signal_hook::consts::SIGCHLD;
+use signal_hook::iterator::Signals;
 
 /// What is kept of a program's output, of each of its two streams.
 const OUTPUT_LIMIT: u64 = 4096;
@@ -82,30 +83,33 @@ pub(crate) struct Children {
 }
 
 impl Children {
-    /// Blocks SIGCHLD in the calling thread and in all that it starts later;
-    /// call before any other thread runs, then [`Self::reap`] in a thread.
-    pub(crate) fn block_sigchld() -> io::Result<()> {
-        Ok(sigchld().thread_block()?)
+    /// Reaps for ever, in a thread of its own.
+    pub(crate) fn start() -> io::Result<Arc<Self>> {
+        // A handler, not a blocked signal: programs would inherit the block, and
+        // a shell that cannot get SIGCHLD waits for ever.
+        let mut ended = Signals::new([SIGCHLD])?;
+        let children = Arc::new(Self::default());
+        let reaping = Arc::clone(&children);
+        thread::spawn(move || {
+            for _ in ended.forever() {
+                reaping.reap();
+            }
+        });
+        Ok(children)
     }
 
-    /// Reaps for ever.
-    pub(crate) fn reap(&self) -> io::Error {
+    fn reap(&self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Err(e) = sigchld().wait() {
-                return e.into();
-            }
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            loop {
-                let (pid, end) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                    Ok(WaitStatus::Exited(pid, code)) => (pid, End::Exited(code)),
-                    Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, End::Killed(signal as i32)),
-                    // None has ended, or there is none.
-                    _ => break,
-                };
-                if let Some(waiter) = waiting.remove(&pid) {
-                    // Fails if the waiter's thread died, and then nobody asks.
-                    let _ = waiter.send(end);
-                }
+            let (pid, end) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid, End::Exited(code)),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, End::Killed(signal as i32)),
+                // None has ended, or there is none.
+                _ => break,
+            };
+            if let Some(waiter) = waiting.remove(&pid) {
+                // Fails if the waiter's thread died, and then nobody asks.
+                let _ = waiter.send(end);
             }
         }
     }
@@ -135,10 +139,4 @@ impl Children {
             stderr,
         })
     }
-}
-
-fn sigchld() -> SigSet {
-    let mut set = SigSet::empty();
-    set.add(Signal::SIGCHLD);
-    set
 }

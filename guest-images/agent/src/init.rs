@@ -50,10 +50,7 @@ fn serve() -> Result<(), SetupError> {
     for (filesystem, target) in MOUNTS {
         mount_at(filesystem, target)?;
     }
-    Children::block_sigchld().context(|| "blocking SIGCHLD".into())?;
-    let children = Arc::new(Children::default());
-    let reaping = Arc::clone(&children);
-    thread::spawn(move || fatal(&format!("reaping children: {}", reaping.reap())));
+    let children = Children::start().context(|| "handling SIGCHLD".into())?;
 
     let (outbox, queue) = outbox::channel();
     let asks = Arc::new(Asks::new(outbox.clone()));
