@@ -105,12 +105,7 @@ fn in_order(patterns: &[Pattern], milestones: &[Reached]) -> Option<Failure> {
     None
 }
 
-fn values(
-    pattern: &Pattern,
-    field: &str,
-    want: &Value,
-    milestones: &[Reached],
-) -> Option<Failure> {
+fn values(pattern: &Pattern, field: &str, want: &Value, milestones: &[Reached]) -> Option<Failure> {
     let found: Vec<&Reached> = milestones.iter().filter(|r| matches(pattern, r)).collect();
     let got: Vec<serde_json::Value> = found.iter().filter_map(|r| get(r, field)).collect();
     let want = json(want);
@@ -202,7 +197,8 @@ mod tests {
 
     #[test]
     fn order_holds_and_fails() {
-        let rule = r#"in-order = [{ milestone = "opmode-asked", module = "$opmode" }, "opmode-loaded"]"#;
+        let rule =
+            r#"in-order = [{ milestone = "opmode-asked", module = "$opmode" }, "opmode-loaded"]"#;
         assert_eq!(verdict(rule, vec![asked(), firmware("x"), loaded()]), None);
         let swapped = verdict(rule, vec![loaded(), asked()]).expect("fails");
         assert!(swapped.what.contains("but it came before that"), "{}", swapped.what);

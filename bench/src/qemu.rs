@@ -131,11 +131,7 @@ fn arguments(machine: &Machine<'_>) -> Vec<OsString> {
 ///
 /// # Errors
 /// No socket pair could be made, or QEMU could not be started.
-pub fn start(
-    qemu: &Qemu,
-    machine: &Machine<'_>,
-    stderr: std::fs::File,
-) -> anyhow::Result<Guest> {
+pub fn start(qemu: &Qemu, machine: &Machine<'_>, stderr: std::fs::File) -> anyhow::Result<Guest> {
     let mut command = qemu.command();
     command.args(arguments(machine));
     let command_line = std::iter::once(command.get_program())
@@ -176,9 +172,7 @@ fn die_with_parent(command: &mut std::process::Command) {
     // SAFETY: the closure runs between fork and exec and only makes one system call.
     unsafe {
         command.pre_exec(|| {
-            rustix::process::set_parent_process_death_signal(Some(
-                rustix::process::Signal::KILL,
-            ))?;
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
             Ok(())
         });
     }

@@ -8,7 +8,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use guest_protocol::{Answer, GuestEvent, Hello, Question};
+use guest_protocol::{GuestEvent, Hello, Question};
 use iwl_card::CardEvent;
 use serde::Serialize;
 

@@ -1,0 +1,35 @@
+//! The commands, a file each.
+
+pub mod device;
+pub mod image;
+pub mod list;
+pub mod run;
+pub mod setup;
+pub mod ucode;
+
+use iwl_card::CardSpec;
+
+use crate::BadUsage;
+
+/// The card of that name.
+///
+/// # Errors
+/// There is none.
+pub fn card(name: &str) -> Result<&'static CardSpec, BadUsage> {
+    iwl_card::card(name).ok_or_else(|| {
+        let known: Vec<_> = iwl_card::cards().iter().map(|c| c.name).collect();
+        BadUsage(format!("there is no card `{name}`; there are: {}", known.join(", ")))
+    })
+}
+
+/// Writes to standard output; a reader that has gone (`| head`) is no error.
+///
+/// # Errors
+/// Any other failure to write.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,353 @@
+//! A run as text, for people.
+
+use std::fmt::Write;
+
+use guest_protocol::{GuestEvent, Question};
+use iwl_card::{CardEvent, Outcome as Access, Space};
+
+use crate::expect::seconds;
+use crate::lab::Record;
+use crate::milestone::{Milestone, Reached};
+use crate::timeline::{BenchEvent, Event, What};
+use crate::verdict::Outcome;
+
+/// Lines of the kernel log shown with a failure.
+const LOG_TAIL: usize = 12;
+/// Events shown on either side of a failed expectation's place.
+const AROUND: usize = 4;
+/// Unmodelled registers named at the end of a run.
+const UNMODELLED_SHOWN: usize = 8;
+
+struct Paint(bool);
+
+impl Paint {
+    fn with(&self, code: &str, text: &str) -> String {
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+    fn good(&self, text: &str) -> String {
+        self.with("32", text)
+    }
+    fn bad(&self, text: &str) -> String {
+        self.with("1;31", text)
+    }
+    fn faint(&self, text: &str) -> String {
+        self.with("2", text)
+    }
+    fn bold(&self, text: &str) -> String {
+        self.with("1", text)
+    }
+}
+
+/// A run for the terminal: timeline, expectations, verdict.
+pub fn text(record: &Record, lab: &str, verbose: bool, colour: bool) -> String {
+    let paint = Paint(colour);
+    let mut out = String::new();
+    let head = format!("{} · {} → {}", record.scenario, record.vars.card, record.vars.opmode);
+    line(&mut out, &paint.bold(&head));
+    line(&mut out, &paint.faint(lab));
+    timeline(&mut out, record, verbose, &paint);
+    expectations(&mut out, record, &paint);
+    if record.verdict.outcome != Outcome::Passed {
+        log_tail(&mut out, record, &paint);
+    }
+    if let Some(card) = &record.card
+        && !card.unmodelled.is_empty()
+    {
+        let shown: Vec<_> =
+            card.unmodelled.iter().take(UNMODELLED_SHOWN).map(|u| u.reg.as_ref()).collect();
+        let more = card.unmodelled.len() - shown.len();
+        let more = if more > 0 { format!(" and {more} more (run.json)") } else { String::new() };
+        let text = format!(
+            "card: {} register reads, {} writes; unmodelled: {}{more}",
+            card.reads,
+            card.writes,
+            shown.join(", ")
+        );
+        line(&mut out, &paint.faint(&text));
+    }
+    let word = record.verdict.outcome.word().to_uppercase();
+    let word = if record.verdict.outcome == Outcome::Passed {
+        paint.good(&word)
+    } else {
+        paint.bad(&word)
+    };
+    line(
+        &mut out,
+        &format!(
+            "{word} {} {} in {:.1} s: {}",
+            record.scenario, record.vars.card, record.seconds, record.verdict.line
+        ),
+    );
+    line(&mut out, &paint.faint(&format!("run: {}", record.directory.display())));
+    line(&mut out, "");
+    out
+}
+
+/// A run with every event; `timeline.txt`.
+pub fn full(record: &Record) -> String {
+    text(record, &format!("kernel {} · QEMU {}", record.kernel.release, record.qemu), true, false)
+}
+
+/// A table of several runs.
+pub fn totals(records: &[Record], colour: bool) -> String {
+    let paint = Paint(colour);
+    let mut out = String::new();
+    for record in records {
+        let word = record.verdict.outcome.word();
+        let word = if record.verdict.outcome == Outcome::Passed {
+            paint.good(&format!("{word:<17}"))
+        } else {
+            paint.bad(&format!("{word:<17}"))
+        };
+        line(
+            &mut out,
+            &format!(
+                "{word} {:<20} {:<6} {:>6.1} s",
+                record.scenario, record.vars.card, record.seconds
+            ),
+        );
+    }
+    let passed = records.iter().filter(|r| r.verdict.outcome == Outcome::Passed).count();
+    line(&mut out, &format!("{passed} of {} passed", records.len()));
+    out
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+fn row(t_ns: u64, source: &str, text: &str, paint: &Paint) -> String {
+    format!("{:>9.3}  {} {text}", seconds(t_ns), paint.faint(&format!("{source:<8}")))
+}
+
+fn timeline(out: &mut String, record: &Record, verbose: bool, paint: &Paint) {
+    if verbose {
+        for event in &record.events {
+            line(out, &row(event.t_ns, event.source.label(), &describe(event), paint));
+        }
+        return;
+    }
+    let mut milestones = record.milestones.iter().peekable();
+    while let Some(reached) = milestones.next() {
+        let source = source_of(record, reached);
+        if let Milestone::NvmRead { .. } = reached.milestone {
+            // A driver reads a dozen sections, most of them absent: one line.
+            let mut present = Vec::new();
+            let mut absent = 0;
+            let mut note = |reached: &Reached| {
+                if let Milestone::NvmRead { section, present: there, .. } = &reached.milestone {
+                    if *there { present.push(section.clone()) } else { absent += 1 }
+                }
+            };
+            note(reached);
+            while let Some(next) =
+                milestones.next_if(|r| matches!(r.milestone, Milestone::NvmRead { .. }))
+            {
+                note(next);
+            }
+            let absent = if absent > 0 { format!("; {absent} absent") } else { String::new() };
+            let text = format!("NVM read: {}{absent}", present.join(", "));
+            line(out, &row(reached.t_ns, source, &text, paint));
+            continue;
+        }
+        let text = reached.milestone.to_string();
+        let text = match &reached.milestone {
+            Milestone::KernelTrouble { .. }
+            | Milestone::ModprobeFailed { .. }
+            | Milestone::ModprobeMissing { .. }
+            | Milestone::FirmwareRefused { .. } => paint.with("33", &text),
+            Milestone::StepEnded { .. } => paint.faint(&text),
+            _ => text,
+        };
+        line(out, &row(reached.t_ns, source, &text, paint));
+    }
+}
+
+fn source_of(record: &Record, reached: &Reached) -> &'static str {
+    usize::try_from(reached.seq)
+        .ok()
+        .and_then(|seq| record.events.get(seq))
+        .map_or("", |event| event.source.label())
+}
+
+fn expectations(out: &mut String, record: &Record, paint: &Paint) {
+    for judged in &record.expectations {
+        let Some(failure) = &judged.failure else {
+            line(out, &format!("  {} {}", paint.good("✓"), judged.that));
+            continue;
+        };
+        line(out, &format!("  {} {}", paint.bad("✗"), judged.that));
+        for text in failure.what.lines() {
+            line(out, &format!("      {text}"));
+        }
+        if let Some(near) = failure.near.and_then(|n| usize::try_from(n).ok()) {
+            for event in around(&record.events, near) {
+                let marker = if event.seq == near as u64 { "  >" } else { "   " };
+                let text = row(event.t_ns, event.source.label(), &describe(event), paint);
+                line(out, &format!("   {marker}{text}"));
+            }
+        }
+    }
+}
+
+/// The events around one, register accesses left out: they would fill the screen.
+fn around(events: &[Event], near: usize) -> impl Iterator<Item = &Event> {
+    let telling = move |event: &&Event| event.seq == near as u64 || !is_access(event);
+    let at = near.min(events.len());
+    let mut before: Vec<_> = events[..at].iter().rev().filter(telling).take(AROUND).collect();
+    before.reverse();
+    before.into_iter().chain(events[at..].iter().filter(telling).take(AROUND + 1))
+}
+
+fn is_access(event: &Event) -> bool {
+    matches!(
+        event.what,
+        What::Card { event: CardEvent::RegRead { .. } | CardEvent::RegWrite { .. }, .. }
+    )
+}
+
+fn log_tail(out: &mut String, record: &Record, paint: &Paint) {
+    let log: Vec<_> = record
+        .events
+        .iter()
+        .filter(|e| matches!(e.what, What::Guest(GuestEvent::KernelLog { .. })))
+        .collect();
+    if log.is_empty() {
+        return;
+    }
+    line(out, "  the guest's kernel log ends:");
+    for event in &log[log.len().saturating_sub(LOG_TAIL)..] {
+        let text = row(event.t_ns, event.source.label(), &describe(event), paint);
+        line(out, &format!("   {text}"));
+    }
+}
+
+/// An event in a line.
+pub fn describe(event: &Event) -> String {
+    match &event.what {
+        What::Card { event, .. } => card(event),
+        What::Ask { question, .. } => match question {
+            Question::Module { argv, .. } => format!("kernel runs {}", argv.join(" ")),
+            Question::FirmwareLookup { path } => format!("loader looks up {path}"),
+        },
+        What::Answer { question, answer, value, .. } => {
+            let about = match question {
+                Question::Module { module, .. } => module,
+                Question::FirmwareLookup { path } => path,
+            };
+            let value = value.map_or(String::new(), |v| format!(" {v}"));
+            format!("bench answers {about}: {answer}{value}")
+        }
+        What::Hello { hello, .. } => format!(
+            "guest is up: kernel {}, {}",
+            hello.kernel_release,
+            hello.modprobe.as_deref().unwrap_or("no modprobe")
+        ),
+        What::Guest(event) => guest(event),
+        What::Bench(event) => bench(event),
+    }
+}
+
+/// A card's event in a line.
+pub fn card(event: &CardEvent) -> String {
+    let note = |outcome: &Access| match outcome {
+        Access::Implemented => "",
+        Access::Stub => " (stored)",
+        Access::ReadOnly => " (read-only)",
+        Access::Unknown => " (unmodelled)",
+        Access::BadSize => " (bad size)",
+    };
+    let space = |space: &Space| match space {
+        Space::Csr => "",
+        Space::Prph => "PRPH ",
+        Space::Mem => "MEM ",
+        Space::Config => "config ",
+    };
+    match event {
+        CardEvent::RegRead { space: s, reg, value, outcome } => {
+            format!("R {}{reg} = {value:#x}{}", space(s), note(outcome))
+        }
+        CardEvent::RegWrite { space: s, reg, value, outcome } => {
+            format!("W {}{reg} = {value:#x}{}", space(s), note(outcome))
+        }
+        CardEvent::Reset { how } => format!("reset: {how:?}"),
+        CardEvent::Interrupt { irq, causes } => format!("interrupt {irq:?}, causes {causes:#x}"),
+        CardEvent::DmaFault { addr, len, during } => {
+            format!("DMA fault at {addr:#x}, {len} bytes, during {during}")
+        }
+        CardEvent::BadInput { what } => format!("bad input: {what}"),
+        CardEvent::NvmRead { section, offset, len, present } => format!(
+            "NVM read: {section} at {offset:#x}, {len} bytes{}",
+            if *present { "" } else { ", absent" }
+        ),
+        CardEvent::SectionUploaded { image, index, dst, len } => {
+            format!("{image:?} ucode section {index}: {len} bytes to {dst:#x}")
+        }
+        CardEvent::CpuReleased { image, sections, bytes } => {
+            format!("CPU released: {image:?} ucode, {sections} sections, {bytes} bytes")
+        }
+        CardEvent::Alive { image, valid } => format!("ALIVE: {image:?} ucode, valid: {valid}"),
+        CardEvent::HostCommand { name, group, queue, len, modelled, .. } => format!(
+            "command {name} (group {group}, queue {queue}, {len} bytes){}",
+            if *modelled { "" } else { ", generic reply" }
+        ),
+        CardEvent::Packet { name, notification, len, .. } => format!(
+            "{} {name}, {len} bytes",
+            if *notification { "notification" } else { "response" }
+        ),
+        CardEvent::FaultInjected { fault } => format!("FAULT: {fault}"),
+    }
+}
+
+fn guest(event: &GuestEvent) -> String {
+    match event {
+        GuestEvent::Uevent { action, devpath, driver, interface, .. } => {
+            let extra = [("driver", driver), ("interface", interface)]
+                .into_iter()
+                .filter_map(|(name, value)| Some(format!(" {name}={}", value.as_ref()?)))
+                .collect::<String>();
+            format!("{action} {devpath}{extra}")
+        }
+        GuestEvent::ModuleLoad { module } => format!("module_load {module}"),
+        GuestEvent::ModuleFree { module } => format!("module_free {module}"),
+        GuestEvent::ModuleRequest { module, wait, call_site } => {
+            format!("module_request {module} wait={wait} from {call_site}")
+        }
+        GuestEvent::ModuleLoaderExit { argv, outcome, stderr, .. } => {
+            let stderr = stderr.trim();
+            let said = if stderr.is_empty() { String::new() } else { format!(": {stderr}") };
+            format!("{} ended: {outcome:?}{said}", argv.join(" "))
+        }
+        GuestEvent::KernelLog { level, text, .. } => format!("<{level}> {text}"),
+        GuestEvent::KernelLogLost => "kernel log records were lost".to_owned(),
+        GuestEvent::FirmwareRead { path, bytes } => format!("{path} read, {bytes} bytes"),
+        GuestEvent::AgentNote { text } => text.clone(),
+    }
+}
+
+fn bench(event: &BenchEvent) -> String {
+    match event {
+        BenchEvent::GuestStarted => "guest starts".to_owned(),
+        BenchEvent::ClockMeasured { error_ns } => {
+            format!("guest clock known to ±{:.3} ms", seconds(*error_ns) * 1e3)
+        }
+        BenchEvent::StepStarted { step, .. } => format!("step {step}"),
+        BenchEvent::StepEnded { step, error: None, .. } => format!("step {step} done"),
+        BenchEvent::StepEnded { step, error: Some(error), .. } => {
+            format!("step {step} failed: {error}")
+        }
+        BenchEvent::KernelTrouble { trouble, text } => format!("{}: {text}", trouble.words()),
+        BenchEvent::Qmp { event, data } => {
+            let mut text = event.clone();
+            if !data.is_null() {
+                // A String takes any write.
+                let _ = write!(text, " {data}");
+            }
+            text
+        }
+        BenchEvent::QemuExited { status } => format!("QEMU ended: {status}"),
+        BenchEvent::CardStopped { why } => format!("the card stopped: {why}"),
+        BenchEvent::Note { text } => text.clone(),
+    }
+}

@@ -1,0 +1,105 @@
+//! A run's directory: everything needed to judge the run later.
+//!
+//! `run.json` (versions, hashes, verdict), `events.jsonl`, `timeline.txt`, `console.log`,
+//! `qemu.args`, `qemu.stderr`.
+
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use fs_err as fs;
+
+use crate::timeline::{Event, write_header, write_line};
+
+/// A run's directory.
+#[derive(Debug, Clone)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// Makes a new directory named `stem` in `parent`, or `stem-2`, `stem-3`, … if that exists.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create_in(parent: &Path, stem: &str) -> anyhow::Result<RunDir> {
+        fs::create_dir_all(parent)?;
+        for n in 1.. {
+            let name = if n == 1 { stem.to_owned() } else { format!("{stem}-{n}") };
+            let path = parent.join(name);
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(RunDir { path }),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        unreachable!("there is always a free number")
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A new file in it.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create(&self, name: &str) -> anyhow::Result<std::fs::File> {
+        Ok(fs::File::create(self.path.join(name))?.into())
+    }
+
+    /// Writes a whole file.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        Ok(fs::write(self.path.join(name), text)?)
+    }
+
+    /// The events as they come; [`RunDir::write_events`] puts the ordered ones in its place.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn live_events(&self) -> anyhow::Result<impl std::io::Write + Send + use<>> {
+        let mut file = BufWriter::new(self.create("events.jsonl")?);
+        write_header(&mut file).context("events.jsonl")?;
+        Ok(file)
+    }
+
+    /// The events in their final order.
+    ///
+    /// # Errors
+    /// They cannot be written; the file of the live ones then still stands.
+    pub fn write_events(&self, events: &[Event]) -> anyhow::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
+        {
+            let mut out = BufWriter::new(&mut file);
+            write_header(&mut out)?;
+            for event in events {
+                write_line(&mut out, event)?;
+            }
+            std::io::Write::flush(&mut out)?;
+        }
+        file.persist(self.path.join("events.jsonl"))?;
+        Ok(())
+    }
+}
+
+/// Where runs go if the user does not say: `$IWLBENCH_RUNS`, else `$XDG_STATE_HOME/iwlbench`,
+/// else `~/.local/state/iwlbench`.
+///
+/// # Errors
+/// None of the variables is set.
+pub fn default_parent() -> anyhow::Result<PathBuf> {
+    let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    var("IWLBENCH_RUNS")
+        .or_else(|| var("XDG_STATE_HOME").map(|d| d.join("iwlbench/runs")))
+        .or_else(|| var("HOME").map(|d| d.join(".local/state/iwlbench/runs")))
+        .context("no place for the run's directory: set HOME, or give --out DIR")
+}
+
+/// The present time, UTC, as `20261122-220405`: sorts by time.
+pub fn stamp() -> String {
+    jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string()
+}

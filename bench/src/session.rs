@@ -1,0 +1,664 @@
+//! One guest, from power-on to its end: every source's messages come in here, in one thread.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use card_host::{Ended, Notice, Served};
+use guest_protocol::{Command, CommandError, FromGuest, GuestEvent, Hello, Reply, State, ToGuest};
+use iwl_card::{Card, Summary};
+
+use crate::gates::Gates;
+use crate::milestone::{Deriver, Reached};
+use crate::qemu::{self, Guest, Machine, Qmp};
+use crate::rundir::RunDir;
+use crate::timeline::{BenchEvent, ClockOffset, Event, Source, Tag, Timeline, What};
+use crate::trouble::{self, Trouble};
+use crate::verdict::{Outcome, Verdict};
+
+/// What a session waits for.
+enum Input {
+    Card(usize, Instant, Notice),
+    Agent(Instant, FromGuest),
+    BadAgentLine(String),
+    AgentClosed,
+    Console(Vec<u8>),
+    Qmp(Instant, Qmp),
+    QmpClosed,
+    Signal(i32),
+}
+
+/// Lets another thread interrupt a session.
+#[derive(Clone)]
+pub struct Interrupter(Sender<Input>);
+
+impl Interrupter {
+    /// The session ends as [`Outcome::Interrupted`].
+    pub fn interrupt(&self, signal: i32) {
+        // A session that has ended needs no interruption.
+        let _ = self.0.send(Input::Signal(signal));
+    }
+}
+
+/// Why a session cannot go on.
+#[derive(Debug)]
+pub enum Stop {
+    /// It is over; this is the verdict.
+    Verdict(Verdict),
+    /// Time ran out, and the guest still lives.
+    TimedOut,
+}
+
+impl From<Verdict> for Stop {
+    fn from(verdict: Verdict) -> Stop {
+        Stop::Verdict(verdict)
+    }
+}
+
+/// How long a guest has to answer a ping before it counts as hung.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long QEMU has to end when it is asked to.
+const QUIT_WITHIN: Duration = Duration::from_secs(5);
+/// How much of the console is kept in memory for the verdict.
+const CONSOLE_TAIL: usize = 64 << 10;
+
+/// A running guest.
+pub struct Session {
+    /// All events so far.
+    pub timeline: Timeline,
+    /// All milestones so far, in order of arrival.
+    pub milestones: Vec<Reached>,
+    /// What the agent found; set once it is there.
+    pub hello: Option<Hello>,
+    deriver: Deriver,
+    gates: Gates,
+    inputs: Receiver<Input>,
+    guest: Guest,
+    cards: Vec<Served>,
+    card_names: Vec<String>,
+    summaries: Vec<Option<Summary>>,
+    replies: HashMap<u64, (u64, Result<Reply, CommandError>)>,
+    next_id: u64,
+    console: Vec<u8>,
+    console_file: std::fs::File,
+    shutdown: Option<String>,
+    /// QEMU was asked to end: what ends now ends by our word.
+    quitting: bool,
+    qemu_gone: bool,
+    card_ended: Option<(usize, String)>,
+    on_milestone: Box<dyn FnMut(&Reached)>,
+}
+
+impl Session {
+    /// Tells of each milestone as it comes.
+    pub fn on_milestone(&mut self, tell: Box<dyn FnMut(&Reached)>) {
+        self.on_milestone = tell;
+    }
+
+    /// Powers a guest on.
+    ///
+    /// # Errors
+    /// QEMU or a card's thread could not be started, or the run's directory not be written.
+    pub fn start(
+        qemu: &guest_kit::Qemu,
+        machine: &Machine<'_>,
+        cards: Vec<Card>,
+        gates: Gates,
+        dir: &RunDir,
+        interrupt: impl FnOnce(Interrupter),
+    ) -> anyhow::Result<Session> {
+        let (sender, inputs) = std::sync::mpsc::channel();
+        let mut timeline = Timeline::new(Some(Box::new(dir.live_events()?)));
+        let mut guest = qemu::start(qemu, machine, dir.create("qemu.stderr")?)?;
+        dir.write("qemu.args", &shell_words(&guest.command_line))?;
+        let console_file = dir.create("console.log")?;
+        let now = timeline.now();
+        timeline.push(now, Source::Bench, What::Bench(BenchEvent::GuestStarted));
+
+        let card_names: Vec<_> = cards.iter().map(|c| c.spec().name.to_owned()).collect();
+        let mut served = Vec::new();
+        for ((index, card), socket) in cards.into_iter().enumerate().zip(guest.cards.drain(..)) {
+            let server = vfio_server::Server::from_fd(socket.into())?;
+            let sender = sender.clone();
+            served.push(Served::start(card, server, move |at, notice| {
+                let _ = sender.send(Input::Card(index, at, notice));
+            })?);
+        }
+        read_agent(guest.agent.try_clone()?, sender.clone())?;
+        read_console(guest.console.try_clone()?, sender.clone())?;
+        read_qmp(guest.qmp.try_clone()?, sender.clone())?;
+        qemu::qmp_send(&mut guest.qmp, "qmp_capabilities").context("QEMU's monitor")?;
+        interrupt(Interrupter(sender));
+        Ok(Session {
+            timeline,
+            milestones: Vec::new(),
+            hello: None,
+            deriver: Deriver::default(),
+            gates,
+            inputs,
+            guest,
+            summaries: served.iter().map(|_| None).collect(),
+            cards: served,
+            card_names,
+            replies: HashMap::new(),
+            next_id: 0,
+            console: Vec::new(),
+            console_file,
+            shutdown: None,
+            quitting: false,
+            qemu_gone: false,
+            card_ended: None,
+            on_milestone: Box::new(|_| {}),
+        })
+    }
+
+    /// Waits for the agent, then measures the guest's clock.
+    ///
+    /// # Errors
+    /// [`Stop`]; running out of time means that the kernel did not boot.
+    pub fn boot(&mut self, within: Duration) -> Result<Hello, Stop> {
+        let hello = match self.wait(within, |s| s.hello.clone()) {
+            Err(Stop::TimedOut) => {
+                let tail = self.console_tail(1);
+                return Err(Verdict::new(
+                    Outcome::NotBooted,
+                    format!(
+                        "the guest did not come up within {} s{}; see console.log",
+                        within.as_secs(),
+                        if tail.is_empty() {
+                            ", its console is silent".to_owned()
+                        } else {
+                            format!(", its console ends: {}", tail.trim())
+                        }
+                    ),
+                )
+                .into());
+            }
+            other => other?,
+        };
+        let mut best: Option<ClockOffset> = None;
+        for _ in 0..5 {
+            let sent = self.timeline.now();
+            let (answered, guest_ns, _) = self.command_timed(Command::Ping, ANSWER_WITHIN)?;
+            let offset = ClockOffset::from_ping(sent, answered, guest_ns);
+            if best.is_none_or(|b| offset.error_ns < b.error_ns) {
+                best = Some(offset);
+            }
+        }
+        if let Some(offset) = best {
+            self.timeline.set_clock(offset);
+            self.note(BenchEvent::ClockMeasured { error_ns: offset.error_ns });
+        }
+        Ok(hello)
+    }
+
+    /// Adds an event of the bench's own, now.
+    pub fn note(&mut self, event: BenchEvent) {
+        let now = self.timeline.now();
+        self.record(now, Source::Bench, None, What::Bench(event));
+    }
+
+    /// Runs a command in the guest and waits for its end.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn command(
+        &mut self,
+        command: Command,
+        within: Duration,
+    ) -> Result<Result<Reply, CommandError>, Stop> {
+        self.command_timed(command, within).map(|(_, _, result)| result)
+    }
+
+    fn command_timed(
+        &mut self,
+        command: Command,
+        within: Duration,
+    ) -> Result<(u64, u64, Result<Reply, CommandError>), Stop> {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.send(&ToGuest::Do { id, command });
+        self.wait(within, |s| {
+            let (guest_ns, result) = s.replies.remove(&id)?;
+            Some((s.timeline.now(), guest_ns, result))
+        })
+    }
+
+    /// The guest's present state.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn state(&mut self) -> Result<State, Stop> {
+        match self.command(Command::State, ANSWER_WITHIN)? {
+            Ok(Reply::State(state)) => Ok(state),
+            other => Err(Verdict::new(
+                Outcome::Environment,
+                format!("the agent cannot tell the guest's state: {other:?}"),
+            )
+            .into()),
+        }
+    }
+
+    /// Takes in whatever comes until `ready` has something.
+    ///
+    /// # Errors
+    /// [`Stop`]: the guest, QEMU or a card has ended, the user interrupts, or time runs out.
+    pub fn wait<T>(
+        &mut self,
+        within: Duration,
+        mut ready: impl FnMut(&mut Session) -> Option<T>,
+    ) -> Result<T, Stop> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(value) = ready(self) {
+                return Ok(value);
+            }
+            if self.qemu_gone {
+                return Err(self.qemu_verdict().into());
+            }
+            if let Some((index, why)) = &self.card_ended {
+                return Err(Verdict::new(
+                    Outcome::CardStopped,
+                    format!("card {} stopped serving: {why}", self.card_names[*index]),
+                )
+                .into());
+            }
+            match self.inputs.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(input) => self.take(input)?,
+                Err(RecvTimeoutError::Timeout) => return Err(Stop::TimedOut),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Verdict::new(Outcome::Environment, "all sources ended").into());
+                }
+            }
+        }
+    }
+
+    /// Whether the guest still answers.
+    ///
+    /// # Errors
+    /// [`Stop`] with [`Outcome::GuestHung`] if it does not, or whatever else has ended it.
+    pub fn alive(&mut self) -> Result<(), Stop> {
+        match self.command(Command::Ping, ANSWER_WITHIN) {
+            Ok(_) => Ok(()),
+            Err(Stop::TimedOut) => {
+                let tail = self.console_tail(1);
+                Err(Verdict::new(
+                    Outcome::GuestHung,
+                    format!(
+                        "the guest does not answer any more{}{}",
+                        if tail.is_empty() { "" } else { "; its console ends: " },
+                        tail.trim()
+                    ),
+                )
+                .into())
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+
+    fn send(&mut self, message: &ToGuest) {
+        let mut line = serde_json::to_vec(message).expect("plain data");
+        line.push(b'\n');
+        // A broken port shows as AgentClosed or as QEMU's end.
+        let _ = self.guest.agent.write_all(&line);
+    }
+
+    fn record(&mut self, t_ns: u64, source: Source, guest_ns: Option<u64>, what: What) {
+        let event = match guest_ns {
+            Some(guest_ns) => self.timeline.push_guest(t_ns, guest_ns, source, what),
+            None => self.timeline.push(t_ns, source, what),
+        };
+        if let Some(reached) = self.deriver.feed(event) {
+            (self.on_milestone)(&reached);
+            self.milestones.push(reached);
+            for (id, answer) in self.gates.release(&self.milestones) {
+                self.answer(id, answer);
+            }
+        }
+    }
+
+    fn answer(&mut self, id: u64, answered: crate::gates::Answered) {
+        let now = self.timeline.now();
+        self.send(&ToGuest::Answer { id, answer: answered.answer });
+        let source = crate::gates::source(&answered.question);
+        let what = What::Answer {
+            kind: Tag::default(),
+            id,
+            question: answered.question,
+            answer: answered.word,
+            value: answered.value,
+        };
+        self.record(now, source, None, what);
+    }
+
+    fn take(&mut self, input: Input) -> Result<(), Stop> {
+        match input {
+            Input::Card(index, at, notice) => self.take_card(index, at, notice),
+            Input::Agent(at, message) => self.take_agent(at, message),
+            Input::BadAgentLine(text) => self.note(BenchEvent::Note {
+                text: format!("the agent sent a line that is no message: {text}"),
+            }),
+            Input::AgentClosed | Input::Qmp(_, Qmp::Other(_)) => {}
+            Input::Console(bytes) => self.take_console(&bytes),
+            Input::Qmp(at, Qmp::Event(event, data)) => {
+                if event == "SHUTDOWN" {
+                    self.shutdown = data["reason"].as_str().map(str::to_owned);
+                }
+                let t = self.timeline.at(at);
+                let what = What::Bench(BenchEvent::Qmp { event, data });
+                self.record(t, Source::Qemu, None, what);
+            }
+            Input::QmpClosed => self.qemu_gone = true,
+            Input::Signal(signal) => {
+                return Err(Verdict::new(
+                    Outcome::Interrupted,
+                    format!("stopped by signal {signal}"),
+                )
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    fn take_card(&mut self, index: usize, at: Instant, notice: Notice) {
+        let t = self.timeline.at(at);
+        match notice {
+            Notice::Card(event) => {
+                let what = What::Card { card: self.card_names[index].clone(), event };
+                self.record(t, Source::Card, None, what);
+            }
+            Notice::Attached | Notice::Detached(_) => {}
+            Notice::Ended(Ended { result, summary }) => {
+                self.summaries[index] = summary;
+                // The socket's end is QEMU's doing, and told by its monitor too.
+                let why = match result {
+                    Ok(vfio_server::Exit::Stopped) => return,
+                    Ok(vfio_server::Exit::Disconnected) if self.quitting || self.qemu_ends() => {
+                        return;
+                    }
+                    Ok(vfio_server::Exit::Disconnected) => "QEMU closed its connection".to_owned(),
+                    Err(error) => error,
+                };
+                self.record(
+                    t,
+                    Source::Bench,
+                    None,
+                    What::Bench(BenchEvent::CardStopped { why: why.clone() }),
+                );
+                self.card_ended = Some((index, why));
+            }
+        }
+    }
+
+    /// Whether QEMU is ending: its exit may lag behind the sockets it closes.
+    fn qemu_ends(&mut self) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < deadline {
+            if matches!(self.guest.child.try_wait(), Ok(Some(_))) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
+    fn take_agent(&mut self, at: Instant, message: FromGuest) {
+        let t = self.timeline.at(at);
+        match message {
+            FromGuest::Hello(hello) => {
+                let what = What::Hello { kind: Tag::default(), hello: hello.clone() };
+                self.record(t, Source::Agent, Some(hello.mono_ns), what);
+                self.hello = Some(hello);
+            }
+            FromGuest::Event { mono_ns, event } => {
+                let trouble = match &event {
+                    GuestEvent::KernelLog { text, .. } => {
+                        trouble::classify(text).map(|trouble| (trouble, text.clone()))
+                    }
+                    _ => None,
+                };
+                let source = source_of(&event);
+                self.record(t, source, Some(mono_ns), What::Guest(event));
+                if let Some((trouble, text)) = trouble {
+                    let what = What::Bench(BenchEvent::KernelTrouble { trouble, text });
+                    self.record(t, Source::KernelLog, Some(mono_ns), what);
+                }
+            }
+            FromGuest::Ask { id, mono_ns, question } => {
+                let what = What::Ask { kind: Tag::default(), id, question: question.clone() };
+                let source = crate::gates::source(&question);
+                self.record(t, source, Some(mono_ns), what);
+                if let Some(answered) = self.gates.ask(id, question, &self.milestones) {
+                    self.answer(id, answered);
+                }
+            }
+            FromGuest::Done { id, mono_ns, result } => {
+                self.replies.insert(id, (mono_ns, result));
+            }
+        }
+    }
+
+    fn take_console(&mut self, bytes: &[u8]) {
+        // The log on disk is for people; a full disk shows in the events' own error.
+        let _ = self.console_file.write_all(bytes);
+        self.console.extend_from_slice(bytes);
+        if self.console.len() > 2 * CONSOLE_TAIL {
+            self.console.drain(..self.console.len() - CONSOLE_TAIL);
+        }
+    }
+
+    /// The last lines of the serial console.
+    pub fn console_tail(&self, lines: usize) -> String {
+        let text = String::from_utf8_lossy(&self.console);
+        let all: Vec<_> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+
+    /// Why QEMU has ended without being asked.
+    fn qemu_verdict(&mut self) -> Verdict {
+        while let Ok(input) = self.inputs.recv_timeout(Duration::from_millis(100)) {
+            // What it still had to say; a second end changes nothing.
+            let _ = self.take(input);
+        }
+        let status = match self.guest.child.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        self.note(BenchEvent::QemuExited { status: status.clone() });
+        let text = String::from_utf8_lossy(&self.console).into_owned();
+        let panic = text.lines().rev().find_map(|line| {
+            let at = line.find("Kernel panic - not syncing")?;
+            (trouble::classify(&line[at..]) == Some(Trouble::Panic)).then(|| line[at..].to_owned())
+        });
+        match (panic, self.shutdown.as_deref()) {
+            (Some(panic), _) => Verdict::new(
+                Outcome::GuestPanicked,
+                format!("{}; see console.log for its trace", panic.trim()),
+            ),
+            (None, Some("guest-reset")) => Verdict::new(
+                Outcome::GuestReset,
+                "the guest reset itself without a word; see the end of console.log",
+            ),
+            (None, Some("guest-shutdown")) => Verdict::new(
+                Outcome::GuestPoweredOff,
+                format!("the guest switched itself off: {}", self.console_tail(1).trim()),
+            ),
+            _ => Verdict::new(
+                Outcome::QemuDied,
+                format!("QEMU ended by itself ({status}); see qemu.stderr"),
+            ),
+        }
+    }
+
+    /// Ends the guest and everything that belongs to it; leaves nothing running.
+    pub fn end(mut self) -> Finished {
+        self.quitting = true;
+        if !self.qemu_gone {
+            // Nothing in the guest is worth saving: no shutdown of its own.
+            let asked = qemu::qmp_send(&mut self.guest.qmp, "quit").is_ok();
+            let deadline = Instant::now() + QUIT_WITHIN;
+            while asked && !self.qemu_gone {
+                match self.inputs.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                    Ok(input) => drop(self.take(input)),
+                    Err(_) => break,
+                }
+            }
+        }
+        self.kill();
+        for card in std::mem::take(&mut self.cards) {
+            drop(card);
+        }
+        while let Ok(input) = self.inputs.try_recv() {
+            let _ = self.take(input);
+        }
+        let timeline = std::mem::replace(&mut self.timeline, Timeline::new(None));
+        let (events, write_error) = timeline.finish();
+        Finished { events, write_error, summaries: std::mem::take(&mut self.summaries) }
+    }
+
+    fn kill(&mut self) {
+        if !matches!(self.guest.child.try_wait(), Ok(Some(_))) {
+            // Fails only if it has just ended.
+            let _ = self.guest.child.kill();
+            let _ = self.guest.child.wait();
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What is left of a session.
+pub struct Finished {
+    /// In their final order.
+    pub events: Vec<Event>,
+    /// The first error of writing them as they came.
+    pub write_error: Option<std::io::Error>,
+    /// Each card's totals.
+    pub summaries: Vec<Option<Summary>>,
+}
+
+fn source_of(event: &GuestEvent) -> Source {
+    match event {
+        GuestEvent::Uevent { .. } => Source::Netlink,
+        GuestEvent::ModuleLoad { .. }
+        | GuestEvent::ModuleFree { .. }
+        | GuestEvent::ModuleRequest { .. } => Source::Trace,
+        GuestEvent::ModuleLoaderExit { .. } => Source::ModuleGate,
+        GuestEvent::KernelLog { .. } | GuestEvent::KernelLogLost => Source::KernelLog,
+        GuestEvent::FirmwareRead { .. } => Source::FirmwareGate,
+        GuestEvent::AgentNote { .. } => Source::Agent,
+    }
+}
+
+fn reader(name: &str, read: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    // Ends with its socket, which ends with QEMU.
+    std::thread::Builder::new().name(name.to_owned()).spawn(read).map(drop)
+}
+
+fn read_agent(socket: UnixStream, to: Sender<Input>) -> std::io::Result<()> {
+    reader("agent", move || {
+        let mut lines = Lines::new(socket);
+        while let Some(line) = lines.next_line() {
+            let input = match serde_json::from_slice(&line) {
+                Ok(message) => Input::Agent(Instant::now(), message),
+                Err(error) => Input::BadAgentLine(format!(
+                    "{error}: {}",
+                    String::from_utf8_lossy(&line[..line.len().min(200)])
+                )),
+            };
+            if to.send(input).is_err() {
+                return;
+            }
+        }
+        let _ = to.send(Input::AgentClosed);
+    })
+}
+
+fn read_console(mut socket: UnixStream, to: Sender<Input>) -> std::io::Result<()> {
+    reader("console", move || {
+        let mut buffer = [0; 4096];
+        while let Ok(n @ 1..) = socket.read(&mut buffer) {
+            if to.send(Input::Console(buffer[..n].to_vec())).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+fn read_qmp(socket: UnixStream, to: Sender<Input>) -> std::io::Result<()> {
+    reader("qmp", move || {
+        for message in qemu::qmp_messages(socket) {
+            if to.send(Input::Qmp(Instant::now(), message)).is_err() {
+                return;
+            }
+        }
+        let _ = to.send(Input::QmpClosed);
+    })
+}
+
+/// Lines of at most [`guest_protocol::MAX_LINE`] bytes; a longer one is dropped whole.
+struct Lines {
+    socket: UnixStream,
+    buffer: Vec<u8>,
+    searched: usize,
+}
+
+impl Lines {
+    fn new(socket: UnixStream) -> Lines {
+        Lines { socket, buffer: Vec::new(), searched: 0 }
+    }
+
+    fn next_line(&mut self) -> Option<Vec<u8>> {
+        let mut skipping = false;
+        loop {
+            if let Some(at) = self.buffer[self.searched..].iter().position(|b| *b == b'\n') {
+                let end = self.searched + at;
+                let line = self.buffer[..end].to_vec();
+                self.buffer.drain(..=end);
+                self.searched = 0;
+                if std::mem::take(&mut skipping) || line.is_empty() {
+                    continue;
+                }
+                return Some(line);
+            }
+            self.searched = self.buffer.len();
+            if self.buffer.len() > guest_protocol::MAX_LINE {
+                skipping = true;
+                self.buffer.clear();
+                self.searched = 0;
+            }
+            let mut chunk = [0; 16 << 10];
+            match self.socket.read(&mut chunk) {
+                Ok(n @ 1..) => self.buffer.extend_from_slice(&chunk[..n]),
+                Ok(0) | Err(_) => return None,
+            }
+        }
+    }
+}
+
+/// A command line that can be pasted into a shell.
+fn shell_words(args: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=,:+@%".contains(c);
+    let mut text = String::new();
+    for (i, arg) in args.iter().enumerate() {
+        if i > 0 {
+            text.push_str(if arg.starts_with('-') { " \\\n  " } else { " " });
+        }
+        if !arg.is_empty() && arg.chars().all(plain) {
+            text.push_str(arg);
+        } else {
+            text.push('\'');
+            text.push_str(&arg.replace('\'', r"'\''"));
+            text.push('\'');
+        }
+    }
+    text.push('\n');
+    text
+}

@@ -1,0 +1,132 @@
+//! What a person sees: progress on standard error, colours where there is a terminal.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::milestone::Reached;
+
+/// The terminal.
+#[derive(Clone)]
+pub struct Ui {
+    bars: Arc<MultiProgress>,
+    terminal: bool,
+    /// Colours on standard output.
+    pub colour: bool,
+}
+
+impl Ui {
+    /// For this process. Nothing is drawn where standard error is no terminal; steps that take
+    /// long are then named in a line each.
+    pub fn new() -> Ui {
+        let terminal = std::io::stderr().is_terminal();
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        let target =
+            if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Ui {
+            bars: Arc::new(MultiProgress::with_draw_target(target)),
+            terminal,
+            colour: std::io::stdout().is_terminal() && !no_colour,
+        }
+    }
+
+    /// A line that is no failure.
+    pub fn note(&self, line: &str) {
+        if self.terminal {
+            // Fails only if standard error is gone.
+            let _ = self.bars.println(format!("iwlbench: {line}"));
+        } else {
+            eprintln!("iwlbench: {line}");
+        }
+    }
+
+    fn spinner(&self, what: &str) -> ProgressBar {
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        bar.set_style(
+            ProgressStyle::with_template("{spinner} {elapsed:>3} {msg}").expect("a valid template"),
+        );
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    }
+
+    /// Progress of a run.
+    pub fn run_progress(&self, what: &str) -> RunProgress {
+        if !self.terminal {
+            eprintln!("iwlbench: {what}: the guest boots");
+        }
+        RunProgress { bar: self.spinner(&format!("{what}: the guest boots")), what: what.into() }
+    }
+
+    /// Progress of the kit.
+    pub fn kit_progress(&self) -> KitProgress {
+        KitProgress { ui: self.clone(), bar: std::sync::Mutex::new(None) }
+    }
+}
+
+/// A run's line.
+pub struct RunProgress {
+    bar: ProgressBar,
+    what: String,
+}
+
+impl RunProgress {
+    /// The run got this far.
+    pub fn milestone(&self, reached: &Reached) {
+        self.bar.set_message(format!("{}: {}", self.what, reached.milestone));
+    }
+}
+
+impl Drop for RunProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The kit's line.
+pub struct KitProgress {
+    ui: Ui,
+    bar: std::sync::Mutex<Option<ProgressBar>>,
+}
+
+impl KitProgress {
+    fn bar(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+        self.bar.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl guest_kit::Progress for KitProgress {
+    fn step(&self, what: &str) {
+        self.finish();
+        if self.ui.terminal {
+            *self.bar() = Some(self.ui.spinner(what));
+        } else {
+            eprintln!("iwlbench: {what}");
+        }
+    }
+
+    fn bytes(&self, done: u64, total: u64) {
+        if let Some(bar) = &*self.bar() {
+            bar.set_style(
+                ProgressStyle::with_template(
+                    "{spinner} {elapsed:>3} {msg} {wide_bar} {bytes}/{total_bytes}",
+                )
+                .expect("a valid template"),
+            );
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    }
+
+    fn note(&self, line: &str) {
+        self.ui.note(line);
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = self.bar().take() {
+            bar.finish_and_clear();
+        }
+    }
+}
