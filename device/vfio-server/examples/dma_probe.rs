@@ -32,16 +32,14 @@ struct Probe {
 
 const ID: u32 = u32::from_le_bytes(*b"PROB");
 
-mod register {
-    pub const ID: usize = 0;
-    pub const SCRATCH: usize = 1;
-    pub const ADDRESS_LOW: usize = 2;
-    pub const ADDRESS_HIGH: usize = 3;
-    pub const BYTES: usize = 4;
-    pub const DOORBELL: usize = 5;
-    pub const SUM: usize = 6;
-    pub const STATUS: usize = 7;
-}
+/// BAR 0 in words.
+const SCRATCH: usize = 1;
+const ADDRESS_LOW: usize = 2;
+const ADDRESS_HIGH: usize = 3;
+const BYTES: usize = 4;
+const DOORBELL: usize = 5;
+const SUM: usize = 6;
+const STATUS: usize = 7;
 
 impl Probe {
     fn new() -> Self {
@@ -55,20 +53,20 @@ impl Probe {
         put(0x3d, &[1]); // INTA.
         put(MSI_CAPABILITY.into(), &[0x05, 0x00, 0x80, 0x00]); // MSI, 64-bit, one vector.
         let mut probe = Self { config, registers: [0; 8], waiting: false };
-        probe.registers[register::ID] = ID;
+        probe.registers[0] = ID;
         probe
     }
 
     fn work(&mut self, bus: &mut Bus<'_>) {
-        let address = u64::from(self.registers[register::ADDRESS_HIGH]) << 32
-            | u64::from(self.registers[register::ADDRESS_LOW]);
-        let mut data = vec![0; MOST_BYTES.min(self.registers[register::BYTES] as usize)];
+        let address =
+            u64::from(self.registers[ADDRESS_HIGH]) << 32 | u64::from(self.registers[ADDRESS_LOW]);
+        let mut data = vec![0; MOST_BYTES.min(self.registers[BYTES] as usize)];
         self.waiting = false;
         let done = bus.dma_read(address, &mut data).and_then(|()| {
             let inverted: Vec<u8> = data.iter().map(|byte| !byte).collect();
             bus.dma_write(address + data.len() as u64, &inverted)
         });
-        self.registers[register::STATUS] = match done {
+        self.registers[STATUS] = match done {
             Ok(()) => 1,
             Err(DmaError::Fault { .. }) => 2,
             Err(DmaError::Pending) => {
@@ -78,7 +76,7 @@ impl Probe {
         };
         if !self.waiting {
             bus.end_of_work();
-            self.registers[register::SUM] = data.iter().map(|byte| u32::from(*byte)).sum();
+            self.registers[SUM] = data.iter().map(|byte| u32::from(*byte)).sum();
             eprintln!("doorbell: {address:#x}, {} bytes: {done:?}", data.len());
             bus.trigger(irq_index::MSI, 0);
         }
@@ -139,11 +137,10 @@ impl Device for Probe {
             }
         } else if let (Ok(bytes), 0) = (<[u8; 4]>::try_from(data), offset % 4) {
             match offset / 4 {
-                at @ (register::SCRATCH
-                | register::ADDRESS_LOW
-                | register::ADDRESS_HIGH
-                | register::BYTES) => self.registers[at] = u32::from_le_bytes(bytes),
-                register::DOORBELL => self.work(bus),
+                at @ (SCRATCH | ADDRESS_LOW | ADDRESS_HIGH | BYTES) => {
+                    self.registers[at] = u32::from_le_bytes(bytes)
+                }
+                DOORBELL => self.work(bus),
                 _ => {}
             }
         }

@@ -27,6 +27,11 @@ const MAX_UNSENT: usize = 64 << 20;
 /// Unsent bytes beyond which nothing more is read from the client.
 const ENOUGH_UNSENT: usize = 4 << 20;
 
+/// Most bytes asked for in one DMA_READ. QEMU (11.1.3) takes a reply for sent when its
+/// non-blocking socket took only part of it, and the rest is lost. A message that fits one
+/// socket buffer of the kernel (48 KiB) goes whole or not at all.
+const READ_TRANSFER: usize = 32 << 10;
+
 /// Why nothing more can be done with this client.
 #[derive(Debug)]
 pub(crate) enum Broken {
@@ -222,11 +227,12 @@ impl Link {
     /// Asks for data, in as many commands as the client's transfer size needs.
     fn ask(&mut self, address: u64, count: usize, serial: u64) {
         let key = (address, count);
-        for at in (0..count).step_by(self.transfer) {
+        let transfer = self.transfer.min(READ_TRANSFER);
+        for at in (0..count).step_by(transfer) {
             self.command(
                 command::DMA_READ,
                 address + at as u64,
-                self.transfer.min(count - at),
+                transfer.min(count - at),
                 Purpose::Read { key, serial },
                 &[],
             );
