@@ -1,8 +1,19 @@
 //! The card as the world sees it.
 
-use crate::faults::FaultPlan;
+use iwl_hw::csr;
+use iwl_hw::pci::PCI_CFG_SPACE_EXP_SIZE;
+use iwl_hw::register::{BAR, CONFIG};
+use iwl_hw::{Register, Width};
+
+use crate::csr::outcome as csr_outcome;
+use crate::device::{Device, fault_injected};
+use crate::event::{CardEvent, Outcome, RegName, ResetKind, Space};
+use crate::faults::{Fault, FaultPlan};
+use crate::hal::{self, Hal};
+use crate::pci::{Change, Config};
+use crate::prph::offset_name;
 use crate::spec::CardSpec;
-use crate::summary::Summary;
+use crate::summary::{Counters, Summary};
 use crate::world::{Nanos, World};
 
 /// Which interrupts the function offers beside INTx.
@@ -20,7 +31,7 @@ pub enum Interrupts {
 pub struct CardOptions {
     /// Interrupts to offer.
     pub interrupts: Interrupts,
-    /// MAC address; without one it is made of the card's kind and [`CardOptions::slot`].
+    /// MAC address; without one it is made of the card's device id and [`CardOptions::slot`].
     pub mac: Option<[u8; 6]>,
     /// What goes wrong.
     pub faults: FaultPlan,
@@ -29,17 +40,51 @@ pub struct CardOptions {
 }
 
 /// One card.
+///
+/// Register accesses only change its state. Whoever makes one calls [`Card::run`] afterwards,
+/// which does what the access set off.
 #[derive(Debug)]
 pub struct Card {
     spec: &'static CardSpec,
-    options: CardOptions,
+    hal: &'static Hal,
+    msix_vectors: u16,
+    config: Config,
+    device: Device,
+    counters: Counters,
+    /// From which access on every register reads as all ones, and whether that was told.
+    all_ones: Option<(u64, bool)>,
+}
+
+/// A part of a register: what an access of less than 32 bits means.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    shift: u32,
+    mask: u32,
 }
 
 impl Card {
     /// A card after power-on.
     #[must_use]
     pub fn new(spec: &'static CardSpec, options: CardOptions) -> Self {
-        Self { spec, options }
+        let hal = hal::of(spec.generation);
+        let msix_vectors = match options.interrupts {
+            Interrupts::MsiOnly => 0,
+            Interrupts::MsiAndMsix => hal.msix_vectors,
+        };
+        let [high, low] = spec.pci.device.to_be_bytes();
+        // Locally administered.
+        let mac = options.mac.unwrap_or([0x02, 0x69, 0x77, high, low, options.slot]);
+        let [a, b, c, d, e, f] = mac;
+        let serial = u64::from_be_bytes([a, b, c, 0xff, 0xff, d, e, f]);
+        Self {
+            spec,
+            hal,
+            msix_vectors,
+            config: Config::new(spec, hal.bar_size, msix_vectors, serial),
+            all_ones: options.faults.all_ones_from().map(|from| (from, false)),
+            device: Device::new(hal, spec.hw_rev, mac, options.faults),
+            counters: Counters::default(),
+        }
     }
 
     /// What it is.
@@ -51,54 +96,278 @@ impl Card {
     /// Bytes of configuration space.
     #[must_use]
     pub const fn config_size() -> u64 {
-        4096
+        PCI_CFG_SPACE_EXP_SIZE as u64
     }
 
     /// Bytes of BAR 0, a memory BAR of 64 bits. There is no other BAR.
     #[must_use]
     pub fn bar_size(&self) -> u64 {
-        0x2000
+        self.hal.bar_size
     }
 
     /// MSI-X vectors; none without the capability. INTx and one MSI vector are always there.
     #[must_use]
     pub fn msix_vectors(&self) -> u16 {
-        let _ = self.options.interrupts;
-        0
+        self.msix_vectors
     }
 
-    /// Reads configuration space.
-    pub fn config_read(&mut self, _world: &mut dyn World, _offset: u64, data: &mut [u8]) {
-        data.fill(0);
+    /// The INTx pin is asserted: to be raised again when the host unmasks it.
+    #[must_use]
+    pub fn intx_asserted(&self) -> bool {
+        self.device.interrupting()
+    }
+
+    /// Reads configuration space. Only reads of up to 4 bytes are told as events: larger ones
+    /// are the host's, not the driver's.
+    pub fn config_read(&mut self, world: &mut dyn World, offset: u64, data: &mut [u8]) {
+        let at = usize::try_from(offset).unwrap_or(usize::MAX);
+        self.config.read(at, data);
+        if let Some((reg, value)) = config_event(offset, data) {
+            let outcome = config_outcome(offset);
+            world.emit(CardEvent::RegRead { space: Space::Config, reg, value, outcome });
+        }
     }
 
     /// Writes configuration space.
-    pub fn config_write(&mut self, _world: &mut dyn World, _offset: u64, _data: &[u8]) {}
-
-    /// Reads BAR 0.
-    pub fn bar_read(&mut self, _world: &mut dyn World, _offset: u64, data: &mut [u8]) {
-        data.fill(0);
+    pub fn config_write(&mut self, world: &mut dyn World, offset: u64, data: &[u8]) {
+        let at = usize::try_from(offset).unwrap_or(usize::MAX);
+        if let Some((reg, value)) = config_event(offset, data) {
+            let outcome = config_outcome(offset);
+            world.emit(CardEvent::RegWrite { space: Space::Config, reg, value, outcome });
+        }
+        match self.config.write(at, data) {
+            Change::None => {}
+            Change::BusMaster(on) => world.set_bus_master(on),
+            Change::FunctionReset => self.reset(world),
+        }
     }
 
-    /// Writes BAR 0.
-    pub fn bar_write(&mut self, _world: &mut dyn World, _offset: u64, _data: &[u8]) {}
+    /// Reads BAR 0: 1, 2, 4 or 8 bytes at their alignment.
+    pub fn bar_read(&mut self, world: &mut dyn World, offset: u64, data: &mut [u8]) {
+        if let Some((low, high)) = pair(offset, data.len()) {
+            let (first, second) = data.split_at_mut(4);
+            self.bar_read(world, low, first);
+            self.bar_read(world, high, second);
+            return;
+        }
+        data.fill(0);
+        let Some((dword, part)) = self.dword(world, offset, data.len()) else { return };
+        if self.dead(world) {
+            data.fill(0xff);
+            self.tell_read(world, dword, BAR.get(dword), u32::MAX, Outcome::Implemented);
+            return;
+        }
+        self.end_eeprom_run(world, dword);
+        let value = self.read_dword(world, dword, part);
+        let bytes = (value >> part.shift).to_le_bytes();
+        let len = data.len();
+        data.copy_from_slice(&bytes[..len]);
+    }
+
+    /// Writes BAR 0: 1, 2, 4 or 8 bytes at their alignment.
+    pub fn bar_write(&mut self, world: &mut dyn World, offset: u64, data: &[u8]) {
+        if let Some((low, high)) = pair(offset, data.len()) {
+            let (first, second) = data.split_at(4);
+            self.bar_write(world, low, first);
+            self.bar_write(world, high, second);
+            return;
+        }
+        let Some((dword, part)) = self.dword(world, offset, data.len()) else { return };
+        let mut bytes = [0; 4];
+        bytes[..data.len()].copy_from_slice(data);
+        let value = u32::from_le_bytes(bytes) << part.shift;
+        if self.dead(world) {
+            self.tell_write(world, dword, BAR.get(dword), value, Outcome::Implemented);
+            return;
+        }
+        self.end_eeprom_run(world, dword);
+        self.write_dword(world, dword, part, value);
+    }
 
     /// The machine's reset, or a function-level one.
-    pub fn reset(&mut self, _world: &mut dyn World) {}
+    pub fn reset(&mut self, world: &mut dyn World) {
+        self.config.reset();
+        self.device.reset();
+        self.device.sram.clear();
+        world.set_bus_master(false);
+        world.emit(CardEvent::Reset { how: ResetKind::Function });
+    }
 
     /// When [`Card::run`] wants to be called next, if at all. May lie in the past.
     #[must_use]
     pub fn deadline(&self) -> Option<Nanos> {
-        None
+        self.device.deadline()
     }
 
     /// Does what is due: expired timers and queued work. To be called after every access,
     /// at the [`Card::deadline`], and when DMA that was pending has arrived.
-    pub fn run(&mut self, _world: &mut dyn World) {}
+    pub fn run(&mut self, world: &mut dyn World) {
+        self.device.run(self.config.line(), world);
+    }
 
     /// What the run left to be said.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        Summary::default()
+        self.counters.summary()
     }
+
+    /// The register an access lies in. `None`, and told, if it lies in none.
+    fn dword(&mut self, world: &mut dyn World, offset: u64, len: usize) -> Option<(u32, Part)> {
+        let dword = u32::try_from(offset & !3).ok().filter(|at| u64::from(*at) < self.hal.bar_size);
+        let within = (offset & 3) as usize;
+        let fits = matches!(len, 1 | 2 | 4) && within.is_multiple_of(len);
+        match dword {
+            Some(dword) if fits => {
+                let shift = 8 * within as u32;
+                let mask = u32::MAX >> (32 - 8 * len as u32);
+                Some((dword, Part { shift, mask: mask << shift }))
+            }
+            _ => {
+                let what = format!("an access of {len} bytes at {offset:#x} of BAR 0");
+                world.emit(CardEvent::BadInput { what });
+                None
+            }
+        }
+    }
+
+    /// Nothing answers: the plan says so, or the function sleeps.
+    fn dead(&mut self, world: &mut dyn World) -> bool {
+        let accesses = self.counters.accesses();
+        if let Some((from, told)) = &mut self.all_ones
+            && accesses >= *from
+        {
+            if !*told {
+                *told = true;
+                fault_injected(Fault::AllOnes { from: *from }, world);
+            }
+            return true;
+        }
+        self.config.in_d3()
+    }
+
+    /// A run of EEPROM reads ends with the first access to anything else.
+    fn end_eeprom_run(&mut self, world: &mut dyn World, dword: u32) {
+        if matches!(dword, csr::CSR_EEPROM_REG | csr::CSR_OTP_GP_REG) {
+            return;
+        }
+        if let Some(over) = self.device.eeprom.as_mut().and_then(crate::eeprom::Eeprom::end_run) {
+            world.emit(over);
+        }
+    }
+
+    fn read_dword(&mut self, world: &mut dyn World, dword: u32, part: Part) -> u32 {
+        let Some(register) = BAR.get(dword) else {
+            let value = self.device.stored(dword);
+            self.tell_read(world, dword, None, value, Outcome::Unknown);
+            return value;
+        };
+        if !takes(register, part) {
+            self.tell_read(world, dword, Some(register), 0, Outcome::BadSize);
+            return 0;
+        }
+        // An access through a window is told once, in the window it goes to.
+        let reached = match register.id {
+            csr::HBUS_TARG_PRPH_RDAT => Some((Space::Prph, self.device.read_prph())),
+            csr::HBUS_TARG_MEM_RDAT => Some((Space::Mem, self.device.read_mem())),
+            _ => None,
+        };
+        if let Some((space, reached)) = reached {
+            let (value, outcome) = (reached.value, reached.outcome);
+            self.counters.read(space, reached.address, &reached.reg, outcome);
+            world.emit(CardEvent::RegRead { space, reg: reached.reg, value, outcome });
+            return value;
+        }
+        let value = self.device.read_bar(register, world);
+        let outcome = csr_outcome(register, false);
+        self.tell_read(world, dword, Some(register), value, outcome);
+        value
+    }
+
+    fn write_dword(&mut self, world: &mut dyn World, dword: u32, part: Part, value: u32) {
+        let Some(register) = BAR.get(dword) else {
+            let merged = self.device.stored(dword) & !part.mask | value;
+            self.tell_write(world, dword, None, value, Outcome::Unknown);
+            self.device.store(dword, merged);
+            return;
+        };
+        if !takes(register, part) {
+            self.tell_write(world, dword, Some(register), value, Outcome::BadSize);
+            return;
+        }
+        let reached = match register.id {
+            csr::HBUS_TARG_PRPH_WDAT => Some((Space::Prph, self.device.write_prph(value))),
+            csr::HBUS_TARG_MEM_WDAT => Some((Space::Mem, self.device.write_mem(value, world))),
+            _ => None,
+        };
+        if let Some((space, reached)) = reached {
+            let outcome = reached.outcome;
+            self.counters.write(space, reached.address, &reached.reg, outcome);
+            world.emit(CardEvent::RegWrite { space, reg: reached.reg, value, outcome });
+            return;
+        }
+        let merged = self.device.stored(dword) & !part.mask | value;
+        // Told before its effects, which are told too.
+        let outcome = csr_outcome(register, true);
+        self.tell_write(world, dword, Some(register), value, outcome);
+        if outcome != Outcome::ReadOnly && self.device.write_bar(register, merged, world).is_reset()
+        {
+            self.device.reset();
+            world.emit(CardEvent::Reset { how: ResetKind::Software });
+        }
+    }
+
+    fn tell_read(
+        &mut self,
+        world: &mut dyn World,
+        dword: u32,
+        row: Option<&Register>,
+        value: u32,
+        outcome: Outcome,
+    ) {
+        let reg = name(row, dword);
+        self.counters.read(Space::Csr, dword, &reg, outcome);
+        world.emit(CardEvent::RegRead { space: Space::Csr, reg, value, outcome });
+    }
+
+    fn tell_write(
+        &mut self,
+        world: &mut dyn World,
+        dword: u32,
+        row: Option<&Register>,
+        value: u32,
+        outcome: Outcome,
+    ) {
+        let reg = name(row, dword);
+        self.counters.write(Space::Csr, dword, &reg, outcome);
+        world.emit(CardEvent::RegWrite { space: Space::Csr, reg, value, outcome });
+    }
+}
+
+/// The halves of an 8-byte access.
+fn pair(offset: u64, len: usize) -> Option<(u64, u64)> {
+    (len == 8 && offset.is_multiple_of(8)).then_some((offset, offset + 4))
+}
+
+fn takes(register: &Register, part: Part) -> bool {
+    part.mask == u32::MAX || register.width == Width::Bytes
+}
+
+fn name(row: Option<&Register>, offset: u32) -> RegName {
+    row.map_or_else(|| offset_name(offset), |register| register.name.into())
+}
+
+/// The row and value of an access to configuration space that is worth an event.
+fn config_event(offset: u64, data: &[u8]) -> Option<(RegName, u32)> {
+    if data.len() > 4 {
+        return None;
+    }
+    let mut bytes = [0; 4];
+    bytes[..data.len()].copy_from_slice(data);
+    let dword = u32::try_from(offset & !3).unwrap_or(u32::MAX);
+    Some((name(CONFIG.get(dword), dword), u32::from_le_bytes(bytes)))
+}
+
+fn config_outcome(offset: u64) -> Outcome {
+    let row = u32::try_from(offset & !3).ok().and_then(|dword| CONFIG.get(dword));
+    if row.is_some() { Outcome::Implemented } else { Outcome::Unknown }
 }

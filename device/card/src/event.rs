@@ -22,7 +22,7 @@ pub enum Image {
 }
 
 /// Through which window a register was reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Space {
     /// BAR 0 itself.

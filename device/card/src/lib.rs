@@ -2,10 +2,23 @@
 #![forbid(unsafe_code)]
 
 mod card;
+mod csr;
+mod device;
+mod eeprom;
 mod event;
 mod faults;
+mod fh;
+mod fw;
+mod hal;
+mod irq;
+mod memory;
+mod pci;
+mod prph;
+mod rx;
 mod spec;
 mod summary;
+mod tx;
+mod upload;
 mod world;
 
 pub use card::{Card, CardOptions, Interrupts};

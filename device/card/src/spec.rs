@@ -63,6 +63,8 @@ pub struct CardSpec {
     pub about: &'static str,
     /// `CSR_HW_REV`.
     pub hw_rev: u32,
+    /// PCI revision id.
+    pub pci_revision: u8,
 }
 
 static CARDS: [CardSpec; 3] = [
@@ -75,6 +77,7 @@ static CARDS: [CardSpec; 3] = [
         firmware: "iwlwifi-6000g2a-",
         about: "DVM: EEPROM read at probe, wlan without any firmware upload, INIT and RT at ifup",
         hw_rev: 0xb0,
+        pci_revision: 0x34,
     },
     CardSpec {
         name: "7260",
@@ -85,6 +88,7 @@ static CARDS: [CardSpec; 3] = [
         firmware: "iwlwifi-7260-",
         about: "MVM: INIT firmware and NVM at probe, the oldest card iwlmvm drives",
         hw_rev: 0x144,
+        pci_revision: 0x83,
     },
     CardSpec {
         name: "8265",
@@ -95,6 +99,7 @@ static CARDS: [CardSpec; 3] = [
         firmware: "iwlwifi-8265-",
         about: "MVM: secure upload with a load status per section, extended NVM",
         hw_rev: 0x230,
+        pci_revision: 0x78,
     },
 ];
 

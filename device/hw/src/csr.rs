@@ -257,6 +257,28 @@ pub mod prph_addr {
     pub const ADDR_MSK: u32 = 0x00ff_ffff;
 }
 
+/// Fields of [`HEEP_CTRL_WRD_PCIEX_CTRL_REG`].
+pub mod heep {
+    /// Direction: read.
+    pub const READ: u32 = 2;
+    /// Direction: write.
+    pub const WRITE: u32 = 3;
+    /// Shared registers, as the periphery addresses them (`SHR_BASE`).
+    const SHR_BASE: u32 = 0x00a1_0000;
+
+    /// [`READ`], [`WRITE`], or neither.
+    #[must_use]
+    pub fn direction(value: u32) -> u32 {
+        (value >> 28) & 3
+    }
+
+    /// The register's address in the periphery.
+    #[must_use]
+    pub fn periphery_address(value: u32) -> u32 {
+        SHR_BASE + (value & 0xffff)
+    }
+}
+
 /// Fields of [`HBUS_TARG_WRPTR`] before 22000.
 pub mod wrptr {
     /// The queue in a written value.

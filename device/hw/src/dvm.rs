@@ -133,6 +133,15 @@ impl ScanComplete {
     pub const COMPLETE: u8 = 1;
     /// Aborted.
     pub const ABORT: u8 = 2;
+    /// A scan of nothing.
+    pub const NOTHING: Self = Self {
+        scanned_channels: 0,
+        status: Self::COMPLETE,
+        bt_status: 0,
+        last_channel: 0,
+        tsf_low: U32::new(0),
+        tsf_high: U32::new(0),
+    };
 }
 
 /// Status byte of the ADD_STA and REMOVE_STA responses.
@@ -141,3 +150,10 @@ pub const STA_SUCCESS_MSK: u8 = 0x1;
 pub const NOTIF_STATISTICS_LEN: usize = 480;
 /// Bytes of the flush response.
 pub const TXFIFO_FLUSH_RESP_LEN: usize = 8;
+
+/// Where `struct iwl_scan_cmd` has its transmit command, whose length is the probe request's.
+pub const SCAN_CMD_TX_CMD: usize = 28;
+/// Bytes of `struct iwl_scan_cmd` before the probe request; the channels follow that.
+pub const SCAN_CMD_LEN: usize = 764;
+/// [`id::REPLY_SCAN_CMD`]'s response: cannot fulfil.
+pub const SCAN_STATUS_CANNOT: u32 = 2;

@@ -167,3 +167,8 @@ pub const ERR_COR_MASK_RESET: u32 = 0x0000_2000;
 pub const fn ext_cap_header(id: u16, version: u8, next: u16) -> u32 {
     id as u32 | (version as u32) << 16 | (next as u32) << 20
 }
+
+/// [`PCI_MSIX_TABLE`]: the table, in BAR 0.
+pub const MSIX_TABLE_OFFSET: u32 = 0x2000;
+/// [`PCI_MSIX_PBA`]: the pending bits, in BAR 0.
+pub const MSIX_PBA_OFFSET: u32 = 0x3000;

@@ -1,0 +1,421 @@
+//! Everything behind BAR 0: its parts, its resets, its work.
+//!
+//! Register accesses (`csr.rs`, `hbus.rs`, `fh.rs`, `prph.rs`) only change state. What they set
+//! off is done by [`Device::run`], one work item after the other; each reads all it needs from
+//! host memory before its first effect, so that it can be dropped and repeated.
+
+use iwl_hw::csr::{CSR_HW_REV, FhInt, Int};
+use iwl_hw::packet::CmdHeader;
+use iwl_hw::register;
+
+use crate::eeprom::Eeprom;
+use crate::event::{CardEvent, Image};
+use crate::faults::{Fault, FaultPlan};
+use crate::fw::{Command, Firmware, Job, Later, MILLISECOND};
+use crate::hal::Hal;
+use crate::irq::{Interrupts, Line};
+use crate::memory::SparseMemory;
+use crate::rx::{Delivery, Packet, Receive};
+use crate::tx::{Fetched, Transmit, prefix};
+use crate::upload::{Done, Upload};
+use crate::world::{DmaError, Nanos, World};
+
+/// Where the firmware keeps its tables in device memory: beyond what images are loaded to.
+pub(crate) const SCD_SRAM_BASE: u32 = 0x0081_8000;
+pub(crate) const EVENT_LOG: u32 = 0x0081_a000;
+pub(crate) const ERROR_LOG: u32 = 0x0081_b000;
+
+/// Device memory: more than the largest image.
+const SRAM_BYTES: usize = 8 << 20;
+/// The periphery's address space.
+const PRPH_BYTES: usize = register::PRPH_MASK as usize + 1;
+/// Timers that the firmware can have.
+const TIMERS: usize = 64;
+/// Work items done at a time, so that no guest can hold the caller for long.
+const WORK_AT_A_TIME: usize = 64;
+
+/// From the release of the CPU to ALIVE.
+const BOOT: Nanos = 5 * MILLISECOND;
+/// From ALIVE to a planned hardware error.
+const ERROR_AFTER_ALIVE: Nanos = MILLISECOND;
+
+/// What the microcode does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cpu {
+    /// Held in reset.
+    Off,
+    /// Released, not yet ALIVE.
+    Booting,
+    /// Takes commands.
+    Running(Image),
+    /// Stopped by an error; only a reset helps.
+    Dead,
+}
+
+/// What is due at some time.
+#[derive(Debug)]
+enum Due {
+    Alive(Image),
+    HardwareError,
+    Send(Vec<Packet>),
+    Finish(Job),
+}
+
+#[derive(Debug)]
+struct Timer {
+    at: Nanos,
+    due: Due,
+}
+
+/// What a work item came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// There was nothing to do.
+    Idle,
+    /// One thing was done.
+    Done,
+    /// It waits for data.
+    Waiting,
+}
+
+/// The device.
+#[derive(Debug)]
+pub(crate) struct Device {
+    pub(crate) hal: &'static Hal,
+    pub(crate) faults: FaultPlan,
+    /// Values of BAR registers that are no more than storage, or storage that others look at.
+    pub(crate) regs: Vec<u32>,
+    pub(crate) prph: SparseMemory,
+    pub(crate) sram: SparseMemory,
+    pub(crate) irq: Interrupts,
+    pub(crate) fh_int: FhInt,
+    pub(crate) eeprom: Option<Eeprom>,
+    pub(crate) upload: Upload,
+    pub(crate) rx: Receive,
+    pub(crate) tx: Transmit,
+    hw_rev: u32,
+    firmware: Firmware,
+    cpu: Cpu,
+    timers: Vec<Timer>,
+    /// Work was left for the next time.
+    more: bool,
+}
+
+impl Device {
+    pub(crate) fn new(hal: &'static Hal, hw_rev: u32, mac: [u8; 6], faults: FaultPlan) -> Self {
+        let mut device = Self {
+            hal,
+            faults,
+            regs: vec![0; (hal.bar_size / 4) as usize],
+            prph: SparseMemory::new(PRPH_BYTES),
+            sram: SparseMemory::new(SRAM_BYTES),
+            irq: Interrupts::new(),
+            fh_int: FhInt::empty(),
+            eeprom: (hal.eeprom)(mac),
+            upload: Upload::new(),
+            rx: Receive::new(),
+            tx: Transmit::new(),
+            hw_rev,
+            firmware: (hal.firmware)(mac),
+            cpu: Cpu::Off,
+            timers: Vec::new(),
+            more: false,
+        };
+        device.reset();
+        device
+    }
+
+    /// Back to the state after power-on, but for device memory.
+    pub(crate) fn reset(&mut self) {
+        self.regs.fill(0);
+        for register in register::BAR.iter() {
+            self.store(register.offset, register.reset);
+        }
+        for (offset, value) in self.hal.reset_values {
+            self.store(*offset, *value);
+        }
+        self.store(CSR_HW_REV, self.hw_rev);
+        self.prph.clear();
+        self.irq = Interrupts::new();
+        self.fh_int = FhInt::empty();
+        if let Some(eeprom) = &mut self.eeprom {
+            eeprom.reset();
+        }
+        self.upload = Upload::new();
+        self.rx = Receive::new();
+        self.tx = Transmit::new();
+        self.cpu = Cpu::Off;
+        self.timers.clear();
+        self.more = false;
+    }
+
+    /// A register's stored value.
+    pub(crate) fn stored(&self, offset: u32) -> u32 {
+        self.regs.get(offset as usize / 4).copied().unwrap_or(0)
+    }
+
+    /// Stores a register's value.
+    pub(crate) fn store(&mut self, offset: u32, value: u32) {
+        if let Some(register) = self.regs.get_mut(offset as usize / 4) {
+            *register = value;
+        }
+    }
+
+    /// The driver lets the CPU run what it has uploaded.
+    pub(crate) fn release_cpu(&mut self, world: &mut dyn World) {
+        let Some(uploaded) = self.upload.take() else { return };
+        world.emit(CardEvent::CpuReleased {
+            image: uploaded.image,
+            sections: uploaded.sections,
+            bytes: uploaded.bytes,
+        });
+        self.timers.clear();
+        self.rx.discard();
+        self.firmware.boot();
+        self.cpu = Cpu::Booting;
+        self.schedule(world.now() + BOOT, Due::Alive(uploaded.image), world);
+    }
+
+    /// The driver stops the microcode with an NMI: it reports an error of its own.
+    pub(crate) fn nmi(&mut self) {
+        if self.cpu != Cpu::Off {
+            self.halt(Int::SW_ERR);
+        }
+    }
+
+    /// When [`Device::run`] has something to do, if ever.
+    pub(crate) fn deadline(&self) -> Option<Nanos> {
+        if self.more { Some(0) } else { self.timers.iter().map(|timer| timer.at).min() }
+    }
+
+    /// Does what is due.
+    pub(crate) fn run(&mut self, line: Line, world: &mut dyn World) {
+        self.expire(world);
+        self.settle(line, world);
+        self.more = true;
+        for _ in 0..WORK_AT_A_TIME {
+            let steps = [self.step_upload(world), self.step_rx(world), self.step_tx(world)];
+            if steps.contains(&Step::Done) {
+                self.settle(line, world);
+            } else {
+                self.more = false;
+                break;
+            }
+        }
+    }
+
+    /// The level of the interrupt pin.
+    pub(crate) fn interrupting(&self) -> bool {
+        self.irq.active()
+    }
+
+    fn settle(&mut self, line: Line, world: &mut dyn World) {
+        if let Err(addr) = self.irq.settle(line, world) {
+            world.emit(CardEvent::DmaFault { addr, len: 4, during: "interrupt cause table" });
+        }
+    }
+
+    fn expire(&mut self, world: &mut dyn World) {
+        let now = world.now();
+        // In the order of their times; equal ones in the order they were made.
+        while let Some((next, _)) = self
+            .timers
+            .iter()
+            .enumerate()
+            .filter(|(_, timer)| timer.at <= now)
+            .min_by_key(|(_, timer)| timer.at)
+        {
+            let timer = self.timers.remove(next);
+            self.happen(timer, world);
+        }
+    }
+
+    fn happen(&mut self, timer: Timer, world: &mut dyn World) {
+        match timer.due {
+            Due::Alive(image) => self.alive(image, timer.at, world),
+            Due::HardwareError => {
+                fault_injected(Fault::HwErrorAfterAlive, world);
+                self.halt(Int::HW_ERR);
+            }
+            Due::Send(packets) => {
+                for packet in packets {
+                    self.send(packet, world);
+                }
+            }
+            Due::Finish(job) => {
+                if let Some(packet) = self.firmware.finish(job) {
+                    self.send(packet, world);
+                }
+            }
+        }
+    }
+
+    fn alive(&mut self, image: Image, now: Nanos, world: &mut dyn World) {
+        if self.faults.has(Fault::NeverAlive) {
+            fault_injected(Fault::NeverAlive, world);
+            return;
+        }
+        let valid = !self.faults.has(Fault::AliveInvalid);
+        if !valid {
+            fault_injected(Fault::AliveInvalid, world);
+        }
+        self.cpu = Cpu::Running(image);
+        world.emit(CardEvent::Alive { image, valid });
+        self.irq.latch(Int::ALIVE);
+        let alive = self.firmware.alive(image, valid);
+        self.send(alive, world);
+        if self.faults.has(Fault::HwErrorAfterAlive) {
+            self.schedule(now + ERROR_AFTER_ALIVE, Due::HardwareError, world);
+        }
+    }
+
+    fn schedule(&mut self, at: Nanos, due: Due, world: &mut dyn World) {
+        if self.timers.len() < TIMERS {
+            self.timers.push(Timer { at, due });
+        } else {
+            let what = format!("the firmware has {TIMERS} things to do, one more is dropped");
+            world.emit(CardEvent::BadInput { what });
+        }
+    }
+
+    fn send(&mut self, packet: Packet, world: &mut dyn World) {
+        if let Err(packet) = self.rx.push(packet) {
+            let name = self.firmware.name(packet.group, packet.id);
+            let what = format!("no receive buffers for so long that {name} is dropped");
+            world.emit(CardEvent::BadInput { what });
+        }
+    }
+
+    /// An error stops the microcode.
+    fn halt(&mut self, cause: Int) {
+        self.cpu = Cpu::Dead;
+        self.timers.clear();
+        self.rx.discard();
+        self.irq.latch(cause);
+    }
+
+    fn dma_fault(&mut self, addr: u64, len: usize, during: &'static str, world: &mut dyn World) {
+        world.emit(CardEvent::DmaFault { addr, len, during });
+        self.fh_int |= FhInt::ERR;
+        self.halt(Int::HW_ERR);
+    }
+
+    fn step_upload(&mut self, world: &mut dyn World) -> Step {
+        match self.upload.step(&mut self.sram, world) {
+            Err(_) => return Step::Waiting,
+            Ok(Done::Idle) => return Step::Idle,
+            Ok(Done::Fault { addr, len }) => {
+                self.dma_fault(addr, len, "service channel", world);
+            }
+            Ok(Done::Arrived) => {
+                if self.faults.has(Fault::NoFhTx) {
+                    fault_injected(Fault::NoFhTx, world);
+                } else {
+                    self.fh_int |= FhInt::TX_CHNL0;
+                    self.irq.latch(Int::FH_TX);
+                }
+            }
+        }
+        world.end_of_work();
+        Step::Done
+    }
+
+    fn step_rx(&mut self, world: &mut dyn World) -> Step {
+        match self.rx.step(world) {
+            Err(_) => return Step::Waiting,
+            Ok(Delivery::Idle) => return Step::Idle,
+            Ok(Delivery::Fault { addr, len }) => {
+                self.dma_fault(addr, len, "receive ring", world);
+            }
+            Ok(Delivery::TooLong(packet)) => {
+                let name = self.firmware.name(packet.group, packet.id);
+                let what = format!("{name} of {} bytes fits no buffer", packet.payload.len());
+                world.emit(CardEvent::BadInput { what });
+            }
+            Ok(Delivery::Delivered(packet)) => {
+                self.fh_int |= FhInt::RX_CHNL0;
+                self.irq.latch(Int::FH_RX);
+                world.emit(CardEvent::Packet {
+                    name: self.firmware.name(packet.group, packet.id),
+                    id: packet.id,
+                    group: packet.group,
+                    notification: packet.is_notification(),
+                    len: packet.payload.len() as u32,
+                });
+            }
+        }
+        world.end_of_work();
+        Step::Done
+    }
+
+    fn step_tx(&mut self, world: &mut dyn World) -> Step {
+        let Cpu::Running(image) = self.cpu else { return Step::Idle };
+        if !self.rx.has_room() {
+            return Step::Idle;
+        }
+        match self.tx.step(world) {
+            Err(DmaError::Pending) => return Step::Waiting,
+            Ok(Fetched::Idle) => return Step::Idle,
+            Err(DmaError::Fault { addr, len }) | Ok(Fetched::Fault { addr, len }) => {
+                self.dma_fault(addr, len, "transmit queue", world);
+            }
+            Ok(Fetched::Malformed { queue, index, what }) => {
+                let what = format!("descriptor {index} of queue {queue}: {what}");
+                world.emit(CardEvent::BadInput { what });
+            }
+            Ok(Fetched::Command { queue, index, bytes }) => {
+                self.command(image, queue, index, &bytes, world);
+            }
+        }
+        world.end_of_work();
+        Step::Done
+    }
+
+    fn command(&mut self, image: Image, queue: u8, index: u8, bytes: &[u8], world: &mut dyn World) {
+        let (header, _): (CmdHeader, _) = prefix(bytes);
+        let Some(payload) = bytes.get(self.firmware.header_len(header.group_id)..) else {
+            let len = bytes.len();
+            let what = format!("descriptor {index} of queue {queue}: a command of {len} bytes");
+            world.emit(CardEvent::BadInput { what });
+            return;
+        };
+        let faults = &self.faults;
+        let command = Command { index, header, payload, image, faults };
+        let reaction = self.firmware.command(&command);
+        world.emit(CardEvent::HostCommand {
+            name: self.firmware.name(header.group_id, header.cmd),
+            id: header.cmd,
+            group: header.group_id,
+            queue,
+            len: payload.len() as u32,
+            modelled: reaction.modelled,
+        });
+        let reply = command.reply(reaction.reply);
+        if let Some(fault) = reaction.fault {
+            fault_injected(fault, world);
+        }
+        if let Some(event) = reaction.event {
+            world.emit(event);
+        }
+        if let Some((queue, start)) = reaction.queue
+            && !self.tx.switch(queue, start)
+        {
+            let what = format!("there is no transmit queue {queue} to switch");
+            world.emit(CardEvent::BadInput { what });
+        }
+        self.send(reply, world);
+        let now = world.now();
+        for (delay, later) in reaction.later {
+            let due = match later {
+                Later::Send(packets) => Due::Send(packets),
+                Later::Finish(job) => Due::Finish(job),
+            };
+            self.schedule(now.saturating_add(delay), due, world);
+        }
+    }
+}
+
+/// Tells that a fault of the plan took effect.
+pub(crate) fn fault_injected(fault: Fault, world: &mut dyn World) {
+    world.emit(CardEvent::FaultInjected { fault: fault.name().into() });
+}

@@ -1,0 +1,94 @@
+//! The NVM behind `NVM_ACCESS_CMD`.
+
+use std::collections::BTreeMap;
+
+use iwl_hw::nvm as layout;
+
+/// Sections by number.
+#[derive(Debug)]
+pub(crate) struct Nvm {
+    sections: BTreeMap<u16, Vec<u8>>,
+}
+
+/// The channels that the cards use: 2.4 GHz without 14, and the first four of 5 GHz.
+fn channel_flags() -> impl Iterator<Item = u16> {
+    layout::CHANNELS.into_iter().map(|channel| match channel {
+        1..=13 | 36 | 40 | 44 | 48 => layout::NVM_CHANNEL_USABLE,
+        _ => 0,
+    })
+}
+
+fn put(section: &mut [u8], at: usize, bytes: &[u8]) {
+    section[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+fn put_channels(section: &mut [u8], at: usize) {
+    for (slot, flags) in channel_flags().enumerate() {
+        put(section, at + 2 * slot, &flags.to_le_bytes());
+    }
+}
+
+impl Nvm {
+    /// The layout of the 7000 family (`IWL_NVM`).
+    pub(crate) fn plain(mac: [u8; 6]) -> Self {
+        let mut hw = vec![0; 64];
+        let swapped = [mac[1], mac[0], mac[3], mac[2], mac[5], mac[4]];
+        put(&mut hw, layout::HW_ADDR, &swapped);
+
+        let mut sw = vec![0; 256];
+        put(&mut sw, layout::NVM_VERSION, &layout::NVM_VERSION_7000.to_le_bytes());
+        put(&mut sw, layout::RADIO_CFG, &layout::RADIO_CFG_2X2.to_le_bytes());
+        put(&mut sw, layout::SKU, &layout::SKU_CAP_BOTH_BANDS_11N_11AC.to_le_bytes());
+        put(&mut sw, layout::N_HW_ADDRS, &1u16.to_le_bytes());
+        put_channels(&mut sw, layout::NVM_CHANNELS);
+
+        Self {
+            sections: BTreeMap::from([
+                (layout::NVM_SECTION_TYPE_HW, hw),
+                (layout::NVM_SECTION_TYPE_SW, sw),
+                (layout::NVM_SECTION_TYPE_CALIBRATION, vec![0; 256]),
+            ]),
+        }
+    }
+
+    /// The layout of the 8000 family (`IWL_NVM_EXT`).
+    pub(crate) fn extended(mac: [u8; 6]) -> Self {
+        let mut sw = vec![0; 64];
+        put(&mut sw, layout::NVM_VERSION, &layout::NVM_VERSION_8000.to_le_bytes());
+        put(&mut sw, layout::N_HW_ADDRS, &1u32.to_le_bytes());
+
+        let mut regulatory = vec![0; layout::REGULATORY_EXT_LEN];
+        put_channels(&mut regulatory, layout::NVM_CHANNELS_EXTENDED);
+
+        let mut mac_override = vec![0; 16];
+        put(&mut mac_override, layout::MAC_ADDRESS_OVERRIDE, &mac);
+
+        let mut phy_sku = vec![0; 32];
+        put(&mut phy_sku, layout::RADIO_CFG_EXT, &layout::RADIO_CFG_EXT_2X2.to_le_bytes());
+        let sku = u32::from(layout::SKU_CAP_BOTH_BANDS_11N_11AC);
+        put(&mut phy_sku, layout::SKU_EXT, &sku.to_le_bytes());
+
+        Self {
+            sections: BTreeMap::from([
+                (layout::NVM_SECTION_TYPE_SW, sw),
+                (layout::NVM_SECTION_TYPE_REGULATORY, regulatory),
+                (layout::NVM_SECTION_TYPE_MAC_OVERRIDE, mac_override),
+                (layout::NVM_SECTION_TYPE_PHY_SKU, phy_sku),
+            ]),
+        }
+    }
+
+    /// The section exists.
+    pub(crate) fn has(&self, section: u16) -> bool {
+        self.sections.contains_key(&section)
+    }
+
+    /// At most `len` bytes from `offset` on; `None` beyond the end or without the section.
+    pub(crate) fn read(&self, section: u16, offset: u16, len: u16) -> Option<&[u8]> {
+        let rest = self.sections.get(&section)?.get(usize::from(offset)..)?;
+        if rest.is_empty() {
+            return None;
+        }
+        Some(&rest[..rest.len().min(len.into())])
+    }
+}

@@ -1,0 +1,138 @@
+//! Interrupt causes, and how they reach the host.
+
+use iwl_hw::csr::{Int, dram_int_tbl};
+
+use crate::event::CardEvent;
+use crate::world::{DmaError, Irq, World};
+
+/// The line that configuration space has selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// Interrupts go nowhere.
+    None,
+    /// The pin.
+    Intx,
+    /// The message.
+    Msi,
+}
+
+/// The interrupt cause table in host memory.
+#[derive(Debug, Clone, Copy)]
+struct Ict {
+    address: u64,
+    next: u32,
+}
+
+/// `CSR_INT`, its mask, and the interrupt cause table.
+///
+/// Causes are latched when they arise and evaluated by [`Interrupts::settle`], so that a register
+/// access never touches host memory.
+#[derive(Debug)]
+pub(crate) struct Interrupts {
+    pending: Int,
+    /// Of the pending causes: those not yet told through the table.
+    untold: Int,
+    mask: Int,
+    ict: Option<Ict>,
+    /// What the line showed last: the host is told of edges.
+    asserted: bool,
+}
+
+impl Interrupts {
+    pub(crate) fn new() -> Self {
+        Self {
+            pending: Int::empty(),
+            untold: Int::empty(),
+            mask: Int::empty(),
+            ict: None,
+            asserted: false,
+        }
+    }
+
+    /// `CSR_INT`.
+    pub(crate) fn pending(&self) -> u32 {
+        self.pending.bits()
+    }
+
+    /// `CSR_INT_MASK`.
+    pub(crate) fn mask(&self) -> u32 {
+        self.mask.bits()
+    }
+
+    /// Something happened.
+    pub(crate) fn latch(&mut self, causes: Int) {
+        self.pending |= causes;
+        self.untold |= causes;
+    }
+
+    /// The driver acknowledged causes.
+    pub(crate) fn acknowledge(&mut self, causes: u32) {
+        let causes = Int::from_bits_retain(causes);
+        self.pending.remove(causes);
+        self.untold.remove(causes);
+        self.lower();
+    }
+
+    /// The driver wrote the mask.
+    pub(crate) fn set_mask(&mut self, mask: u32) {
+        self.mask = Int::from_bits_retain(mask);
+        self.lower();
+    }
+
+    /// The driver wrote `CSR_DRAM_INT_TBL_REG`.
+    pub(crate) fn set_table(&mut self, value: u32) {
+        let enabled = value & dram_int_tbl::ENABLE != 0;
+        self.ict = enabled.then(|| Ict { address: dram_int_tbl::address(value), next: 0 });
+    }
+
+    /// The level an INTx pin shows.
+    pub(crate) fn active(&self) -> bool {
+        self.pending.intersects(self.mask)
+    }
+
+    /// A level that went away can rise again.
+    fn lower(&mut self) {
+        self.asserted &= self.active();
+    }
+
+    /// Tells the host what is pending and enabled.
+    ///
+    /// # Errors
+    /// The table's address, if it cannot be written: the table is given up.
+    pub(crate) fn settle(&mut self, line: Line, world: &mut dyn World) -> Result<(), u64> {
+        let tell = match &mut self.ict {
+            Some(ict) => {
+                let tell = self.untold & self.mask;
+                if tell.is_empty() {
+                    return Ok(());
+                }
+                let at = ict.address + u64::from(4 * ict.next);
+                let entry = tell.ict_entry().to_le_bytes();
+                if let Err(DmaError::Fault { .. } | DmaError::Pending) = world.dma_write(at, &entry)
+                {
+                    self.ict = None;
+                    return Err(at);
+                }
+                ict.next = (ict.next + 1) % dram_int_tbl::ENTRIES;
+                self.untold.remove(tell);
+                tell
+            }
+            None => {
+                let rose = self.active() && !self.asserted;
+                self.asserted = self.active();
+                if !rose {
+                    return Ok(());
+                }
+                self.pending & self.mask
+            }
+        };
+        let irq = match line {
+            Line::None => return Ok(()),
+            Line::Intx => Irq::Intx,
+            Line::Msi => Irq::Msi,
+        };
+        world.raise(irq);
+        world.emit(CardEvent::Interrupt { irq, causes: tell.bits() });
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! Transmit queues of parts before 22000: rings of descriptors, activated at the scheduler.
+
+use iwl_hw::csr::wrptr;
+use iwl_hw::fh;
+use iwl_hw::prph::scd_queue_stts;
+use iwl_hw::tfd::{Tfd, TfdTb};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
+
+use crate::world::{DmaError, World};
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Queue {
+    ring: u64,
+    active: bool,
+    read: u8,
+    write: u8,
+}
+
+/// The queues.
+#[derive(Debug)]
+pub(crate) struct Transmit {
+    queues: [Queue; fh::QUEUES as usize],
+}
+
+/// What a queue's next descriptor held.
+#[derive(Debug)]
+pub(crate) enum Fetched {
+    /// No queue has work.
+    Idle,
+    /// The concatenated buffers of a descriptor.
+    Command { queue: u8, index: u8, bytes: Vec<u8> },
+    /// A descriptor that makes no sense.
+    Malformed { queue: u8, index: u8, what: &'static str },
+    /// The descriptor or a buffer cannot be read.
+    Fault { addr: u64, len: usize },
+}
+
+impl Transmit {
+    pub(crate) fn new() -> Self {
+        Self { queues: [Queue::default(); fh::QUEUES as usize] }
+    }
+
+    /// `FH_MEM_CBBC_QUEUE`.
+    pub(crate) fn set_ring(&mut self, queue: u32, value: u32) {
+        if let Some(queue) = self.queues.get_mut(queue as usize) {
+            queue.ring = u64::from(value) << 8;
+        }
+    }
+
+    /// `HBUS_TARG_WRPTR`. A queue that is not active is only told where it stands. Gives the
+    /// queue's number back if there is no such queue.
+    pub(crate) fn doorbell(&mut self, value: u32) -> Result<(), u32> {
+        let number = wrptr::queue(value);
+        let queue = self.queues.get_mut(number as usize).ok_or(number)?;
+        queue.write = wrptr::index(value);
+        if !queue.active {
+            queue.read = queue.write;
+        }
+        Ok(())
+    }
+
+    /// `SCD_QUEUE_STATUS_BITS`.
+    pub(crate) fn set_status(&mut self, queue: u32, value: u32) {
+        if let Some(queue) = self.queues.get_mut(queue as usize)
+            && value & scd_queue_stts::SCD_ACT_EN != 0
+        {
+            queue.active = value & scd_queue_stts::ACTIVE != 0;
+        }
+    }
+
+    /// `SCD_QUEUE_RDPTR`.
+    pub(crate) fn set_read(&mut self, queue: u32, value: u32) {
+        if let Some(queue) = self.queues.get_mut(queue as usize) {
+            queue.read = (value & 0xff) as u8;
+        }
+    }
+
+    /// `SCD_QUEUE_RDPTR`.
+    pub(crate) fn read(&self, queue: u32) -> u32 {
+        self.queues.get(queue as usize).map_or(0, |queue| queue.read.into())
+    }
+
+    /// `SCD_QUEUE_WRPTR`.
+    pub(crate) fn write(&self, queue: u32) -> u32 {
+        self.queues.get(queue as usize).map_or(0, |queue| queue.write.into())
+    }
+
+    /// The firmware switches a queue, as the host asked it to. `false` if there is none.
+    pub(crate) fn switch(&mut self, queue: u8, start: Option<u8>) -> bool {
+        let Some(queue) = self.queues.get_mut(usize::from(queue)) else { return false };
+        queue.active = start.is_some();
+        if let Some(start) = start {
+            queue.read = start;
+        }
+        true
+    }
+
+    /// Reads the next descriptor of the first queue that has one, and passes it.
+    pub(crate) fn step(&mut self, world: &mut dyn World) -> Result<Fetched, DmaError> {
+        let Some((number, queue)) = self
+            .queues
+            .iter_mut()
+            .zip(0..)
+            .map(|(queue, number)| (number, queue))
+            .find(|(_, queue)| queue.active && queue.read != queue.write)
+        else {
+            return Ok(Fetched::Idle);
+        };
+        let index = queue.read;
+        let fetched = fetch(queue.ring, index, world);
+        if !matches!(fetched, Err(DmaError::Pending)) {
+            queue.read = queue.read.wrapping_add(1);
+        }
+        match fetched {
+            Ok(Ok(bytes)) => Ok(Fetched::Command { queue: number, index, bytes }),
+            Ok(Err(what)) => Ok(Fetched::Malformed { queue: number, index, what }),
+            Err(DmaError::Fault { addr, len }) => Ok(Fetched::Fault { addr, len }),
+            Err(DmaError::Pending) => Err(DmaError::Pending),
+        }
+    }
+}
+
+/// The bytes that a descriptor names, or what is wrong with it.
+fn fetch(
+    ring: u64,
+    index: u8,
+    world: &mut dyn World,
+) -> Result<Result<Vec<u8>, &'static str>, DmaError> {
+    let mut tfd = Tfd::new_zeroed();
+    world.dma_read(ring + u64::from(index) * size_of::<Tfd>() as u64, tfd.as_mut_bytes())?;
+    let Some(buffers) = tfd.buffers() else { return Ok(Err("more buffers than it has room for")) };
+    if buffers.is_empty() {
+        return Ok(Err("no buffers"));
+    }
+    // At most 20 buffers of less than 4 KiB.
+    let mut bytes = vec![0; buffers.iter().map(|tb| tb.len()).sum()];
+    let mut rest = &mut bytes[..];
+    for tb in buffers {
+        let (part, later) = rest.split_at_mut(tb.len());
+        read_buffer(*tb, part, world)?;
+        rest = later;
+    }
+    Ok(Ok(bytes))
+}
+
+fn read_buffer(tb: TfdTb, data: &mut [u8], world: &mut dyn World) -> Result<(), DmaError> {
+    if tb.is_empty() { Ok(()) } else { world.dma_read(tb.address(), data) }
+}
+
+/// The start of `bytes` as a structure, and the rest; zeroes stand in for what is missing.
+pub(crate) fn prefix<T: FromBytes + IntoBytes>(bytes: &[u8]) -> (T, &[u8]) {
+    let mut value = T::new_zeroed();
+    let len = bytes.len().min(size_of::<T>());
+    value.as_mut_bytes()[..len].copy_from_slice(&bytes[..len]);
+    (value, &bytes[len..])
+}

@@ -1,0 +1,118 @@
+//! The service channel: microcode sections, from host memory to device memory.
+
+use iwl_hw::fh::{FH_MEM_TB_MAX_LENGTH, srvc};
+use iwl_ucode::marker;
+
+use crate::event::{CardEvent, Image};
+use crate::memory::SparseMemory;
+use crate::world::{DmaError, World};
+
+/// A transfer that the driver has started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Transfer {
+    source: u64,
+    dst: u32,
+    len: u32,
+}
+
+/// What has been uploaded since the last reset, and what is under way.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pending: Option<Transfer>,
+    last: Option<Transfer>,
+    sections: u32,
+    bytes: u32,
+    image: Image,
+}
+
+/// An image as uploaded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Uploaded {
+    pub(crate) image: Image,
+    pub(crate) sections: u32,
+    pub(crate) bytes: u32,
+}
+
+/// What came of a transfer.
+pub(crate) enum Done {
+    /// There was none.
+    Idle,
+    /// The data is in device memory.
+    Arrived,
+    /// It could not be read.
+    Fault { addr: u64, len: usize },
+}
+
+impl Upload {
+    pub(crate) fn new() -> Self {
+        Self { pending: None, last: None, sections: 0, bytes: 0, image: Image::Unknown }
+    }
+
+    /// The driver enabled the channel. Gives what is wrong with the transfer, if anything.
+    pub(crate) fn start(&mut self, ctrl0: u32, ctrl1: u32, dst: u32) -> Result<(), String> {
+        let (source, len) = srvc::transfer(ctrl0, ctrl1);
+        if len == 0 || len > FH_MEM_TB_MAX_LENGTH {
+            return Err(format!("a service channel transfer of {len:#x} bytes"));
+        }
+        if self.pending.is_some() {
+            return Err("a service channel transfer while one is under way".to_owned());
+        }
+        self.pending = Some(Transfer { source, dst, len });
+        Ok(())
+    }
+
+    /// Does the transfer that is under way.
+    pub(crate) fn step(
+        &mut self,
+        sram: &mut SparseMemory,
+        world: &mut dyn World,
+    ) -> Result<Done, DmaError> {
+        let Some(transfer) = self.pending else { return Ok(Done::Idle) };
+        let mut data = vec![0; transfer.len as usize];
+        match world.dma_read(transfer.source, &mut data) {
+            Ok(()) => {}
+            Err(DmaError::Pending) => return Err(DmaError::Pending),
+            Err(DmaError::Fault { addr, len }) => {
+                self.pending = None;
+                return Ok(Done::Fault { addr, len });
+            }
+        }
+        self.pending = None;
+        if sram.write(transfer.dst, &data).is_err() {
+            let what = format!("no device memory left for a section at {:#x}", transfer.dst);
+            world.emit(CardEvent::BadInput { what });
+        }
+        self.account(transfer, &data);
+        world.emit(CardEvent::SectionUploaded {
+            image: self.image,
+            index: self.sections.saturating_sub(1),
+            dst: transfer.dst,
+            len: transfer.len,
+        });
+        Ok(Done::Arrived)
+    }
+
+    /// The CPU starts: what was uploaded is its image. `None` if nothing was.
+    pub(crate) fn take(&mut self) -> Option<Uploaded> {
+        let Self { image, sections, bytes, .. } = *self;
+        *self = Self::new();
+        (sections > 0).then_some(Uploaded { image, sections, bytes })
+    }
+
+    fn account(&mut self, transfer: Transfer, data: &[u8]) {
+        // A section larger than a transfer comes in full chunks that follow one another.
+        let continues = self.last.is_some_and(|last| {
+            last.len == FH_MEM_TB_MAX_LENGTH && last.dst.wrapping_add(last.len) == transfer.dst
+        });
+        if !continues {
+            self.sections = self.sections.saturating_add(1);
+        }
+        self.bytes = self.bytes.saturating_add(transfer.len);
+        self.last = Some(transfer);
+        if data.starts_with(&marker::INIT) {
+            self.image = Image::Init;
+        } else if data.starts_with(&marker::RUNTIME) {
+            self.image = Image::Runtime;
+        }
+    }
+}
