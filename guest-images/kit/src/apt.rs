@@ -122,6 +122,7 @@ pub(crate) struct Apt<'a> {
     mirror: String,
     keyring: PathBuf,
     suites: &'a [&'a str],
+    guard: &'a Guard,
     progress: &'a dyn Progress,
 }
 
@@ -129,7 +130,7 @@ impl<'a> Apt<'a> {
     /// Writes the configuration.
     pub(crate) fn open(
         cache: &CacheDir,
-        guard: &Guard,
+        guard: &'a Guard,
         mirror: &str,
         suites: &'a [&'a str],
         progress: &'a dyn Progress,
@@ -145,7 +146,7 @@ impl<'a> Apt<'a> {
             fs::create_dir_all(&sub).at(&sub)?;
         }
         let mirror = mirror.to_owned();
-        let apt = Self { dir, mirror, keyring, suites, progress };
+        let apt = Self { dir, mirror, keyring, suites, guard, progress };
         guard.write(&apt.dir.join("status"), b"")?;
         guard.write(&apt.dir.join("apt.conf"), apt.config(&network_options()?).as_bytes())?;
         guard.write(&apt.sources(), apt.sources_list().as_bytes())?;
@@ -200,45 +201,40 @@ impl<'a> Apt<'a> {
         )
     }
 
-    fn tool(&self, tool: &Tool) -> Command {
+    fn tool(&self, tool: &Tool) -> Result<Command, KitError> {
         let mut command = tool.command();
         command
+            .stdin(self.guard.stdin()?)
             .env("APT_CONFIG", self.dir.join("apt.conf"))
             .arg("-o")
             .arg(format!("Dir::Etc::sourcelist={}", self.sources().display()));
-        command
+        Ok(command)
     }
 
     /// Why apt failed, in our words.
     fn failure(&self, tool: &Tool, end: &Finished) -> KitError {
-        let text = &end.stderr;
+        let line = |marks: &[&str]| {
+            let found = end.stderr.lines().find(|line| marks.iter().any(|m| line.contains(m)))?;
+            Some(found.trim_start_matches("E: ").trim_start_matches("W: ").trim().to_owned())
+        };
+        let mirror = self.mirror.clone();
         if end.disk_full() {
-            return KitError::DiskFull { path: self.dir.clone() };
+            KitError::DiskFull { path: self.dir.clone() }
+        } else if let Some(detail) = line(&["NO_PUBKEY", "EXPKEYSIG", "Missing key"]) {
+            KitError::Untrusted { keyring: self.keyring.clone(), mirror, detail }
+        } else if line(&["does not have a Release file"]).is_some() {
+            KitError::NoSuite { mirror, suites: self.suites.join(", ") }
+        } else if let Some(detail) = line(&["Failed to fetch"]) {
+            KitError::Mirror { mirror, detail }
+        } else {
+            KitError::ToolFailed { tool: tool.name.to_owned(), detail: end.detail() }
         }
-        let detail = end.detail();
-        if ["NO_PUBKEY", "EXPKEYSIG", "not signed", "Missing key"].iter().any(|s| text.contains(s))
-        {
-            let (keyring, mirror) = (self.keyring.clone(), self.mirror.clone());
-            return KitError::Untrusted { keyring, mirror, detail };
-        }
-        if text.contains("Failed to fetch") || text.contains("Unable to fetch") {
-            // The line that names the cause, less apt's own prefix.
-            let line = text.lines().find(|line| line.contains("Failed to fetch"));
-            let detail = line.map_or(detail, |line| {
-                line.trim_start_matches("E: ").trim_start_matches("W: ").trim().to_owned()
-            });
-            return KitError::Mirror { mirror: self.mirror.clone(), detail };
-        }
-        if text.contains("does not have a Release file") {
-            return KitError::Mirror { mirror: self.mirror.clone(), detail };
-        }
-        KitError::ToolFailed { tool: tool.name.to_owned(), detail }
     }
 
     /// Brings the suites' lists up to date.
     pub(crate) fn update(&self) -> Result<(), KitError> {
         self.progress.step("reading the archive's package lists");
-        let mut command = self.tool(&APT_GET);
+        let mut command = self.tool(&APT_GET)?;
         let end = APT_GET.run(command.args(["-q", "update"]), |_| ());
         self.progress.finish();
         let end = end?;
@@ -253,7 +249,7 @@ impl<'a> Apt<'a> {
     /// Standard output of an apt tool that must succeed.
     fn query(&self, tool: &Tool, args: &[&str]) -> Result<String, KitError> {
         let mut out = String::new();
-        let end = tool.run(self.tool(tool).args(args), |line| {
+        let end = tool.run(self.tool(tool)?.args(args), |line| {
             out.push_str(line);
             out.push('\n');
         })?;
@@ -268,7 +264,7 @@ impl<'a> Apt<'a> {
 
     /// The candidate version of a package.
     pub(crate) fn candidate(&self, name: &str) -> Result<Option<Candidate>, KitError> {
-        let mut command = self.tool(&APT_CACHE);
+        let mut command = self.tool(&APT_CACHE)?;
         let mut out = String::new();
         let end = APT_CACHE.run(command.args(["show", "--no-all-versions", name]), |line| {
             out.push_str(line);
@@ -340,7 +336,7 @@ impl<'a> Apt<'a> {
             return Ok(files);
         }
         let total = missing.iter().map(|candidate| candidate.size).sum();
-        let mut command = self.tool(&APT_GET);
+        let mut command = self.tool(&APT_GET)?;
         command.current_dir(&archives).args(["-q", "-o", "APT::Status-Fd=1", "download"]);
         command.args(missing.iter().map(|c| format!("{}={}", c.package.name, c.package.version)));
         let end = APT_GET.run(&mut command, |line| {

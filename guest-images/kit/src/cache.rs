@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
@@ -63,6 +64,7 @@ impl CacheDir {
         let file =
             File::options().create(true).truncate(false).write(true).open(&path).at(&path)?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            // A file system without locks fails again below, and says why.
             progress.step("waiting for another iwlbench that uses the cache");
             let locked = rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive));
             progress.finish();
@@ -74,17 +76,24 @@ impl CacheDir {
             fs::remove_dir_all(&scratch).at(&scratch)?;
         }
         fs::create_dir(&scratch).at(&scratch)?;
-        Ok(Guard { _file: file, scratch })
+        Ok(Guard { file, scratch })
     }
 }
 
 /// Proof that the cache is locked.
 pub(crate) struct Guard {
-    _file: File,
+    file: File,
     scratch: PathBuf,
 }
 
 impl Guard {
+    /// Standard input for a child that changes the cache. It is the lock
+    /// itself, so that a child that outlives a killed iwlbench still keeps the
+    /// next one waiting. (flock(2): copies of a descriptor share the lock.)
+    pub(crate) fn stdin(&self) -> Result<Stdio, KitError> {
+        self.file.try_clone().map(Stdio::from).at(&self.scratch)
+    }
+
     /// A new empty directory on the cache's file system.
     pub(crate) fn scratch_dir(&self) -> Result<tempfile::TempDir, KitError> {
         tempfile::tempdir_in(&self.scratch).at(&self.scratch)
@@ -174,6 +183,25 @@ mod tests {
         assert!(!other.is_finished());
         drop(first);
         other.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_child_keeps_the_lock_after_its_parent() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = CacheDir::at(dir.path()).unwrap();
+        let guard = cache.lock(&crate::Silent).unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .stdin(guard.stdin().unwrap())
+            .spawn()
+            .unwrap();
+        drop(guard);
+        let file = File::options().write(true).open(cache.join("lock")).unwrap();
+        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(locked, Err(rustix::io::Errno::WOULDBLOCK));
+        drop(cache.lock(&crate::Silent).unwrap());
     }
 
     #[test]

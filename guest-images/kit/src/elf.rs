@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use goblin::elf::Elf;
 use goblin::elf::header::EM_X86_64;
+use goblin::elf::{Elf, SectionHeader};
 
 use crate::error::{At, KitError};
 
@@ -123,7 +123,7 @@ pub(crate) fn modinfo(path: &Path, module: &[u8]) -> Result<ModInfo, KitError> {
         .section_headers
         .iter()
         .find(|section| elf.shdr_strtab.get_at(section.sh_name) == Some(".modinfo"))
-        .and_then(|section| section.file_range())
+        .and_then(SectionHeader::file_range)
         .and_then(|range| module.get(range));
     let Some(section) = section else {
         let reason = "no kernel module: it has no .modinfo".to_owned();
@@ -145,4 +145,82 @@ pub(crate) fn modinfo(path: &Path, module: &[u8]) -> Result<ModInfo, KitError> {
         }
     }
     Ok(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testelf;
+
+    fn root(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, bytes) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        root
+    }
+
+    const DIR: &str = "usr/lib/x86_64-linux-gnu";
+
+    #[test]
+    fn the_closure_follows_libraries_and_the_loader() {
+        let root = root(&[
+            ("usr/bin/p", testelf::program(Some(LOADER), &["liba.so.1"])),
+            (&format!("{DIR}/liba.so.1"), testelf::program(None, &["libb.so.2", "libc.so.6"])),
+            (&format!("{DIR}/libb.so.2"), testelf::program(None, &["liba.so.1"])),
+            (&format!("{DIR}/libc.so.6"), testelf::program(None, &["ld-linux-x86-64.so.2"])),
+            (&format!("{DIR}/libunused.so.1"), testelf::program(None, &[])),
+            ("usr/lib64/ld-linux-x86-64.so.2", testelf::program(None, &[])),
+        ]);
+        let closure = library_closure(root.path(), &["usr/bin/p"]).unwrap();
+        let names: Vec<_> = closure.keys().map(String::as_str).collect();
+        assert_eq!(names, ["ld-linux-x86-64.so.2", "liba.so.1", "libb.so.2", "libc.so.6"]);
+        assert_eq!(closure["libb.so.2"], root.path().join(DIR).join("libb.so.2"));
+    }
+
+    #[test]
+    fn a_missing_library_is_named_with_who_needs_it() {
+        let root = root(&[
+            ("usr/bin/p", testelf::program(None, &["liba.so.1"])),
+            (&format!("{DIR}/liba.so.1"), testelf::program(None, &["libgone.so.3"])),
+        ]);
+        let error = library_closure(root.path(), &["usr/bin/p"]).unwrap_err();
+        let KitError::MissingLibrary { soname, needed_by } = error else { panic!("{error}") };
+        assert_eq!(soname, "libgone.so.3");
+        assert!(needed_by.ends_with("liba.so.1"));
+    }
+
+    #[test]
+    fn only_a_static_x86_64_program_can_be_init() {
+        assert_eq!(check_static(&testelf::static_program(62)), Ok(()));
+        let reason = check_static(&testelf::program(Some(LOADER), &[])).unwrap_err();
+        assert!(reason.contains("link it static"), "{reason}");
+        assert_eq!(check_static(&testelf::static_program(183)).unwrap_err(), "not for x86-64");
+        assert!(check_static(b"#!/bin/sh").unwrap_err().starts_with("no ELF file"));
+        assert!(check_static(b"").is_err());
+    }
+
+    #[test]
+    fn modinfo_names_hard_and_soft_dependencies() {
+        let module = testelf::module(&[
+            "license=GPL",
+            "softdep=pre: a-b c post: d",
+            "depends=mac80211,snd-pcm",
+            "softdep=post: e",
+        ]);
+        let info = modinfo(Path::new("m.ko"), &module).unwrap();
+        assert_eq!(info.depends, ["mac80211", "snd_pcm"]);
+        assert_eq!(info.soft, ["a_b", "c", "d", "e"]);
+        let none = modinfo(Path::new("m.ko"), &testelf::module(&["depends="])).unwrap();
+        assert_eq!(none, ModInfo::default());
+    }
+
+    #[test]
+    fn what_is_no_module_is_refused() {
+        for bytes in [testelf::static_program(62), testelf::program(None, &[]), Vec::new()] {
+            assert!(matches!(modinfo(Path::new("m"), &bytes), Err(KitError::BadElf { .. })));
+        }
+    }
 }

@@ -89,6 +89,14 @@ pub enum KitError {
         /// What apt said.
         detail: String,
     },
+    /// The mirror does not have the suite, or is no Debian archive.
+    #[error("{mirror} does not hold Debian's {suites}; name another archive with --mirror")]
+    NoSuite {
+        /// The archive.
+        mirror: String,
+        /// What was asked of it.
+        suites: String,
+    },
     /// Something is missing and the network must not be used.
     #[error("{what} is not in the cache, and --offline forbids fetching it: run `iwlbench setup`")]
     Offline {

@@ -415,3 +415,92 @@ pub(crate) fn build(
     guard.write_json(&dir.join(format!("{}.json", image.key)), &image)?;
     Ok(image)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    /// Name, mode, device numbers and content.
+    type Entry = (String, u32, (u32, u32), Vec<u8>);
+
+    fn entries(archive: &[u8]) -> Vec<Entry> {
+        let mut rest = archive;
+        let mut entries = Vec::new();
+        loop {
+            let mut reader = cpio::newc::Reader::new(rest).unwrap();
+            if reader.entry().is_trailer() {
+                return entries;
+            }
+            let mut content = Vec::new();
+            reader.read_to_end(&mut content).unwrap();
+            let entry = reader.entry();
+            assert_eq!((entry.mtime(), entry.uid(), entry.gid()), (0, 0, 0));
+            let device = (entry.rdev_major(), entry.rdev_minor());
+            entries.push((entry.name().to_owned(), entry.mode(), device, content));
+            rest = reader.finish().unwrap();
+        }
+    }
+
+    #[test]
+    fn the_archive_holds_each_kind_of_file_after_its_directory() {
+        let mut tree = Tree::default();
+        tree.file("usr/bin/kmod", 0o755, b"kmod!".to_vec());
+        tree.link("bin", "usr/bin");
+        tree.add("dev/console", Node::Device { mode: 0o600, major: 5, minor: 1 });
+        tree.add("tmp", Node::Directory { mode: 0o1777 });
+        let expected = [
+            ("bin", 0o120_777, (0, 0), &b"usr/bin"[..]),
+            ("dev", 0o40_755, (0, 0), b""),
+            ("dev/console", 0o20_600, (5, 1), b""),
+            ("tmp", 0o41_777, (0, 0), b""),
+            ("usr", 0o40_755, (0, 0), b""),
+            ("usr/bin", 0o40_755, (0, 0), b""),
+            ("usr/bin/kmod", 0o100_755, (0, 0), b"kmod!"),
+        ]
+        .map(|(name, mode, device, content)| (name.to_owned(), mode, device, content.to_vec()));
+        let archive = tree.archive().unwrap();
+        assert_eq!(entries(&archive), expected);
+        assert_eq!(archive, tree.archive().unwrap());
+        // The kernel reads words of four bytes.
+        assert_eq!(archive.len() % 4, 0);
+    }
+
+    #[test]
+    fn a_directorys_own_mode_survives_what_is_put_into_it() {
+        let mut tree = Tree::default();
+        tree.add("tmp", Node::Directory { mode: 0o1777 });
+        tree.file("tmp/x", 0o644, Vec::new());
+        assert_eq!(entries(&tree.archive().unwrap())[0].1, 0o41_777);
+    }
+
+    #[test]
+    fn guest_paths() {
+        assert_eq!(guest_path("/lib/firmware/x.ucode").unwrap(), "usr/lib/firmware/x.ucode");
+        assert_eq!(guest_path("/etc/conf").unwrap(), "etc/conf");
+        assert_eq!(guest_path("/library/x").unwrap(), "library/x");
+        for bad in ["etc/x", "/", "/a//b", "/a/../b", "/a/", "/init", "/a\0b", ""] {
+            assert!(matches!(guest_path(bad), Err(KitError::BadExtraFile { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_users_modules_are_told_from_other_files() {
+        let file = |path: &str| ExtraFile { path: path.to_owned(), mode: 0o644, content: vec![] };
+        let files = [
+            file("/lib/modules/6.6/updates/a.ko"),
+            file("/usr/lib/modules/6.6/kernel/b.ko"),
+            file("/lib/modules/6.7/updates/a.ko"),
+            file("/lib/modules/6.6/notes"),
+        ];
+        let extra = Extra::sort(&files, "6.6").unwrap();
+        let paths = |files: &[(String, &ExtraFile)]| {
+            files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(paths(&extra.modules), ["updates/a.ko", "kernel/b.ko"]);
+        assert_eq!(
+            paths(&extra.files),
+            ["usr/lib/modules/6.7/updates/a.ko", "usr/lib/modules/6.6/notes"]
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! Kernels: which one is asked for, where Debian keeps it, and where its
 //! files are.
 
+use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -129,7 +130,7 @@ impl Kernel {
     }
 
     fn of(unpacked: &Unpacked, release: &str) -> Result<Self, KitError> {
-        let image = format!("linux-image-{release}");
+        let image = format!("{PREFIX}{release}");
         Ok(Self {
             package_version: unpacked.version(&image).map(str::to_owned),
             packages: unpacked.packages.clone(),
@@ -183,6 +184,9 @@ fn bzimage_release(path: &Path) -> Result<Option<String>, KitError> {
     Ok(text.split([' ', '\0']).next().map(str::to_owned))
 }
 
+/// Names of image packages, less the release.
+const PREFIX: &str = "linux-image-";
+
 /// Which kernel [`KernelSelector::Default`] was when it was fetched.
 #[derive(Serialize, Deserialize)]
 struct DefaultKernel {
@@ -208,7 +212,7 @@ pub(crate) fn cached(
         let fits = match selector {
             KernelSelector::Default => default.as_ref().is_some_and(|d| d.release == release),
             KernelSelector::Version(wanted) => {
-                let version = unpacked.version(&format!("linux-image-{release}"));
+                let version = unpacked.version(&format!("{PREFIX}{release}"));
                 matches(wanted, &release, version.unwrap_or_default())
             }
             KernelSelector::Files { .. } => false,
@@ -220,6 +224,14 @@ pub(crate) fn cached(
     Ok(kernels.into_iter().max_by_key(|kernel| order(&kernel.release)))
 }
 
+/// The image package that the metapackage depends on, and its release.
+fn default_image(apt: &Apt<'_>) -> Result<Option<(String, Candidate)>, KitError> {
+    let meta = apt.require("linux-image-amd64")?;
+    let mut releases = meta.depends().iter().filter_map(|name| name.strip_prefix(PREFIX));
+    let Some(release) = releases.find(|release| is_plain(release)) else { return Ok(None) };
+    Ok(Some((release.to_owned(), apt.require(&format!("{PREFIX}{release}"))?)))
+}
+
 /// The image package that the selector means in `apt`'s one suite, and its
 /// release. Adds what else there is to `known`.
 fn find(
@@ -227,24 +239,14 @@ fn find(
     selector: &KernelSelector,
     known: &mut Vec<String>,
 ) -> Result<Option<(String, Candidate)>, KitError> {
-    const PREFIX: &str = "linux-image-";
-    let wanted = match selector {
-        KernelSelector::Version(wanted) => wanted,
-        _ => {
-            let meta = apt.require("linux-image-amd64")?;
-            let image =
-                meta.depends().iter().find(|name| name.strip_prefix(PREFIX).is_some_and(is_plain));
-            let Some(image) = image else { return Ok(None) };
-            return Ok(Some((image[PREFIX.len()..].to_owned(), apt.require(image)?)));
-        }
-    };
+    let KernelSelector::Version(wanted) = selector else { return default_image(apt) };
     let names = apt.names(PREFIX)?;
     let mut releases: Vec<&str> = names
         .iter()
         .filter_map(|name| name.strip_prefix(PREFIX))
         .filter(|release| is_plain(release) || release == wanted)
         .collect();
-    releases.sort_by_key(|release| std::cmp::Reverse(order(release)));
+    releases.sort_by_key(|release| Reverse(order(release)));
     for release in releases {
         // Names that are only referred to have no candidate.
         let Some(image) = apt.candidate(&format!("{PREFIX}{release}"))? else { continue };
@@ -268,7 +270,7 @@ pub(crate) fn fetch(source: &Source<'_>, selector: &KernelSelector) -> Result<Ke
         let apt = match source.apt(suite) {
             Ok(apt) => apt,
             // An old suite leaves the mirrors one day; the others still count.
-            Err(error @ KitError::Mirror { .. }) => {
+            Err(error @ KitError::NoSuite { .. }) => {
                 failed.get_or_insert(error);
                 continue;
             }
@@ -285,14 +287,18 @@ pub(crate) fn fetch(source: &Source<'_>, selector: &KernelSelector) -> Result<Ke
         }
         return Kernel::of(&unpacked, &release);
     }
-    if let Some(error) = failed {
+    if let Some(error) = failed
+        && known.is_empty()
+    {
         return Err(error);
     }
     let version = match selector {
         KernelSelector::Version(version) => version.clone(),
         _ => "default".to_owned(),
     };
-    known.sort_by_key(|release| std::cmp::Reverse(order(release)));
+    // Of each series its newest says enough.
+    known.sort_by_key(|release| Reverse(order(release)));
+    known.dedup_by_key(|release| order(release).into_iter().take(2).collect::<Vec<_>>());
     let known = known.join(", ");
     Err(KitError::NoKernel { version, suites: suites.join(", "), known })
 }
@@ -337,8 +343,8 @@ mod tests {
         for wanted in ["6", "6.12", "6.12.107", "6.12.107+deb13-amd64"] {
             assert!(matches(wanted, release, version), "{wanted}");
         }
-        for wanted in ["6.1", "6.12.1", "7", "6.12.107+deb13", ""] {
-            assert!(wanted.is_empty() || !matches(wanted, release, version), "{wanted}");
+        for wanted in ["6.1", "6.12.1", "7", "6.12.107+deb13"] {
+            assert!(!matches(wanted, release, version), "{wanted}");
         }
         // Before 6.12 the release is Debian's own count; the version tells.
         assert!(matches("6.1.192", "6.1.0-50-amd64", "6.1.192-2"));

@@ -41,6 +41,8 @@ mod modules;
 mod progress;
 mod qemu;
 mod store;
+#[cfg(test)]
+mod testelf;
 mod tool;
 
 pub use apt::Package;

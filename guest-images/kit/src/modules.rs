@@ -162,3 +162,108 @@ fn decompress(file: &Path) -> Result<Vec<u8>, KitError> {
     }
     Ok(module)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testelf;
+    use lzma_rust2::{XzOptions, XzWriter};
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+    use std::io::Write;
+
+    fn xz(bytes: &[u8]) -> Vec<u8> {
+        let mut writer = XzWriter::new(Vec::new(), XzOptions::with_preset(1)).unwrap();
+        writer.write_all(bytes).unwrap();
+        writer.finish().unwrap()
+    }
+
+    /// A tree in which `top` needs `mid-dle`, which needs `base`.
+    fn tree() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |path: &str, bytes: &[u8]| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        };
+        let top = testelf::module(&["depends=mid-dle", "softdep=pre: soft nowhere"]);
+        let middle = testelf::module(&["depends=base,inside"]);
+        put("kernel/a/top.ko.xz", &xz(&top));
+        let zstd = compress_to_vec(middle.as_slice(), CompressionLevel::Fastest);
+        put("kernel/b/mid-dle.ko.zst", &zstd);
+        put("kernel/c/base.ko", &testelf::module(&["depends="]));
+        put("kernel/c/soft.ko", &testelf::module(&[]));
+        put("kernel/c/other.ko", &testelf::module(&[]));
+        put("kernel/README.kot", b"");
+        put("modules.builtin", b"kernel/lib/inside.ko\nkernel/fs/fuse/fu-se.ko\n");
+        std::os::unix::fs::symlink("/", dir.path().join("build")).unwrap();
+        dir
+    }
+
+    fn names(closure: &Closure) -> Vec<&str> {
+        closure.modules.iter().map(|module| module.name.as_str()).collect()
+    }
+
+    #[test]
+    fn dependencies_come_along_decompressed() {
+        let dir = tree();
+        let closure = ModuleTree::open(dir.path()).unwrap().closure(&["top"], &[]).unwrap();
+        assert_eq!(names(&closure), ["top", "mid_dle", "base", "soft"]);
+        assert_eq!(closure.modules[0].path, "kernel/a/top.ko");
+        assert_eq!(closure.modules[1].path, "kernel/b/mid-dle.ko");
+        assert_eq!(closure.modules[1].bytes, testelf::module(&["depends=base,inside"]));
+        assert_eq!(closure.missing, Vec::<String>::new());
+    }
+
+    #[test]
+    fn built_in_is_not_missing_but_absent_is() {
+        let dir = tree();
+        let tree = ModuleTree::open(dir.path()).unwrap();
+        let closure = tree.closure(&["fu_se", "iwlmld"], &[]).unwrap();
+        assert_eq!(names(&closure), Vec::<&str>::new());
+        assert_eq!(closure.missing, ["iwlmld"]);
+    }
+
+    #[test]
+    fn what_is_left_out_stays_out_with_all_it_alone_needs() {
+        let dir = tree();
+        let tree = ModuleTree::open(dir.path()).unwrap();
+        let closure = tree.closure(&["top"], &["mid-dle".to_owned()]).unwrap();
+        assert_eq!(names(&closure), ["top", "soft"]);
+        assert_eq!(closure.missing, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_callers_module_replaces_the_kernels() {
+        let dir = tree();
+        let mut tree = ModuleTree::open(dir.path()).unwrap();
+        let mine = testelf::module(&["depends=other"]);
+        tree.replace("updates/top.ko", &mine).unwrap();
+        let closure = tree.closure(&["top"], &[]).unwrap();
+        assert_eq!(names(&closure), ["other", "top"]);
+        assert_eq!(closure.modules[1].path, "updates/top.ko");
+        // It comes along even if nobody asks for it by name.
+        assert_eq!(names(&tree.closure(&[], &[]).unwrap()), ["other", "top"]);
+    }
+
+    #[test]
+    fn updates_go_before_the_kernels_own() {
+        let dir = tree();
+        fs::create_dir(dir.path().join("updates")).unwrap();
+        fs::write(dir.path().join("updates/base.ko"), testelf::module(&[])).unwrap();
+        let closure = ModuleTree::open(dir.path()).unwrap().closure(&["base"], &[]).unwrap();
+        assert_eq!(closure.modules[0].path, "updates/base.ko");
+    }
+
+    #[test]
+    fn a_damaged_module_is_an_error_that_names_it() {
+        let dir = tree();
+        fs::write(dir.path().join("kernel/a/top.ko.xz"), b"\xfd7zXZ\0 not really").unwrap();
+        let error = ModuleTree::open(dir.path()).unwrap().closure(&["top"], &[]).unwrap_err();
+        assert!(error.to_string().contains("top.ko.xz"), "{error}");
+
+        fs::remove_file(dir.path().join("kernel/a/top.ko.xz")).unwrap();
+        fs::write(dir.path().join("kernel/a/top.ko.lz9"), b"?").unwrap();
+        let error = ModuleTree::open(dir.path()).unwrap().closure(&["top"], &[]).unwrap_err();
+        assert!(error.to_string().contains("compressed in a way"), "{error}");
+    }
+}

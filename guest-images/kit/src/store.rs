@@ -110,7 +110,9 @@ impl<'a> Source<'a> {
             return Ok(present);
         }
 
-        self.progress.step(&format!("fetching {name}"));
+        // `kernels` and `7.3.4+deb13-amd64`, but plainly `qemu`.
+        let what = if kind == "tools" { name.to_owned() } else { format!("kernel {name}") };
+        self.progress.step(&format!("fetching {what}"));
         let files = apt.download(packages);
         self.progress.finish();
         let files = files?;
@@ -118,8 +120,8 @@ impl<'a> Source<'a> {
         let scratch = self.guard.scratch_dir()?;
         let root = scratch.path().join("root");
         fs::create_dir(&root).at(&root)?;
-        self.progress.step(&format!("unpacking {name}"));
-        let unpacked = unpack(&files, &root, self.progress);
+        self.progress.step(&format!("unpacking {what}"));
+        let unpacked = self.unpack_all(&files, &root);
         self.progress.finish();
         unpacked?;
         check(&root, &manifest.packages)?;
@@ -140,23 +142,25 @@ impl<'a> Source<'a> {
         }
         Ok(Unpacked { dir, packages: manifest.packages })
     }
-}
 
-fn unpack(files: &[PathBuf], root: &Path, progress: &dyn Progress) -> Result<(), KitError> {
-    let size = |file: &PathBuf| fs::metadata(file).map_or(0, |metadata| metadata.len());
-    let total = files.iter().map(size).sum();
-    let mut done = 0;
-    for file in files {
-        let end = DPKG_DEB.run(DPKG_DEB.command().arg("-x").arg(file).arg(root), |_| ())?;
-        if end.disk_full() {
-            return Err(KitError::DiskFull { path: root.to_path_buf() });
+    fn unpack_all(&self, files: &[PathBuf], root: &Path) -> Result<(), KitError> {
+        let size = |file: &PathBuf| fs::metadata(file).map_or(0, |metadata| metadata.len());
+        let total = files.iter().map(size).sum();
+        let mut done = 0;
+        for file in files {
+            let mut command = DPKG_DEB.command();
+            command.stdin(self.guard.stdin()?).arg("-x").arg(file).arg(root);
+            let end = DPKG_DEB.run(&mut command, |_| ())?;
+            if end.disk_full() {
+                return Err(KitError::DiskFull { path: self.cache.path().to_path_buf() });
+            }
+            if !end.success {
+                let detail = format!("{}: {}", file.display(), end.detail());
+                return Err(KitError::ToolFailed { tool: DPKG_DEB.name.to_owned(), detail });
+            }
+            done += size(file);
+            self.progress.bytes(done, total);
         }
-        if !end.success {
-            let detail = format!("{}: {}", file.display(), end.detail());
-            return Err(KitError::ToolFailed { tool: DPKG_DEB.name.to_owned(), detail });
-        }
-        done += size(file);
-        progress.bytes(done, total);
+        Ok(())
     }
-    Ok(())
 }

@@ -25,7 +25,7 @@ impl Tool {
     }
 
     /// Starting it failed.
-    pub(crate) fn missing(&self, error: io::Error) -> KitError {
+    pub(crate) fn missing(&self, error: &io::Error) -> KitError {
         if error.kind() == io::ErrorKind::NotFound {
             KitError::ToolMissing { tool: self.name, package: self.package }
         } else {
@@ -43,7 +43,7 @@ impl Tool {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| self.missing(error))?;
+            .map_err(|error| self.missing(&error))?;
         let stderr = child.stderr.take();
         let reader = std::thread::spawn(move || {
             let mut text = Vec::new();
@@ -61,7 +61,7 @@ impl Tool {
                 buffer.clear();
             }
         }
-        let status = child.wait().map_err(|error| self.missing(error))?;
+        let status = child.wait().map_err(|error| self.missing(&error))?;
         let stderr = reader.join().unwrap_or_default();
         Ok(Finished { success: status.success(), stderr, status: status.to_string() })
     }
@@ -82,7 +82,7 @@ impl Finished {
         ["E: ", "W: "]
             .iter()
             .find_map(|mark| lines().find_map(|line| line.strip_prefix(mark)))
-            .or_else(|| lines().last())
+            .or_else(|| lines().next_back())
             .map_or_else(|| self.status.clone(), str::to_owned)
     }
 

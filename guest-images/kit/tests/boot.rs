@@ -96,7 +96,7 @@ fn boots(version: &str) {
     let dir = tempfile::tempdir().unwrap();
     let agent = init(dir.path());
     let selector: KernelSelector = version.parse().unwrap();
-    let (_, _, kernels) = kit(false).fetch_all(&[selector.clone()], false).unwrap();
+    let (_, _, kernels) = kit(false).fetch_all(std::slice::from_ref(&selector), false).unwrap();
 
     // From here on nothing may need the network.
     let kit = kit(true);
@@ -121,6 +121,14 @@ fn boots(version: &str) {
         std::fs::metadata(&image.path).unwrap().len() / 1024,
         start.elapsed()
     );
+
+    // A damaged image is noticed and made again, the same to the byte.
+    let mut archive = std::fs::read(&image.path).unwrap();
+    *archive.last_mut().unwrap() ^= 1;
+    std::fs::write(&image.path, &archive).unwrap();
+    assert_eq!(kit.build_image(&spec).unwrap(), image);
+    *archive.last_mut().unwrap() ^= 1;
+    assert!(std::fs::read(&image.path).unwrap() == archive, "the image is not made again");
 
     let console = boot(&kit, &kernel, &image.path, dir.path());
     for line in [
