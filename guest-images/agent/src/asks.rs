@@ -45,9 +45,9 @@ impl Asks {
         }
     }
 
-    /// Nobody waits for the answer any more; `true` if it had not come yet.
-    pub(crate) fn withdraw(&self, id: u64) -> bool {
-        self.lock().remove(&id).is_some()
+    /// Nobody waits for the answer any more.
+    pub(crate) fn withdraw(&self, id: u64) {
+        self.lock().remove(&id);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, OnAnswer>> {

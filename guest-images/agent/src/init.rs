@@ -86,8 +86,11 @@ fn serve() -> Result<(), SetupError> {
         tracing,
         warnings: warnings.0,
     });
+    // Blocks until the host is there. Reading must not start sooner: it would
+    // find the port closed.
+    outbox::write_line(&mut writer, &hello).context(|| "writing to the bench".into())?;
     thread::spawn(move || {
-        let end = queue.write_to(&mut writer, &hello);
+        let end = queue.write_to(&mut writer);
         fatal(&format!("writing to the bench: {end}"));
     });
 

@@ -62,11 +62,8 @@ impl Outbox {
 }
 
 impl Queue {
-    /// Writes `first`, then all that is queued, for ever.
-    pub(crate) fn write_to(self, port: &mut impl Write, first: &FromGuest) -> io::Error {
-        if let Err(e) = write_line(port, first) {
-            return e;
-        }
+    /// Writes all that is queued, for ever.
+    pub(crate) fn write_to(self, port: &mut impl Write) -> io::Error {
         for item in self.0 {
             let written = match item {
                 Item::Say(message) => write_line(port, &message),
@@ -84,7 +81,8 @@ impl Queue {
     }
 }
 
-fn write_line(port: &mut impl Write, message: &FromGuest) -> io::Result<()> {
+/// Writes one message, a line.
+pub(crate) fn write_line(port: &mut impl Write, message: &FromGuest) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     port.write_all(&line)
@@ -95,18 +93,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_queued_early_comes_after_the_first_line() {
+    fn one_line_each_in_the_order_of_saying() {
         let (outbox, queue) = channel();
+        let other_thread = outbox.clone();
         outbox.event_at(7, GuestEvent::KernelLogLost);
+        std::thread::spawn(move || other_thread.note("two\nlines")).join().unwrap();
         drop(outbox);
         let mut port = Vec::new();
-        let hello =
-            FromGuest::Event { mono_ns: 9, event: GuestEvent::AgentNote { text: "a\nb".into() } };
-        queue.write_to(&mut port, &hello);
-        let text = String::from_utf8(port).unwrap();
-        let lines: Vec<FromGuest> =
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines[0], hello);
-        assert_eq!(lines[1], FromGuest::Event { mono_ns: 7, event: GuestEvent::KernelLogLost });
+        queue.write_to(&mut port);
+        let said: Vec<FromGuest> = String::from_utf8(port)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let [FromGuest::Event { mono_ns: 7, event }, FromGuest::Event { event: note, .. }] =
+            said.as_slice()
+        else {
+            panic!("{said:?}")
+        };
+        assert_eq!(*event, GuestEvent::KernelLogLost);
+        assert_eq!(*note, GuestEvent::AgentNote { text: "two\nlines".into() });
     }
 }

@@ -50,7 +50,8 @@ pub(crate) fn start(asks: Arc<Asks>, outbox: Outbox) -> Result<(), SetupError> {
     fs::write(SYSCTL, LOADER).context(|| format!("writing {LOADER} to {SYSCTL}"))
 }
 
-fn serve(stream: UnixStream, asks: &Asks, outbox: &Outbox) {
+/// One loader process, from its question to its end.
+pub(crate) fn serve(stream: UnixStream, asks: &Asks, outbox: &Outbox) {
     let mut argv = Vec::new();
     if let Err(e) = converse(stream, asks, outbox, &mut argv) {
         outbox.note(format!("module gate: loader {argv:?}: {e}"));
