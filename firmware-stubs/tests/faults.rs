@@ -69,6 +69,54 @@ fn the_errors_say_where() {
     assert!(matches!(error, ParseError::TrailingBytes { offset: 0x4ac, count: 7 }), "{error}");
 }
 
+/// Written out by number, apart from the table in `format`.
+#[test]
+fn sizes_that_the_driver_checks() {
+    let sized = |kind, length: usize| {
+        let value = [1, 0, 0, 0].repeat(20);
+        let file = UcodeBuilder::new(Version(0x600)).tlv(TlvType(kind), &value[..length]).build();
+        !matches!(Ucode::parse(&file), Err(ParseError::TlvSize { .. }))
+    };
+    let exact = [
+        (0, &[7, 14][..]),
+        (4, &[6, 8, 9, 10, 11, 12, 13, 15, 23, 27, 31, 32]),
+        (4, &[0x100, 0x101, 0x102, 0x103, 0x104]),
+        (8, &[29, 30, 54, 57]),
+        (12, &[22, 36, 51]),
+        (32, &[55]),
+        (52, &[60]),
+    ];
+    for (length, kinds) in exact {
+        for kind in kinds {
+            assert!(sized(*kind, length), "{kind} takes {length}");
+            assert!(!sized(*kind, length + 4), "{kind} takes no more than {length}");
+            assert!(length == 0 || !sized(*kind, length - 1), "{kind} takes no less");
+        }
+    }
+    // One word or more; whole entries or none; at least one program counter.
+    assert_eq!([0, 4, 6, 8].map(|n| sized(18, n)), [false, true, false, true]);
+    assert_eq!([0, 4, 6, 8].map(|n| sized(73, n)), [true, true, false, true]);
+    assert_eq!([35, 36, 37].map(|n| sized(68, n)), [false, true, true]);
+    // Copied, ignored, or tolerated with a complaint.
+    for kind in [0, 1, 5, 19, 28, 34, 48, 50, 52, 58, 61, 66, 67, 72, 74, 0x1000, 0x100_0008] {
+        assert!((0..80).all(|n| sized(kind, n)), "{kind} takes any length");
+    }
+}
+
+#[test]
+fn bits_of_repeated_words_add_up() {
+    let base = UcodeBuilder::new(Version(0x600));
+    let file = base.api_bits(&[20]).api_bits(&[8, 48]).capabilities(&[0, 159]).build();
+    let ucode = Ucode::parse(&file).unwrap();
+    assert!([8, 20, 48].iter().all(|bit| ucode.has_api(*bit)) && !ucode.has_api(21));
+    assert!(ucode.has_capa(0) && ucode.has_capa(159));
+    assert_eq!(ucode.api(), 0x600, "bit 20: the version word is the API");
+    // Words that the driver has no room for are skipped.
+    let file = UcodeBuilder::new(Version(0x600)).api_bits(&[96]).capabilities(&[160]).build();
+    let ucode = Ucode::parse(&file).unwrap();
+    assert!(!ucode.has_api(96) && !ucode.has_capa(160));
+}
+
 #[test]
 fn what_may_occur_once() {
     let once = UcodeBuilder::new(Version(0x600)).cmd_versions(&[]).tlv(TlvType(73), []);

@@ -6,9 +6,9 @@ use iwl_ucode::stub::Kernel;
 use iwl_ucode::{Fate, Opmode, ParseError, Ucode, inspect};
 
 /// Families of `iwldvm`, by the part of the name that tells them.
-const DVM: [&str; 14] = [
+const DVM: [&str; 12] = [
     "1000", "100", "105", "135", "2000", "2030", "5000", "5150", "6000", "6000g2a", "6000g2b",
-    "6050", "6005", "6030",
+    "6050",
 ];
 
 #[test]
