@@ -173,6 +173,8 @@ impl Messages {
         match purpose {
             Purpose::Read { key, .. } => {
                 self.reading += 1;
+                // Once more there is something to wait for.
+                self.arrived = false;
                 if let Some(read) = self.reads.get_mut(&key) {
                     read.missing += 1;
                 }

@@ -73,7 +73,7 @@ impl Session {
                 let attached = !failed && !self.negotiated;
                 self.negotiated |= attached;
                 self.answer(&header, negotiated, link);
-                if version.major != 0 {
+                if version.major != 0 && !self.negotiated {
                     return Err(ProtocolError::Version {
                         major: version.major,
                         minor: version.minor,
@@ -201,12 +201,12 @@ impl Session {
     }
 
     fn version(&mut self, version: Version, data: &[u8], link: &mut Link) -> Result<usize, Errno> {
-        if version.major != 0 {
-            return Err(Errno::PROTONOSUPPORT);
-        }
         if self.negotiated {
             debug!("refused: a second VERSION");
             return Err(Errno::INVAL);
+        }
+        if version.major != 0 {
+            return Err(Errno::PROTONOSUPPORT);
         }
         let proposed = Capabilities::parse(data).map_err(|error| {
             debug!("VERSION refused: {error}");

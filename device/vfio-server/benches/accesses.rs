@@ -1,0 +1,195 @@
+//! A register read and a posted write through a socket pair: this server against the one of
+//! the crate `vfio_user`, by turns in the same run.
+//!
+//! ```text
+//! cargo bench -p vfio-server
+//! ```
+//!
+//! The client is the same few lines for both. A sample is many accesses; the medians of many
+//! samples are compared. A ratio of 1.00 or less means that this server is no slower.
+
+use std::{
+    io::{Read, Write},
+    os::unix::net::{UnixListener, UnixStream},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use vfio_server::{Bus, Device, DeviceInfo, Errno, Region, Server, StopHandle};
+
+const SAMPLES: usize = 60;
+const READS: u32 = 1000;
+const WRITES: u32 = 2000;
+const SIZE: u64 = 0x1000;
+
+/// One register.
+struct Register([u8; 4]);
+
+impl Device for Register {
+    fn info(&self) -> DeviceInfo {
+        let mut info = DeviceInfo::default();
+        info.regions[0] = Region::read_write(SIZE);
+        info
+    }
+    fn read(&mut self, _: &mut Bus<'_>, _: u32, _: u64, data: &mut [u8]) -> Result<(), Errno> {
+        data.copy_from_slice(&self.0);
+        Ok(())
+    }
+    fn write(&mut self, _: &mut Bus<'_>, _: u32, _: u64, data: &[u8]) -> Result<(), Errno> {
+        self.0.copy_from_slice(data);
+        Ok(())
+    }
+    fn reset(&mut self, _: &mut Bus<'_>) {}
+    fn wake(&mut self, _: &mut Bus<'_>) {}
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// The same for the other server.
+impl vfio_user::ServerBackend for Register {
+    fn region_read(&mut self, _: u32, _: u64, data: &mut [u8]) -> std::io::Result<()> {
+        data.copy_from_slice(&self.0);
+        Ok(())
+    }
+    fn region_write(&mut self, _: u32, _: u64, data: &[u8]) -> std::io::Result<()> {
+        self.0.copy_from_slice(data);
+        Ok(())
+    }
+    fn dma_map(
+        &mut self,
+        _: vfio_user::DmaMapFlags,
+        _: u64,
+        _: u64,
+        _: u64,
+        _: Option<std::fs::File>,
+    ) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn dma_unmap(&mut self, _: vfio_user::DmaUnmapFlags, _: u64, _: u64) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn reset(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn set_irqs(
+        &mut self,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: Vec<std::fs::File>,
+    ) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn message(command: u16, flags: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend(1_u16.to_ne_bytes());
+    bytes.extend(command.to_ne_bytes());
+    bytes.extend((16 + payload.len() as u32).to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(payload);
+    bytes
+}
+
+struct Client {
+    socket: UnixStream,
+    read: Vec<u8>,
+    posted: Vec<u8>,
+}
+
+impl Client {
+    fn connect(path: &Path) -> Self {
+        let mut socket = UnixStream::connect(path).expect("a server");
+        let version = b"\0\0\0\0{\"capabilities\":{\"max_msg_fds\":1,\"max_data_xfer_size\":1048576,\"migration\":{\"pgsize\":4096}}}\0";
+        socket.write_all(&message(1, 0, version)).expect("sent");
+        let mut header = [0; 16];
+        socket.read_exact(&mut header).expect("a reply");
+        let size = u32::from_ne_bytes([header[4], header[5], header[6], header[7]]);
+        let mut rest = vec![0; size as usize - 16];
+        socket.read_exact(&mut rest).expect("a reply");
+        let mut access = [0; 16];
+        access[12] = 4;
+        Self {
+            socket,
+            read: message(9, 0, &access),
+            posted: message(10, 0x10, &[&access[..], &[1, 2, 3, 4]].concat()),
+        }
+    }
+
+    fn read(&mut self) {
+        let mut reply = [0; 36];
+        self.socket.write_all(&self.read).expect("sent");
+        self.socket.read_exact(&mut reply).expect("a reply");
+    }
+
+    fn reads(&mut self) -> Duration {
+        let start = Instant::now();
+        for _ in 0..READS {
+            self.read();
+        }
+        start.elapsed() / READS
+    }
+
+    /// Until the server has taken them all.
+    fn writes(&mut self) -> Duration {
+        let start = Instant::now();
+        for _ in 0..WRITES {
+            self.socket.write_all(&self.posted).expect("sent");
+        }
+        self.read();
+        start.elapsed() / WRITES
+    }
+}
+
+fn median(mut samples: Vec<Duration>) -> Duration {
+    samples.sort_unstable();
+    samples[samples.len() / 2]
+}
+
+fn main() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (own_path, other_path) = (place.path().join("own"), place.path().join("other"));
+
+    let mut own = Server::bind(&own_path).expect("a socket");
+    let stop = StopHandle::new().expect("an eventfd");
+    let stopper = stop.clone();
+    let own = std::thread::spawn(move || own.serve(&mut Register([0; 4]), &stop).map(|_| ()));
+    let listener = UnixListener::bind(&other_path).expect("a socket");
+    let region = vfio_user::ServerRegion {
+        region_info: vfio_bindings::bindings::vfio::vfio_region_info {
+            size: SIZE,
+            ..Default::default()
+        },
+        sparse_areas: vec![],
+        mmap_fd: None,
+    };
+    let other = vfio_user::Server::from_owned_fd(listener.into(), true, vec![], vec![region]);
+    let other = std::thread::spawn(move || other.run(&mut Register([0; 4])));
+
+    let mut clients = [Client::connect(&own_path), Client::connect(&other_path)];
+    let mut reads = [vec![], vec![]];
+    let mut writes = [vec![], vec![]];
+    for sample in 0..SAMPLES {
+        for turn in 0..2 {
+            // Neither is always the first.
+            let which = (turn + sample) % 2;
+            reads[which].push(clients[which].reads());
+            writes[which].push(clients[which].writes());
+        }
+    }
+    for (name, samples) in [("read", reads), ("posted write", writes)] {
+        let [own, other] = samples.map(median);
+        println!(
+            "{name:>12}: {own:>9.2?} here, {other:>9.2?} vfio_user, ratio {:.2}",
+            own.as_secs_f64() / other.as_secs_f64()
+        );
+    }
+    drop(clients);
+    stopper.stop();
+    own.join().expect("no panic").expect("no error");
+    other.join().expect("no panic").expect("no error");
+}
