@@ -193,12 +193,12 @@ impl<'a> Lab<'a> {
     fn boots_under_kvm(&self) -> anyhow::Result<Result<(), String>> {
         self.ui.note("/dev/kvm is there: booting the kernel once to see whether it works");
         let image = self.image(&[])?;
-        let machine = self.machine(Accel::Kvm, &image.path, 0);
+        let machine = self.machine(Accel::Kvm, &image.path);
         let temporary = tempfile::tempdir()?;
         let dir = RunDir::create_in(temporary.path(), "kvm")?;
         let started = Session::start(
             &self.qemu,
-            &machine,
+            machine,
             Vec::new(),
             Gates::default(),
             &dir,
@@ -222,7 +222,7 @@ impl<'a> Lab<'a> {
         })
     }
 
-    fn machine<'m>(&'m self, accel: Accel, initrd: &'m Path, cards: usize) -> Machine<'m> {
+    fn machine<'m>(&'m self, accel: Accel, initrd: &'m Path) -> Machine<'m> {
         Machine {
             accel,
             memory: MEMORY_MIB,
@@ -230,7 +230,7 @@ impl<'a> Lab<'a> {
             kernel: &self.kernel.bzimage,
             initrd,
             append: APPEND.to_owned(),
-            cards,
+            cards: Vec::new(),
         }
     }
 
@@ -271,11 +271,11 @@ impl<'a> Lab<'a> {
         let options = CardOptions { faults: spec.faults.clone(), ..CardOptions::default() };
         let card = Card::new(spec.card, options);
         let hold = scenario.firmware.hold_until.as_ref().map(|p| vars.pattern(p.get_ref()));
-        let machine = self.machine(self.accel.accel, &image_path, 1);
+        let machine = self.machine(self.accel.accel, &image_path);
         let progress = self.ui.run_progress(&format!("{} {}", scenario.name, spec.card.name));
         let mut session = Session::start(
             &self.qemu,
-            &machine,
+            machine,
             vec![card],
             Gates::new(files, hold),
             &dir,

@@ -6,6 +6,8 @@
 //! becomes one [`timeline`]. [`milestone`] derives the steps of the hand-over from it, [`expect`]
 //! judges them, [`verdict`] says it in a line.
 
+#![allow(unreachable_pub, reason = "a program: nothing of it is reached from outside")]
+
 mod accel;
 mod cli;
 mod commands;

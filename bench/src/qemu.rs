@@ -1,15 +1,18 @@
 //! QEMU: its arguments, its process, its monitor.
 //!
-//! Everything between the bench and QEMU is a socket pair that the child inherits: no path on
-//! disk can be in the way, be found by somebody else, or stay behind.
+//! Nothing between the bench and QEMU has a path on disk that could be in the way or stay behind:
+//! monitor, console and agent are socket pairs that the child inherits; the cards, whose client
+//! in QEMU takes no descriptor, listen on abstract addresses.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use anyhow::Context;
 use command_fds::{CommandFdExt, FdMapping};
@@ -51,8 +54,8 @@ pub struct Machine<'a> {
     pub initrd: &'a Path,
     /// Kernel command line.
     pub append: String,
-    /// How many cards it has.
-    pub cards: usize,
+    /// Abstract socket names of its cards.
+    pub cards: Vec<String>,
 }
 
 /// The host's ends of a started guest.
@@ -65,10 +68,19 @@ pub struct Guest {
     pub console: UnixStream,
     /// The agent's port.
     pub agent: UnixStream,
-    /// One vfio-user socket per card.
-    pub cards: Vec<UnixStream>,
     /// The whole command line.
     pub command_line: Vec<String>,
+}
+
+/// A listening socket without a path, and its name.
+///
+/// # Errors
+/// As the system's.
+pub fn card_listener() -> std::io::Result<(UnixListener, String)> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("iwlbench-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
+    let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
+    Ok((listener, name))
 }
 
 /// First descriptor that QEMU inherits.
@@ -81,7 +93,7 @@ pub fn card_device(bus: &str, id: &str, socket: &serde_json::Value) -> String {
 }
 
 /// The arguments for a guest whose sockets are the descriptors from [`FIRST_FD`] on: monitor,
-/// console, agent, then the cards.
+/// console, agent.
 fn arguments(machine: &Machine<'_>) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
     let mut arg = |option: &str, value: &str| {
@@ -103,17 +115,16 @@ fn arguments(machine: &Machine<'_>) -> Vec<OsString> {
     // A guest that resets itself has failed: end, so that the bench can say so.
     arg("-action", "reboot=shutdown,panic=none");
     arg("-chardev", &format!("socket,id=qmp,fd={FIRST_FD}"));
-    arg("-mon", "chardev=qmp,mode=control");
+    arg("-qmp", "chardev:qmp");
     arg("-chardev", &format!("socket,id=console,fd={}", FIRST_FD + 1));
     arg("-serial", "chardev:console");
     arg("-device", "virtio-serial-pci");
     arg("-chardev", &format!("socket,id=agent,fd={}", FIRST_FD + 2));
     arg("-device", &format!("virtserialport,chardev=agent,name={}", guest_protocol::PORT_NAME));
-    for card in 0..machine.cards {
+    for (card, name) in machine.cards.iter().enumerate() {
         let slot = card + 1;
         arg("-device", &format!("pcie-root-port,id=rp{card},chassis={slot},slot={slot}"));
-        let fd = FIRST_FD + 3 + i32::try_from(card).expect("few cards");
-        let socket = serde_json::json!({"type": "fd", "str": fd.to_string()});
+        let socket = serde_json::json!({"type": "unix", "path": name, "abstract": true});
         arg("-device", &card_device(&format!("rp{card}"), &format!("card{card}"), &socket));
     }
     args.push("-kernel".into());
@@ -141,7 +152,7 @@ pub fn start(qemu: &Qemu, machine: &Machine<'_>, stderr: std::fs::File) -> anyho
 
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
-    for (child_fd, _) in (FIRST_FD..).zip(0..3 + machine.cards) {
+    for child_fd in FIRST_FD..FIRST_FD + 3 {
         let (host, guest) = UnixStream::pair().context("cannot make a socket pair")?;
         ours.push(host);
         theirs.push(FdMapping { parent_fd: OwnedFd::from(guest), child_fd });
@@ -156,14 +167,7 @@ pub fn start(qemu: &Qemu, machine: &Machine<'_>, stderr: std::fs::File) -> anyho
     })?;
     let mut ours = ours.into_iter();
     let mut next = || ours.next().expect("one per descriptor");
-    Ok(Guest {
-        child,
-        qmp: next(),
-        console: next(),
-        agent: next(),
-        cards: ours.collect(),
-        command_line,
-    })
+    Ok(Guest { child, qmp: next(), console: next(), agent: next(), command_line })
 }
 
 /// QEMU must not outlive a bench that was killed.

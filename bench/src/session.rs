@@ -104,7 +104,7 @@ impl Session {
     /// QEMU or a card's thread could not be started, or the run's directory not be written.
     pub fn start(
         qemu: &guest_kit::Qemu,
-        machine: &Machine<'_>,
+        machine: Machine<'_>,
         cards: Vec<Card>,
         gates: Gates,
         dir: &RunDir,
@@ -112,21 +112,23 @@ impl Session {
     ) -> anyhow::Result<Session> {
         let (sender, inputs) = std::sync::mpsc::channel();
         let mut timeline = Timeline::new(Some(Box::new(dir.live_events()?)));
-        let mut guest = qemu::start(qemu, machine, dir.create("qemu.stderr")?)?;
-        dir.write("qemu.args", &shell_words(&guest.command_line))?;
-        let console_file = dir.create("console.log")?;
-        let now = timeline.now();
-        timeline.push(now, Source::Bench, What::Bench(BenchEvent::GuestStarted));
-
         let card_names: Vec<_> = cards.iter().map(|c| c.spec().name.to_owned()).collect();
         let mut served = Vec::new();
-        for ((index, card), socket) in cards.into_iter().enumerate().zip(guest.cards.drain(..)) {
+        let mut machine = machine;
+        for (index, card) in cards.into_iter().enumerate() {
+            let (socket, name) = qemu::card_listener().context("cannot listen for QEMU")?;
+            machine.cards.push(name);
             let server = vfio_server::Server::from_fd(socket.into())?;
             let sender = sender.clone();
             served.push(Served::start(card, server, move |at, notice| {
                 let _ = sender.send(Input::Card(index, at, notice));
             })?);
         }
+        let now = timeline.now();
+        timeline.push(now, Source::Bench, What::Bench(BenchEvent::GuestStarted));
+        let mut guest = qemu::start(qemu, &machine, dir.create("qemu.stderr")?)?;
+        dir.write("qemu.args", &shell_words(&guest.command_line))?;
+        let console_file = dir.create("console.log")?;
         read_agent(guest.agent.try_clone()?, sender.clone())?;
         read_console(guest.console.try_clone()?, sender.clone())?;
         read_qmp(guest.qmp.try_clone()?, sender.clone())?;
