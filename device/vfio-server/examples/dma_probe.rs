@@ -104,7 +104,7 @@ impl Device for Probe {
         let offset = offset as usize;
         match region {
             region::CONFIG => data.copy_from_slice(&self.config[offset..offset + data.len()]),
-            _ if offset % 4 == 0 && data.len() == 4 => {
+            _ if offset.is_multiple_of(4) && data.len() == 4 => {
                 let value = self.registers.get(offset / 4).copied().unwrap_or(0);
                 data.copy_from_slice(&value.to_le_bytes());
             }
@@ -138,7 +138,7 @@ impl Device for Probe {
         } else if let (Ok(bytes), 0) = (<[u8; 4]>::try_from(data), offset % 4) {
             match offset / 4 {
                 at @ (SCRATCH | ADDRESS_LOW | ADDRESS_HIGH | BYTES) => {
-                    self.registers[at] = u32::from_le_bytes(bytes)
+                    self.registers[at] = u32::from_le_bytes(bytes);
                 }
                 DOORBELL => self.work(bus),
                 _ => {}

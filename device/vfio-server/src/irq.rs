@@ -112,7 +112,8 @@ impl IrqTables {
         let end = start.checked_add(count).ok_or(bad_range)?;
         let vectors = table.vectors.get_mut(start as usize..end as usize).ok_or(bad_range)?;
         let wants_fds = set.contains(IrqSet::DATA_EVENTFD);
-        if !fds.is_empty() && !(wants_fds && fds.len() == vectors.len()) {
+        let one_each = wants_fds && fds.len() == vectors.len();
+        if !fds.is_empty() && !one_each {
             return Err(SetIrqsError::Fds { fds: fds.len(), count });
         }
         if vectors.is_empty() {

@@ -426,3 +426,132 @@ impl Messages {
 fn overlaps(address: u64, count: usize, start: u64, end: u64) -> bool {
     address < end && start < address.saturating_add(count as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zerocopy::IntoBytes;
+
+    /// Reads a byte; asks for it if it is not known. Gives the id of the command.
+    fn read(messages: &mut Messages, address: u64) -> (Option<u8>, Option<u16>) {
+        let mut byte = [0];
+        match messages.read(address, &mut byte) {
+            ReadState::Ready => (Some(byte[0]), None),
+            ReadState::Unknown(serial) => {
+                let key = (address, 1);
+                let purpose = Purpose::Read { key, serial };
+                let id = messages.command(command::DMA_READ, address, 1, purpose);
+                messages.pending();
+                (None, id)
+            }
+            ReadState::Pending => {
+                messages.pending();
+                (None, None)
+            }
+            ReadState::Failed | ReadState::TooMuch => panic!("a fault"),
+        }
+    }
+
+    fn answer(messages: &mut Messages, id: Option<u16>, address: u64, byte: u8) {
+        let mut payload = DmaTransfer { address, count: 1 }.as_bytes().to_vec();
+        payload.push(byte);
+        let answer = messages.reply(id.unwrap(), command::DMA_READ, Ok(&payload));
+        assert_eq!(answer, Ok(Answer::Done));
+    }
+
+    #[test]
+    fn the_end_of_one_item_keeps_what_others_have_read() {
+        let mut messages = Messages::default();
+        // One item waits for its second read, another for its only one.
+        let (_, first) = read(&mut messages, 1);
+        let (_, other) = read(&mut messages, 2);
+        answer(&mut messages, first, 1, 11);
+        assert!(!messages.has_arrived());
+        answer(&mut messages, other, 2, 22);
+        assert!(messages.has_arrived());
+        messages.begin_wake();
+        assert_eq!(read(&mut messages, 1).0, Some(11));
+        let (_, second) = read(&mut messages, 3);
+        assert_eq!(read(&mut messages, 2).0, Some(22));
+        messages.end_of_work();
+        messages.end_wake();
+        // Read afresh, while the first item goes on where it was.
+        messages.begin();
+        let (known, again) = read(&mut messages, 2);
+        assert_eq!(known, None);
+        answer(&mut messages, second, 3, 33);
+        answer(&mut messages, again, 2, 23);
+        messages.begin_wake();
+        assert_eq!(read(&mut messages, 1).0, Some(11));
+        assert_eq!(read(&mut messages, 3).0, Some(33));
+        messages.end_of_work();
+        assert_eq!(read(&mut messages, 2).0, Some(23));
+        messages.end_of_work();
+        messages.end_wake();
+        assert_eq!((messages.reads.len(), messages.read_bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_wake_drops_what_nobody_asks_for_again() {
+        let mut messages = Messages::default();
+        let (_, given_up) = read(&mut messages, 1);
+        let (_, wanted) = read(&mut messages, 2);
+        answer(&mut messages, given_up, 1, 11);
+        answer(&mut messages, wanted, 2, 22);
+        messages.begin_wake();
+        assert_eq!(read(&mut messages, 2).0, Some(22));
+        let (_, more) = read(&mut messages, 3);
+        messages.end_wake();
+        assert_eq!(messages.reads.len(), 2);
+        answer(&mut messages, more, 3, 33);
+        // Done without a word.
+        messages.begin_wake();
+        assert_eq!(read(&mut messages, 2).0, Some(22));
+        assert_eq!(read(&mut messages, 3).0, Some(33));
+        messages.end_wake();
+        assert_eq!((messages.reads.len(), messages.read_bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_write_outdates_what_was_read() {
+        let mut messages = Messages::default();
+        let (_, id) = read(&mut messages, 5);
+        let (_, late) = read(&mut messages, 6);
+        answer(&mut messages, id, 5, 55);
+        messages.write(4, 3);
+        assert_eq!(messages.read_bytes, 0);
+        answer(&mut messages, late, 6, 66);
+        assert!(messages.has_arrived());
+        let (known, id) = read(&mut messages, 6);
+        assert_eq!(known, None);
+        assert!(id.is_some());
+    }
+
+    #[test]
+    fn reads_are_bounded() {
+        let mut messages = Messages::default();
+        let mut data = vec![0; MAX_READ_BYTES / 2 + 1];
+        assert!(matches!(messages.read(0, &mut data), ReadState::Unknown(_)));
+        assert!(matches!(messages.read(1, &mut data), ReadState::TooMuch));
+        messages.forget_reads();
+        for address in 0..MAX_READS as u64 {
+            assert!(matches!(messages.read(address, &mut [0]), ReadState::Unknown(_)));
+        }
+        assert!(matches!(messages.read(u64::MAX, &mut [0]), ReadState::TooMuch));
+    }
+
+    #[test]
+    fn message_ids_in_use_are_left_out() {
+        let mut messages = Messages::default();
+        let kept = messages.command(command::DMA_READ, 0, 1, Purpose::Probe).unwrap();
+        for _ in 0..=u16::MAX {
+            let id = messages.command(command::DMA_READ, 0, 1, Purpose::Probe).unwrap();
+            assert_ne!(id, kept);
+            messages.withdrawn(id);
+        }
+        for _ in 1..MAX_UNANSWERED {
+            assert!(messages.command(command::DMA_READ, 0, 1, Purpose::Probe).is_some());
+        }
+        assert_eq!(messages.command(command::DMA_READ, 0, 1, Purpose::Probe), None);
+    }
+}

@@ -213,7 +213,7 @@ impl Session {
             Errno::INVAL
         })?;
         link.set_transfer_size(proposed.transfer_size());
-        let start = self.put(&Version { major: 0, minor: version.minor.min(MINOR) });
+        let start = self.put(&Version { major: 0, minor: MINOR });
         // QEMU has no room for a reply longer than its request.
         let answer = proposed.answer(data.len());
         self.reply[HEADER + start..HEADER + start + answer.len()].copy_from_slice(&answer);

@@ -18,7 +18,8 @@ impl StopHandle {
         EventFd::new(EFD_CLOEXEC | EFD_NONBLOCK).map(|fd| Self(Arc::new(fd)))
     }
 
-    /// Asks the server to stop. From any thread; does not wait for it.
+    /// Asks the server to stop. From any thread or signal handler; does not wait
+    /// for it.
     pub fn stop(&self) {
         // It fails only if the counter is full: then it is set as well.
         let _ = self.0.write(1);

@@ -212,3 +212,25 @@ fn existing_paths_are_refused() {
     let error = Server::bind(place.path().join("no/such")).unwrap_err();
     assert!(matches!(error, BindError::Io { .. }), "{error}");
 }
+
+#[test]
+fn deadlines_pass_with_and_without_a_client() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("socket");
+    let running = Running::start(Server::bind(&path).unwrap());
+    let mut peer = connect(&path);
+    peer.negotiate(VERSION_DATA);
+    assert_eq!(running.next(), Seen::Attached);
+    // Not before it is due, also when the client keeps the server busy.
+    peer.poke(common::ALARM, 30);
+    for _ in 0..100 {
+        peer.alive();
+    }
+    assert_eq!(running.next(), Seen::Alarm { in_time: true });
+    peer.poke(common::ALARM, 20);
+    assert_eq!(running.next(), Seen::Alarm { in_time: true });
+    peer.poke(common::ALARM, 20);
+    drop(peer);
+    assert!(matches!(running.next(), Seen::Detached(_)));
+    assert_eq!(running.next(), Seen::Alarm { in_time: true });
+}

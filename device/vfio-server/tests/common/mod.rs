@@ -35,6 +35,8 @@ pub const TRIGGER: u64 = 0x10;
 pub const MASTER: u64 = 0x14;
 /// Fails with this errno.
 pub const FAIL: u64 = 0x18;
+/// Sets the alarm, in milliseconds.
+pub const ALARM: u64 = 0x1c;
 pub const DATA: u64 = 0x1000;
 
 /// What the device saw.
@@ -46,19 +48,22 @@ pub enum Seen {
     Write(u32, u64, usize),
     Read(Result<(), DmaError>),
     Wrote(Result<(), DmaError>),
+    Alarm { in_time: bool },
 }
 
 pub struct TestDevice {
     pub bar: Vec<u8>,
     pub config: [u8; 256],
     waiting: Option<usize>,
+    alarm: Option<Instant>,
     seen: Sender<Seen>,
 }
 
 impl TestDevice {
     pub fn new() -> (Self, Receiver<Seen>) {
         let (seen, events) = channel();
-        let device = Self { bar: vec![0; BAR_SIZE], config: [0; 256], waiting: None, seen };
+        let device =
+            Self { bar: vec![0; BAR_SIZE], config: [0; 256], waiting: None, alarm: None, seen };
         (device, events)
     }
 
@@ -136,6 +141,7 @@ impl Device for TestDevice {
             }
             TRIGGER => bus.trigger(word >> 16, word & 0xffff),
             MASTER => bus.set_bus_master(word != 0),
+            ALARM => self.alarm = Some(Instant::now() + Duration::from_millis(word.into())),
             FAIL => return Err(Errno::from_raw_os_error(word as i32)),
             _ => {}
         }
@@ -160,10 +166,14 @@ impl Device for TestDevice {
         if let Some(count) = self.waiting {
             self.read_memory(bus, count);
         }
+        if let Some(alarm) = self.alarm.take() {
+            let in_time = alarm <= Instant::now();
+            self.see(Seen::Alarm { in_time });
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        None
+        self.alarm
     }
 }
 
