@@ -251,17 +251,6 @@ impl<'a> Parts<'a> {
         included.collect()
     }
 
-    fn key(&self, included: &[IncludedModule]) -> String {
-        let lists: Vec<_> =
-            self.lists.iter().map(|(name, content)| (name, sha256(content))).collect();
-        let files = self.extra.files.iter();
-        let files: Vec<_> =
-            files.map(|(path, file)| (path, file.mode, sha256(&file.content))).collect();
-        let agent = sha256(self.agent);
-        let everything = (FORMAT, self.release, agent, &self.kmod.packages, included, lists, files);
-        sha256(serde_json::json!(everything).to_string().as_bytes())
-    }
-
     /// Lays the modules out and has the real depmod index them.
     fn modules(&self, stage: &Path) -> Result<Vec<(String, Vec<u8>)>, KitError> {
         let dir = stage.join("usr/lib/modules").join(self.release);
@@ -384,6 +373,31 @@ fn cached(cache: &CacheDir, key: &str, progress: &dyn Progress) -> Result<Option
     Ok(None)
 }
 
+/// SHA-256 over everything that determines an image. A fetched kernel is known
+/// by its packages; `own` holds the files of a user's kernel, which may change
+/// from run to run.
+fn key(spec: &ImageSpec<'_>, kmod: &Unpacked, own: Option<&Parts<'_>>) -> String {
+    let extra: Vec<_> =
+        spec.extra.iter().map(|file| (&file.path, file.mode, sha256(&file.content))).collect();
+    let own = own.map(|parts| {
+        let lists = parts.lists.iter().map(|(name, content)| (name, sha256(content)));
+        (parts.included(), lists.collect::<Vec<_>>())
+    });
+    let everything = serde_json::json!({
+        "format": FORMAT,
+        "release": spec.kernel.release,
+        "kernel": spec.kernel.packages,
+        "own kernel": own,
+        "kmod": kmod.packages,
+        "agent": sha256(spec.agent),
+        "modules": spec.modules,
+        "required": spec.required,
+        "without": spec.without,
+        "extra": extra,
+    });
+    sha256(everything.to_string().as_bytes())
+}
+
 /// Builds the image, or finds it in the cache. `lock` locks the cache.
 pub(crate) fn build(
     cache: &CacheDir,
@@ -392,26 +406,45 @@ pub(crate) fn build(
     kmod: &Unpacked,
     lock: impl FnOnce() -> Result<Guard, KitError>,
 ) -> Result<Image, KitError> {
-    let parts = Parts::gather(spec, kmod)?;
-    let modules = parts.included();
-    let key = parts.key(&modules);
-    let missing = parts.closure.missing.clone();
+    let own = match spec.kernel.packages.is_empty() {
+        true => Some(Parts::gather(spec, kmod)?),
+        false => None,
+    };
+    let key = key(spec, kmod, own.as_ref());
     if let Some(image) = cached(cache, &key, progress)? {
-        return Ok(Image { missing, ..image });
+        return Ok(image);
     }
     let guard = lock()?;
     progress.step("building the guest image");
-    let stage = guard.scratch_dir()?;
-    let archive = parts.tree(stage.path()).and_then(|tree| tree.archive().at(cache.path()));
+    let image = make(cache, &guard, spec, kmod, own, key);
     progress.finish();
-    let archive = archive?;
+    image
+}
 
+/// Makes the image and puts it into the cache under its key.
+fn make(
+    cache: &CacheDir,
+    guard: &Guard,
+    spec: &ImageSpec<'_>,
+    kmod: &Unpacked,
+    own: Option<Parts<'_>>,
+    key: String,
+) -> Result<Image, KitError> {
+    let parts = own.map_or_else(|| Parts::gather(spec, kmod), Ok)?;
+    let stage = guard.scratch_dir()?;
+    let archive = parts.tree(stage.path())?.archive().at(cache.path())?;
     let dir = cache.join("images");
     fs::create_dir_all(&dir).at(&dir)?;
     let path = dir.join(format!("{key}.cpio"));
     guard.write(&path, &archive)?;
-    let kmod = kmod.packages.clone();
-    let image = Image { path, sha256: sha256(&archive), modules, missing, kmod, key };
+    let image = Image {
+        path,
+        sha256: sha256(&archive),
+        modules: parts.included(),
+        missing: parts.closure.missing,
+        kmod: kmod.packages.clone(),
+        key,
+    };
     guard.write_json(&dir.join(format!("{}.json", image.key)), &image)?;
     Ok(image)
 }
@@ -472,6 +505,55 @@ mod tests {
         tree.add("tmp", Node::Directory { mode: 0o1777 });
         tree.file("tmp/x", 0o644, Vec::new());
         assert_eq!(entries(&tree.archive().unwrap())[0].1, 0o41_777);
+    }
+
+    #[test]
+    fn every_part_of_the_request_is_in_the_key() {
+        let package = |name: &str| Package {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            sha256: "00".to_owned(),
+        };
+        let kernel = Kernel {
+            release: "6.6".to_owned(),
+            package_version: None,
+            bzimage: "b".into(),
+            modules: "m".into(),
+            config: None,
+            packages: vec![package("linux-image-6.6")],
+        };
+        let mut newer = kernel.clone();
+        newer.packages[0].sha256 = "01".to_owned();
+        let extra = [ExtraFile { path: "/x".to_owned(), mode: 0o644, content: vec![1] }];
+        let mut executable = extra.clone();
+        executable[0].mode = 0o755;
+        let mut changed = extra.clone();
+        changed[0].content = vec![2];
+        let without = ["iwlmvm".to_owned()];
+        let spec = ImageSpec {
+            kernel: &kernel,
+            agent: b"agent",
+            modules: &["iwlwifi"],
+            required: &[],
+            without: &[],
+            extra: &extra,
+        };
+        let specs = [
+            spec.clone(),
+            ImageSpec { kernel: &newer, ..spec.clone() },
+            ImageSpec { agent: b"other", ..spec.clone() },
+            ImageSpec { modules: &["iwlmvm"], ..spec.clone() },
+            ImageSpec { required: &["iwlwifi"], ..spec.clone() },
+            ImageSpec { without: &without, ..spec.clone() },
+            ImageSpec { extra: &executable, ..spec.clone() },
+            ImageSpec { extra: &changed, ..spec.clone() },
+        ];
+        let kmod = |version| Unpacked::for_test(vec![package(version)]);
+        let mut keys: Vec<_> = specs.iter().map(|spec| key(spec, &kmod("kmod"), None)).collect();
+        keys.push(key(&spec, &kmod("kmod2"), None));
+        assert_eq!(keys[0], key(&spec, &kmod("kmod"), None));
+        let different: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(different.len(), keys.len());
     }
 
     #[test]

@@ -55,6 +55,12 @@ impl Unpacked {
         Ok(names)
     }
 
+    /// One that is nowhere.
+    #[cfg(test)]
+    pub(crate) fn for_test(packages: Vec<Package>) -> Self {
+        Self { dir: PathBuf::new(), packages }
+    }
+
     /// Where the packages' `/` is.
     pub(crate) fn root(&self) -> PathBuf {
         self.dir.join("root")

@@ -144,6 +144,13 @@ fn boots(version: &str) {
         assert!(loaded.split(' ').any(|name| name.trim() == module), "no {module} in {loaded}");
     }
 
+    // The same files as the user's own give the same modules.
+    let (bzimage, modules) = (kernel.bzimage.clone(), kernel.modules.clone());
+    let own = kit.kernel(&KernelSelector::Files { bzimage, modules }).unwrap();
+    assert_eq!((&own.release, own.package_version.as_deref()), (&kernel.release, None));
+    let again = kit.build_image(&ImageSpec { kernel: &own, ..spec.clone() }).unwrap();
+    assert_eq!((&again.modules, &again.sha256), (&image.modules, &image.sha256));
+
     // Leaving it out by hand must be what keeps it from loading.
     let without = ["iwlmvm".to_owned()];
     let image = kit.build_image(&ImageSpec { without: &without, ..spec }).unwrap();
