@@ -1,18 +1,16 @@
 //! QEMU: its arguments, its process, its monitor.
 //!
-//! Nothing between the bench and QEMU has a path on disk that could be in the way or stay behind:
-//! monitor, console and agent are socket pairs that the child inherits; the cards, whose client
-//! in QEMU takes no descriptor, listen on abstract addresses.
+//! Monitor, console and agent are socket pairs that the child inherits: they have no path that
+//! could be in the way or stay behind. QEMU's vfio-user client takes nothing but a path, so each
+//! card listens in a private directory, which goes as soon as QEMU has connected.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use anyhow::Context;
 use command_fds::{CommandFdExt, FdMapping};
@@ -54,8 +52,8 @@ pub struct Machine<'a> {
     pub initrd: &'a Path,
     /// Kernel command line.
     pub append: String,
-    /// Abstract socket names of its cards.
-    pub cards: Vec<String>,
+    /// Sockets of its cards.
+    pub cards: Vec<PathBuf>,
 }
 
 /// The host's ends of a started guest.
@@ -70,17 +68,6 @@ pub struct Guest {
     pub agent: UnixStream,
     /// The whole command line.
     pub command_line: Vec<String>,
-}
-
-/// A listening socket without a path, and its name.
-///
-/// # Errors
-/// As the system's.
-pub fn card_listener() -> std::io::Result<(UnixListener, String)> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("iwlbench-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
-    let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
-    Ok((listener, name))
 }
 
 /// First descriptor that QEMU inherits.
@@ -121,10 +108,10 @@ fn arguments(machine: &Machine<'_>) -> Vec<OsString> {
     arg("-device", "virtio-serial-pci");
     arg("-chardev", &format!("socket,id=agent,fd={}", FIRST_FD + 2));
     arg("-device", &format!("virtserialport,chardev=agent,name={}", guest_protocol::PORT_NAME));
-    for (card, name) in machine.cards.iter().enumerate() {
+    for (card, path) in machine.cards.iter().enumerate() {
         let slot = card + 1;
         arg("-device", &format!("pcie-root-port,id=rp{card},chassis={slot},slot={slot}"));
-        let socket = serde_json::json!({"type": "unix", "path": name, "abstract": true});
+        let socket = serde_json::json!({"type": "unix", "path": path});
         arg("-device", &card_device(&format!("rp{card}"), &format!("card{card}"), &socket));
     }
     args.push("-kernel".into());

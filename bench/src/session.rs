@@ -78,6 +78,9 @@ pub struct Session {
     inputs: Receiver<Input>,
     guest: Guest,
     cards: Vec<Served>,
+    /// Where QEMU finds the cards; gone once it has.
+    sockets: Option<tempfile::TempDir>,
+    unattached: usize,
     card_names: Vec<String>,
     summaries: Vec<Option<Summary>>,
     replies: HashMap<u64, (u64, Result<Reply, CommandError>)>,
@@ -115,10 +118,11 @@ impl Session {
         let card_names: Vec<_> = cards.iter().map(|c| c.spec().name.to_owned()).collect();
         let mut served = Vec::new();
         let mut machine = machine;
+        let sockets = tempfile::Builder::new().prefix("iwlbench-").tempdir()?;
         for (index, card) in cards.into_iter().enumerate() {
-            let (socket, name) = qemu::card_listener().context("cannot listen for QEMU")?;
-            machine.cards.push(name);
-            let server = vfio_server::Server::from_fd(socket.into())?;
+            let path = sockets.path().join(format!("card{index}"));
+            let server = vfio_server::Server::bind(&path)?;
+            machine.cards.push(path);
             let sender = sender.clone();
             served.push(Served::start(card, server, move |at, notice| {
                 let _ = sender.send(Input::Card(index, at, notice));
@@ -143,6 +147,8 @@ impl Session {
             inputs,
             guest,
             summaries: served.iter().map(|_| None).collect(),
+            unattached: served.len(),
+            sockets: Some(sockets),
             cards: served,
             card_names,
             replies: HashMap::new(),
