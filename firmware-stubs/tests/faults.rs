@@ -151,9 +151,12 @@ fn legacy(api: u8) -> LegacyBuilder {
 
 #[test]
 fn v1_and_v2() {
-    for (api, header, version) in
-        [(2, 24, "8.83.2.5 5150-2.ucode"), (6, 28, "8.83.6.5 build 33692 5150-2.ucode")]
-    {
+    for (api, header, version) in [
+        (0, 24, "8.83.0.5 5150-2.ucode"),
+        (3, 28, "8.83.3.5 build 33692 5150-2.ucode"),
+        (2, 24, "8.83.2.5 5150-2.ucode"),
+        (6, 28, "8.83.6.5 build 33692 5150-2.ucode"),
+    ] {
         let file = legacy(api).build();
         assert_eq!(file.len(), header + 1024);
         let ucode = Ucode::parse(&file).unwrap();
