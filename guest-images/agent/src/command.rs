@@ -30,6 +30,7 @@ pub(crate) fn run(command: &Command, children: &Children) -> Result<Reply, Comma
         Command::LinkUp { interface } => set_link(interface, true),
         Command::LinkDown { interface } => set_link(interface, false),
         Command::State => Ok(Reply::State(inventory::state())),
+        // The caller's, see above.
         Command::PowerOff => Ok(Reply::Ok),
     }
 }

@@ -66,8 +66,7 @@ fn serve() -> Result<(), SetupError> {
     let tracing = warnings.add("tracing", tracing).is_some();
     let modprobe = modprobe_version(&children);
     let firmware_gate = gate::firmware::start(Arc::clone(&asks), outbox.clone());
-    // Held for ever: dropping it unmounts.
-    let firmware_gate = warnings.add("firmware gate", firmware_gate);
+    let firmware_gate = warnings.add("firmware gate", firmware_gate).is_some();
 
     let port = port::open()?;
     let mut writer = port.try_clone().context(|| "sharing the port".into())?;
@@ -82,7 +81,7 @@ fn serve() -> Result<(), SetupError> {
         kernel_version: read_trimmed("/proc/sys/kernel/version"),
         modprobe,
         module_gate,
-        firmware_gate: firmware_gate.is_some(),
+        firmware_gate,
         tracing,
         warnings: warnings.0,
     });

@@ -79,3 +79,51 @@ fn names_in(directory: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A function as sysfs shows it.
+    fn function(sysfs: &Path, slot: &str, vendor: &str, class: &str) -> PathBuf {
+        let path = sysfs.join(slot);
+        fs::create_dir(&path).unwrap();
+        for (name, value) in [("vendor", vendor), ("class", class), ("device", "0x08b1")] {
+            fs::write(path.join(name), format!("{value}\n")).unwrap();
+        }
+        path
+    }
+
+    #[test]
+    fn a_card_with_driver_and_interface() {
+        let sysfs = tempfile::tempdir().unwrap();
+        let path = function(sysfs.path(), "0000:01:00.0", "0x8086", "0x028000");
+        let mut expected = PciDevice {
+            slot: "0000:01:00.0".into(),
+            id: "8086:08b1".into(),
+            driver: None,
+            interfaces: Vec::new(),
+        };
+        assert_eq!(card(&path), Some(expected.clone()));
+
+        symlink("../../drivers/iwlwifi", path.join("driver")).unwrap();
+        fs::create_dir_all(path.join("net/wlan0")).unwrap();
+        expected.driver = Some("iwlwifi".into());
+        expected.interfaces = vec!["wlan0".into()];
+        assert_eq!(card(&path), Some(expected));
+    }
+
+    #[test]
+    fn others_count_only_if_iwlwifi_has_them() {
+        let sysfs = tempfile::tempdir().unwrap();
+        let wired = function(sysfs.path(), "0000:02:00.0", "0x8086", "0x020000");
+        let foreign = function(sysfs.path(), "0000:03:00.0", "0x14c3", "0x028000");
+        for path in [wired, foreign] {
+            assert_eq!(card(&path), None);
+            symlink("../../drivers/iwlwifi", path.join("driver")).unwrap();
+            assert!(card(&path).is_some(), "{}", path.display());
+        }
+        assert_eq!(card(Path::new("/nonexistent")), None);
+    }
+}

@@ -90,7 +90,7 @@ pub enum GuestEvent {
         /// `pci`, `net`, `module`, …
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subsystem: Option<String>,
-        /// `DRIVER=`.
+        /// `DRIVER=`; the kernel does not say it on `unbind`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         driver: Option<String>,
         /// `INTERFACE=` (net devices).
@@ -132,7 +132,8 @@ pub enum GuestEvent {
     },
     /// A record of the kernel log (`/dev/kmsg`).
     KernelLog {
-        /// Sequence number of the record.
+        /// Sequence number of the record; the agent's own, which serve to compare
+        /// clocks, are left out.
         seq: u64,
         /// syslog level, 0 (emergency) to 7 (debug).
         level: u8,
@@ -186,7 +187,7 @@ pub enum Question {
     /// The kernel started its module loader.
     Module {
         /// Arguments as the kernel passed them, program name first
-        /// (`modprobe -q -- iwlmvm`).
+        /// (`/run/iwlbench/modprobe -q -- iwlmvm`).
         argv: Vec<String>,
         /// The module asked for: the last argument.
         module: String,
@@ -194,7 +195,9 @@ pub enum Question {
     /// The firmware loader looks a path up below `/lib/firmware`.
     FirmwareLookup {
         /// Path below `/lib/firmware`, e.g. `iwlwifi-7260-17.ucode`. The loader's
-        /// search directories (`updates`, the kernel release) come first.
+        /// search directories come first: `updates` twice and the kernel release,
+        /// each asked for by itself. While one question is open, another request for
+        /// the same path waits in the kernel unasked: hold a file, not `updates`.
         path: String,
     },
 }

@@ -25,16 +25,16 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use fuser::{
-    BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
-    Generation, INodeNo, InitFlags, KernelConfig, LockOwner, MountOption, OpenFlags, ReplyAttr,
-    ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, Request,
+    Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
+    InitFlags, KernelConfig, LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyEmpty,
+    ReplyEntry, ReplyOpen, Request, Session,
 };
 use guest_protocol::{Answer, GuestEvent, Question};
 
@@ -48,15 +48,20 @@ const MAX_ERRNO: i32 = 511;
 /// Nothing that the kernel learns stays valid.
 const NO_TIME: Duration = Duration::ZERO;
 
-/// Mounts the gate; it stands as long as the returned session lives.
-pub(crate) fn start(asks: Arc<Asks>, outbox: Outbox) -> Result<BackgroundSession, SetupError> {
+/// Mounts the gate: from here on every firmware lookup waits for the bench.
+pub(crate) fn start(asks: Arc<Asks>, outbox: Outbox) -> Result<(), SetupError> {
     fs::create_dir_all(MOUNT_POINT).context(|| format!("creating {MOUNT_POINT}"))?;
     let mut options = Config::default();
     options.mount_options =
         vec![MountOption::FSName("iwlbench".into()), MountOption::RO, MountOption::NoExec];
-    let gate = FirmwareGate { asks, outbox, tree: Arc::default() };
-    fuser::spawn_mount(gate, Path::new(MOUNT_POINT), &options)
-        .context(|| format!("mounting FUSE on {MOUNT_POINT}"))
+    let gate = FirmwareGate { asks, outbox: outbox.clone(), tree: Arc::default() };
+    let session = Session::new(gate, MOUNT_POINT, &options)
+        .context(|| format!("mounting FUSE on {MOUNT_POINT}"))?;
+    thread::spawn(move || {
+        let end = session.run();
+        outbox.note(format!("the firmware gate is gone: {end:?}"));
+    });
+    Ok(())
 }
 
 struct FirmwareGate {
