@@ -194,6 +194,7 @@ impl<'a> Apt<'a> {
              APT::Sandbox::User \"root\";\n\
              APT::Update::Error-Mode \"any\";\n\
              Acquire::Languages \"none\";\n\
+             Acquire::GzipIndexes \"true\";\n\
              Acquire::Retries \"3\";\n\
              Acquire::http::Timeout \"30\";\n\
              Acquire::https::Timeout \"30\";\n\
@@ -295,16 +296,10 @@ impl<'a> Apt<'a> {
         target: Option<&str>,
         roots: &[&str],
     ) -> Result<Vec<Candidate>, KitError> {
-        let mut args = vec!["-qq", "-y", "--simulate", "--no-install-recommends"];
-        args.extend(target.map(|suite| ["-t", suite]).into_iter().flatten());
-        args.push("install");
-        args.extend(roots);
-        let plan = self.query(&APT_GET, &args)?;
-        let versions: Vec<String> = plan.lines().filter_map(planned).collect();
-        let mut args = vec!["show"];
-        args.extend(versions.iter().map(String::as_str));
-        let resolved: Vec<_> =
-            stanzas(&self.query(&APT_CACHE, &args)?).iter().filter_map(Candidate::parse).collect();
+        self.progress.step("choosing packages");
+        let resolved = self.installable(target, roots);
+        self.progress.finish();
+        let resolved = resolved?;
         for root in roots {
             if !resolved.iter().any(|candidate| candidate.package.name == *root) {
                 return Err(KitError::NoPackage {
@@ -315,6 +310,24 @@ impl<'a> Apt<'a> {
             }
         }
         Ok(library_closure(&resolved, roots))
+    }
+
+    /// All that apt would install with the roots.
+    fn installable(
+        &self,
+        target: Option<&str>,
+        roots: &[&str],
+    ) -> Result<Vec<Candidate>, KitError> {
+        let mut args = vec!["-qq", "-y", "--simulate", "--no-install-recommends"];
+        args.extend(target.map(|suite| ["-t", suite]).into_iter().flatten());
+        args.push("install");
+        args.extend(roots);
+        let plan = self.query(&APT_GET, &args)?;
+        let versions: Vec<String> = plan.lines().filter_map(planned).collect();
+        let mut args = vec!["show"];
+        args.extend(versions.iter().map(String::as_str));
+        let stanzas = stanzas(&self.query(&APT_CACHE, &args)?);
+        Ok(stanzas.iter().filter_map(Candidate::parse).collect())
     }
 
     /// Downloads the packages, taking up where an earlier run was cut off.

@@ -276,7 +276,10 @@ pub(crate) fn fetch(source: &Source<'_>, selector: &KernelSelector) -> Result<Ke
             }
             Err(error) => return Err(error),
         };
-        let Some((release, image)) = find(&apt, selector, &mut known)? else { continue };
+        source.progress.step(&format!("looking for the kernel in {}", suite.join(", ")));
+        let found = find(&apt, selector, &mut known);
+        source.progress.finish();
+        let Some((release, image)) = found? else { continue };
         let packages = parts(&apt, &release, image)?;
         let unpacked = source.unpack(&apt, (KIND, &release), &packages, |root, _| {
             Kernel::locate(root, &release).map(drop)
