@@ -81,7 +81,7 @@ static CARDS: [CardSpec; 3] = [
     },
     CardSpec {
         name: "7260",
-        marketing: "Intel(R) Dual Band Wireless N 7260",
+        marketing: "Intel(R) Dual Band Wireless AC 7260",
         pci: PciIds { device: 0x08b1, subsystem: 0x4070 },
         generation: Generation::Gen7000,
         opmode: OpMode::Mvm,

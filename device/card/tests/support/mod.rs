@@ -1,0 +1,462 @@
+//! A world of plain memory, and a driver that does what iwlwifi does, as far as the tests go.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::collections::HashSet;
+
+use iwl_card::{
+    Card, CardEvent, CardOptions, DmaError, FaultPlan, Irq, Nanos, Outcome, ResetKind, World, card,
+};
+use iwl_hw::csr::{self, GpCntrl, HwIfConfig, Int, Reset, dram_int_tbl, eeprom_reg, prph_addr};
+use iwl_hw::fh::{self, rx_config, srvc, tx_config};
+use iwl_hw::packet::{self, CmdHeader, RxPacketHeader};
+use iwl_hw::pci::{self, Command};
+use iwl_hw::prph::{self, scd_queue_stts};
+use iwl_hw::tfd::{TFD_QUEUE_SIZE, Tfd, TfdTb};
+use iwl_ucode::marker;
+use zerocopy::{FromBytes, IntoBytes};
+
+pub(crate) const MILLISECOND: Nanos = 1_000_000;
+
+/// Guest memory from 0, a clock that the test turns, and what came out of the card.
+pub(crate) struct TestWorld {
+    pub(crate) memory: Vec<u8>,
+    pub(crate) now: Nanos,
+    pub(crate) raised: Vec<Irq>,
+    pub(crate) events: Vec<CardEvent>,
+    pub(crate) bus_master: bool,
+    /// Each address must be asked for twice within a work item, as if it came over a wire.
+    pub(crate) lazy: bool,
+    fetched: HashSet<u64>,
+    waiting: bool,
+}
+
+impl TestWorld {
+    pub(crate) fn new(size: usize) -> Self {
+        Self {
+            memory: vec![0; size],
+            now: 0,
+            raised: Vec::new(),
+            events: Vec::new(),
+            bus_master: false,
+            lazy: false,
+            fetched: HashSet::new(),
+            waiting: false,
+        }
+    }
+
+    fn range(&self, addr: u64, len: usize) -> Result<std::ops::Range<usize>, DmaError> {
+        let fault = DmaError::Fault { addr, len };
+        let start = usize::try_from(addr).map_err(|_| fault)?;
+        let end = start.checked_add(len).filter(|end| *end <= self.memory.len()).ok_or(fault)?;
+        Ok(start..end)
+    }
+}
+
+impl World for TestWorld {
+    fn now(&self) -> Nanos {
+        self.now
+    }
+
+    fn dma_read(&mut self, addr: u64, data: &mut [u8]) -> Result<(), DmaError> {
+        let range = self.range(addr, data.len())?;
+        if self.lazy && self.fetched.insert(addr) {
+            self.waiting = true;
+            return Err(DmaError::Pending);
+        }
+        data.copy_from_slice(&self.memory[range]);
+        Ok(())
+    }
+
+    fn dma_write(&mut self, addr: u64, data: &[u8]) -> Result<(), DmaError> {
+        let range = self.range(addr, data.len())?;
+        self.memory[range].copy_from_slice(data);
+        Ok(())
+    }
+
+    fn raise(&mut self, irq: Irq) {
+        self.raised.push(irq);
+    }
+
+    fn set_bus_master(&mut self, on: bool) {
+        self.bus_master = on;
+    }
+
+    fn end_of_work(&mut self) {
+        self.fetched.clear();
+    }
+
+    fn emit(&mut self, event: CardEvent) {
+        self.events.push(event);
+    }
+}
+
+// Where the test's driver keeps its things in guest memory.
+const RX_STATUS: u64 = 0x1000;
+const RX_RING: u64 = 0x2000;
+const ICT: u64 = 0x4000;
+const UPLOAD: u64 = 0x10_0000;
+const COMMANDS: u64 = 0x20_0000;
+const TX_RINGS: u64 = 0x30_0000;
+const RX_BUFFERS: u64 = 0x80_0000;
+const RX_BUFFER_SIZE: u64 = 0x1000;
+const RX_RING_LOG2: u32 = 8;
+const MEMORY: usize = 0x100_0000;
+
+/// A packet that the driver found in a receive buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub(crate) id: u8,
+    pub(crate) group: u8,
+    pub(crate) sequence: u16,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// The card and a driver's half of the rings.
+pub(crate) struct Driver {
+    pub(crate) card: Card,
+    pub(crate) world: TestWorld,
+    taken: u32,
+    ict_next: u32,
+    written: [u8; fh::QUEUES as usize],
+}
+
+impl Driver {
+    pub(crate) fn new(name: &str) -> Self {
+        Self::with_faults(name, FaultPlan::none())
+    }
+
+    pub(crate) fn with_faults(name: &str, faults: FaultPlan) -> Self {
+        let options = CardOptions { faults, ..CardOptions::default() };
+        let card = Card::new(card(name).expect("a card of that name"), options);
+        let mut driver = Self {
+            card,
+            world: TestWorld::new(MEMORY),
+            taken: 0,
+            ict_next: 0,
+            written: [0; fh::QUEUES as usize],
+        };
+        driver.config_write(
+            pci::PCI_COMMAND,
+            &(Command::MEMORY | Command::MASTER).bits().to_le_bytes(),
+        );
+        driver.config_write(pci::PCI_MSI_CONTROL, &pci::PCI_MSI_FLAGS_ENABLE.to_le_bytes());
+        driver
+    }
+
+    /// Lets the card work until it waits for nothing but time.
+    pub(crate) fn settle(&mut self) {
+        loop {
+            self.world.waiting = false;
+            self.card.run(&mut self.world);
+            let more = self.card.deadline().is_some_and(|at| at <= self.world.now);
+            if !self.world.waiting && !more {
+                break;
+            }
+        }
+    }
+
+    /// Time passes, in steps as the card wants to be called.
+    pub(crate) fn pass(&mut self, time: Nanos) {
+        let end = self.world.now + time;
+        while let Some(at) = self.card.deadline().filter(|at| *at <= end) {
+            self.world.now = at.max(self.world.now);
+            self.settle();
+        }
+        self.world.now = end;
+    }
+
+    pub(crate) fn config_read(&mut self, offset: u32) -> u32 {
+        let mut data = [0; 4];
+        self.card.config_read(&mut self.world, offset.into(), &mut data);
+        u32::from_le_bytes(data)
+    }
+
+    pub(crate) fn config_write(&mut self, offset: u32, data: &[u8]) {
+        self.card.config_write(&mut self.world, offset.into(), data);
+        self.settle();
+    }
+
+    pub(crate) fn read(&mut self, register: u32) -> u32 {
+        let mut data = [0; 4];
+        self.card.bar_read(&mut self.world, register.into(), &mut data);
+        self.settle();
+        u32::from_le_bytes(data)
+    }
+
+    pub(crate) fn write(&mut self, register: u32, value: u32) {
+        self.card.bar_write(&mut self.world, register.into(), &value.to_le_bytes());
+        self.settle();
+    }
+
+    pub(crate) fn set(&mut self, register: u32, bits: u32) {
+        let value = self.read(register);
+        self.write(register, value | bits);
+    }
+
+    pub(crate) fn read_prph(&mut self, address: u32) -> u32 {
+        self.write(
+            csr::HBUS_TARG_PRPH_RADDR,
+            address & iwl_hw::register::PRPH_MASK | prph_addr::DWORD,
+        );
+        self.read(csr::HBUS_TARG_PRPH_RDAT)
+    }
+
+    pub(crate) fn write_prph(&mut self, address: u32, value: u32) {
+        self.write(
+            csr::HBUS_TARG_PRPH_WADDR,
+            address & iwl_hw::register::PRPH_MASK | prph_addr::DWORD,
+        );
+        self.write(csr::HBUS_TARG_PRPH_WDAT, value);
+    }
+
+    /// Software reset, ownership, clock: `iwl_pcie_apm_init`, in short.
+    pub(crate) fn init(&mut self) {
+        self.set(csr::CSR_RESET, Reset::SW_RESET.bits());
+        self.set(csr::CSR_HW_IF_CONFIG_REG, HwIfConfig::PCI_OWN_SET.bits());
+        self.set(csr::CSR_GP_CNTRL, (GpCntrl::INIT_DONE | GpCntrl::MAC_ACCESS_REQ).bits());
+    }
+
+    pub(crate) fn clock_ready(&mut self) -> bool {
+        self.read(csr::CSR_GP_CNTRL) & GpCntrl::MAC_CLOCK_READY.bits() != 0
+    }
+
+    /// One word of the EEPROM, polled as the driver does.
+    pub(crate) fn read_eeprom(&mut self, address: u32) -> u16 {
+        self.write(csr::CSR_EEPROM_REG, eeprom_reg::request(address));
+        assert_ne!(self.read(csr::CSR_EEPROM_REG) & eeprom_reg::READ_VALID, 0, "no data");
+        let word = self.read(csr::CSR_EEPROM_REG);
+        self.read(csr::CSR_OTP_GP_REG);
+        (word >> eeprom_reg::DATA_SHIFT) as u16
+    }
+
+    /// The receive ring, with buffers in all but one of its places.
+    pub(crate) fn init_rx(&mut self) {
+        for slot in 0..1u64 << RX_RING_LOG2 {
+            let buffer = RX_BUFFERS + slot * RX_BUFFER_SIZE;
+            let at = (RX_RING + 4 * slot) as usize;
+            self.world.memory[at..at + 4].copy_from_slice(&((buffer >> 8) as u32).to_le_bytes());
+        }
+        self.world.memory[RX_STATUS as usize..][..16].fill(0);
+        self.taken = 0;
+        self.write(fh::FH_MEM_RCSR_CHNL0_CONFIG_REG, 0);
+        self.write(fh::FH_RSCSR_CHNL0_RDPTR, 0);
+        self.write(fh::FH_RSCSR_CHNL0_RBDCB_WPTR_REG, 0);
+        self.write(fh::FH_RSCSR_CHNL0_RBDCB_BASE_REG, (RX_RING >> 8) as u32);
+        self.write(fh::FH_RSCSR_CHNL0_STTS_WPTR_REG, (RX_STATUS >> 4) as u32);
+        self.write(fh::FH_MEM_RCSR_CHNL0_CONFIG_REG, rx_config::enable(RX_RING_LOG2));
+        self.offer_rx((1 << RX_RING_LOG2) - 8);
+    }
+
+    /// Moves the receive ring's write index.
+    pub(crate) fn offer_rx(&mut self, index: u32) {
+        self.write(fh::FH_RSCSR_CHNL0_RBDCB_WPTR_REG, index);
+    }
+
+    pub(crate) fn init_tx(&mut self) {
+        for queue in 0..fh::QUEUES {
+            self.write(fh::cbbc_queue(queue), (tx_ring(queue) >> 8) as u32);
+        }
+        self.written = [0; fh::QUEUES as usize];
+    }
+
+    /// The scheduler runs a queue from its start.
+    pub(crate) fn activate(&mut self, queue: u8) {
+        self.write_prph(prph::scd_queue_status_bits(queue), scd_queue_stts::SCD_ACT_EN);
+        self.write(csr::HBUS_TARG_WRPTR, csr::wrptr::value(queue, 0));
+        self.write_prph(prph::scd_queue_rdptr(queue), 0);
+        let active = scd_queue_stts::ACTIVE | scd_queue_stts::WSL | scd_queue_stts::MSK;
+        self.write_prph(prph::scd_queue_status_bits(queue), active);
+    }
+
+    pub(crate) fn mask(&mut self, causes: Int) {
+        self.write(csr::CSR_INT_MASK, causes.bits());
+    }
+
+    /// The causes that the driver would find, acknowledged.
+    pub(crate) fn take_causes(&mut self) -> Int {
+        let causes = Int::from_bits_retain(self.read(csr::CSR_INT));
+        self.write(csr::CSR_INT, causes.bits());
+        causes
+    }
+
+    pub(crate) fn use_ict(&mut self) {
+        self.world.memory[ICT as usize..][..0x1000].fill(0);
+        self.ict_next = 0;
+        self.write(csr::CSR_DRAM_INT_TBL_REG, dram_int_tbl::enable(ICT));
+    }
+
+    /// The entries that came into the interrupt cause table.
+    pub(crate) fn take_ict(&mut self) -> Vec<u32> {
+        let mut entries = Vec::new();
+        loop {
+            let at = (ICT + u64::from(4 * self.ict_next)) as usize;
+            let bytes: [u8; 4] = self.world.memory[at..at + 4].try_into().expect("4 bytes");
+            let entry = u32::from_le_bytes(bytes);
+            if entry == 0 {
+                return entries;
+            }
+            self.world.memory[at..at + 4].fill(0);
+            self.ict_next = (self.ict_next + 1) % dram_int_tbl::ENTRIES;
+            entries.push(entry);
+        }
+    }
+
+    /// One transfer of the service channel.
+    pub(crate) fn upload(&mut self, dst: u32, data: &[u8]) {
+        self.world.memory[UPLOAD as usize..][..data.len()].copy_from_slice(data);
+        self.start_transfer(UPLOAD, dst, data.len() as u32);
+    }
+
+    pub(crate) fn start_transfer(&mut self, source: u64, dst: u32, len: u32) {
+        self.write(srvc::CONFIG, 0);
+        self.write(srvc::SRAM_ADDR, dst);
+        self.write(srvc::CTRL0, (source & 0xffff_ffff) as u32);
+        self.write(srvc::CTRL1, srvc::ctrl1(source, len));
+        self.write(srvc::CONFIG, tx_config::DMA_CHNL_ENABLE | tx_config::CIRQ_HOST_ENDTFD);
+    }
+
+    /// From reset to a released CPU with a two-section image of which each begins with `start`.
+    pub(crate) fn start_image(&mut self, start: &[u8]) {
+        self.init();
+        self.init_rx();
+        self.init_tx();
+        self.mask(Int::FH_TX);
+        for dst in [0x0080_0000, 0x0000_0000] {
+            let mut section = start.to_vec();
+            section.resize(256, 0xa5);
+            self.upload(dst, &section);
+            assert_eq!(self.take_causes(), Int::FH_TX, "the section's interrupt");
+        }
+        self.mask(Int::all());
+        self.release();
+    }
+
+    pub(crate) fn release(&mut self) {
+        self.write(csr::CSR_RESET, 0);
+        self.write(fh::FH_UCODE_LOAD_STATUS, fh::UCODE_LOAD_STATUS_DONE);
+    }
+
+    /// As [`Driver::start_image`], and on to a command queue that works, with the cause table.
+    pub(crate) fn boot(&mut self, start: &[u8], queue: u8) -> Received {
+        self.start_image(start);
+        self.pass(10 * MILLISECOND);
+        let alive = self.take_packets().pop().expect("ALIVE");
+        self.take_causes();
+        self.use_ict();
+        self.activate(queue);
+        alive
+    }
+
+    /// Puts one descriptor on a queue and rings; the sequence it carries.
+    pub(crate) fn enqueue(&mut self, queue: u8, bytes: &[u8]) -> u8 {
+        let index = self.written[usize::from(queue)];
+        let at = COMMANDS + u64::from(index) * 0x1000;
+        self.world.memory[at as usize..][..bytes.len()].copy_from_slice(bytes);
+        // Cut in two, as the driver does: the first bytes lie elsewhere.
+        let (first, rest) = (bytes.len().min(20), bytes.len().saturating_sub(20));
+        let mut buffers = vec![TfdTb::new(at, first as u16)];
+        if rest > 0 {
+            buffers.push(TfdTb::new(at + first as u64, rest as u16));
+        }
+        self.put_descriptor(queue, index, &Tfd::new(&buffers));
+        self.ring(queue);
+        index
+    }
+
+    pub(crate) fn put_descriptor(&mut self, queue: u8, index: u8, tfd: &Tfd) {
+        let at = tx_ring(queue) as usize + usize::from(index) * size_of::<Tfd>();
+        self.world.memory[at..at + size_of::<Tfd>()].copy_from_slice(tfd.as_bytes());
+    }
+
+    /// Rings the doorbell for one descriptor more.
+    pub(crate) fn ring(&mut self, queue: u8) {
+        let written = &mut self.written[usize::from(queue)];
+        *written = written.wrapping_add(1);
+        let value = csr::wrptr::value(queue, *written);
+        self.write(csr::HBUS_TARG_WRPTR, value);
+    }
+
+    /// A command with the short header; the packet that answers it.
+    pub(crate) fn command(&mut self, queue: u8, id: u8, payload: &[u8]) -> Received {
+        let sequence = packet::sequence(queue, self.written[usize::from(queue)]);
+        let header = CmdHeader { cmd: id, group_id: 0, sequence: sequence.into() };
+        self.enqueue(queue, &[header.as_bytes(), payload].concat());
+        let answer = self.take_packets().into_iter().find(|packet| packet.sequence == sequence);
+        answer.unwrap_or_else(|| panic!("no answer to command {id:#04x}"))
+    }
+
+    /// What came into the receive ring since the last time.
+    pub(crate) fn take_packets(&mut self) -> Vec<Received> {
+        let status: [u8; 2] =
+            self.world.memory[RX_STATUS as usize..][..2].try_into().expect("2 bytes");
+        let closed = u32::from(u16::from_le_bytes(status));
+        let mut packets = Vec::new();
+        while self.taken != closed {
+            let at = (RX_BUFFERS + u64::from(self.taken) * RX_BUFFER_SIZE) as usize;
+            let buffer = &self.world.memory[at..at + RX_BUFFER_SIZE as usize];
+            let (start, rest) = RxPacketHeader::ref_from_prefix(buffer).expect("a header");
+            let len = (start.len_n_flags.get() & packet::FH_RSCSR_FRAME_SIZE_MSK) as usize;
+            packets.push(Received {
+                id: start.header.cmd,
+                group: start.header.group_id,
+                sequence: start.header.sequence.get(),
+                payload: rest[..len - size_of::<CmdHeader>()].to_vec(),
+            });
+            self.taken = (self.taken + 1) % (1 << RX_RING_LOG2);
+        }
+        packets
+    }
+
+    /// All events but register accesses, one line each; they are taken.
+    pub(crate) fn story(&mut self) -> String {
+        std::mem::take(&mut self.world.events).iter().filter_map(line).collect()
+    }
+}
+
+fn tx_ring(queue: u8) -> u64 {
+    TX_RINGS + u64::from(queue) * u64::from(TFD_QUEUE_SIZE) * size_of::<Tfd>() as u64
+}
+
+fn line(event: &CardEvent) -> Option<String> {
+    let text = match event {
+        CardEvent::RegRead { .. } | CardEvent::RegWrite { .. } => return None,
+        CardEvent::Reset { how: ResetKind::Function } => "reset: function".to_owned(),
+        CardEvent::Reset { how: ResetKind::Software } => "reset: software".to_owned(),
+        CardEvent::Interrupt { irq, causes } => {
+            format!("{irq:?}: {:?}", Int::from_bits_retain(*causes))
+        }
+        CardEvent::DmaFault { addr, len, during } => {
+            format!("DMA fault: {during}, {len} bytes at {addr:#x}")
+        }
+        CardEvent::BadInput { what } => format!("bad input: {what}"),
+        CardEvent::NvmRead { section, offset, len, present } => {
+            format!("NVM: {section} {offset}+{len}, present {present}")
+        }
+        CardEvent::SectionUploaded { image, index, dst, len } => {
+            format!("section: {image:?} {index}, {len} bytes to {dst:#x}")
+        }
+        CardEvent::CpuReleased { image, sections, bytes } => {
+            format!("CPU released: {image:?}, {sections} sections, {bytes} bytes")
+        }
+        CardEvent::Alive { image, valid } => format!("ALIVE: {image:?}, valid {valid}"),
+        CardEvent::HostCommand { name, queue, len, modelled, .. } => {
+            format!("command: {name}, queue {queue}, {len} bytes, modelled {modelled}")
+        }
+        CardEvent::Packet { name, notification, len, .. } => {
+            format!("packet: {name}, {len} bytes, notification {notification}")
+        }
+        CardEvent::FaultInjected { fault } => format!("fault: {fault}"),
+    };
+    Some(text + "\n")
+}
+
+/// The last register access's outcome.
+pub(crate) fn last_outcome(driver: &Driver) -> Option<Outcome> {
+    driver.world.events.iter().rev().find_map(|event| match event {
+        CardEvent::RegRead { outcome, .. } | CardEvent::RegWrite { outcome, .. } => Some(*outcome),
+        _ => None,
+    })
+}
+
+pub(crate) const INIT: &[u8] = &marker::INIT;
+pub(crate) const RUNTIME: &[u8] = &marker::RUNTIME;
