@@ -348,8 +348,9 @@ fn a_client_that_never_answers_is_let_go() {
     assert!(detached.contains("does not answer"), "{detached}");
 }
 
-/// Memory that looks as `page` in the file and as `other` in messages.
-fn sharing(file: u8, messages: u8) -> (Option<u64>, usize) {
+/// Whether memory counts as not shared, and how many pages were asked for. It holds `file`
+/// in the file, which becomes `later` when asked for again, and `messages` in messages.
+fn sharing(file: u8, messages: u8, later: u8) -> (Option<u64>, usize) {
     let (mut peer, running) = Peer::new();
     let file = memory(64 * PAGE as usize, file);
     peer.map(0, 64 * PAGE, RW, Some(raw(&file)));
@@ -369,6 +370,9 @@ fn sharing(file: u8, messages: u8) -> (Option<u64>, usize) {
         if received.command == DMA_READ {
             probes += 1;
             let (address, count) = asked(&received);
+            if probes > 2 {
+                file.write_all_at(&[later], 0x800).unwrap();
+            }
             let page = transfer(address, count, &vec![messages; count as usize]);
             let answer = message(received.id, DMA_READ, REPLY, &page);
             // And a question, whose answer comes behind what this one leads to.
@@ -392,14 +396,15 @@ fn sharing(file: u8, messages: u8) -> (Option<u64>, usize) {
 
 #[test]
 fn memory_that_is_not_shared_is_found_out() {
-    let (verdict, probes) = sharing(0, 1);
+    let (verdict, probes) = sharing(0, 1, 0);
     assert!(verdict.is_some());
     assert_eq!(probes, 4); // Two places are mapped, asked for twice.
 }
 
 #[test]
 fn shared_memory_is_not_suspected() {
-    assert_eq!(sharing(1, 1), (None, 0));
-    assert_eq!(sharing(1, 2), (None, 0)); // Changed by the guest meanwhile.
-    assert_eq!(sharing(0, 0), (None, 2)); // Nobody can tell.
+    assert_eq!(sharing(1, 1, 1), (None, 0));
+    assert_eq!(sharing(1, 2, 1), (None, 0)); // Changed by the guest meanwhile.
+    assert_eq!(sharing(0, 1, 1), (None, 4)); // Written just before it was read.
+    assert_eq!(sharing(0, 0, 0), (None, 2)); // Nobody can tell.
 }

@@ -72,6 +72,27 @@ fn encode((id, command, flags, payload): &(u16, u16, u32, Vec<u8>)) -> Vec<u8> {
     bytes
 }
 
+#[test]
+fn descriptors_belong_to_the_last_message_of_their_read() {
+    let plain = encode(&(1, 9, 0, vec![0; 16]));
+    let carrier = encode(&(2, 2, 0, vec![0; 32]));
+    let fd = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+    for split in 1..=carrier.len() {
+        let mut receiver = Receiver::default();
+        let first = [&plain, &carrier[..split]].concat();
+        receiver.space()[..first.len()].copy_from_slice(&first);
+        receiver.received(first.len(), [fd()]).unwrap();
+        assert_eq!(receiver.next_message().unwrap().unwrap().fds.len(), 0);
+        if split < carrier.len() {
+            assert!(receiver.next_message().unwrap().is_none());
+            let rest = [&carrier[split..], &plain].concat();
+            receiver.space()[..rest.len()].copy_from_slice(&rest);
+            receiver.received(rest.len(), None).unwrap();
+        }
+        assert_eq!(receiver.next_message().unwrap().unwrap().fds.len(), 1);
+    }
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(
