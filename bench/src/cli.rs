@@ -62,6 +62,9 @@ pub struct RunArgs {
     /// How often to play each scenario with each card
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), value_name = "K")]
     pub repeat: u32,
+    /// Longest that a step may take [default: as the scenario says]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub patience: Option<u64>,
     /// The guest's kernel and machine
     #[command(flatten)]
     pub guest: GuestArgs,

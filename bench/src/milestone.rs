@@ -36,12 +36,7 @@ pub enum Milestone {
         /// PCI slot.
         slot: String,
     },
-    /// The firmware loader arrived and searches a directory before the plain name.
-    FirmwareSearch {
-        /// Below `/lib/firmware`.
-        directory: String,
-    },
-    /// The firmware loader asked for a file by its plain name.
+    /// The loader asked for a firmware file of the driver by its plain name.
     FirmwareAsked {
         /// Below `/lib/firmware`.
         name: String,
@@ -65,12 +60,7 @@ pub enum Milestone {
         /// Module.
         module: String,
     },
-    /// The kernel asked for another module.
-    ModuleAsked {
-        /// Module or alias.
-        module: String,
-    },
-    /// modprobe, started by the kernel, failed.
+    /// modprobe, started by the kernel to load an opmode, failed.
     ModprobeFailed {
         /// What was asked for.
         module: String,
@@ -164,12 +154,10 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ("probe", &["card"]),
     ("bound", &["slot", "driver"]),
     ("unbound", &["slot"]),
-    ("firmware-search", &["directory"]),
     ("firmware-asked", &["name"]),
     ("firmware-given", &["name", "bytes"]),
     ("firmware-refused", &["name", "errno"]),
     ("opmode-asked", &["module"]),
-    ("module-asked", &["module"]),
     ("modprobe-failed", &["module", "status"]),
     ("modprobe-missing", &["module"]),
     ("opmode-loaded", &["module"]),
@@ -200,7 +188,6 @@ pub struct Reached {
 /// Derives milestones from events, fed in order.
 #[derive(Debug, Default)]
 pub struct Deriver {
-    release: Option<String>,
     loaded: HashSet<String>,
     traced: bool,
     bound: bool,
@@ -213,11 +200,10 @@ impl Deriver {
     pub fn feed(&mut self, event: &Event) -> Option<Reached> {
         let milestone = match &event.what {
             What::Card { card, event } => self.card(card, event),
-            What::Ask { question, .. } => self.ask(question),
-            What::Answer { question, answer, value, .. } => self.answer(question, answer, *value),
+            What::Ask { question, .. } => Self::ask(question),
+            What::Answer { question, answer, value, .. } => Self::answer(question, answer, *value),
             What::Guest(event) => self.guest(event),
             What::Hello { hello, .. } => {
-                self.release = Some(hello.kernel_release.clone());
                 self.traced = hello.tracing;
                 None
             }
@@ -262,58 +248,39 @@ impl Deriver {
         }
     }
 
-    /// The loader's search directories come before the plain name.
-    fn is_directory(&self, path: &str) -> bool {
-        path == "updates" || Some(path) == self.release.as_deref()
-    }
-
-    fn ask(&self, question: &Question) -> Option<Milestone> {
+    fn ask(question: &Question) -> Option<Milestone> {
         match question {
-            Question::Module { module, .. } => Some(if OPMODES.contains(&module.as_str()) {
-                Milestone::OpmodeAsked { module: module.clone() }
-            } else {
-                Milestone::ModuleAsked { module: module.clone() }
-            }),
+            Question::Module { module, .. } => {
+                is_opmode(module).then(|| Milestone::OpmodeAsked { module: module.clone() })
+            }
             Question::FirmwareLookup { path } => {
-                if self.is_directory(path) {
-                    Some(Milestone::FirmwareSearch { directory: path.clone() })
-                } else if is_compressed(path) {
-                    None
-                } else {
-                    Some(Milestone::FirmwareAsked { name: path.clone() })
-                }
+                is_firmware(path).then(|| Milestone::FirmwareAsked { name: path.clone() })
             }
         }
     }
 
-    fn answer(&self, question: &Question, answer: &str, value: Option<i64>) -> Option<Milestone> {
-        let Question::FirmwareLookup { path } = question else { return None };
-        if self.is_directory(path) || is_compressed(path) {
-            return None;
-        }
-        match answer {
-            "errno" => Some(Milestone::FirmwareRefused {
-                name: path.clone(),
-                errno: value.unwrap_or_default(),
-            }),
+    fn answer(question: &Question, answer: &str, value: Option<i64>) -> Option<Milestone> {
+        match question {
+            Question::FirmwareLookup { path } if is_firmware(path) && answer == "errno" => {
+                let errno = value.unwrap_or_default();
+                Some(Milestone::FirmwareRefused { name: path.clone(), errno })
+            }
             _ => None,
         }
     }
 
     fn guest(&mut self, event: &GuestEvent) -> Option<Milestone> {
         match event {
-            GuestEvent::FirmwareRead { path, bytes } => {
+            GuestEvent::FirmwareRead { path, bytes } if is_firmware(path) => {
                 Some(Milestone::FirmwareGiven { name: path.clone(), bytes: *bytes })
             }
             GuestEvent::ModuleLoad { module } => self.module_loaded(module),
             GuestEvent::ModuleFree { module } => {
                 self.loaded.remove(module);
-                OPMODES
-                    .contains(&module.as_str())
-                    .then(|| Milestone::OpmodeUnloaded { module: module.clone() })
+                is_opmode(module).then(|| Milestone::OpmodeUnloaded { module: module.clone() })
             }
             GuestEvent::ModuleLoaderExit { argv, outcome, .. } => {
-                let module = argv.last().cloned().unwrap_or_default();
+                let module = argv.last().filter(|module| is_opmode(module))?.clone();
                 match outcome {
                     LoaderOutcome::Exited { status: 0 } | LoaderOutcome::Answered { status: 0 } => {
                         None
@@ -363,7 +330,7 @@ impl Deriver {
     }
 
     fn module_loaded(&mut self, module: &str) -> Option<Milestone> {
-        if !OPMODES.contains(&module) || !self.loaded.insert(module.to_owned()) {
+        if !is_opmode(module) || !self.loaded.insert(module.to_owned()) {
             return None;
         }
         self.starting = true;
@@ -371,9 +338,14 @@ impl Deriver {
     }
 }
 
-/// The loader tries `NAME.zst` and `NAME.xz` by itself when `NAME` is not there.
-fn is_compressed(path: &str) -> bool {
-    path.ends_with(".zst") || path.ends_with(".xz")
+fn is_opmode(module: &str) -> bool {
+    OPMODES.contains(&module)
+}
+
+/// A file that the driver asks for, by the name it uses. The loader looks into directories before
+/// that, and for `NAME.zst` and `NAME.xz` after it; cfg80211 asks for `regulatory.db`.
+fn is_firmware(path: &str) -> bool {
+    path.starts_with("iwl") && !path.ends_with(".zst") && !path.ends_with(".xz")
 }
 
 /// All milestones of a finished run.
@@ -393,9 +365,6 @@ impl std::fmt::Display for Milestone {
             Milestone::Probe { .. } => write!(f, "probe: the driver touches the card"),
             Milestone::Bound { slot, driver } => write!(f, "bound: {slot} to {driver}"),
             Milestone::Unbound { slot } => write!(f, "unbound: {slot}"),
-            Milestone::FirmwareSearch { directory } => {
-                write!(f, "firmware loader looks for {directory}/")
-            }
             Milestone::FirmwareAsked { name } => write!(f, "firmware asked for: {name}"),
             Milestone::FirmwareGiven { name, bytes } => {
                 write!(f, "firmware given: {name}, {bytes} bytes")
@@ -404,7 +373,6 @@ impl std::fmt::Display for Milestone {
                 write!(f, "firmware refused: {name}, errno {errno}")
             }
             Milestone::OpmodeAsked { module } => write!(f, "opmode asked for: {module}"),
-            Milestone::ModuleAsked { module } => write!(f, "module asked for: {module}"),
             Milestone::ModprobeFailed { module, status } => {
                 write!(f, "modprobe {module} failed, exit status {status}")
             }

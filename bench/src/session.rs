@@ -378,27 +378,31 @@ impl Session {
                 let what = What::Card { card: self.card_names[index].clone(), event };
                 self.record(t, Source::Card, None, what);
             }
-            Notice::Attached | Notice::Detached(_) => {}
+            Notice::Attached => {
+                self.unattached = self.unattached.saturating_sub(1);
+                if self.unattached == 0 {
+                    self.sockets = None;
+                }
+            }
+            // The socket's end is mostly QEMU's own, which its monitor tells too.
+            Notice::Detached(why) => {
+                if !self.quitting && !self.qemu_ends() {
+                    self.card_stopped(index, t, format!("QEMU has dropped it: {why}"));
+                }
+            }
             Notice::Ended(Ended { result, summary }) => {
                 self.summaries[index] = summary;
-                // The socket's end is QEMU's doing, and told by its monitor too.
-                let why = match result {
-                    Ok(vfio_server::Exit::Stopped) => return,
-                    Ok(vfio_server::Exit::Disconnected) if self.quitting || self.qemu_ends() => {
-                        return;
-                    }
-                    Ok(vfio_server::Exit::Disconnected) => "QEMU closed its connection".to_owned(),
-                    Err(error) => error,
-                };
-                self.record(
-                    t,
-                    Source::Bench,
-                    None,
-                    What::Bench(BenchEvent::CardStopped { why: why.clone() }),
-                );
-                self.card_ended = Some((index, why));
+                if let Err(why) = result {
+                    self.card_stopped(index, t, why);
+                }
             }
         }
+    }
+
+    fn card_stopped(&mut self, index: usize, t: u64, why: String) {
+        let event = BenchEvent::CardStopped { why: why.clone() };
+        self.record(t, Source::Bench, None, What::Bench(event));
+        self.card_ended = Some((index, why));
     }
 
     /// Whether QEMU is ending: its exit may lag behind the sockets it closes.

@@ -57,11 +57,6 @@ impl Source {
             Source::Bench => "bench",
         }
     }
-
-    /// Only observed: nothing waited for it, its place rests on the guest's clock.
-    pub fn observed(self) -> bool {
-        matches!(self, Source::Trace | Source::Netlink | Source::KernelLog)
-    }
 }
 
 /// What was observed.
@@ -256,11 +251,6 @@ impl Timeline {
         Timeline { start: Instant::now(), events: Vec::new(), offset: None, live, live_error: None }
     }
 
-    /// When the run began.
-    pub fn start(&self) -> Instant {
-        self.start
-    }
-
     /// A host instant on the run's clock; before the start it is 0.
     pub fn at(&self, instant: Instant) -> Nanos {
         u64::try_from(instant.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
@@ -305,15 +295,8 @@ impl Timeline {
         self.events.last().expect("just pushed")
     }
 
-    /// The events so far, in order of arrival.
-    pub fn events(&self) -> &[Event] {
-        &self.events
-    }
-
-    /// Ends the run: puts the events in their final order and numbers them.
-    ///
-    /// # Errors
-    /// The first error of writing the live file, if there was one.
+    /// Ends the run: puts the events in their final order and numbers them. With them comes the
+    /// first error of writing the live file, if there was one.
     pub fn finish(mut self) -> (Vec<Event>, Option<std::io::Error>) {
         if let Some(live) = &mut self.live
             && let Err(error) = live.flush()

@@ -12,8 +12,11 @@ use crate::{BadUsage, commands, render, rundir, scenario, ui::Ui};
 /// Plays each scenario with each card, one after the other.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     // Everything the user can get wrong is looked at before anything is fetched or booted.
-    let scenarios =
+    let mut scenarios =
         args.scenario.iter().map(|name| scenario::find(name)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(patience) = args.patience {
+        scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
+    }
     let mut plays = Vec::new();
     for scenario in &scenarios {
         let names: Vec<&str> = if args.card.is_empty() {
