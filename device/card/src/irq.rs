@@ -70,13 +70,11 @@ impl Interrupts {
         let causes = Int::from_bits_retain(causes);
         self.pending.remove(causes);
         self.untold.remove(causes);
-        self.lower();
     }
 
     /// The driver wrote the mask.
     pub(crate) fn set_mask(&mut self, mask: u32) {
         self.mask = Int::from_bits_retain(mask);
-        self.lower();
     }
 
     /// The driver wrote `CSR_DRAM_INT_TBL_REG`.
@@ -88,11 +86,6 @@ impl Interrupts {
     /// The level an INTx pin shows.
     pub(crate) fn active(&self) -> bool {
         self.pending.intersects(self.mask)
-    }
-
-    /// A level that went away can rise again.
-    fn lower(&mut self) {
-        self.asserted &= self.active();
     }
 
     /// Tells the host what is pending and enabled.

@@ -202,9 +202,10 @@ fn chunks_of_a_large_section_are_one_section() {
     driver.upload(0, &full);
     driver.upload(fh::FH_MEM_TB_MAX_LENGTH, &[0; 64]);
     driver.upload(0x80_0000, &[0; 64]);
+    driver.upload(0x80_0040, &[0; 64]);
     driver.story();
     driver.release();
-    assert_eq!(driver.story(), "CPU released: Unknown, 2 sections, 131200 bytes\n");
+    assert_eq!(driver.story(), "CPU released: Unknown, 3 sections, 131264 bytes\n");
 }
 
 fn dvm_scan(channels: u8, dwell: u16) -> Vec<u8> {
