@@ -101,15 +101,19 @@ fn serve() -> Result<(), SetupError> {
                 Err(e) => outbox.note(format!("the bench said what is no message: {e}")),
             },
             Line::TooLong => outbox.note("the bench said a line longer than MAX_LINE"),
-            Line::Closed => return Ok(()),
+            Line::Closed => {
+                asks.close();
+                return Ok(());
+            }
         }
     }
 }
 
-fn obey(message: ToGuest, asks: &Asks, children: &Arc<Children>, outbox: &Outbox) {
+fn obey(message: ToGuest, asks: &Arc<Asks>, children: &Arc<Children>, outbox: &Outbox) {
     match message {
         ToGuest::Answer { id, answer } => asks.answer(id, answer),
         ToGuest::Do { id, command } => {
+            let asks = Arc::clone(asks);
             let children = Arc::clone(children);
             let outbox = outbox.clone();
             // A step may hang in the kernel for as long as the scenario likes.
@@ -118,6 +122,7 @@ fn obey(message: ToGuest, asks: &Asks, children: &Arc<Children>, outbox: &Outbox
                 outbox.send(FromGuest::Done { id, mono_ns: mono_ns(), result });
                 if command == Command::PowerOff {
                     outbox.flush();
+                    asks.close();
                     power_off();
                 }
             });

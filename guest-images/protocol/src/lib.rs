@@ -289,7 +289,9 @@ pub enum Command {
     },
     /// Read the present state of devices, modules, interfaces and the taint flags.
     State,
-    /// Sync, unmount, power off. `Done` comes before the power goes.
+    /// Power off. `Done` comes before the power goes; then open questions are refused,
+    /// so that nothing held keeps the kernel up. If its shutdown hangs all the same
+    /// (a step stuck in a driver), the guest resets after 5 s: run QEMU with `-no-reboot`.
     PowerOff,
 }
 

@@ -253,6 +253,10 @@ impl Filesystem for FirmwareGate {
         let tree = Arc::clone(&self.tree);
         let outbox = self.outbox.clone();
         self.asks.ask(question, move |answer| {
+            let Some(answer) = answer else {
+                reply.error(Errno::EIO);
+                return;
+            };
             let kind = understand(answer).unwrap_or_else(|why| {
                 outbox.note(format!("firmware gate: {path}: the bench gave {why}"));
                 Err(Errno::EIO.code())

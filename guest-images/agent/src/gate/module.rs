@@ -13,7 +13,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread;
 
-use guest_protocol::{GuestEvent, LoaderOutcome, Question};
+use guest_protocol::{Answer, GuestEvent, LoaderOutcome, Question};
 
 use crate::asks::Asks;
 use crate::error::{Context, SetupError};
@@ -71,6 +71,7 @@ fn converse(
         Question::Module { module: argv.last().cloned().unwrap_or_default(), argv: argv.clone() };
     let noted = outbox.clone();
     let id = asks.ask(question, move |answer| {
+        let answer = answer.unwrap_or(Answer::Exit { status: 1 });
         // A few bytes into an empty socket buffer: this does not block.
         if let Err(e) = send(&mut answer_to, &answer) {
             noted.note(format!("module gate: answering a loader: {e}"));
