@@ -20,10 +20,12 @@ use crate::tx::{Fetched, Transmit, prefix};
 use crate::upload::{Done, Upload};
 use crate::world::{DmaError, Nanos, World};
 
-/// Where the firmware keeps its tables in device memory: beyond what images are loaded to.
-pub(crate) const SCD_SRAM_BASE: u32 = 0x0081_8000;
-pub(crate) const EVENT_LOG: u32 = 0x0081_a000;
-pub(crate) const ERROR_LOG: u32 = 0x0081_b000;
+/// Where the firmware keeps its tables in device memory. DVM takes only logs below 0x80c000.
+pub(crate) const SCD_SRAM_BASE: u32 = 0x0080_8000;
+pub(crate) const EVENT_LOG: u32 = 0x0080_a000;
+pub(crate) const ERROR_LOG: u32 = 0x0080_b000;
+/// Bytes of each log that say that it is empty.
+const LOG_HEADER: [u8; 16] = [0; 16];
 
 /// Device memory: more than the largest image.
 const SRAM_BYTES: usize = 8 << 20;
@@ -260,6 +262,10 @@ impl Device {
             fault_injected(Fault::AliveInvalid, world);
         }
         self.cpu = Cpu::Running(image);
+        for log in [EVENT_LOG, ERROR_LOG] {
+            // Without memory left it reads as zero anyway.
+            let _ = self.sram.write(log, &LOG_HEADER);
+        }
         world.emit(CardEvent::Alive { image, valid });
         self.irq.latch(Int::ALIVE);
         let alive = self.firmware.alive(image, valid);

@@ -95,12 +95,14 @@ const RX_STATUS: u64 = 0x1000;
 const RX_RING: u64 = 0x2000;
 const ICT: u64 = 0x4000;
 const UPLOAD: u64 = 0x10_0000;
-const COMMANDS: u64 = 0x20_0000;
 const TX_RINGS: u64 = 0x30_0000;
 const RX_BUFFERS: u64 = 0x80_0000;
 const RX_BUFFER_SIZE: u64 = 0x1000;
 const RX_RING_LOG2: u32 = 8;
-const MEMORY: usize = 0x100_0000;
+const COMMANDS: u64 = 0x100_0000;
+/// Room for one descriptor's bytes.
+const COMMAND_SIZE: u64 = 0x800;
+const MEMORY: usize = 0x200_0000;
 
 /// A packet that the driver found in a receive buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -350,7 +352,7 @@ impl Driver {
     /// Puts one descriptor on a queue and rings; the sequence it carries.
     pub(crate) fn enqueue(&mut self, queue: u8, bytes: &[u8]) -> u8 {
         let index = self.written[usize::from(queue)];
-        let at = COMMANDS + u64::from(index) * 0x1000;
+        let at = COMMANDS + (u64::from(queue) * 256 + u64::from(index)) * COMMAND_SIZE;
         self.world.memory[at as usize..][..bytes.len()].copy_from_slice(bytes);
         // Cut in two, as the driver does: the first bytes lie elsewhere.
         let (first, rest) = (bytes.len().min(20), bytes.len().saturating_sub(20));
