@@ -1,0 +1,107 @@
+//! What the tests of the program share.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// The program, with its runs in a directory of the test's own and its temporary files too, so
+/// that the test can see what is left behind.
+pub struct Bench {
+    pub dir: tempfile::TempDir,
+}
+
+impl Bench {
+    pub fn new() -> Bench {
+        let bench = Bench { dir: tempfile::tempdir().expect("temporary directory") };
+        std::fs::create_dir(bench.tmp()).expect("made");
+        bench
+    }
+
+    pub fn tmp(&self) -> PathBuf {
+        self.dir.path().join("tmp")
+    }
+
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, content).expect("written");
+        path
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_iwlbench"));
+        command
+            .args(args)
+            .env("IWLBENCH_RUNS", self.dir.path().join("runs"))
+            .env("TMPDIR", self.tmp())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn output(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the program runs")
+    }
+
+    /// `run … --json`: the exit code and the document.
+    pub fn run(&self, args: &[&str]) -> Run {
+        let mut all = vec!["run", "--json"];
+        all.extend(args);
+        let output = self.output(&all);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let document = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("no JSON document ({error}); it said: {stderr}"));
+        self.nothing_left();
+        Run { code: output.status.code(), stderr, document }
+    }
+
+    /// No temporary file or socket stays behind.
+    pub fn nothing_left(&self) {
+        let left: Vec<_> = std::fs::read_dir(self.tmp()).expect("there").flatten().collect();
+        assert!(left.is_empty(), "left behind: {left:?}");
+    }
+}
+
+/// What a `run --json` came to.
+pub struct Run {
+    pub code: Option<i32>,
+    pub stderr: String,
+    document: Value,
+}
+
+impl Run {
+    pub fn runs(&self) -> &[Value] {
+        self.document["runs"].as_array().expect("runs")
+    }
+
+    pub fn only(&self) -> &Value {
+        assert_eq!(self.runs().len(), 1);
+        &self.runs()[0]
+    }
+
+    pub fn outcome(&self) -> &str {
+        self.only()["verdict"]["outcome"].as_str().expect("an outcome")
+    }
+
+    /// Milestones of a kind, in order.
+    pub fn milestones(&self, kind: &str) -> Vec<&Value> {
+        let all = self.only()["milestones"].as_array().expect("milestones");
+        all.iter().filter(|m| m["milestone"] == kind).collect()
+    }
+
+    /// What the failed expectations say.
+    pub fn failures(&self) -> Vec<String> {
+        let all = self.only()["expectations"].as_array().expect("expectations");
+        all.iter().filter_map(|e| e["failure"]["what"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// The run's kernel log.
+    pub fn kernel_log(&self) -> String {
+        let dir = self.only()["directory"].as_str().expect("a directory");
+        let events = std::fs::read_to_string(Path::new(dir).join("events.jsonl")).expect("read");
+        let lines = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines
+            .filter(|event| event["kind"] == "kernel-log")
+            .filter_map(|event| event["text"].as_str().map(|text| format!("{text}\n")))
+            .collect()
+    }
+}

@@ -1,0 +1,228 @@
+//! Real guests: the stock kernel, its own iwlwifi, the emulated card. Each scenario, and for each
+//! thing it guards a run in which just that is broken.
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use common::Bench;
+
+/// Long enough for a step on a loaded machine, short enough to wait for in vain.
+const PATIENCE: &str = "25";
+
+fn text(value: &serde_json::Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[test]
+fn opmode_load_7260() {
+    let run = Bench::new().run(&["opmode-load", "--card", "7260"]);
+    assert_eq!((run.code, run.outcome()), (Some(0), "passed"), "{}", run.stderr);
+    // What the scenario asserts, read from the document that scripts get.
+    let names: Vec<_> = run.milestones("firmware-asked").iter().map(|m| text(&m["name"])).collect();
+    assert_eq!(names, ["iwlwifi-7260-17.ucode"]);
+    assert_eq!(text(&run.milestones("opmode-asked")[0]["module"]), "iwlmvm");
+    assert_eq!(run.milestones("section-uploaded").len(), 2);
+    assert_eq!(text(&run.milestones("netdev-registered")[0]["interface"]), "wlan0");
+    assert!(run.kernel_log().contains("op_mode iwlmvm"), "the driver's own word");
+}
+
+#[test]
+fn opmode_load_6205() {
+    let run = Bench::new().run(&["opmode-load", "--card", "6205"]);
+    assert_eq!((run.code, run.outcome()), (Some(0), "passed"), "{}", run.stderr);
+    let images: Vec<_> = run.milestones("alive").iter().map(|m| text(&m["image"])).collect();
+    assert_eq!(images, ["init", "runtime"]);
+    let registered = run.milestones("netdev-registered")[0]["seq"].as_u64();
+    let uploaded = run.milestones("section-uploaded")[0]["seq"].as_u64();
+    assert!(registered < uploaded, "iwldvm uploads at ifup only");
+}
+
+#[test]
+fn opmode_missing() {
+    for card in ["7260", "6205"] {
+        let run = Bench::new().run(&["opmode-missing", "--card", card]);
+        assert_eq!((run.code, run.outcome()), (Some(0), "passed"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn firmware_missing() {
+    for card in ["7260", "6205"] {
+        let run = Bench::new().run(&["firmware-missing", "--card", card]);
+        assert_eq!((run.code, run.outcome()), (Some(0), "passed"), "{}", run.stderr);
+        assert!(run.kernel_log().contains("no suitable firmware found!"));
+    }
+}
+
+/// The negative twin of opmode-load: the module is not there.
+#[test]
+fn opmode_load_fails_without_the_opmode() {
+    let run = Bench::new().run(&[
+        "opmode-load",
+        "--card",
+        "7260",
+        "--without",
+        "iwlmvm",
+        "--patience",
+        PATIENCE,
+    ]);
+    assert_eq!((run.code, run.outcome()), (Some(1), "failed"));
+    let failures = run.failures().join("\n");
+    assert!(failures.contains("expected: opmode-loaded"), "{failures}");
+    assert!(failures.contains("opmode asked for: iwlmvm"), "{failures}");
+}
+
+/// The card's firmware never says ALIVE: the order breaks there, and nowhere before.
+#[test]
+fn opmode_load_fails_without_alive() {
+    let run = Bench::new().run(&[
+        "opmode-load",
+        "--card",
+        "7260",
+        "--fault",
+        "never-alive",
+        "--patience",
+        PATIENCE,
+    ]);
+    assert_eq!((run.code, run.outcome()), (Some(1), "failed"));
+    let failures = run.failures().join("\n");
+    assert!(failures.contains("expected: alive (image = \"init\", valid = true)"), "{failures}");
+    assert!(run.kernel_log().contains("Failed to run INIT ucode"), "the driver noticed");
+}
+
+/// Each expectation of opmode-missing and firmware-missing goes red when what it guards is there.
+#[test]
+fn missing_scenarios_fail_when_nothing_is_missing() {
+    let bench = Bench::new();
+    for (name, removed) in
+        [("opmode-missing", "without = [\"$opmode\"]"), ("firmware-missing", "missing = true")]
+    {
+        let scenario = include_str!("../scenarios/opmode-missing.toml");
+        let scenario = match name {
+            "opmode-missing" => scenario,
+            _ => include_str!("../scenarios/firmware-missing.toml"),
+        };
+        assert!(scenario.contains(removed));
+        let twin = bench.file(&format!("{name}-twin.toml"), scenario.replace(removed, ""));
+        let twin = twin.to_string_lossy();
+        let run = bench.run(&[&twin, "--card", "7260", "--patience", "10"]);
+        assert_eq!((run.code, run.outcome()), (Some(1), "failed"), "{name}");
+        let failures = run.failures().join("\n");
+        let never = ["section-uploaded", "opmode-loaded", "netdev-registered", "opmode-asked"];
+        let red = never.iter().filter(|m| failures.contains(&format!("expected never: {m}")));
+        assert!(red.count() >= 2, "{name}: {failures}");
+    }
+}
+
+/// A firmware file with a TLV that lies about its length: the driver refuses it, and says why.
+#[test]
+fn a_lying_tlv_is_the_drivers_to_refuse() {
+    let bench = Bench::new();
+    let file = bench.dir.path().join("lying.ucode");
+    let path = file.to_string_lossy();
+    let fault = "tlv-length=1:65536";
+    let built = bench.output(&["ucode", "build", "--card", "7260", "--fault", fault, "-o", &path]);
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let run = bench.run(&["--card", "7260", "--firmware", &path, "--patience", "10"]);
+    assert_eq!((run.code, run.outcome()), (Some(1), "failed"), "{}", run.stderr);
+    assert!(run.kernel_log().contains("invalid TLV len: "), "{}", run.kernel_log());
+    let failures = run.failures().join("\n");
+    assert!(failures.contains("expected: opmode-asked"), "{failures}");
+}
+
+/// The guest is the bench's child process whose command line names a QEMU.
+fn qemu_of(bench: u32) -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").expect("procfs");
+    processes.flatten().find_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let parent: u32 = stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?;
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let names_qemu = String::from_utf8_lossy(&line).contains("qemu-system");
+        (parent == bench && names_qemu).then_some(pid)
+    })
+}
+
+/// Starts a run and waits until its guest is there.
+fn started(bench: &Bench) -> (std::process::Child, u32) {
+    let mut child = bench
+        .command(&["run", "--card", "7260", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut lines = BufReader::new(child.stderr.as_mut().expect("piped")).lines();
+    while let Some(Ok(line)) = lines.next() {
+        if line.contains("the guest boots") {
+            break;
+        }
+    }
+    for _ in 0..500 {
+        if let Some(qemu) = qemu_of(child.id()) {
+            return (child, qemu);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("no QEMU came");
+}
+
+fn kill(pid: u32, signal: &str) {
+    let status = std::process::Command::new("kill").args([signal, &pid.to_string()]).status();
+    assert!(status.expect("kill runs").success());
+}
+
+fn ended(pid: u32) -> bool {
+    // A zombie whose parent is gone is init's to collect.
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim().starts_with('Z')),
+        Err(_) => true,
+    }
+}
+
+fn wait_ended(pid: u32) {
+    for _ in 0..1000 {
+        if ended(pid) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("process {pid} is still there");
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_behind() {
+    let bench = Bench::new();
+    let (child, qemu) = started(&bench);
+    kill(child.id(), "-INT");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    wait_ended(qemu);
+    bench.nothing_left();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(document["runs"][0]["verdict"]["outcome"], "interrupted");
+}
+
+#[test]
+fn a_killed_bench_takes_its_guest_along() {
+    let bench = Bench::new();
+    let (mut child, qemu) = started(&bench);
+    child.kill().expect("killed");
+    child.wait().expect("collected");
+    wait_ended(qemu);
+}
+
+#[test]
+fn a_dead_qemu_is_told_as_such() {
+    let bench = Bench::new();
+    let (child, qemu) = started(&bench);
+    kill(qemu, "-KILL");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(125));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let verdict = &document["runs"][0]["verdict"];
+    assert_eq!(verdict["outcome"], "qemu-died");
+    assert!(text(&verdict["line"]).contains("signal: 9"), "{verdict}");
+    bench.nothing_left();
+}

@@ -1,0 +1,98 @@
+//! Bad usage and bad input, without a guest: exit code 2, one line that says what to do.
+
+mod common;
+
+use common::Bench;
+
+/// The exit code and standard error.
+fn failing(bench: &Bench, args: &[&str]) -> (Option<i32>, String) {
+    let output = bench.output(args);
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn unknown_names_list_the_known_ones() {
+    let bench = Bench::new();
+    let cases: [(&[&str], &str); 4] = [
+        (&["run", "no-such"], "there is no scenario `no-such`; there are: opmode-load"),
+        (&["run", "--card", "9999"], "there is no card `9999`; there are: 6205"),
+        (&["run", "--fault", "no-such"], "never-alive"),
+        (&["device", "--card", "9999", "--socket-path", "x"], "there is no card `9999`"),
+    ];
+    for (args, expected) in cases {
+        let (code, stderr) = failing(&bench, args);
+        assert_eq!(code, Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(expected), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let bench = Bench::new();
+    for args in [
+        &["run", "--firmware", "/no/such.ucode"][..],
+        &["run", "--image", "/no/such.cpio"],
+        &["run", "/no/such.toml"],
+        &["ucode", "inspect", "/no/such.ucode"],
+    ] {
+        let (code, stderr) = failing(&bench, args);
+        assert_eq!(code, Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains("/no/such"), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_bad_scenario_is_told_with_line_and_key() {
+    let bench = Bench::new();
+    let file = bench.file(
+        "bad.toml",
+        "about = \"x\"\ncards = [\"7260\"]\n\n[[step]]\nawait = \"opmode-lodaed\"\n",
+    );
+    let (code, stderr) = failing(&bench, &["run", &file.to_string_lossy()]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("line 5") && stderr.contains("opmode-loaded"), "{stderr}");
+}
+
+#[test]
+fn a_socket_path_that_exists_is_not_touched() {
+    let bench = Bench::new();
+    let file = bench.file("taken", "precious");
+    let path = file.to_string_lossy();
+    let (code, stderr) = failing(&bench, &["device", "--card", "7260", "--socket-path", &path]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains(&*path), "{stderr}");
+    assert_eq!(std::fs::read_to_string(&file).expect("still there"), "precious");
+}
+
+#[test]
+fn a_lying_tlv_is_told_with_its_place() {
+    let bench = Bench::new();
+    let path = bench.dir.path().join("lying.ucode");
+    let path = path.to_string_lossy();
+    let fault = "tlv-length=1:65536";
+    let built = bench.output(&["ucode", "build", "--card", "7260", "--fault", fault, "-o", &path]);
+    assert!(built.status.success());
+    let (code, stderr) = failing(&bench, &["ucode", "inspect", &path]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("IWL_UCODE_TLV_SEC_RT") && stderr.contains("65536"), "{stderr}");
+    // And nothing is overwritten without being told to.
+    let (code, stderr) = failing(&bench, &["ucode", "build", "--card", "7260", "-o", &path]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("--force"), "{stderr}");
+}
+
+#[test]
+fn list_tells_the_same_in_text_and_json() {
+    let bench = Bench::new();
+    let text = bench.output(&["list"]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    let json: serde_json::Value =
+        serde_json::from_slice(&bench.output(&["list", "--json"]).stdout).expect("JSON");
+    for kind in ["cards", "scenarios", "faults", "kernels", "drivers"] {
+        let rows = json[kind].as_array().expect(kind);
+        assert!(!rows.is_empty(), "{kind}");
+        for row in rows {
+            assert!(text.contains(row["name"].as_str().expect("a name")), "{row}");
+        }
+    }
+}
