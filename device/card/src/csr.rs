@@ -3,7 +3,7 @@
 use iwl_hw::csr::{self, FhInt, GpCntrl, HwIfConfig, Reset, otp_gp};
 use iwl_hw::{Access, Register, fh};
 
-use crate::device::{Device, fault_injected};
+use crate::device::Device;
 use crate::event::Outcome;
 use crate::faults::Fault;
 use crate::hal::Boot;
@@ -156,22 +156,22 @@ impl Device {
         Written::Done
     }
 
-    fn hw_if_config(&self, world: &mut dyn World) -> u32 {
+    fn hw_if_config(&mut self, world: &mut dyn World) -> u32 {
         let value = self.stored(csr::CSR_HW_IF_CONFIG_REG);
         let ready = HwIfConfig::PCI_OWN_SET.bits();
         if value & ready != 0 && self.faults.has(Fault::NicNeverReady) {
-            fault_injected(Fault::NicNeverReady, world);
+            self.polled_fault(Fault::NicNeverReady, world);
             return value & !ready;
         }
         value
     }
 
-    fn gp_cntrl(&self, world: &mut dyn World) -> u32 {
+    fn gp_cntrl(&mut self, world: &mut dyn World) -> u32 {
         let mut value = GpCntrl::from_bits_retain(self.stored(csr::CSR_GP_CNTRL));
         value |= GpCntrl::HW_RF_KILL_SW;
         if value.contains(GpCntrl::INIT_DONE) {
             if self.faults.has(Fault::ClockNeverReady) {
-                fault_injected(Fault::ClockNeverReady, world);
+                self.polled_fault(Fault::ClockNeverReady, world);
             } else {
                 value |= GpCntrl::MAC_CLOCK_READY;
             }

@@ -99,6 +99,8 @@ pub(crate) struct Device {
     firmware: Firmware,
     cpu: Cpu,
     timers: Vec<Timer>,
+    /// Faults told since the last reset, of those that the driver meets in a polling loop.
+    told: Vec<Fault>,
     /// Work was left for the next time.
     more: bool,
 }
@@ -121,6 +123,7 @@ impl Device {
             firmware: (hal.firmware)(mac),
             cpu: Cpu::Off,
             timers: Vec::new(),
+            told: Vec::new(),
             more: false,
         };
         device.reset();
@@ -148,6 +151,7 @@ impl Device {
         self.tx = Transmit::new();
         self.cpu = Cpu::Off;
         self.timers.clear();
+        self.told.clear();
         self.more = false;
     }
 
@@ -160,6 +164,14 @@ impl Device {
     pub(crate) fn store(&mut self, offset: u32, value: u32) {
         if let Some(register) = self.regs.get_mut(offset as usize / 4) {
             *register = value;
+        }
+    }
+
+    /// A fault took effect on a register that the driver polls: told once per reset.
+    pub(crate) fn polled_fault(&mut self, fault: Fault, world: &mut dyn World) {
+        if !self.told.contains(&fault) {
+            self.told.push(fault);
+            fault_injected(fault, world);
         }
     }
 
