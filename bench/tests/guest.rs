@@ -6,14 +6,10 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use common::Bench;
+use common::{Bench, text};
 
 /// Long enough for a step on a loaded machine, short enough to wait for in vain.
 const PATIENCE: &str = "25";
-
-fn text(value: &serde_json::Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
 
 #[test]
 fn opmode_load_7260() {
@@ -25,7 +21,7 @@ fn opmode_load_7260() {
     assert_eq!(text(&run.milestones("opmode-asked")[0]["module"]), "iwlmvm");
     assert_eq!(run.milestones("section-uploaded").len(), 2);
     assert_eq!(text(&run.milestones("netdev-registered")[0]["interface"]), "wlan0");
-    assert!(run.kernel_log().contains("op_mode iwlmvm"), "the driver's own word");
+    assert!(run.kernel_log.contains("op_mode iwlmvm"), "the driver's own word");
 }
 
 #[test]
@@ -52,7 +48,7 @@ fn firmware_missing() {
     for card in ["7260", "6205"] {
         let run = Bench::new().run(&["firmware-missing", "--card", card]);
         assert_eq!((run.code, run.outcome()), (Some(0), "passed"), "{}", run.stderr);
-        assert!(run.kernel_log().contains("no suitable firmware found!"));
+        assert!(run.kernel_log.contains("no suitable firmware found!"));
     }
 }
 
@@ -89,7 +85,7 @@ fn opmode_load_fails_without_alive() {
     assert_eq!((run.code, run.outcome()), (Some(1), "failed"));
     let failures = run.failures().join("\n");
     assert!(failures.contains("expected: alive (image = \"init\", valid = true)"), "{failures}");
-    assert!(run.kernel_log().contains("Failed to run INIT ucode"), "the driver noticed");
+    assert!(run.kernel_log.contains("Failed to run INIT ucode"), "the driver noticed");
 }
 
 /// Each expectation of opmode-missing and firmware-missing goes red when what it guards is there.
@@ -127,7 +123,7 @@ fn a_lying_tlv_is_the_drivers_to_refuse() {
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let run = bench.run(&["--card", "7260", "--firmware", &path, "--patience", "10"]);
     assert_eq!((run.code, run.outcome()), (Some(1), "failed"), "{}", run.stderr);
-    assert!(run.kernel_log().contains("invalid TLV len: "), "{}", run.kernel_log());
+    assert!(run.kernel_log.contains("invalid TLV len: "), "{}", run.kernel_log);
     let failures = run.failures().join("\n");
     assert!(failures.contains("expected: opmode-asked"), "{failures}");
 }

@@ -48,10 +48,12 @@ impl Bench {
         all.extend(args);
         let output = self.output(&all);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        let document = serde_json::from_slice(&output.stdout)
+        let document: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("no JSON document ({error}); it said: {stderr}"));
         self.nothing_left();
-        Run { code: output.status.code(), stderr, document }
+        let runs = document["runs"].as_array().into_iter().flatten();
+        let kernel_log = runs.map(|run| kernel_log(Path::new(text(&run["directory"])))).collect();
+        Run { code: output.status.code(), stderr, kernel_log, document }
     }
 
     /// No temporary file or socket stays behind.
@@ -65,6 +67,8 @@ impl Bench {
 pub struct Run {
     pub code: Option<i32>,
     pub stderr: String,
+    /// The runs' kernel logs, one after the other.
+    pub kernel_log: String,
     document: Value,
 }
 
@@ -93,15 +97,18 @@ impl Run {
         let all = self.only()["expectations"].as_array().expect("expectations");
         all.iter().filter_map(|e| e["failure"]["what"].as_str().map(str::to_owned)).collect()
     }
+}
 
-    /// The run's kernel log.
-    pub fn kernel_log(&self) -> String {
-        let dir = self.only()["directory"].as_str().expect("a directory");
-        let events = std::fs::read_to_string(Path::new(dir).join("events.jsonl")).expect("read");
-        let lines = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines
-            .filter(|event| event["kind"] == "kernel-log")
-            .filter_map(|event| event["text"].as_str().map(|text| format!("{text}\n")))
-            .collect()
-    }
+/// A JSON string; empty if it is none.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn kernel_log(run: &Path) -> String {
+    let events = std::fs::read_to_string(run.join("events.jsonl")).expect("events.jsonl");
+    let lines = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter(|event| event["kind"] == "kernel-log")
+        .map(|event| format!("{}\n", text(&event["text"])))
+        .collect()
 }
