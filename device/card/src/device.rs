@@ -24,8 +24,8 @@ use crate::world::{DmaError, Nanos, World};
 pub(crate) const SCD_SRAM_BASE: u32 = 0x0080_8000;
 pub(crate) const EVENT_LOG: u32 = 0x0080_a000;
 pub(crate) const ERROR_LOG: u32 = 0x0080_b000;
-/// Bytes of each log that say that it is empty.
-const LOG_HEADER: [u8; 16] = [0; 16];
+/// A log that is empty, longer than what drivers dump of one.
+const EMPTY_LOG: [u8; 512] = [0; 512];
 
 /// Device memory: more than the largest image.
 const SRAM_BYTES: usize = 8 << 20;
@@ -276,7 +276,7 @@ impl Device {
         self.cpu = Cpu::Running(image);
         for log in [EVENT_LOG, ERROR_LOG] {
             // Without memory left it reads as zero anyway.
-            let _ = self.sram.write(log, &LOG_HEADER);
+            let _ = self.sram.write(log, &EMPTY_LOG);
         }
         world.emit(CardEvent::Alive { image, valid });
         self.irq.latch(Int::ALIVE);

@@ -10,7 +10,7 @@ use iwl_hw::mvm::{self, AliveV3, NvmAccessCmd, NvmAccessResp};
 use iwl_hw::packet::{self, SEQ_RX_FRAME};
 use iwl_hw::{eeprom, fh, nvm, prph};
 use support::{Driver, INIT, MILLISECOND, RUNTIME, last_outcome};
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 #[test]
 fn every_card_answers_a_probe() {
@@ -258,6 +258,29 @@ fn an_aborted_scan_ends_once() {
     assert_eq!(complete.status, ScanComplete::ABORT);
     let answer = driver.command(queue, dvm::id::REPLY_SCAN_ABORT_CMD, &[]);
     assert_eq!(answer.payload, [0; 4], "nothing runs");
+}
+
+#[test]
+fn both_mvm_scans_end_in_their_own_way() {
+    let mut driver = Driver::new("8265");
+    driver.boot(RUNTIME, mvm::CMD_QUEUE);
+    let mut scan = mvm::ScanReqLmac::new_zeroed();
+    (scan.n_channels, scan.active_dwell, scan.passive_dwell) = (10, 10, 110);
+    driver.command(mvm::CMD_QUEUE, mvm::id::SCAN_OFFLOAD_REQUEST_CMD, scan.as_bytes());
+    driver.pass(102 * MILLISECOND);
+    assert_eq!(driver.take_packets(), []);
+    driver.pass(MILLISECOND);
+    let end = driver.take_packets().pop().map(|packet| packet.id);
+    assert_eq!(end, Some(mvm::id::SCAN_OFFLOAD_COMPLETE));
+
+    let scan = mvm::ScanReqUmac { flags: 0.into(), uid: 7.into() };
+    driver.command(mvm::CMD_QUEUE, mvm::id::SCAN_REQ_UMAC, scan.as_bytes());
+    driver.command(mvm::CMD_QUEUE, mvm::id::SCAN_ABORT_UMAC, &[0; 8]);
+    driver.pass(1000 * MILLISECOND);
+    let ends = driver.take_packets();
+    assert_eq!(ends.len(), 1);
+    let end = mvm::UmacScanComplete::read_from_bytes(&ends[0].payload).expect("its size");
+    assert_eq!((end.uid.get(), end.status), (7, mvm::IWL_SCAN_OFFLOAD_ABORTED));
 }
 
 /// A cause that arises while the mask is closed is told when it opens.

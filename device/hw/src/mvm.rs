@@ -10,6 +10,9 @@ pub mod id {
     #![allow(missing_docs, reason = "vendor names")]
     pub const UCODE_ALIVE_NTFY: u8 = 0x01;
     pub const INIT_COMPLETE_NOTIF: u8 = 0x04;
+    pub const SCAN_REQ_UMAC: u8 = 0x0d;
+    pub const SCAN_ABORT_UMAC: u8 = 0x0e;
+    pub const SCAN_COMPLETE_UMAC: u8 = 0x0f;
     pub const ADD_STA: u8 = 0x18;
     pub const TX_CMD: u8 = 0x1c;
     pub const SCD_QUEUE_CFG: u8 = 0x1d;
@@ -260,6 +263,49 @@ pub struct ScanReqLmac {
     pub active_dwell: u8,
     /// Passive dwell, in TU.
     pub passive_dwell: u8,
+    /// Fragmented dwell, in TU.
+    pub fragmented_dwell: u8,
+    /// Extended dwell, in TU.
+    pub extended_dwell: u8,
+    /// Reserved.
+    pub reserved2: u8,
+    /// Receive chains.
+    pub rx_chain_select: U16,
+    /// Flags; [`IWL_MVM_LMAC_SCAN_FLAG_PASSIVE`].
+    pub scan_flags: U32,
+}
+
+/// [`ScanReqLmac::scan_flags`]: no probe requests.
+pub const IWL_MVM_LMAC_SCAN_FLAG_PASSIVE: u32 = 1 << 1;
+
+/// The start of `struct iwl_scan_req_umac`, the same in all its versions.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct ScanReqUmac {
+    /// Flags.
+    pub flags: U32,
+    /// The scan's id, by the driver.
+    pub uid: U32,
+}
+
+/// `struct iwl_umac_scan_complete`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct UmacScanComplete {
+    /// The scan's id.
+    pub uid: U32,
+    /// Last schedule.
+    pub last_schedule: u8,
+    /// Last iteration.
+    pub last_iter: u8,
+    /// [`IWL_SCAN_OFFLOAD_COMPLETED`] or [`IWL_SCAN_OFFLOAD_ABORTED`].
+    pub status: u8,
+    /// Energy-based scan.
+    pub ebs_status: u8,
+    /// Time since the last iteration.
+    pub time_from_last_iter: U32,
+    /// Reserved.
+    pub reserved: U32,
 }
 
 /// `struct iwl_periodic_scan_complete`.
@@ -303,6 +349,8 @@ mod tests {
         assert_eq!(size_of::<AliveV3>(), 68);
         assert_eq!(size_of::<ScdTxqCfgCmd>(), 12);
         assert_eq!(size_of::<PeriodicScanComplete>(), 12);
+        assert_eq!(size_of::<UmacScanComplete>(), 16);
+        assert_eq!(std::mem::offset_of!(ScanReqLmac, scan_flags), 12);
         assert_eq!(size_of::<TimeEventNotif>(), 24);
         assert_eq!(size_of::<crate::dvm::AliveResp>(), 32);
         assert_eq!(size_of::<crate::dvm::ScanComplete>(), 12);

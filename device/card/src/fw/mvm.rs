@@ -4,11 +4,12 @@
 
 use iwl_hw::mvm::{
     self, AliveV3, CalibResNotifPhyDb, LmacAlive, NvmAccessCmd, NvmAccessResp,
-    PeriodicScanComplete, ScanReqLmac, ScdTxqCfgCmd, TimeEventCmd, TimeEventNotif, TimeEventResp,
-    UmacAlive, id,
+    PeriodicScanComplete, ScanReqLmac, ScanReqUmac, ScdTxqCfgCmd, TimeEventCmd, TimeEventNotif,
+    TimeEventResp, UmacAlive, UmacScanComplete, id,
 };
 use iwl_hw::tx::MVM_TX_RESP_MIDDLE;
 use zerocopy::IntoBytes;
+use zerocopy::little_endian::U32;
 
 use super::{Command, Job, Later, MILLISECOND, Nvm, Reaction, Scan, TU, transmitted};
 use crate::event::{CardEvent, Image};
@@ -21,6 +22,8 @@ use crate::world::Nanos;
 const CALIBRATION: Nanos = 10 * MILLISECOND;
 /// How long the firmware takes to give up a scan.
 const ABORT: Nanos = MILLISECOND;
+/// How long a scan of the upper MAC takes: where its channels are differs between versions.
+const UMAC_SCAN: Nanos = 500 * MILLISECOND;
 /// How long a time event takes to start.
 const TIME_EVENT_START: Nanos = 5 * MILLISECOND;
 
@@ -29,7 +32,15 @@ const TIME_EVENT_START: Nanos = 5 * MILLISECOND;
 pub(crate) struct Mvm {
     nvm: Nvm,
     scan: Scan,
+    scanned_by: Scanner,
     time_events: u32,
+}
+
+/// Which of its two command sets the driver scans with.
+#[derive(Debug, Clone, Copy)]
+enum Scanner {
+    Lmac,
+    Umac { uid: U32 },
 }
 
 /// `UCODE_ALIVE_NTFY`, version 3.
@@ -71,7 +82,7 @@ pub(super) fn alive(image: Image, valid: bool) -> Packet {
 
 impl Mvm {
     pub(crate) fn new(nvm: Nvm) -> Self {
-        Self { nvm, scan: Scan::default(), time_events: 0 }
+        Self { nvm, scan: Scan::default(), scanned_by: Scanner::Lmac, time_events: 0 }
     }
 
     pub(super) fn boot(&mut self) {
@@ -90,7 +101,8 @@ impl Mvm {
             id::SHARED_MEM_CFG => Reaction::reply([0; mvm::SHARED_MEM_CFG_LEN]),
             id::TIME_EVENT_CMD => self.time_event(command.payload),
             id::SCAN_OFFLOAD_REQUEST_CMD => self.scan(command.payload),
-            id::SCAN_OFFLOAD_ABORT_CMD => self.abort_scan(),
+            id::SCAN_REQ_UMAC => self.umac_scan(command.payload),
+            id::SCAN_OFFLOAD_ABORT_CMD | id::SCAN_ABORT_UMAC => self.abort_scan(),
             id::PHY_CONFIGURATION_CMD => calibrate(command),
             id::NVM_ACCESS_CMD => self.nvm_access(command.payload),
             id::STATISTICS_CMD => Reaction::reply([0; mvm::NOTIF_STATISTICS_V10_LEN]),
@@ -99,7 +111,7 @@ impl Mvm {
     }
 
     pub(super) fn finish(&mut self, job: Job) -> Option<Packet> {
-        self.scan.end(job).then(|| scan_complete(mvm::IWL_SCAN_OFFLOAD_COMPLETED))
+        self.scan.end(job).then(|| self.scan_complete(mvm::IWL_SCAN_OFFLOAD_COMPLETED))
     }
 
     fn nvm_access(&self, payload: &[u8]) -> Reaction {
@@ -175,33 +187,64 @@ impl Mvm {
 
     fn scan(&mut self, payload: &[u8]) -> Reaction {
         let (scan, _): (ScanReqLmac, _) = prefix(payload);
-        let dwell = Nanos::from(scan.active_dwell.max(scan.passive_dwell)) * TU;
+        let passive = scan.scan_flags.get() & mvm::IWL_MVM_LMAC_SCAN_FLAG_PASSIVE != 0;
+        let dwell = if passive { scan.passive_dwell } else { scan.active_dwell };
+        let time = Nanos::from(scan.n_channels) * Nanos::from(dwell) * TU;
+        self.start_scan(Scanner::Lmac, time)
+    }
+
+    fn umac_scan(&mut self, payload: &[u8]) -> Reaction {
+        let (scan, _): (ScanReqUmac, _) = prefix(payload);
+        self.start_scan(Scanner::Umac { uid: scan.uid }, UMAC_SCAN)
+    }
+
+    fn start_scan(&mut self, by: Scanner, time: Nanos) -> Reaction {
+        self.scanned_by = by;
         let job = self.scan.start();
         let mut reaction = Reaction::generic();
         reaction.modelled = true;
-        reaction.after(Nanos::from(scan.n_channels) * dwell, Later::Finish(job))
+        reaction.after(time, Later::Finish(job))
     }
 
     fn abort_scan(&mut self) -> Reaction {
         if !self.scan.abort() {
             return Reaction::reply([0; 4]);
         }
-        let aborted = scan_complete(mvm::IWL_SCAN_OFFLOAD_ABORTED);
-        Reaction::reply(mvm::CAN_ABORT_STATUS.to_le_bytes())
-            .after(ABORT, Later::Send(vec![aborted]))
+        let aborted = self.scan_complete(mvm::IWL_SCAN_OFFLOAD_ABORTED);
+        let status = match self.scanned_by {
+            Scanner::Lmac => mvm::CAN_ABORT_STATUS,
+            Scanner::Umac { .. } => 0,
+        };
+        Reaction::reply(status.to_le_bytes()).after(ABORT, Later::Send(vec![aborted]))
     }
-}
 
-fn scan_complete(status: u8) -> Packet {
-    let complete = PeriodicScanComplete {
-        last_schedule_line: 0,
-        last_schedule_iteration: 0,
-        status,
-        ebs_status: 0,
-        time_after_last_iter: 0.into(),
-        reserved: 0.into(),
-    };
-    Packet::notification(id::SCAN_OFFLOAD_COMPLETE, complete.as_bytes())
+    fn scan_complete(&self, status: u8) -> Packet {
+        match self.scanned_by {
+            Scanner::Lmac => {
+                let complete = PeriodicScanComplete {
+                    last_schedule_line: 0,
+                    last_schedule_iteration: 0,
+                    status,
+                    ebs_status: 0,
+                    time_after_last_iter: 0.into(),
+                    reserved: 0.into(),
+                };
+                Packet::notification(id::SCAN_OFFLOAD_COMPLETE, complete.as_bytes())
+            }
+            Scanner::Umac { uid } => {
+                let complete = UmacScanComplete {
+                    uid,
+                    last_schedule: 0,
+                    last_iter: 0,
+                    status,
+                    ebs_status: 0,
+                    time_from_last_iter: 0.into(),
+                    reserved: 0.into(),
+                };
+                Packet::notification(id::SCAN_COMPLETE_UMAC, complete.as_bytes())
+            }
+        }
+    }
 }
 
 fn switch_queue(payload: &[u8]) -> Reaction {
