@@ -60,8 +60,7 @@ impl Served {
         let name = format!("card {}", card.spec().name);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             let mut adapter = Adapter { card, epoch: Instant::now(), sink: &mut sink };
-            let served =
-                catch_unwind(AssertUnwindSafe(|| server.serve(&mut adapter, &stopped)));
+            let served = catch_unwind(AssertUnwindSafe(|| server.serve(&mut adapter, &stopped)));
             let ended = match served {
                 Ok(result) => Ended {
                     result: result.map_err(|error| error.to_string()),
