@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -24,7 +25,7 @@ use crate::scenario::{Scenario, Vars};
 use crate::session::{Session, Stop};
 use crate::timeline::{BenchEvent, Event, What};
 use crate::trouble::Trouble;
-use crate::ui::Ui;
+use crate::ui::{RunProgress, Ui};
 use crate::verdict::{Outcome, Verdict};
 use crate::{player, signals};
 
@@ -71,6 +72,9 @@ pub struct RunSpec<'a> {
     /// Where the run's directory goes.
     pub parent: &'a Path,
 }
+
+/// Firmware files by name below `/lib/firmware`.
+type Files = BTreeMap<String, Vec<u8>>;
 
 /// A file that the guest is given.
 #[derive(Debug, Clone, Serialize)]
@@ -272,7 +276,8 @@ impl<'a> Lab<'a> {
         let card = Card::new(spec.card, options);
         let hold = scenario.firmware.hold_until.as_ref().map(|p| vars.pattern(p.get_ref()));
         let machine = self.machine(self.accel.accel, &image_path);
-        let progress = self.ui.run_progress(&format!("{} {}", scenario.name, spec.card.name));
+        let what = format!("{} {}", scenario.name, spec.card.name);
+        let progress = Rc::new(self.ui.run_progress(&what));
         let mut session = Session::start(
             &self.qemu,
             machine,
@@ -281,9 +286,10 @@ impl<'a> Lab<'a> {
             &dir,
             signals::interrupts,
         )?;
-        session.on_milestone(Box::new(move |reached| progress.milestone(reached)));
+        let shown = Rc::clone(&progress);
+        session.on_milestone(Box::new(move |reached| shown.milestone(reached)));
 
-        let played = play(&mut session, scenario, &vars);
+        let played = play(&mut session, scenario, &vars, &progress);
         signals::session_ended();
         let hello = session.hello.clone();
         let tail = session.console_tail(1);
@@ -330,7 +336,7 @@ impl<'a> Lab<'a> {
         stub: &StubDef,
         kernel: stub::Kernel,
         vars: &Vars,
-    ) -> anyhow::Result<(BTreeMap<String, Vec<u8>>, Vec<Given>)> {
+    ) -> anyhow::Result<(Files, Vec<Given>)> {
         if spec.scenario.firmware.missing {
             return Ok((BTreeMap::new(), Vec::new()));
         }
@@ -388,9 +394,17 @@ fn first_clause(line: &str) -> &str {
     line.split(';').next().unwrap_or(line)
 }
 
-fn play(session: &mut Session, scenario: &Scenario, vars: &Vars) -> Result<(), Verdict> {
+fn play(
+    session: &mut Session,
+    scenario: &Scenario,
+    vars: &Vars,
+    progress: &RunProgress,
+) -> Result<(), Verdict> {
     let hello = match session.boot(BOOT_WITHIN) {
-        Ok(hello) => hello,
+        Ok(hello) => {
+            progress.booted();
+            hello
+        }
         Err(Stop::Verdict(verdict)) => return Err(verdict),
         Err(Stop::TimedOut) => {
             return Err(Verdict::new(

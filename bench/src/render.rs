@@ -15,8 +15,8 @@ use crate::verdict::Outcome;
 const LOG_TAIL: usize = 12;
 /// Events shown on either side of a failed expectation's place.
 const AROUND: usize = 4;
-/// Unmodelled registers named at the end of a run.
-const UNMODELLED_SHOWN: usize = 8;
+/// Columns of a wrapped list.
+const WIDTH: usize = 100;
 
 struct Paint(bool);
 
@@ -50,20 +50,8 @@ pub fn text(record: &Record, lab: &str, verbose: bool, colour: bool) -> String {
     if record.verdict.outcome != Outcome::Passed {
         log_tail(&mut out, record, &paint);
     }
-    if let Some(card) = &record.card
-        && !card.unmodelled.is_empty()
-    {
-        let shown: Vec<_> =
-            card.unmodelled.iter().take(UNMODELLED_SHOWN).map(|u| u.reg.as_ref()).collect();
-        let more = card.unmodelled.len() - shown.len();
-        let more = if more > 0 { format!(" and {more} more (run.json)") } else { String::new() };
-        let text = format!(
-            "card: {} register reads, {} writes; unmodelled: {}{more}",
-            card.reads,
-            card.writes,
-            shown.join(", ")
-        );
-        line(&mut out, &paint.faint(&text));
+    if let Some(card) = &record.card {
+        line(&mut out, &paint.faint(&unmodelled(card)));
     }
     let word = record.verdict.outcome.word().to_uppercase();
     let word = if record.verdict.outcome == Outcome::Passed {
@@ -205,6 +193,33 @@ fn is_access(event: &Event) -> bool {
         event.what,
         What::Card { event: CardEvent::RegRead { .. } | CardEvent::RegWrite { .. }, .. }
     )
+}
+
+/// The card's totals, and every register that the driver used and the card gives no meaning to.
+fn unmodelled(card: &iwl_card::Summary) -> String {
+    let mut text = format!("card: {} register reads, {} writes", card.reads, card.writes);
+    if card.unmodelled.is_empty() {
+        return text;
+    }
+    text += "; without a model (kept as plain storage), with the number of accesses:";
+    let mut column = WIDTH;
+    for register in &card.unmodelled {
+        let item = format!("{} {}", register.reg, register.reads + register.writes);
+        if column + item.len() + 2 > WIDTH {
+            text += "\n  ";
+            column = 2;
+        } else {
+            text += ", ";
+            column += 2;
+        }
+        column += item.len();
+        text += &item;
+    }
+    if card.unmodelled_left_out > 0 {
+        // A String takes any write.
+        let _ = write!(text, "\n  and {} more", card.unmodelled_left_out);
+    }
+    text
 }
 
 fn log_tail(out: &mut String, record: &Record, paint: &Paint) {

@@ -485,7 +485,7 @@ impl Session {
             let at = line.find("Kernel panic - not syncing")?;
             (trouble::classify(&line[at..]) == Some(Trouble::Panic)).then(|| line[at..].to_owned())
         });
-        match (panic, self.shutdown.as_deref()) {
+        let verdict = match (panic, self.shutdown.as_deref()) {
             (Some(panic), _) => Verdict::new(
                 Outcome::GuestPanicked,
                 format!("{}; see console.log for its trace", panic.trim()),
@@ -502,6 +502,16 @@ impl Session {
                 Outcome::QemuDied,
                 format!("QEMU ended by itself ({status}); see qemu.stderr"),
             ),
+        };
+        // A kernel that never got as far as the agent says nothing about the driver.
+        match (&self.hello, verdict.outcome) {
+            (None, Outcome::GuestPanicked | Outcome::GuestReset | Outcome::GuestPoweredOff) => {
+                Verdict::new(
+                    Outcome::NotBooted,
+                    format!("the guest did not come up: {}", verdict.line),
+                )
+            }
+            _ => verdict,
         }
     }
 

@@ -57,7 +57,11 @@ impl Ui {
         if !self.terminal {
             eprintln!("iwlbench: {what}: the guest boots");
         }
-        RunProgress { bar: self.spinner(&format!("{what}: the guest boots")), what: what.into() }
+        RunProgress {
+            bar: self.spinner(&format!("{what}: the guest boots")),
+            what: what.into(),
+            terminal: self.terminal,
+        }
     }
 
     /// Progress of the kit.
@@ -70,9 +74,17 @@ impl Ui {
 pub struct RunProgress {
     bar: ProgressBar,
     what: String,
+    terminal: bool,
 }
 
 impl RunProgress {
+    /// The guest is up: what took longest is over.
+    pub fn booted(&self) {
+        if !self.terminal {
+            eprintln!("iwlbench: {}: the guest is up", self.what);
+        }
+    }
+
     /// The run got this far.
     pub fn milestone(&self, reached: &Reached) {
         self.bar.set_message(format!("{}: {}", self.what, reached.milestone));
@@ -93,7 +105,7 @@ pub struct KitProgress {
 
 impl KitProgress {
     fn bar(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
-        self.bar.lock().unwrap_or_else(|e| e.into_inner())
+        self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
 use common::{Bench, text};
@@ -141,17 +141,18 @@ fn qemu_of(bench: u32) -> Option<u32> {
     })
 }
 
-/// Starts a run and waits until its guest is there.
-fn started(bench: &Bench) -> (std::process::Child, u32) {
+/// Starts a run and waits until it says this of its guest.
+#[expect(clippy::zombie_processes, reason = "each caller waits for the child")]
+fn started(bench: &Bench, until: &str) -> (std::process::Child, u32) {
     let mut child = bench
-        .command(&["run", "--card", "7260", "--json"])
+        .command(&["run", "--card", "7260", "--json", "--patience", "5"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
     let mut lines = BufReader::new(child.stderr.as_mut().expect("piped")).lines();
     while let Some(Ok(line)) = lines.next() {
-        if line.contains("the guest boots") {
+        if line.contains(until) {
             break;
         }
     }
@@ -190,7 +191,7 @@ fn wait_ended(pid: u32) {
 #[test]
 fn an_interrupt_leaves_nothing_behind() {
     let bench = Bench::new();
-    let (child, qemu) = started(&bench);
+    let (child, qemu) = started(&bench, "the guest is up");
     kill(child.id(), "-INT");
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130));
@@ -203,16 +204,31 @@ fn an_interrupt_leaves_nothing_behind() {
 #[test]
 fn a_killed_bench_takes_its_guest_along() {
     let bench = Bench::new();
-    let (mut child, qemu) = started(&bench);
+    let (mut child, qemu) = started(&bench, "the guest is up");
     child.kill().expect("killed");
     child.wait().expect("collected");
     wait_ended(qemu);
+    bench.nothing_left();
+}
+
+/// A guest whose virtual CPUs all stand still.
+#[test]
+fn a_hung_guest_is_told_as_such() {
+    let bench = Bench::new();
+    let (child, qemu) = started(&bench, "the guest is up");
+    kill(qemu, "-STOP");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(1));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(document["runs"][0]["verdict"]["outcome"], "guest-hung");
+    wait_ended(qemu);
+    bench.nothing_left();
 }
 
 #[test]
 fn a_dead_qemu_is_told_as_such() {
     let bench = Bench::new();
-    let (child, qemu) = started(&bench);
+    let (child, qemu) = started(&bench, "the guest boots");
     kill(qemu, "-KILL");
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(125));
@@ -221,4 +237,71 @@ fn a_dead_qemu_is_told_as_such() {
     assert_eq!(verdict["outcome"], "qemu-died");
     assert!(text(&verdict["line"]).contains("signal: 9"), "{verdict}");
     bench.nothing_left();
+}
+
+/// The image that `iwlbench image` makes, changed by hand.
+fn edited_image(bench: &Bench, keep: impl Fn(&str) -> bool) -> std::path::PathBuf {
+    let made = bench.dir.path().join("image.cpio");
+    let output = bench.output(&["image", "-o", &made.to_string_lossy()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut archive = std::fs::File::open(&made).expect("made");
+    let edited = bench.dir.path().join("edited.cpio");
+    let mut out = std::fs::File::create(&edited).expect("created");
+    loop {
+        let mut entry = cpio::newc::Reader::new(archive).expect("a newc archive");
+        if entry.entry().is_trailer() {
+            break;
+        }
+        let header = entry.entry();
+        let mut content = Vec::new();
+        let name = header.name().to_owned();
+        let builder = cpio::newc::Builder::new(&name)
+            .mode(header.mode())
+            .ino(header.ino())
+            .nlink(header.nlink())
+            .rdev_major(header.rdev_major())
+            .rdev_minor(header.rdev_minor());
+        entry.read_to_end(&mut content).expect("read");
+        archive = entry.finish().expect("the next entry");
+        if keep(&name) {
+            let mut writer = builder.write(&mut out, u32::try_from(content.len()).expect("small"));
+            writer.write_all(&content).expect("written");
+            writer.finish().expect("written");
+        }
+    }
+    cpio::newc::trailer(&mut out).expect("written");
+    edited
+}
+
+/// The opmode's file removed by hand, its line in modules.dep left: modprobe says so.
+#[test]
+fn a_module_removed_from_the_image_by_hand() {
+    let bench = Bench::new();
+    let image = edited_image(&bench, |name| !name.ends_with("/iwlmvm.ko"));
+    let args = ["--card", "7260", "--image", &image.to_string_lossy(), "--patience", "10"];
+    let run = bench.run(&args);
+    assert_eq!((run.code, run.outcome()), (Some(1), "failed"), "{}", run.stderr);
+    let failures = run.failures().join("\n");
+    assert!(failures.contains("expected: opmode-loaded"), "{failures}");
+    assert_eq!(run.milestones("modprobe-failed").len(), 1);
+}
+
+/// That modprobe itself is absent is another failure, and no fault of the driver's.
+#[test]
+fn an_image_without_modprobe_says_so() {
+    let bench = Bench::new();
+    let image = edited_image(&bench, |name| !name.ends_with("bin/modprobe"));
+    let run = bench.run(&["--card", "7260", "--image", &image.to_string_lossy()]);
+    assert_eq!((run.code, run.outcome()), (Some(125), "no-modprobe"), "{}", run.stderr);
+    assert!(run.stderr.contains("has no modprobe"), "{}", run.stderr);
+}
+
+/// A kernel that panics before its agent says nothing about the driver.
+#[test]
+fn an_image_without_init_does_not_boot() {
+    let bench = Bench::new();
+    let image = edited_image(&bench, |name| name != "init" && name != "/init");
+    let run = bench.run(&["--card", "7260", "--image", &image.to_string_lossy()]);
+    assert_eq!((run.code, run.outcome()), (Some(125), "not-booted"), "{}", run.stderr);
+    assert!(run.stderr.contains("Kernel panic"), "{}", run.stderr);
 }

@@ -55,7 +55,7 @@ pub fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         let scenarios: Vec<_> = scenarios
             .iter()
             .map(|s| {
-                let cards: Vec<_> = s.cards.iter().map(|c| c.get_ref()).collect();
+                let cards: Vec<_> = s.cards.iter().map(toml::Spanned::get_ref).collect();
                 json!({ "name": s.name, "about": s.about, "cards": cards, "evidence": s.evidence })
             })
             .collect();
