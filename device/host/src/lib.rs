@@ -132,6 +132,8 @@ impl Device for Adapter<'_> {
         info.regions[region::CONFIG as usize] = Region::read_write(Card::config_size());
         info.irqs[irq_index::INTX as usize] = IrqIndex::INTX;
         info.irqs[irq_index::MSI as usize] = IrqIndex::messages(1);
+        // Never fired; without it QEMU warns that it cannot recover from errors.
+        info.irqs[irq_index::ERR as usize] = IrqIndex::messages(1);
         info.irqs[irq_index::MSIX as usize] =
             IrqIndex::messages(u32::from(self.card.msix_vectors()));
         info

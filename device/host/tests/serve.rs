@@ -1,0 +1,76 @@
+//! A served card, with the crate `vfio_user`'s client as its peer.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+
+use card_host::{Ended, Notice, Served};
+use iwl_card::{Card, CardEvent, CardOptions};
+use vfio_server::{Exit, Server};
+use vfio_user::Client;
+
+const BAR0: u32 = 0;
+const CONFIG: u32 = 7;
+/// Offset of the vendor and device id in configuration space.
+const PCI_ID: u64 = 0;
+
+fn serve(path: &Path, fail_at_first_event: bool) -> (Served, Receiver<Notice>) {
+    let card = Card::new(iwl_card::card("7260").expect("a card"), CardOptions::default());
+    let (sender, notices) = channel();
+    let mut failing = fail_at_first_event;
+    let served = Served::start(card, Server::bind(path).expect("bound"), move |_, notice| {
+        if matches!(notice, Notice::Card(CardEvent::RegRead { .. })) && failing {
+            failing = false;
+            panic!("broken on purpose");
+        }
+        let _ = sender.send(notice);
+    });
+    (served.expect("a thread"), notices)
+}
+
+fn ended(notices: &Receiver<Notice>) -> Ended {
+    loop {
+        if let Notice::Ended(ended) = notices.recv().expect("an end") {
+            return ended;
+        }
+    }
+}
+
+#[test]
+fn registers_are_reached_and_told() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let path = dir.path().join("card");
+    let (served, notices) = serve(&path, false);
+    let mut client = Client::new(&path).expect("connected");
+    let mut id = [0; 4];
+    client.region_read(CONFIG, PCI_ID, &mut id).expect("read");
+    assert_eq!(id, [0x86, 0x80, 0xb1, 0x08]);
+    let hw_rev = u64::from(iwl_hw::csr::CSR_HW_REV);
+    let mut value = [0; 4];
+    client.region_read(BAR0, hw_rev, &mut value).expect("read");
+    assert_eq!(u32::from_le_bytes(value), iwl_card::card("7260").expect("a card").hw_rev);
+    let told = notices.iter().find_map(|notice| match notice {
+        Notice::Card(CardEvent::RegRead { reg, value, .. }) if reg == "CSR_HW_REV" => Some(value),
+        _ => None,
+    });
+    assert_eq!(told, Some(u32::from_le_bytes(value)));
+
+    served.stop_handle().stop();
+    let ended = ended(&notices);
+    assert_eq!(ended.result, Ok(Exit::Stopped));
+    assert!(ended.summary.expect("a summary").reads >= 1);
+    served.join();
+    assert!(!path.exists(), "the socket goes with its server");
+}
+
+#[test]
+fn a_panic_ends_the_service_with_its_words() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let path = dir.path().join("card");
+    let (_served, notices) = serve(&path, true);
+    let mut client = Client::new(&path).expect("connected");
+    let hw_rev = u64::from(iwl_hw::csr::CSR_HW_REV);
+    client.region_read(BAR0, hw_rev, &mut [0; 4]).expect_err("nobody answers");
+    let ended = ended(&notices);
+    let why = ended.result.expect_err("it failed");
+    assert!(why.contains("panicked") && why.contains("broken on purpose"), "{why}");
+}
