@@ -3,7 +3,7 @@
 use iwl_hw::csr;
 use iwl_hw::pci::PCI_CFG_SPACE_EXP_SIZE;
 use iwl_hw::register::{BAR, CONFIG};
-use iwl_hw::{Register, Width};
+use iwl_hw::{Access, Register, Width};
 
 use crate::csr::outcome as csr_outcome;
 use crate::device::{Device, fault_injected};
@@ -123,7 +123,7 @@ impl Card {
         let at = usize::try_from(offset).unwrap_or(usize::MAX);
         self.config.read(at, data);
         if let Some((reg, value)) = config_event(offset, data) {
-            let outcome = config_outcome(offset);
+            let outcome = config_outcome(offset, false);
             world.emit(CardEvent::RegRead { space: Space::Config, reg, value, outcome });
         }
     }
@@ -132,7 +132,7 @@ impl Card {
     pub fn config_write(&mut self, world: &mut dyn World, offset: u64, data: &[u8]) {
         let at = usize::try_from(offset).unwrap_or(usize::MAX);
         if let Some((reg, value)) = config_event(offset, data) {
-            let outcome = config_outcome(offset);
+            let outcome = config_outcome(offset, true);
             world.emit(CardEvent::RegWrite { space: Space::Config, reg, value, outcome });
         }
         match self.config.write(at, data) {
@@ -367,7 +367,10 @@ fn config_event(offset: u64, data: &[u8]) -> Option<(RegName, u32)> {
     Some((name(CONFIG.get(dword), dword), u32::from_le_bytes(bytes)))
 }
 
-fn config_outcome(offset: u64) -> Outcome {
-    let row = u32::try_from(offset & !3).ok().and_then(|dword| CONFIG.get(dword));
-    if row.is_some() { Outcome::Implemented } else { Outcome::Unknown }
+fn config_outcome(offset: u64, write: bool) -> Outcome {
+    match u32::try_from(offset & !3).ok().and_then(|dword| CONFIG.get(dword)) {
+        Some(register) if write && register.access == Access::ReadOnly => Outcome::ReadOnly,
+        Some(_) => Outcome::Implemented,
+        None => Outcome::Unknown,
+    }
 }

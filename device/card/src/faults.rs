@@ -30,23 +30,23 @@ pub enum Fault {
     },
 }
 
-/// The names a plan is written with, without their argument.
-const NAMES: [(&str, Fault); 8] = [
-    ("clock-never-ready", Fault::ClockNeverReady),
-    ("nic-never-ready", Fault::NicNeverReady),
-    ("never-alive", Fault::NeverAlive),
-    ("alive-invalid", Fault::AliveInvalid),
-    ("no-fh-tx", Fault::NoFhTx),
-    ("hw-error-after-alive", Fault::HwErrorAfterAlive),
-    ("no-calibration", Fault::NoCalibration),
-    ("all-ones", Fault::AllOnes { from: 0 }),
+/// Every fault, with the argument it has when none is written.
+const ALL: [Fault; 8] = [
+    Fault::ClockNeverReady,
+    Fault::NicNeverReady,
+    Fault::NeverAlive,
+    Fault::AliveInvalid,
+    Fault::NoFhTx,
+    Fault::HwErrorAfterAlive,
+    Fault::NoCalibration,
+    Fault::AllOnes { from: 0 },
 ];
 
 /// A fault that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
     /// No such fault.
-    #[error("no fault named `{0}`; there are: {names}", names = NAMES.map(|(name, _)| name).join(", "))]
+    #[error("no fault named `{0}`; there are: {names}", names = ALL.map(Fault::name).join(", "))]
     Unknown(String),
     /// The argument is not a number, or the fault takes none.
     #[error("fault `{fault}`: `{argument}` is not an argument it takes; write e.g. `all-ones=400`")]
@@ -61,21 +61,21 @@ pub enum FaultError {
 impl Fault {
     /// All faults by name; [`Fault::AllOnes`] with `from: 0`.
     pub fn all() -> impl Iterator<Item = Self> {
-        NAMES.iter().map(|(_, fault)| *fault)
+        ALL.into_iter()
     }
 
     /// Its name, without an argument.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::ClockNeverReady => NAMES[0].0,
-            Self::NicNeverReady => NAMES[1].0,
-            Self::NeverAlive => NAMES[2].0,
-            Self::AliveInvalid => NAMES[3].0,
-            Self::NoFhTx => NAMES[4].0,
-            Self::HwErrorAfterAlive => NAMES[5].0,
-            Self::NoCalibration => NAMES[6].0,
-            Self::AllOnes { .. } => NAMES[7].0,
+            Self::ClockNeverReady => "clock-never-ready",
+            Self::NicNeverReady => "nic-never-ready",
+            Self::NeverAlive => "never-alive",
+            Self::AliveInvalid => "alive-invalid",
+            Self::NoFhTx => "no-fh-tx",
+            Self::HwErrorAfterAlive => "hw-error-after-alive",
+            Self::NoCalibration => "no-calibration",
+            Self::AllOnes { .. } => "all-ones",
         }
     }
 }
@@ -99,15 +99,14 @@ impl FromStr for Fault {
             Some((name, argument)) => (name, Some(argument)),
             None => (text, None),
         };
-        let (_, fault) = NAMES
-            .iter()
-            .find(|(known, _)| *known == name)
+        let fault = Self::all()
+            .find(|fault| fault.name() == name)
             .ok_or_else(|| FaultError::Unknown(name.to_owned()))?;
         let bad = |argument: &str| FaultError::Argument {
             fault: name.to_owned(),
             argument: argument.to_owned(),
         };
-        match (*fault, argument) {
+        match (fault, argument) {
             (Fault::AllOnes { .. }, Some(argument)) => {
                 argument.parse().map(|from| Fault::AllOnes { from }).map_err(|_| bad(argument))
             }

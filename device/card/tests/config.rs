@@ -2,10 +2,10 @@
 
 mod support;
 
-use iwl_card::{Card, CardOptions, Irq, card};
+use iwl_card::{Card, CardOptions, Irq, Outcome, card};
 use iwl_hw::csr::Int;
 use iwl_hw::pci::{self, Command, cap_id};
-use support::{Driver, INIT, TestWorld};
+use support::{Driver, INIT, TestWorld, last_outcome};
 
 #[test]
 fn the_identity_is_the_cards() {
@@ -16,6 +16,7 @@ fn the_identity_is_the_cards() {
     let subsystem = driver.config_read(pci::PCI_SUBSYSTEM_VENDOR_ID);
     assert_eq!(subsystem >> 16, u32::from(spec.pci.subsystem));
     driver.config_write(pci::PCI_VENDOR_ID, &[0xff; 4]);
+    assert_eq!(last_outcome(&driver), Some(Outcome::ReadOnly));
     assert_eq!(driver.config_read(pci::PCI_VENDOR_ID), id, "read-only");
 }
 
