@@ -101,6 +101,8 @@ pub(crate) struct Device {
     timers: Vec<Timer>,
     /// Faults told since the last reset, of those that the driver meets in a polling loop.
     told: Vec<Fault>,
+    /// A packet was written whose cause is not to be seen before it.
+    landing: bool,
     /// Work was left for the next time.
     more: bool,
 }
@@ -124,6 +126,7 @@ impl Device {
             cpu: Cpu::Off,
             timers: Vec::new(),
             told: Vec::new(),
+            landing: false,
             more: false,
         };
         device.reset();
@@ -152,6 +155,7 @@ impl Device {
         self.cpu = Cpu::Off;
         self.timers.clear();
         self.told.clear();
+        self.landing = false;
         self.more = false;
     }
 
@@ -224,6 +228,11 @@ impl Device {
     }
 
     fn settle(&mut self, line: Line, world: &mut dyn World) {
+        if self.landing && world.flushed() {
+            self.landing = false;
+            self.fh_int |= FhInt::RX_CHNL0;
+            self.irq.latch(Int::FH_RX);
+        }
         if let Err(addr) = self.irq.settle(line, world) {
             world.emit(CardEvent::DmaFault { addr, len: 4, during: "interrupt cause table" });
         }
@@ -339,6 +348,9 @@ impl Device {
     }
 
     fn step_rx(&mut self, world: &mut dyn World) -> Step {
+        if self.landing {
+            return Step::Waiting;
+        }
         match self.rx.step(world) {
             Err(_) => return Step::Waiting,
             Ok(Delivery::Idle) => return Step::Idle,
@@ -351,8 +363,7 @@ impl Device {
                 world.emit(CardEvent::BadInput { what });
             }
             Ok(Delivery::Delivered(packet)) => {
-                self.fh_int |= FhInt::RX_CHNL0;
-                self.irq.latch(Int::FH_RX);
+                self.landing = true;
                 world.emit(CardEvent::Packet {
                     name: self.firmware.name(packet.group, packet.id),
                     id: packet.id,

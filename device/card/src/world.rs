@@ -59,6 +59,13 @@ pub trait World {
     /// [`DmaError::Fault`].
     fn dma_write(&mut self, addr: u64, data: &[u8]) -> Result<(), DmaError>;
 
+    /// Every [`World::dma_write`] so far is in guest memory. A register that tells of what was
+    /// written must not do so before: on PCIe a read of it would push the writes ahead of its
+    /// completion. A world that says no calls [`crate::Card::run`] when that changes.
+    fn flushed(&mut self) -> bool {
+        true
+    }
+
     /// Raises an interrupt, once, after every earlier [`World::dma_write`].
     fn raise(&mut self, irq: Irq);
 

@@ -283,6 +283,30 @@ fn both_mvm_scans_end_in_their_own_way() {
     assert_eq!((end.uid.get(), end.status), (7, mvm::IWL_SCAN_OFFLOAD_ABORTED));
 }
 
+/// A driver that looks at the cause finds the packet it tells of, however long that is under way.
+#[test]
+fn the_cause_waits_for_its_packet() {
+    let mut driver = Driver::new("7260");
+    driver.start_image(INIT);
+    driver.world.lazy = true;
+    driver.world.now += 10 * MILLISECOND;
+    let pending = |driver: &mut Driver| {
+        let mut value = [0; 4];
+        driver.card.bar_read(&mut driver.world, csr::CSR_INT.into(), &mut value);
+        Int::from_bits_retain(u32::from_le_bytes(value))
+    };
+    // Twice: the buffer's descriptor is fetched first, then the packet is posted.
+    for _ in 0..2 {
+        driver.card.run(&mut driver.world);
+        assert!(!pending(&mut driver).contains(Int::FH_RX));
+    }
+    assert_eq!(driver.take_packets(), [], "still under way");
+    assert!(driver.world.land());
+    driver.card.run(&mut driver.world);
+    assert!(pending(&mut driver).contains(Int::FH_RX));
+    assert_eq!(driver.take_packets().len(), 1);
+}
+
 /// A cause that arises while the mask is closed is told when it opens.
 #[test]
 fn causes_wait_for_the_mask() {

@@ -210,6 +210,10 @@ impl World for Seam<'_, '_> {
         self.bus.dma_write(addr, data).map_err(dma_error)
     }
 
+    fn flushed(&mut self) -> bool {
+        self.bus.flushed()
+    }
+
     fn raise(&mut self, irq: Irq) {
         let (index, vector) = match irq {
             Irq::Intx => (irq_index::INTX, 0),

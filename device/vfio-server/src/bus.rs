@@ -57,6 +57,13 @@ impl Bus<'_> {
         self.link.dma_write(addr, data)
     }
 
+    /// Whether every write so far is in guest memory. If not, [`crate::Device::wake`] is called
+    /// once they are: until then no register may tell the guest of what was written.
+    #[inline]
+    pub fn flushed(&mut self) -> bool {
+        self.link.flushed()
+    }
+
     /// Fires `vector` of interrupt `index` ([`crate::irq_index`]) once every earlier write
     /// is in guest memory. Without effect if the client has not enabled it.
     #[inline]

@@ -293,10 +293,17 @@ impl Link {
         }
     }
 
+    /// Whether every write has been confirmed.
+    #[inline]
+    pub(crate) fn flushed(&mut self) -> bool {
+        self.messages.flushed()
+    }
+
     fn fire_due(&mut self) {
         while let Some((index, vector)) = self.messages.next_trigger() {
             self.irqs.trigger(index, vector);
         }
+        self.messages.landed();
     }
 
     pub(crate) fn set_bus_master(&mut self, on: bool) {

@@ -37,6 +37,8 @@ pub(crate) struct Messages {
     first_output: u64,
     /// All reads have arrived and the device has not been told.
     arrived: bool,
+    /// The device wants to be told when all writes are confirmed.
+    awaits_writes: bool,
     /// The wake that is running: which reads it used, and whether it has to wait again.
     wake: u64,
     waits: bool,
@@ -255,6 +257,21 @@ impl Messages {
                     return Some((index, vector));
                 }
             }
+        }
+    }
+
+    /// Whether all writes are confirmed; if not, the device is woken when they are.
+    #[inline]
+    pub(crate) fn flushed(&mut self) -> bool {
+        self.awaits_writes = !self.outputs.is_empty();
+        !self.awaits_writes
+    }
+
+    /// Interrupts that were due have fired: if nothing is left, so is the device's waiting.
+    pub(crate) fn landed(&mut self) {
+        if self.awaits_writes && self.outputs.is_empty() {
+            self.awaits_writes = false;
+            self.arrived = true;
         }
     }
 

@@ -8,8 +8,8 @@ use std::{
 };
 
 use common::{
-    ADDRESS, DATA, ERROR, MASTER, Peer, READ, REPLY, Received, Seen, TRIGGER, VERSION_DATA, WRITE,
-    access, eventfd, fired, memory, message, open_on, raw, transfer,
+    ADDRESS, DATA, ERROR, FLUSH, MASTER, Peer, READ, REPLY, Received, Seen, TRIGGER, VERSION_DATA,
+    WRITE, access, eventfd, fired, memory, message, open_on, raw, transfer,
 };
 use vfio_server::{DmaError, Errno, ServeError, irq_index};
 
@@ -319,6 +319,27 @@ fn interrupts_wait_for_the_writes_before_them() {
     reply(&mut peer, &write, &transfer(0x5000, 4, &[]));
     peer.alive();
     drop(running);
+}
+
+#[test]
+fn the_device_is_woken_when_its_writes_have_landed() {
+    let (mut peer, running) = Peer::new();
+    peer.map(0x5000, PAGE, RW, None);
+    peer.poke(MASTER, 1);
+    peer.set_address(0x5000);
+    peer.poke(FLUSH, 0);
+    assert_eq!(running.next(), Seen::Flushed(true), "nothing is under way");
+
+    peer.post(WRITE, 4);
+    let write = peer.receive();
+    peer.poke(FLUSH, 0);
+    assert_eq!(running.next(), Seen::Wrote(Ok(())));
+    assert_eq!(running.next(), Seen::Flushed(false));
+    peer.alive();
+    let early = running.seen.try_iter().any(|seen| matches!(seen, Seen::Flushed(_)));
+    assert!(!early, "not before the client has confirmed it");
+    reply(&mut peer, &write, &transfer(0x5000, 4, &[]));
+    assert_eq!(running.next(), Seen::Flushed(true));
 }
 
 #[test]

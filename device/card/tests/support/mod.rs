@@ -24,10 +24,18 @@ pub(crate) struct TestWorld {
     pub(crate) raised: Vec<Irq>,
     pub(crate) events: Vec<CardEvent>,
     pub(crate) bus_master: bool,
-    /// Each address must be asked for twice within a work item, as if it came over a wire.
+    /// Each address must be asked for twice within a work item, and what is written lands
+    /// later, as if it went over a wire.
     pub(crate) lazy: bool,
+    posted: Vec<Posted>,
     fetched: HashSet<u64>,
     waiting: bool,
+}
+
+/// On its way to the guest.
+enum Posted {
+    Write(std::ops::Range<usize>, Vec<u8>),
+    Interrupt(Irq),
 }
 
 impl TestWorld {
@@ -39,9 +47,23 @@ impl TestWorld {
             events: Vec::new(),
             bus_master: false,
             lazy: false,
+            posted: Vec::new(),
             fetched: HashSet::new(),
             waiting: false,
         }
+    }
+
+    /// What is on its way arrives, in order; says whether anything was.
+    pub(crate) fn land(&mut self) -> bool {
+        let posted = std::mem::take(&mut self.posted);
+        let any = !posted.is_empty();
+        for item in posted {
+            match item {
+                Posted::Write(range, data) => self.memory[range].copy_from_slice(&data),
+                Posted::Interrupt(irq) => self.raised.push(irq),
+            }
+        }
+        any
     }
 
     fn range(&self, addr: u64, len: usize) -> Result<std::ops::Range<usize>, DmaError> {
@@ -69,12 +91,24 @@ impl World for TestWorld {
 
     fn dma_write(&mut self, addr: u64, data: &[u8]) -> Result<(), DmaError> {
         let range = self.range(addr, data.len())?;
-        self.memory[range].copy_from_slice(data);
+        if self.lazy {
+            self.posted.push(Posted::Write(range, data.to_vec()));
+        } else {
+            self.memory[range].copy_from_slice(data);
+        }
         Ok(())
     }
 
+    fn flushed(&mut self) -> bool {
+        self.posted.is_empty()
+    }
+
     fn raise(&mut self, irq: Irq) {
-        self.raised.push(irq);
+        if self.posted.is_empty() {
+            self.raised.push(irq);
+        } else {
+            self.posted.push(Posted::Interrupt(irq));
+        }
     }
 
     fn set_bus_master(&mut self, on: bool) {
@@ -151,7 +185,7 @@ impl Driver {
             self.world.waiting = false;
             self.card.run(&mut self.world);
             let more = self.card.deadline().is_some_and(|at| at <= self.world.now);
-            if !self.world.waiting && !more {
+            if !self.world.waiting && !more && !self.world.land() {
                 break;
             }
         }

@@ -37,6 +37,8 @@ pub const MASTER: u64 = 0x14;
 pub const FAIL: u64 = 0x18;
 /// Sets the alarm, in milliseconds.
 pub const ALARM: u64 = 0x1c;
+/// Asks whether the writes have landed, and again at each wake until they have.
+pub const FLUSH: u64 = 0x20;
 pub const DATA: u64 = 0x1000;
 
 /// What the device saw.
@@ -48,6 +50,7 @@ pub enum Seen {
     Write(u32, u64, usize),
     Read(Result<(), DmaError>),
     Wrote(Result<(), DmaError>),
+    Flushed(bool),
     Alarm { in_time: bool },
 }
 
@@ -55,6 +58,7 @@ pub struct TestDevice {
     pub bar: Vec<u8>,
     pub config: [u8; 256],
     waiting: Option<usize>,
+    flushing: bool,
     alarm: Option<Instant>,
     seen: Sender<Seen>,
 }
@@ -62,8 +66,14 @@ pub struct TestDevice {
 impl TestDevice {
     pub fn new() -> (Self, Receiver<Seen>) {
         let (seen, events) = channel();
-        let device =
-            Self { bar: vec![0; BAR_SIZE], config: [0; 256], waiting: None, alarm: None, seen };
+        let device = Self {
+            bar: vec![0; BAR_SIZE],
+            config: [0; 256],
+            waiting: None,
+            flushing: false,
+            alarm: None,
+            seen,
+        };
         (device, events)
     }
 
@@ -84,6 +94,12 @@ impl TestDevice {
             bus.end_of_work();
         }
         self.see(Seen::Read(result));
+    }
+
+    fn flush(&mut self, bus: &mut Bus<'_>) {
+        let flushed = bus.flushed();
+        self.flushing = !flushed;
+        self.see(Seen::Flushed(flushed));
     }
 }
 
@@ -142,6 +158,7 @@ impl Device for TestDevice {
             TRIGGER => bus.trigger(word >> 16, word & 0xffff),
             MASTER => bus.set_bus_master(word != 0),
             ALARM => self.alarm = Some(Instant::now() + Duration::from_millis(word.into())),
+            FLUSH => self.flush(bus),
             FAIL => return Err(Errno::from_raw_os_error(word as i32)),
             _ => {}
         }
@@ -165,6 +182,9 @@ impl Device for TestDevice {
     fn wake(&mut self, bus: &mut Bus<'_>) {
         if let Some(count) = self.waiting {
             self.read_memory(bus, count);
+        }
+        if self.flushing {
+            self.flush(bus);
         }
         if let Some(alarm) = self.alarm.take() {
             let in_time = alarm <= Instant::now();
