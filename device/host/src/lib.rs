@@ -181,6 +181,12 @@ impl Device for Adapter<'_> {
         (self.sink)(Instant::now(), Notice::Detached(why.to_string()));
     }
 
+    fn pin_unmasked(&mut self, bus: &mut Bus<'_>) {
+        if self.card.intx_asserted() {
+            bus.trigger(irq_index::INTX, 0);
+        }
+    }
+
     fn wake(&mut self, bus: &mut Bus<'_>) {
         self.with(bus, |_, _| {});
     }

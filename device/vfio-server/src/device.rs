@@ -152,6 +152,11 @@ pub trait Device {
         let _ = why;
     }
 
+    /// The client has unmasked the pin: a level that is still asserted must be triggered again.
+    fn pin_unmasked(&mut self, bus: &mut Bus<'_>) {
+        let _ = bus;
+    }
+
     /// The [`Device::deadline`] has passed, or the data that a [`Bus::dma_read`] found
     /// pending has arrived: do again, from the start, all work that is due or was left.
     ///

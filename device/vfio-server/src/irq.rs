@@ -14,6 +14,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct IrqTables {
     tables: [Table; irq_index::COUNT],
+    /// The pin was unmasked and the device has not been told.
+    pin_unmasked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -87,7 +89,14 @@ impl IrqTables {
                 vectors: (0..index.count).map(|_| Vector::default()).collect(),
                 unmask: None,
             }),
+            pin_unmasked: false,
         }
+    }
+
+    /// Whether the pin was unmasked since the last time this was asked.
+    #[inline]
+    pub fn take_pin_unmasked(&mut self) -> bool {
+        std::mem::take(&mut self.pin_unmasked)
     }
 
     /// Does what the client asks. `bools` has a byte per vector if the flags say so.
@@ -156,6 +165,7 @@ impl IrqTables {
                 for (_, vector) in vectors.iter_mut().enumerate().filter(|(at, _)| chosen(*at)) {
                     vector.unmask(automasked);
                 }
+                self.pin_unmasked |= index == irq_index::INTX;
             }
             _ => return Err(bad_flags),
         }
@@ -195,6 +205,7 @@ impl IrqTables {
         for vector in &mut table.vectors {
             vector.unmask(true);
         }
+        self.pin_unmasked = true;
     }
 }
 

@@ -239,6 +239,9 @@ impl Server {
                 self.session.handle(message, &mut self.link, device)?;
             }
         }
+        if self.link.irqs.take_pin_unmasked() {
+            device.pin_unmasked(&mut bus(&mut self.link));
+        }
         if self.link.messages.has_arrived() {
             self.link.messages.begin_wake();
             device.wake(&mut bus(&mut self.link));

@@ -126,6 +126,22 @@ fn the_pin_is_unmasked_by_its_eventfd() {
     }
 }
 
+/// A level stays asserted across an unmask: the device is asked to look.
+#[test]
+fn the_device_hears_of_the_unmasked_pin_only() {
+    let (mut peer, running) = Peer::new();
+    let (intx, unmask) = (eventfd(), eventfd());
+    assert_eq!(peer.set_irqs(EVENT | FIRE, INTX, 0, 1, &[], &[raw(&intx)]), 0);
+    assert_eq!(peer.set_irqs(NONE | MASK, INTX, 0, 1, &[], &[]), 0);
+    assert_eq!(peer.set_irqs(NONE | UNMASK, INTX, 0, 1, &[], &[]), 0);
+    assert_eq!(running.next(), Seen::PinUnmasked);
+    assert_eq!(peer.set_irqs(EVENT | UNMASK, INTX, 0, 1, &[], &[raw(&unmask)]), 0);
+    peer.alive();
+    assert!(running.seen.try_iter().all(|seen| seen != Seen::PinUnmasked), "only set up");
+    unmask.write(1).unwrap();
+    assert_eq!(running.next(), Seen::PinUnmasked);
+}
+
 #[test]
 fn malformed_requests_are_refused() {
     let (mut peer, _running) = Peer::new();

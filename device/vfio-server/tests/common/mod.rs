@@ -47,6 +47,7 @@ pub enum Seen {
     Attached,
     Detached(String),
     Reset,
+    PinUnmasked,
     Write(u32, u64, usize),
     Read(Result<(), DmaError>),
     Wrote(Result<(), DmaError>),
@@ -177,6 +178,10 @@ impl Device for TestDevice {
     fn detached(&mut self, why: &Disconnect) {
         self.waiting = None;
         self.see(Seen::Detached(why.to_string()));
+    }
+
+    fn pin_unmasked(&mut self, _: &mut Bus<'_>) {
+        self.see(Seen::PinUnmasked);
     }
 
     fn wake(&mut self, bus: &mut Bus<'_>) {
