@@ -44,11 +44,10 @@ impl Memory {
     /// For this host (kernel and CPU), QEMU and guest kernel.
     pub fn new(cache: &Path, qemu: (u32, u32, u32), guest_release: &str) -> Memory {
         let host = rustix::system::uname();
-        let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpu.lines().find(|l| l.starts_with("model name")).unwrap_or_default();
         let key = format!(
-            "{}|{model}|{}.{}.{}|{guest_release}",
+            "{}|{}|{}.{}.{}|{guest_release}",
             host.release().to_string_lossy(),
+            host_cpu(),
             qemu.0,
             qemu.1,
             qemu.2
@@ -66,6 +65,12 @@ impl Memory {
         fs::write(&self.file, serde_json::to_vec(proof)?)?;
         Ok(())
     }
+}
+
+/// The host's CPU, in a line.
+pub fn host_cpu() -> String {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    cpu.lines().find(|l| l.starts_with("model name")).unwrap_or_default().to_owned()
 }
 
 /// SHA-256 in hex.

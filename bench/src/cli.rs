@@ -65,6 +65,9 @@ pub struct RunArgs {
     /// Longest that a step may take [default: as the scenario says]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub patience: Option<u64>,
+    /// Boot for real, the card present from power-on, instead of restoring a snapshot
+    #[arg(long)]
+    pub cold: bool,
     /// The guest's kernel and machine
     #[command(flatten)]
     pub guest: GuestArgs,

@@ -22,12 +22,13 @@ use crate::milestone::{self, Reached};
 use crate::qemu::{Accel, Machine};
 use crate::rundir::{self, RunDir};
 use crate::scenario::{Scenario, Vars};
-use crate::session::{Session, Stop};
+use crate::session::{Origin, Session, Stop};
+use crate::snapshot::{Key, Snapshot, SnapshotError, Snapshots};
 use crate::timeline::{BenchEvent, Event, What};
 use crate::trouble::Trouble;
 use crate::ui::{RunProgress, Ui};
 use crate::verdict::{Outcome, Verdict};
-use crate::{player, signals};
+use crate::{player, qemu};
 
 /// The guest agent, a static program.
 pub const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-agent"));
@@ -52,7 +53,19 @@ pub struct Lab<'a> {
     qemu: Qemu,
     kernel: Kernel,
     accel: Decision,
+    snapshots: Snapshots,
+    kernel_sha256: String,
     ui: &'a Ui,
+}
+
+/// How a run's guest began; the word in `run.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Began {
+    /// Power-on, the card in its port.
+    Cold,
+    /// A snapshot, the card plugged in after it.
+    Restored,
 }
 
 /// What one run is made of, beside the lab.
@@ -69,8 +82,18 @@ pub struct RunSpec<'a> {
     pub image: Option<&'a Path>,
     /// Modules left out by the user.
     pub without: &'a [String],
+    /// Boot it for real, the card present from power-on.
+    pub cold: bool,
     /// Where the run's directory goes.
     pub parent: &'a Path,
+}
+
+/// A guest that is to play a scenario: its hello, or the verdict that came before it.
+struct Begun {
+    session: Session,
+    hello: Result<guest_protocol::Hello, Verdict>,
+    how: Began,
+    snapshot: Option<String>,
 }
 
 /// Firmware files by name below `/lib/firmware`.
@@ -112,6 +135,10 @@ pub struct Record {
     pub accel: Accel,
     /// Why.
     pub accel_why: String,
+    /// Power-on or a snapshot.
+    pub began: Began,
+    /// The snapshot's key.
+    pub snapshot: Option<String>,
     /// SHA-256 of the initramfs.
     pub image_sha256: String,
     /// Its modules; none if the user gave the image.
@@ -122,7 +149,7 @@ pub struct Record {
     pub guest: Option<guest_protocol::Hello>,
     /// Totals of the card, unmodelled registers by name.
     pub card: Option<iwl_card::Summary>,
-    /// From power-on to the verdict.
+    /// From power-on, or the snapshot's start, to the verdict.
     pub seconds: f64,
     /// Where everything about it is.
     pub directory: PathBuf,
@@ -174,9 +201,17 @@ impl<'a> Lab<'a> {
         }
         let kernel = kit.kernel(&selector)?;
         let decision = Decision { accel: Accel::Tcg, why: String::new() };
-        let mut lab = Lab { kit, qemu, kernel, accel: decision, ui };
-        let memory =
-            accel::Memory::new(CacheDir::from_env()?.path(), lab.qemu.version, &lab.kernel.release);
+        let cache = CacheDir::from_env()?;
+        let mut lab = Lab {
+            kit,
+            qemu,
+            kernel_sha256: sha256_hex(&fs::read(&kernel.bzimage)?),
+            kernel,
+            accel: decision,
+            snapshots: Snapshots::new(cache.path()),
+            ui,
+        };
+        let memory = accel::Memory::new(cache.path(), lab.qemu.version, &lab.kernel.release);
         lab.accel = accel::decide(args.accel, Path::new(accel::DEV_KVM), &memory, || {
             lab.boots_under_kvm()
         })?;
@@ -200,17 +235,15 @@ impl<'a> Lab<'a> {
         let machine = self.machine(Accel::Kvm, &image.path);
         let temporary = tempfile::tempdir()?;
         let dir = RunDir::create_in(temporary.path(), "kvm")?;
-        let started = Session::start(
+        let mut session = Session::start(
             &self.qemu,
-            machine,
+            &machine,
+            Origin::PowerOn,
             Vec::new(),
             Gates::default(),
             &dir,
-            signals::interrupts,
-        );
-        let mut session = started?;
+        )?;
         let booted = session.boot(accel::PROOF_WITHIN);
-        signals::session_ended();
         session.end();
         Ok(match booted {
             Ok(_) => Ok(()),
@@ -233,8 +266,7 @@ impl<'a> Lab<'a> {
             cpus: CPUS,
             kernel: &self.kernel.bzimage,
             initrd,
-            append: APPEND.to_owned(),
-            cards: Vec::new(),
+            append: APPEND,
         }
     }
 
@@ -247,7 +279,8 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// Bad input, or the environment could not run it. What the guest, the driver, QEMU or the
     /// card do is a verdict.
-    pub fn run(&self, spec: &RunSpec<'_>) -> anyhow::Result<Record> {
+    pub fn run(&self, spec: &RunSpec<'_>, progress: RunProgress) -> anyhow::Result<Record> {
+        let progress = Rc::new(progress);
         let started = Instant::now();
         let scenario = spec.scenario;
         let stub = stub_of(spec.card)?;
@@ -272,25 +305,30 @@ impl<'a> Lab<'a> {
 
         let name = format!("{}-{}-{}", rundir::stamp(), scenario.name, spec.card.name);
         let dir = RunDir::create_in(spec.parent, &name)?;
-        let options = CardOptions { faults: spec.faults.clone(), ..CardOptions::default() };
-        let card = Card::new(spec.card, options);
         let hold = scenario.firmware.hold_until.as_ref().map(|p| vars.pattern(p.get_ref()));
-        let machine = self.machine(self.accel.accel, &image_path);
-        let what = format!("{} {}", scenario.name, spec.card.name);
-        let progress = Rc::new(self.ui.run_progress(&what));
-        let mut session = Session::start(
-            &self.qemu,
-            machine,
-            vec![card],
-            Gates::new(files, hold),
-            &dir,
-            signals::interrupts,
-        )?;
+        let plan = Plan {
+            machine: self.machine(self.accel.accel, &image_path),
+            image_sha256: &image_sha256,
+            dir: &dir,
+            cards: &|| {
+                let options = CardOptions { faults: spec.faults.clone(), ..CardOptions::default() };
+                vec![Card::new(spec.card, options)]
+            },
+            gates: &|| Gates::new(files.clone(), hold.clone()),
+            progress: &progress,
+        };
+        let begun = match spec.cold {
+            true => self.booted(&plan)?,
+            false => self.restored(&plan)?,
+        };
+        let Begun { mut session, hello, how, snapshot } = begun;
         let shown = Rc::clone(&progress);
         session.on_milestone(Box::new(move |reached| shown.milestone(reached)));
 
-        let played = play(&mut session, scenario, &vars, &progress);
-        signals::session_ended();
+        let played = hello.and_then(|hello| {
+            progress.up();
+            play(&mut session, &hello, scenario, &vars)
+        });
         let hello = session.hello.clone();
         let tail = session.console_tail(1);
         let finished = session.end();
@@ -310,10 +348,12 @@ impl<'a> Lab<'a> {
             expectations,
             milestones,
             kernel: self.kernel.clone(),
-            kernel_sha256: sha256_hex(&fs::read(&self.kernel.bzimage)?),
+            kernel_sha256: self.kernel_sha256.clone(),
             qemu: version(&self.qemu),
             accel: self.accel.accel,
             accel_why: self.accel.why.clone(),
+            began: how,
+            snapshot,
             image_sha256,
             modules,
             firmware: given,
@@ -327,6 +367,155 @@ impl<'a> Lab<'a> {
         dir.write("run.json", &serde_json::to_string_pretty(&record)?)?;
         dir.write("timeline.txt", &crate::render::full(&record))?;
         Ok(record)
+    }
+
+    /// A guest from power-on.
+    fn booted(&self, plan: &Plan<'_>) -> anyhow::Result<Begun> {
+        plan.progress.phase("the guest boots");
+        let mut session = Session::start(
+            &self.qemu,
+            &plan.machine,
+            Origin::PowerOn,
+            (plan.cards)(),
+            (plan.gates)(),
+            plan.dir,
+        )?;
+        let hello = boot(&mut session);
+        Ok(Begun { session, hello, how: Began::Cold, snapshot: None })
+    }
+
+    /// A guest from a snapshot, which is made if there is none; from power-on if that cannot be.
+    /// What the boot for a snapshot shows about the kernel is a verdict all the same.
+    fn restored(&self, plan: &Plan<'_>) -> anyhow::Result<Begun> {
+        let key = self.snapshot_key(&plan.machine, plan.image_sha256)?;
+        // A second time, if the first one's snapshot turns out to be damaged.
+        for _ in 0..2 {
+            let snapshot = match self.snapshot(&key, plan)? {
+                Made::Snapshot(snapshot) => snapshot,
+                Made::Over(begun) => return Ok(*begun),
+                Made::Not(why) => {
+                    self.ui.note(&format!("{why}; booting from power-on instead"));
+                    return self.booted(plan);
+                }
+            };
+            let mut session = Session::start(
+                &self.qemu,
+                &plan.machine,
+                Origin::Snapshot(&snapshot),
+                (plan.cards)(),
+                (plan.gates)(),
+                plan.dir,
+            )?;
+            let begun = |session, hello| {
+                let snapshot = Some(snapshot.name());
+                Ok(Begun { session, hello, how: Began::Restored, snapshot })
+            };
+            let why = match session.restore(&snapshot) {
+                Ok(hello) => return begun(session, Ok(hello)),
+                Err(Stop::Verdict(v)) if v.outcome == Outcome::Interrupted || session.killed() => {
+                    return begun(session, Err(v));
+                }
+                Err(Stop::Verdict(verdict)) => verdict.line,
+                Err(Stop::TimedOut) => "the guest does not go on".to_owned(),
+            };
+            session.end();
+            let said = qemu_said(plan.dir);
+            self.ui.note(&format!("a snapshot cannot be used and is discarded: {why}{said}"));
+            let lock = self.snapshots.lock()?;
+            self.snapshots.discard_used(&lock, &snapshot)?;
+        }
+        self.ui.note("no snapshot can be restored; booting from power-on instead");
+        self.booted(plan)
+    }
+
+    /// Everything that makes a snapshot what it is.
+    fn snapshot_key(&self, machine: &Machine<'_>, image_sha256: &str) -> anyhow::Result<Key> {
+        let mut parts = vec![
+            format!("kernel {}", self.kernel_sha256),
+            format!("image {image_sha256}"),
+            format!("QEMU {} {}", version(&self.qemu), serde_json::to_string(&self.qemu.origin)?),
+        ];
+        if let guest_kit::QemuOrigin::Path(path) = &self.qemu.origin {
+            // Two builds may bear one version.
+            parts.push(format!("QEMU sha256 {}", sha256_hex(&fs::read(path)?)));
+        }
+        if machine.accel == Accel::Kvm {
+            // The guest has seen this CPU.
+            parts.push(accel::host_cpu());
+        }
+        let contents: [&Path; 2] = [machine.kernel, machine.initrd];
+        let arguments = qemu::arguments(machine, qemu::Start::PowerOn { cards: 0 });
+        parts.extend(
+            arguments
+                .iter()
+                .filter(|arg| !contents.iter().any(|path| path.as_os_str() == arg.as_os_str()))
+                .map(|arg| arg.to_string_lossy().into_owned()),
+        );
+        Ok(Key::new(parts))
+    }
+
+    /// The snapshot of this key, made if need be.
+    fn snapshot(&self, key: &Key, plan: &Plan<'_>) -> anyhow::Result<Made> {
+        if let Ok(Some(snapshot)) = self.snapshots.find(key) {
+            return Ok(Made::Snapshot(snapshot));
+        }
+        plan.progress.phase("the guest boots, once for its snapshot");
+        let not = |error: &dyn std::fmt::Display| {
+            Ok(Made::Not(format!("no snapshot can be made: {error}")))
+        };
+        let lock = match self.snapshots.lock() {
+            Ok(lock) => lock,
+            Err(error) => return not(&error),
+        };
+        // Whoever held the lock may have made it.
+        match self.snapshots.find(key) {
+            Ok(Some(snapshot)) => return Ok(Made::Snapshot(snapshot)),
+            Ok(None) => {}
+            Err(error @ SnapshotError::Damaged { .. }) => {
+                self.ui.note(&format!("{error}; making it anew"));
+                if let Err(error) = self.snapshots.discard(&lock, key) {
+                    return not(&error);
+                }
+            }
+            Err(SnapshotError::Io(error)) => return not(&error),
+        }
+        let unfinished = match self.snapshots.begin(&lock) {
+            Ok(unfinished) => unfinished,
+            Err(error) => return not(&error),
+        };
+        let mut session = Session::start(
+            &self.qemu,
+            &plan.machine,
+            Origin::Empty(unfinished.memory()?),
+            Vec::new(),
+            Gates::default(),
+            plan.dir,
+        )?;
+        let over = |session, verdict| {
+            let hello = Err(verdict);
+            let begun = Begun { session, hello, how: Began::Cold, snapshot: None };
+            Ok(Made::Over(Box::new(begun)))
+        };
+        let hello = match boot(&mut session) {
+            Ok(hello) => hello,
+            Err(verdict) => return over(session, verdict),
+        };
+        let why = match session.save() {
+            Ok(()) => None,
+            Err(Stop::Verdict(v)) if v.outcome == Outcome::Interrupted || session.killed() => {
+                return over(session, v);
+            }
+            Err(Stop::Verdict(verdict)) => Some(verdict.line),
+            Err(Stop::TimedOut) => Some("QEMU does not come to an end".to_owned()),
+        };
+        session.end();
+        if let Some(why) = why {
+            return not(&format!("{why}{}", qemu_said(plan.dir)));
+        }
+        match self.snapshots.finish(&lock, key, unfinished, &hello) {
+            Ok(snapshot) => Ok(Made::Snapshot(snapshot)),
+            Err(error) => not(&error),
+        }
     }
 
     /// The files at the firmware gate.
@@ -353,6 +542,34 @@ impl<'a> Lab<'a> {
             from,
         };
         Ok((BTreeMap::from([(vars.firmware.clone(), bytes)]), vec![given]))
+    }
+}
+
+/// What a run's guest is made of, as often as it takes to start one.
+struct Plan<'a> {
+    machine: Machine<'a>,
+    image_sha256: &'a str,
+    dir: &'a RunDir,
+    cards: &'a dyn Fn() -> Vec<Card>,
+    gates: &'a dyn Fn() -> Gates,
+    progress: &'a RunProgress,
+}
+
+/// What became of the wish for a snapshot.
+enum Made {
+    Snapshot(Snapshot),
+    /// The guest that was to be saved has ended or hangs.
+    Over(Box<Begun>),
+    /// It cannot be, and why.
+    Not(String),
+}
+
+/// QEMU's own last words, to be put after a sentence.
+fn qemu_said(dir: &RunDir) -> String {
+    let text = std::fs::read_to_string(dir.path().join("qemu.stderr")).unwrap_or_default();
+    match text.lines().rfind(|line| !line.trim().is_empty()) {
+        Some(line) => format!(" ({})", line.trim()),
+        None => String::new(),
     }
 }
 
@@ -394,25 +611,22 @@ fn first_clause(line: &str) -> &str {
     line.split(';').next().unwrap_or(line)
 }
 
+fn boot(session: &mut Session) -> Result<guest_protocol::Hello, Verdict> {
+    session.boot(BOOT_WITHIN).map_err(|stop| match stop {
+        Stop::Verdict(verdict) => verdict,
+        Stop::TimedOut => Verdict::new(
+            Outcome::GuestHung,
+            "the guest came up and does not answer; see console.log",
+        ),
+    })
+}
+
 fn play(
     session: &mut Session,
+    hello: &guest_protocol::Hello,
     scenario: &Scenario,
     vars: &Vars,
-    progress: &RunProgress,
 ) -> Result<(), Verdict> {
-    let hello = match session.boot(BOOT_WITHIN) {
-        Ok(hello) => {
-            progress.booted();
-            hello
-        }
-        Err(Stop::Verdict(verdict)) => return Err(verdict),
-        Err(Stop::TimedOut) => {
-            return Err(Verdict::new(
-                Outcome::GuestHung,
-                "the guest came up and does not answer; see console.log",
-            ));
-        }
-    };
     if hello.modprobe.is_none() {
         return Err(Verdict::new(
             Outcome::NoModprobe,

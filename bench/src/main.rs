@@ -22,6 +22,7 @@ mod rundir;
 mod scenario;
 mod session;
 mod signals;
+mod snapshot;
 mod timeline;
 mod trouble;
 mod ui;

@@ -1,15 +1,16 @@
 //! QEMU: its arguments, its process, its monitor.
 //!
 //! Monitor, console and agent are socket pairs that the child inherits: they have no path that
-//! could be in the way or stay behind. QEMU's vfio-user client takes nothing but a path, so each
-//! card listens in a private directory, which goes as soon as QEMU has connected.
+//! could be in the way or stay behind. QEMU's vfio-user client takes nothing but a path; what a
+//! card listens on is opened with `O_PATH`, its name removed, and the descriptor handed down, so
+//! that the path is `/proc/self/fd/N`: good for as many plugs as a scenario likes.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Stdio};
 
 use anyhow::Context;
@@ -37,7 +38,10 @@ impl Accel {
     }
 }
 
-/// What a guest is made of.
+/// Root ports of every machine: as many cards can be in it at once.
+pub const PORTS: usize = 10;
+
+/// What a guest is made of. Cards go into its root ports `rp0`, `rp1`, …
 #[derive(Debug, Clone)]
 pub struct Machine<'a> {
     /// KVM or TCG.
@@ -51,9 +55,50 @@ pub struct Machine<'a> {
     /// initramfs.
     pub initrd: &'a Path,
     /// Kernel command line.
-    pub append: String,
-    /// Sockets of its cards.
-    pub cards: Vec<PathBuf>,
+    pub append: &'a str,
+}
+
+/// How a guest comes to life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Power-on, with this many cards in their ports.
+    PowerOn {
+        /// The first so many.
+        cards: usize,
+    },
+    /// It waits for a snapshot and stands still; no card is in it.
+    Incoming,
+}
+
+/// A socket that a card listens on and QEMU can connect to.
+#[derive(Debug)]
+pub struct CardSocket {
+    listener: OwnedFd,
+    /// The socket's file, without a name.
+    file: OwnedFd,
+}
+
+impl CardSocket {
+    /// The card's end and QEMU's.
+    pub fn split(self) -> (OwnedFd, OwnedFd) {
+        (self.listener, self.file)
+    }
+
+    /// A new one.
+    ///
+    /// # Errors
+    /// There is no place for it, not even for a moment.
+    pub fn new() -> anyhow::Result<CardSocket> {
+        use rustix::fs::{CWD, Mode, OFlags, openat};
+        let dir = tempfile::Builder::new().prefix("iwlbench-").tempdir()?;
+        let path = dir.path().join("card");
+        let listener = UnixListener::bind(&path)
+            .with_context(|| format!("cannot listen on {}", path.display()))?;
+        let file = openat(CWD, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        dir.close()?;
+        Ok(CardSocket { listener: listener.into(), file })
+    }
 }
 
 /// The host's ends of a started guest.
@@ -73,15 +118,36 @@ pub struct Guest {
 /// First descriptor that QEMU inherits.
 const FIRST_FD: i32 = 3;
 
-/// QEMU's JSON for a card on a socket, as `-device` takes it.
-pub fn card_device(bus: &str, id: &str, socket: &serde_json::Value) -> String {
+/// What QEMU inherits beside its sockets: the file of a snapshot.
+const INHERITED_FD: i32 = FIRST_FD + 3 + PORTS as i32;
+/// Where QEMU finds it.
+pub fn inherited_path() -> String {
+    format!("/proc/self/fd/{INHERITED_FD}")
+}
+
+/// Where QEMU finds the first card's socket; the others follow.
+const FIRST_CARD_FD: i32 = FIRST_FD + 3;
+
+/// A card on a socket, as `-device` and `device_add` take it.
+pub fn card_device(bus: &str, id: &str, socket: &serde_json::Value) -> serde_json::Value {
     serde_json::json!({"driver": "vfio-user-pci", "id": id, "bus": bus, "socket": socket})
-        .to_string()
+}
+
+/// QEMU's name for a card of a session.
+pub fn card_id(card: usize) -> String {
+    format!("card{card}")
+}
+
+/// A card of a session.
+pub fn session_card(card: usize) -> serde_json::Value {
+    let path = format!("/proc/self/fd/{}", FIRST_CARD_FD as usize + card);
+    let socket = serde_json::json!({"type": "unix", "path": path});
+    card_device(&format!("rp{card}"), &card_id(card), &socket)
 }
 
 /// The arguments for a guest whose sockets are the descriptors from [`FIRST_FD`] on: monitor,
-/// console, agent.
-fn arguments(machine: &Machine<'_>) -> Vec<OsString> {
+/// console, agent, then the cards'. They name no path but the kernel's and the initramfs'.
+pub fn arguments(machine: &Machine<'_>, start: Start) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
     let mut arg = |option: &str, value: &str| {
         args.push(option.into());
@@ -108,30 +174,44 @@ fn arguments(machine: &Machine<'_>) -> Vec<OsString> {
     arg("-device", "virtio-serial-pci");
     arg("-chardev", &format!("socket,id=agent,fd={}", FIRST_FD + 2));
     arg("-device", &format!("virtserialport,chardev=agent,name={}", guest_protocol::PORT_NAME));
-    for (card, path) in machine.cards.iter().enumerate() {
-        let slot = card + 1;
-        arg("-device", &format!("pcie-root-port,id=rp{card},chassis={slot},slot={slot}"));
-        let socket = serde_json::json!({"type": "unix", "path": path});
-        arg("-device", &card_device(&format!("rp{card}"), &format!("card{card}"), &socket));
+    for port in 0..PORTS {
+        let slot = port + 1;
+        arg("-device", &format!("pcie-root-port,id=rp{port},chassis={slot},slot={slot}"));
+    }
+    match start {
+        Start::PowerOn { cards } => {
+            for card in 0..cards {
+                arg("-device", &session_card(card).to_string());
+            }
+        }
+        Start::Incoming => arg("-incoming", "defer"),
     }
     args.push("-kernel".into());
     args.push(machine.kernel.into());
     args.push("-initrd".into());
     args.push(machine.initrd.into());
     args.push("-append".into());
-    args.push(machine.append.clone().into());
+    args.push(machine.append.into());
     args.push("-nodefaults".into());
     args.push("-no-user-config".into());
     args
 }
 
-/// Starts a guest. QEMU's own messages go to `stderr`.
+/// Starts a guest. `cards` are the sockets of its cards, `inherited` what else QEMU is to have:
+/// it finds them at [`inherited_path`]. QEMU's own messages go to `stderr`.
 ///
 /// # Errors
 /// No socket pair could be made, or QEMU could not be started.
-pub fn start(qemu: &Qemu, machine: &Machine<'_>, stderr: std::fs::File) -> anyhow::Result<Guest> {
+pub fn start(
+    qemu: &Qemu,
+    machine: &Machine<'_>,
+    start: Start,
+    cards: Vec<OwnedFd>,
+    inherited: Option<OwnedFd>,
+    stderr: std::fs::File,
+) -> anyhow::Result<Guest> {
     let mut command = qemu.command();
-    command.args(arguments(machine));
+    command.args(arguments(machine, start));
     let command_line = std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|arg| arg.to_string_lossy().into_owned())
@@ -144,6 +224,10 @@ pub fn start(qemu: &Qemu, machine: &Machine<'_>, stderr: std::fs::File) -> anyho
         ours.push(host);
         theirs.push(FdMapping { parent_fd: OwnedFd::from(guest), child_fd });
     }
+    for (parent_fd, child_fd) in cards.into_iter().zip(FIRST_CARD_FD..) {
+        theirs.push(FdMapping { parent_fd, child_fd });
+    }
+    theirs.extend(inherited.map(|parent_fd| FdMapping { parent_fd, child_fd: INHERITED_FD }));
     command.fd_mappings(theirs).context("cannot pass sockets to QEMU")?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     // A Ctrl-C is for the bench, which ends QEMU in its own way.
@@ -189,10 +273,18 @@ pub fn qmp_messages(socket: UnixStream) -> impl Iterator<Item = Qmp> {
     })
 }
 
-/// Sends a QMP command; its return comes through [`qmp_messages`].
+/// Sends a QMP command; its return comes through [`qmp_messages`] with the same `id`.
 ///
 /// # Errors
 /// As the socket's.
-pub fn qmp_send(socket: &mut UnixStream, command: &str) -> std::io::Result<()> {
-    writeln!(socket, "{}", serde_json::json!({ "execute": command }))
+pub fn qmp_send(
+    socket: &mut UnixStream,
+    id: u64,
+    command: &str,
+    arguments: &serde_json::Value,
+) -> std::io::Result<()> {
+    let mut line =
+        serde_json::json!({ "execute": command, "arguments": arguments, "id": id }).to_string();
+    line.push('\n');
+    socket.write_all(line.as_bytes())
 }

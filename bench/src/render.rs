@@ -344,6 +344,9 @@ fn guest(event: &GuestEvent) -> String {
 fn bench(event: &BenchEvent) -> String {
     match event {
         BenchEvent::GuestStarted => "guest starts".to_owned(),
+        BenchEvent::GuestRestored => "guest restored from its snapshot".to_owned(),
+        BenchEvent::CardPlugged { card } => format!("card {card} plugged in"),
+        BenchEvent::CardEjected { card } => format!("card {card} asked to leave"),
         BenchEvent::ClockMeasured { error_ns } => {
             format!("guest clock known to ±{:.3} ms", seconds(*error_ns) * 1e3)
         }

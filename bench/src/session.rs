@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -10,11 +11,14 @@ use anyhow::Context;
 use card_host::{Ended, Notice, Served};
 use guest_protocol::{Command, CommandError, FromGuest, GuestEvent, Hello, Reply, State, ToGuest};
 use iwl_card::{Card, Summary};
+use serde_json::json;
 
 use crate::gates::Gates;
 use crate::milestone::{Deriver, Reached};
-use crate::qemu::{self, Guest, Machine, Qmp};
+use crate::qemu::{self, CardSocket, Guest, Machine, Qmp, Start};
 use crate::rundir::RunDir;
+use crate::signals::{self, Watched};
+use crate::snapshot::Snapshot;
 use crate::timeline::{BenchEvent, ClockOffset, Event, Source, Tag, Timeline, What};
 use crate::trouble::{self, Trouble};
 use crate::verdict::{Outcome, Verdict};
@@ -60,10 +64,25 @@ impl From<Verdict> for Stop {
 
 /// How long a guest has to answer a ping before it counts as hung.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long QEMU has to answer its monitor, to write a snapshot and to read it.
+const MONITOR_WITHIN: Duration = Duration::from_secs(60);
+/// How long the guest has to see a card that was plugged in.
+const SEEN_WITHIN: Duration = Duration::from_secs(30);
 /// How long QEMU has to end when it is asked to.
 const QUIT_WITHIN: Duration = Duration::from_secs(5);
 /// How much of the console is kept in memory for the verdict.
 const CONSOLE_TAIL: usize = 64 << 10;
+
+/// Where a guest comes from.
+#[derive(Debug)]
+pub enum Origin<'a> {
+    /// Power-on, its cards in their ports.
+    PowerOn,
+    /// Power-on without a card; a snapshot of it goes into this file.
+    Empty(OwnedFd),
+    /// A snapshot; its cards are plugged in by [`Session::restore`].
+    Snapshot(&'a Snapshot),
+}
 
 /// A running guest.
 pub struct Session {
@@ -78,12 +97,14 @@ pub struct Session {
     inputs: Receiver<Input>,
     guest: Guest,
     cards: Vec<Served>,
-    /// Where QEMU finds the cards; gone once it has.
-    sockets: Option<tempfile::TempDir>,
-    unattached: usize,
+    ports: Vec<Port>,
     card_names: Vec<String>,
     summaries: Vec<Option<Summary>>,
     replies: HashMap<u64, (u64, Result<Reply, CommandError>)>,
+    returns: HashMap<u64, Result<serde_json::Value, String>>,
+    migration: Option<String>,
+    /// PCI functions that the guest has told of.
+    functions_added: usize,
     next_id: u64,
     console: Vec<u8>,
     console_file: std::fs::File,
@@ -93,6 +114,19 @@ pub struct Session {
     qemu_gone: bool,
     card_ended: Option<(usize, String)>,
     on_milestone: Box<dyn FnMut(&Reached)>,
+    /// Signals interrupt this session while it lives.
+    _watched: Watched,
+}
+
+/// What is in a card's port.
+#[derive(Debug, Clone, Copy, Default)]
+struct Port {
+    /// QEMU is connected to the card.
+    attached: bool,
+    /// QEMU was asked to let go of it.
+    leaving: bool,
+    /// QEMU has said that it has.
+    deleted: bool,
 }
 
 impl Session {
@@ -101,43 +135,56 @@ impl Session {
         self.on_milestone = tell;
     }
 
-    /// Powers a guest on.
+    /// Starts a guest, with these cards in reach: in their ports from power-on, or to be plugged
+    /// in by [`Session::plug`]. At most [`qemu::PORTS`] of them.
     ///
     /// # Errors
     /// QEMU or a card's thread could not be started, or the run's directory not be written.
     pub fn start(
         qemu: &guest_kit::Qemu,
-        machine: Machine<'_>,
+        machine: &Machine<'_>,
+        start: Origin<'_>,
         cards: Vec<Card>,
         gates: Gates,
         dir: &RunDir,
-        interrupt: impl FnOnce(Interrupter),
     ) -> anyhow::Result<Session> {
+        anyhow::ensure!(
+            cards.len() <= qemu::PORTS,
+            "{} cards do not fit: the machine has {} ports",
+            cards.len(),
+            qemu::PORTS
+        );
         let (sender, inputs) = std::sync::mpsc::channel();
         let mut timeline = Timeline::new(Some(Box::new(dir.live_events()?)));
-        let card_names: Vec<_> = cards.iter().map(|c| c.spec().name.to_owned()).collect();
+        let card_names = name_cards(&cards);
         let mut served = Vec::new();
-        let mut machine = machine;
-        let sockets = tempfile::Builder::new().prefix("iwlbench-").tempdir()?;
+        let mut sockets = Vec::new();
         for (index, card) in cards.into_iter().enumerate() {
-            let path = sockets.path().join(format!("card{index}"));
-            let server = vfio_server::Server::bind(&path)?;
-            machine.cards.push(path);
+            let (listener, file) = CardSocket::new()?.split();
+            sockets.push(file);
+            let server = vfio_server::Server::from_fd(listener)?;
             let sender = sender.clone();
             served.push(Served::start(card, server, move |at, notice| {
                 let _ = sender.send(Input::Card(index, at, notice));
             })?);
         }
+        let (start, snapshot) = match start {
+            Origin::PowerOn => (Start::PowerOn { cards: served.len() }, None),
+            Origin::Snapshot(snapshot) => (Start::Incoming, Some(snapshot.memory()?)),
+            Origin::Empty(file) => (Start::PowerOn { cards: 0 }, Some(file)),
+        };
+        let watched = signals::watch(Interrupter(sender.clone()));
         let now = timeline.now();
         timeline.push(now, Source::Bench, What::Bench(BenchEvent::GuestStarted));
-        let mut guest = qemu::start(qemu, &machine, dir.create("qemu.stderr")?)?;
+        let stderr = dir.create("qemu.stderr")?;
+        let mut guest = qemu::start(qemu, machine, start, sockets, snapshot, stderr)?;
         dir.write("qemu.args", &shell_words(&guest.command_line))?;
         let console_file = dir.create("console.log")?;
         read_agent(guest.agent.try_clone()?, sender.clone())?;
         read_console(guest.console.try_clone()?, sender.clone())?;
-        read_qmp(guest.qmp.try_clone()?, sender.clone())?;
-        qemu::qmp_send(&mut guest.qmp, "qmp_capabilities").context("QEMU's monitor")?;
-        interrupt(Interrupter(sender));
+        read_qmp(guest.qmp.try_clone()?, sender)?;
+        qemu::qmp_send(&mut guest.qmp, 0, "qmp_capabilities", &json!({}))
+            .context("QEMU's monitor")?;
         Ok(Session {
             timeline,
             milestones: Vec::new(),
@@ -147,12 +194,14 @@ impl Session {
             inputs,
             guest,
             summaries: served.iter().map(|_| None).collect(),
-            unattached: served.len(),
-            sockets: Some(sockets),
+            ports: vec![Port::default(); served.len()],
             cards: served,
             card_names,
             replies: HashMap::new(),
-            next_id: 0,
+            returns: HashMap::new(),
+            migration: None,
+            functions_added: 0,
+            next_id: 1,
             console: Vec::new(),
             console_file,
             shutdown: None,
@@ -160,7 +209,148 @@ impl Session {
             qemu_gone: false,
             card_ended: None,
             on_milestone: Box::new(|_| {}),
+            _watched: watched,
         })
+    }
+
+    /// Has QEMU's monitor do something; the inner error is QEMU's own text.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn qmp(
+        &mut self,
+        command: &str,
+        arguments: &serde_json::Value,
+    ) -> Result<Result<serde_json::Value, String>, Stop> {
+        let id = self.next_id;
+        self.next_id += 1;
+        // A broken monitor shows as its end.
+        let _ = qemu::qmp_send(&mut self.guest.qmp, id, command, arguments);
+        self.wait(MONITOR_WITHIN, |s| s.returns.remove(&id))
+    }
+
+    /// As [`Session::qmp`], for what QEMU does not refuse unless something is wrong with it.
+    fn monitor(&mut self, command: &str, arguments: &serde_json::Value) -> Result<(), Stop> {
+        match self.qmp(command, arguments)? {
+            Ok(_) => Ok(()),
+            Err(error) => Err(environment(format!("QEMU refuses {command}: {error}"))),
+        }
+    }
+
+    /// Plugs a card into its port and waits until the guest has seen it.
+    ///
+    /// # Errors
+    /// [`Stop`]; running out of time means that the guest did not look.
+    pub fn plug(&mut self, card: usize) -> Result<(), Stop> {
+        self.plug_all(&[card])
+    }
+
+    /// Plugs several cards in, one right after the other, and waits until the guest has seen all.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn plug_all(&mut self, cards: &[usize]) -> Result<(), Stop> {
+        let wanted = self.functions_added + cards.len();
+        for &card in cards {
+            self.insert(card)?;
+        }
+        self.wait(SEEN_WITHIN, |s| (s.functions_added >= wanted).then_some(()))
+    }
+
+    /// Puts a card into its port, without waiting for the guest to see it.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn insert(&mut self, card: usize) -> Result<(), Stop> {
+        self.ports[card] = Port::default();
+        let name = self.card_names[card].clone();
+        self.note(BenchEvent::CardPlugged { card: name });
+        self.monitor("device_add", &qemu::session_card(card))
+    }
+
+    /// Asks for a card to be unplugged: the guest is told, its driver removed from the device,
+    /// then the card taken out. [`Session::unplugged`] tells when.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn eject(&mut self, card: usize) -> Result<(), Stop> {
+        self.ports[card].leaving = true;
+        let name = self.card_names[card].clone();
+        self.note(BenchEvent::CardEjected { card: name });
+        self.monitor("device_del", &json!({ "id": qemu::card_id(card) }))
+    }
+
+    /// Whether a card that was asked to leave is out and can be plugged in again.
+    pub fn unplugged(&self, card: usize) -> bool {
+        let port = self.ports[card];
+        port.leaving && port.deleted && !port.attached
+    }
+
+    /// Unplugs a card and waits until it is out.
+    ///
+    /// # Errors
+    /// [`Stop`]; running out of time means that the guest's driver does not let go.
+    pub fn unplug(&mut self, card: usize, within: Duration) -> Result<(), Stop> {
+        self.eject(card)?;
+        self.wait(within, |s| s.unplugged(card).then_some(()))
+    }
+
+    /// Brings a guest back from a snapshot, with all its cards plugged in, and measures its clock.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<Hello, Stop> {
+        // The deriver must know what the agent found before the guest goes on.
+        let hello = snapshot.hello().clone();
+        let now = self.timeline.now();
+        let what = What::Hello { kind: Tag::default(), hello: hello.clone() };
+        self.record(now, Source::Agent, None, what);
+        self.hello = Some(hello.clone());
+
+        self.migration_mode()?;
+        self.monitor("migrate-incoming", &migration_channel())?;
+        self.migrated()?;
+        self.note(BenchEvent::GuestRestored);
+        // The guest must be there to see them come: its ports tell by an interrupt.
+        self.monitor("cont", &json!({}))?;
+        self.measure_clock()?;
+        let all: Vec<usize> = (0..self.cards.len()).collect();
+        self.plug_all(&all)?;
+        Ok(hello)
+    }
+
+    /// Stops the guest and writes it into the file that it was started with.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn save(&mut self) -> Result<(), Stop> {
+        self.monitor("stop", &json!({}))?;
+        self.migration_mode()?;
+        self.monitor("migrate", &migration_channel())?;
+        self.migrated()
+    }
+
+    /// A file with a place for each page, as both sides of a snapshot must have it.
+    fn migration_mode(&mut self) -> Result<(), Stop> {
+        let on = |name: &str| json!({ "capability": name, "state": true });
+        let capabilities = json!({ "capabilities": [on("mapped-ram"), on("events")] });
+        self.monitor("migrate-set-capabilities", &capabilities)?;
+        // Nobody else needs the disk's or the memory's bandwidth.
+        self.monitor("migrate-set-parameters", &json!({ "max-bandwidth": 0 }))
+    }
+
+    fn migrated(&mut self) -> Result<(), Stop> {
+        let status = self.wait(MONITOR_WITHIN, |s| {
+            s.migration.take_if(|status| matches!(status.as_str(), "completed" | "failed"))
+        })?;
+        if status == "completed" {
+            return Ok(());
+        }
+        let why = match self.qmp("query-migrate", &json!({}))? {
+            Ok(info) => info["error-desc"].as_str().unwrap_or("QEMU does not say why").to_owned(),
+            Err(error) => error,
+        };
+        Err(environment(why))
     }
 
     /// Waits for the agent, then measures the guest's clock.
@@ -187,6 +377,11 @@ impl Session {
             }
             other => other?,
         };
+        self.measure_clock()?;
+        Ok(hello)
+    }
+
+    fn measure_clock(&mut self) -> Result<(), Stop> {
         let mut best: Option<ClockOffset> = None;
         for _ in 0..5 {
             let sent = self.timeline.now();
@@ -200,7 +395,7 @@ impl Session {
             self.timeline.set_clock(offset);
             self.note(BenchEvent::ClockMeasured { error_ns: offset.error_ns });
         }
-        Ok(hello)
+        Ok(())
     }
 
     /// Adds an event of the bench's own, now.
@@ -349,11 +544,21 @@ impl Session {
             Input::BadAgentLine(text) => self.note(BenchEvent::Note {
                 text: format!("the agent sent a line that is no message: {text}"),
             }),
-            Input::AgentClosed | Input::Qmp(_, Qmp::Other(_)) => {}
+            Input::AgentClosed => {}
+            Input::Qmp(_, Qmp::Other(message)) => self.take_return(&message),
             Input::Console(bytes) => self.take_console(&bytes),
             Input::Qmp(at, Qmp::Event(event, data)) => {
-                if event == "SHUTDOWN" {
-                    self.shutdown = data["reason"].as_str().map(str::to_owned);
+                match event.as_str() {
+                    "SHUTDOWN" => self.shutdown = data["reason"].as_str().map(str::to_owned),
+                    "MIGRATION" => self.migration = data["status"].as_str().map(str::to_owned),
+                    "DEVICE_DELETED" => {
+                        let id = data["device"].as_str();
+                        let card = (0..self.ports.len()).find(|c| id == Some(&qemu::card_id(*c)));
+                        if let Some(card) = card {
+                            self.ports[card].deleted = true;
+                        }
+                    }
+                    _ => {}
                 }
                 let t = self.timeline.at(at);
                 let what = What::Bench(BenchEvent::Qmp { event, data });
@@ -371,6 +576,16 @@ impl Session {
         Ok(())
     }
 
+    fn take_return(&mut self, message: &serde_json::Value) {
+        // The greeting has no id.
+        let Some(id) = message["id"].as_u64() else { return };
+        let result = match message["error"]["desc"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(message["return"].clone()),
+        };
+        self.returns.insert(id, result);
+    }
+
     fn take_card(&mut self, index: usize, at: Instant, notice: Notice) {
         let t = self.timeline.at(at);
         match notice {
@@ -378,15 +593,11 @@ impl Session {
                 let what = What::Card { card: self.card_names[index].clone(), event };
                 self.record(t, Source::Card, None, what);
             }
-            Notice::Attached => {
-                self.unattached = self.unattached.saturating_sub(1);
-                if self.unattached == 0 {
-                    self.sockets = None;
-                }
-            }
+            Notice::Attached => self.ports[index].attached = true,
             // The socket's end is mostly QEMU's own, which its monitor tells too.
             Notice::Detached(why) => {
-                if !self.quitting && !self.qemu_ends() {
+                self.ports[index].attached = false;
+                if !self.quitting && !self.ports[index].leaving && !self.qemu_ends() {
                     self.card_stopped(index, t, format!("QEMU has dropped it: {why}"));
                 }
             }
@@ -432,6 +643,11 @@ impl Session {
                     }
                     _ => None,
                 };
+                if let GuestEvent::Uevent { action, subsystem, .. } = &event
+                    && (action.as_str(), subsystem.as_deref()) == ("add", Some("pci"))
+                {
+                    self.functions_added += 1;
+                }
                 let source = source_of(&event);
                 self.record(t, source, Some(mono_ns), What::Guest(event));
                 if let Some((trouble, text)) = trouble {
@@ -520,7 +736,7 @@ impl Session {
         self.quitting = true;
         if !self.qemu_gone {
             // Nothing in the guest is worth saving: no shutdown of its own.
-            let asked = qemu::qmp_send(&mut self.guest.qmp, "quit").is_ok();
+            let asked = qemu::qmp_send(&mut self.guest.qmp, 0, "quit", &json!({})).is_ok();
             let deadline = Instant::now() + QUIT_WITHIN;
             while asked && !self.qemu_gone {
                 match self.inputs.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -539,6 +755,13 @@ impl Session {
         let timeline = std::mem::replace(&mut self.timeline, Timeline::new(None));
         let (events, write_error) = timeline.finish();
         Finished { events, write_error, summaries: std::mem::take(&mut self.summaries) }
+    }
+
+    /// Whether somebody has killed QEMU.
+    pub fn killed(&mut self) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        let killed = |status: std::process::ExitStatus| status.signal() == Some(9);
+        matches!(self.guest.child.try_wait(), Ok(Some(status)) if killed(status))
     }
 
     fn kill(&mut self) {
@@ -564,6 +787,28 @@ pub struct Finished {
     pub write_error: Option<std::io::Error>,
     /// Each card's totals.
     pub summaries: Vec<Option<Summary>>,
+}
+
+/// Each card's name in this run: its model, numbered where there are several of it.
+fn name_cards(cards: &[Card]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for card in cards {
+        let model = card.spec().name;
+        let name = (1..)
+            .map(|n| if n == 1 { model.to_owned() } else { format!("{model}-{n}") })
+            .find(|name| !names.contains(name));
+        names.extend(name);
+    }
+    names
+}
+
+/// The inherited file, as QMP names it.
+fn migration_channel() -> serde_json::Value {
+    json!({ "uri": format!("file:{}", qemu::inherited_path()) })
+}
+
+fn environment(line: String) -> Stop {
+    Verdict::new(Outcome::Environment, line).into()
 }
 
 fn source_of(event: &GuestEvent) -> Source {

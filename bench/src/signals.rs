@@ -1,6 +1,6 @@
 //! Ctrl-C and its kin: what runs is ended in order; what cannot be is ended at once.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -9,47 +9,70 @@ use crate::session::Interrupter;
 
 type Hook = Box<dyn Fn(i32) + Send>;
 
-/// What a signal is for now: the guest or the server that runs.
-static HOOK: Mutex<Option<Hook>> = Mutex::new(None);
-
-fn hook() -> MutexGuard<'static, Option<Hook>> {
-    HOOK.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+/// What signals are for now.
+struct Watch {
+    /// The guests and servers that run, by number.
+    running: Vec<(u64, Hook)>,
+    next: u64,
+    /// The first signal that came.
+    stopping: Option<i32>,
 }
 
-/// Starts to listen for signals. Without a hook, and at the second signal, the process ends at
-/// once; QEMU goes with it.
+static WATCH: Mutex<Watch> = Mutex::new(Watch { running: Vec::new(), next: 0, stopping: None });
+
+fn watched() -> MutexGuard<'static, Watch> {
+    WATCH.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts to listen for signals. Where nothing runs, and at the second signal, the process ends
+/// at once; every QEMU goes with it.
 ///
 /// # Errors
 /// The handlers could not be installed.
 pub fn listen() -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
-        let mut first = true;
         for signal in signals.forever() {
-            match &*hook() {
-                Some(hook) if first => hook(signal),
-                _ => {
-                    eprintln!("iwlbench: stopped by signal {signal}");
-                    std::process::exit(128 + signal);
-                }
+            let mut watch = watched();
+            let first = watch.stopping.replace(signal).is_none();
+            if watch.running.is_empty() || !first {
+                eprintln!("iwlbench: stopped by signal {signal}");
+                std::process::exit(128 + signal);
             }
-            first = false;
+            watch.running.iter().for_each(|(_, hook)| hook(signal));
         }
     })?;
     Ok(())
 }
 
-/// From now on a signal does this.
-pub fn on_signal(act: impl Fn(i32) + Send + 'static) {
-    *hook() = Some(Box::new(act));
+/// Keeps a hook in place while it lives.
+#[must_use]
+pub struct Watched(u64);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        watched().running.retain(|(number, _)| *number != self.0);
+    }
 }
 
-/// From now on a signal interrupts this session.
-pub fn interrupts(session: Interrupter) {
-    on_signal(move |signal| session.interrupt(signal));
+/// While the guard lives, the first signal does this; at once, if it has come already.
+pub fn on_signal(act: impl Fn(i32) + Send + 'static) -> Watched {
+    let mut watch = watched();
+    if let Some(signal) = watch.stopping {
+        act(signal);
+    }
+    let number = watch.next;
+    watch.next += 1;
+    watch.running.push((number, Box::new(act)));
+    Watched(number)
 }
 
-/// The session has ended.
-pub fn session_ended() {
-    *hook() = None;
+/// While the guard lives, a signal interrupts this session.
+pub fn watch(session: Interrupter) -> Watched {
+    on_signal(move |signal| session.interrupt(signal))
+}
+
+/// Whether a signal has come: nothing new should be started.
+pub fn stopping() -> bool {
+    watched().stopping.is_some()
 }

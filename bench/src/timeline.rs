@@ -142,6 +142,18 @@ impl<T: Word> Serialize for Tag<T> {
 pub enum BenchEvent {
     /// QEMU was started.
     GuestStarted,
+    /// The guest is back, as it was when its snapshot was taken.
+    GuestRestored,
+    /// A card goes into its port while the guest runs.
+    CardPlugged {
+        /// The card's name in this run.
+        card: String,
+    },
+    /// The guest is asked to let go of a card.
+    CardEjected {
+        /// The card's name in this run.
+        card: String,
+    },
     /// The guest's clock was measured against the host's.
     ClockMeasured {
         /// Half the best round trip: the bound on the error, nanoseconds.

@@ -54,14 +54,7 @@ impl Ui {
 
     /// Progress of a run.
     pub fn run_progress(&self, what: &str) -> RunProgress {
-        if !self.terminal {
-            eprintln!("iwlbench: {what}: the guest boots");
-        }
-        RunProgress {
-            bar: self.spinner(&format!("{what}: the guest boots")),
-            what: what.into(),
-            terminal: self.terminal,
-        }
+        RunProgress { bar: self.spinner(what), what: what.into(), lines: !self.terminal }
     }
 
     /// Progress of the kit.
@@ -74,13 +67,22 @@ impl Ui {
 pub struct RunProgress {
     bar: ProgressBar,
     what: String,
-    terminal: bool,
+    /// Print a line for what a person waits for.
+    lines: bool,
 }
 
 impl RunProgress {
-    /// The guest is up: what took longest is over.
-    pub fn booted(&self) {
-        if !self.terminal {
+    /// Something that takes long begins.
+    pub fn phase(&self, phase: &str) {
+        if self.lines {
+            eprintln!("iwlbench: {}: {phase}", self.what);
+        }
+        self.bar.set_message(format!("{}: {phase}", self.what));
+    }
+
+    /// The guest is there: what took longest is over.
+    pub fn up(&self) {
+        if self.lines {
             eprintln!("iwlbench: {}: the guest is up", self.what);
         }
     }

@@ -40,7 +40,7 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
         let _ = sender.send((at, notice));
     })?;
     let stop = served.stop_handle();
-    signals::on_signal(move |_| stop.stop());
+    let _watched = signals::on_signal(move |_| stop.stop());
 
     let socket = match (&args.socket_path, args.fd) {
         (Some(path), _) => {

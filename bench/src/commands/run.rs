@@ -52,15 +52,19 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut records = Vec::new();
     'plays: for (scenario, card) in plays {
         for _ in 0..args.repeat {
-            let record = lab.run(&RunSpec {
-                scenario,
-                card,
-                faults: args.fault.iter().copied().collect(),
-                firmware,
-                image: args.image.as_deref(),
-                without: &args.without,
-                parent: &parent,
-            })?;
+            let record = lab.run(
+                &RunSpec {
+                    scenario,
+                    card,
+                    faults: args.fault.iter().copied().collect(),
+                    firmware,
+                    image: args.image.as_deref(),
+                    without: &args.without,
+                    cold: args.cold,
+                    parent: &parent,
+                },
+                ui.run_progress(&format!("{} {}", scenario.name, card.name)),
+            )?;
             let interrupted = record.verdict.outcome == Outcome::Interrupted;
             if !args.json {
                 commands::print(&render::text(&record, &lab.describe(), args.verbose, ui.colour))?;
