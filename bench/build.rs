@@ -1,4 +1,5 @@
-//! Builds the guest agent: a static program, so that it runs in any guest image.
+//! Builds the guest agent: a static program, so that it runs in any guest image. Lists the
+//! built-in scenarios, one for each file in `scenarios/GROUP/`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,8 +13,31 @@ fn main() {
     for watched in ["guest-images/agent", "guest-images/protocol", "Cargo.lock", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
+    list_scenarios(&manifest.join("scenarios"), &out.join("scenarios.rs"));
     let agent = build_agent(root, &out.join("agent"));
     std::fs::copy(&agent, out.join("guest-agent")).expect("the agent was just built");
+}
+
+/// Writes an array of `(group, name, text)`, in the order of their paths.
+fn list_scenarios(dir: &Path, to: &Path) {
+    println!("cargo::rerun-if-changed={}", dir.display());
+    let mut list = String::from("[\n");
+    for group in entries(dir).iter().filter(|path| path.is_dir()) {
+        for file in entries(group).iter().filter(|path| path.extension() == Some("toml".as_ref())) {
+            let stem = |path: &Path| path.file_stem().unwrap_or_default().to_owned();
+            list += &format!("({:?}, {:?}, include_str!({file:?})),\n", stem(group), stem(file));
+        }
+    }
+    std::fs::write(to, list + "]\n").expect("OUT_DIR can be written");
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<_> = std::fs::read_dir(dir)
+        .expect("bench/scenarios can be read")
+        .map(|entry| entry.expect("bench/scenarios can be read").path())
+        .collect();
+    entries.sort();
+    entries
 }
 
 fn build_agent(root: &Path, target_dir: &Path) -> PathBuf {

@@ -25,6 +25,8 @@ driver's or the kernel's fault); 2 bad usage or input; 125 the environment could
 pub enum Command {
     /// Boot a guest with the real driver and an emulated card, play a scenario, judge it
     Run(RunArgs),
+    /// Say what is wrong with scenario files, without playing them
+    Check(CheckArgs),
     /// List cards, scenarios, kernels and faults
     List(ListArgs),
     /// Serve one card on a vfio-user socket, for any QEMU from 10.1 on
@@ -44,6 +46,9 @@ pub struct RunArgs {
     /// Scenarios: built-in names or .toml files
     #[arg(default_value = "opmode-load")]
     pub scenario: Vec<String>,
+    /// Play the scenarios' negative twins instead: each must fail, and only for its reason
+    #[arg(long)]
+    pub twins: bool,
     /// Cards; each is played in a guest of its own [default: as the scenario says]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub card: Vec<String>,
@@ -80,6 +85,14 @@ pub struct RunArgs {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// `iwlbench check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Scenarios: .toml files or built-in names
+    #[arg(required = true, value_name = "FILE")]
+    pub scenario: Vec<String>,
 }
 
 /// What a guest is made of.

@@ -4,7 +4,8 @@ use serde::Serialize;
 use toml::Value;
 
 use crate::milestone::Reached;
-use crate::scenario::{Expectation, Pattern, Scenario, Vars};
+use crate::scenario::{Expectation, Pattern, Scenario, Twin, Vars};
+use crate::verdict::{Outcome, Verdict};
 
 /// An expectation and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +25,36 @@ pub struct Failure {
     pub near: Option<u64>,
 }
 
+/// Judges a twin: its run is good if the right things failed, and nothing else.
+pub fn judge_twin(twin: &Twin, expectations: &[Judged], verdict: &Verdict) -> Verdict {
+    let failed: Vec<_> =
+        expectations.iter().filter(|j| j.failure.is_some()).map(|j| j.that.as_str()).collect();
+    let named = |that: &str| twin.red.iter().any(|red| red.get_ref() == that);
+    let green: Vec<_> = expectations
+        .iter()
+        .filter(|j| j.failure.is_none() && named(&j.that))
+        .map(|j| j.that.as_str())
+        .collect();
+    let others: Vec<_> = failed.iter().copied().filter(|that| !named(that)).collect();
+    let want = twin.outcome.unwrap_or(Outcome::Failed);
+    if matches!(verdict.outcome.exit_code(), 125 | 130) && verdict.outcome != want {
+        return verdict.clone();
+    }
+    let wrong = if verdict.outcome != want {
+        format!("it ended as {} ({})", verdict.outcome.word(), verdict.line)
+    } else if !green.is_empty() {
+        format!("it did not turn red: {}", green.join("; "))
+    } else if !others.is_empty() {
+        format!("it turned red what it should not: {}", others.join("; "))
+    } else {
+        return Verdict::new(
+            Outcome::Passed,
+            format!("red as it must be, {} ×: {}", failed.len(), twin.that),
+        );
+    };
+    Verdict::new(Outcome::Failed, format!("with \"{}\" {wrong}", twin.that))
+}
+
 /// Judges all expectations that apply to this run.
 pub fn judge(scenario: &Scenario, vars: &Vars, milestones: &[Reached]) -> Vec<Judged> {
     scenario
@@ -36,6 +67,10 @@ pub fn judge(scenario: &Scenario, vars: &Vars, milestones: &[Reached]) -> Vec<Ju
 }
 
 fn failure(e: &Expectation, vars: &Vars, milestones: &[Reached]) -> Option<Failure> {
+    let milestones = match part(e, vars, milestones) {
+        Ok(part) => part,
+        Err(failure) => return Some(failure),
+    };
     if let Some(patterns) = &e.in_order {
         let patterns: Vec<_> = patterns.iter().map(|p| vars.pattern(p.get_ref())).collect();
         return in_order(&patterns, milestones);
@@ -67,6 +102,37 @@ fn failure(e: &Expectation, vars: &Vars, milestones: &[Reached]) -> Option<Failu
         }
     }
     None
+}
+
+/// The part of the run that an expectation looks at. Its ends have to be there: an expectation
+/// about nothing would always hold.
+fn part<'m>(
+    e: &Expectation,
+    vars: &Vars,
+    milestones: &'m [Reached],
+) -> Result<&'m [Reached], Failure> {
+    let mut part = milestones;
+    if let Some(after) = &e.after {
+        let after = vars.pattern(after.get_ref());
+        let at = part.iter().position(|r| matches(&after, r)).ok_or_else(|| Failure {
+            what: format!("expected something after: {after}\nbut that did not come"),
+            near: part.iter().find(|r| kind(r) == after.milestone).map(|r| r.seq),
+        })?;
+        if let Some(within) = e.within {
+            let end = part[at].t_ns.saturating_add((within * 1e9) as u64);
+            part = &part[..part.iter().rposition(|r| r.t_ns <= end).map_or(0, |last| last + 1)];
+        }
+        part = &part[at + 1..];
+    }
+    if let Some(before) = &e.before {
+        let before = vars.pattern(before.get_ref());
+        let at = part.iter().position(|r| matches(&before, r)).ok_or_else(|| Failure {
+            what: format!("expected something before: {before}\nbut that did not come"),
+            near: part.iter().find(|r| kind(r) == before.milestone).map(|r| r.seq),
+        })?;
+        part = &part[..at];
+    }
+    Ok(part)
 }
 
 /// All patterns in this order, others may stand between.
@@ -162,6 +228,7 @@ mod tests {
     fn vars() -> Vars {
         Vars {
             card: "7260".into(),
+            kernel: "7.3.4+deb13-amd64".into(),
             opmode: "iwlmvm".into(),
             firmware: "iwlwifi-7260-17.ucode".into(),
             walk_down: vec!["a-6".into(), "a-5".into()],
@@ -227,6 +294,53 @@ mod tests {
         for wrong in [vec!["a-5", "a-6"], vec!["a-6"], vec!["a-6", "a-5", "a-4"], vec![]] {
             let run = wrong.iter().map(|n| firmware(n)).collect();
             assert!(verdict(rule, run).is_some(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_run() {
+        let after = "never = \"opmode-loaded\"\nafter = \"opmode-asked\"";
+        assert_eq!(verdict(after, vec![loaded(), asked()]), None);
+        assert!(verdict(after, vec![asked(), loaded()]).is_some());
+        let nothing = verdict(after, vec![loaded()]).expect("fails");
+        assert!(nothing.what.contains("did not come"), "{}", nothing.what);
+
+        let before = "eventually = \"opmode-asked\"\nbefore = \"opmode-loaded\"";
+        assert_eq!(verdict(before, vec![asked(), loaded()]), None);
+        assert!(verdict(before, vec![loaded(), asked()]).is_some());
+        assert!(verdict(before, vec![asked()]).is_some(), "its end did not come");
+
+        // Milestones here are a nanosecond apart.
+        let within =
+            |s| format!("eventually = \"opmode-loaded\"\nafter = \"opmode-asked\"\nwithin = {s}");
+        let late = || vec![asked(), firmware("x"), loaded()];
+        assert_eq!(verdict(&within("2e-9"), late()), None);
+        assert!(verdict(&within("1e-9"), late()).is_some());
+    }
+
+    #[test]
+    fn expectations_hold_for_their_runs_only() {
+        let rule = |when| format!("never = \"opmode-asked\"\nwhen = {{ {when} }}");
+        for (when, applies) in [
+            ("opmode = \"iwlmvm\"", true),
+            ("opmode = \"iwldvm\"", false),
+            ("card = \"7260\"", true),
+            ("card = [\"6205\", \"7260\"]", true),
+            ("card = [\"6205\"]", false),
+            ("kernel = \">=6.12, <8\"", true),
+            ("kernel = \"<7\"", false),
+        ] {
+            let text = format!(
+                "about = \"t\"\ncards = [\"7260\"]\n[[step]]\ndo = \"unbind\"\n\
+                 [[expect]]\nthat = \"t\"\n{}\n",
+                rule(when)
+            );
+            let scenario = parse("t", "t.toml", &text).expect("valid");
+            assert_eq!(
+                !judge(&scenario, &vars(), &run(vec![asked()])).is_empty(),
+                applies,
+                "{when}"
+            );
         }
     }
 

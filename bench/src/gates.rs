@@ -1,30 +1,80 @@
-//! The gates: what the bench answers when the guest's loaders ask.
+//! The gates: what the bench answers when the guest's loaders ask, and when.
 
-use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use guest_protocol::{Answer, Question};
+use iwl_ucode::stub::{self, StubDef};
 
 use crate::expect::matches;
+use crate::firmware::{self, FirmwareError};
 use crate::milestone::Reached;
-use crate::scenario::Pattern;
-use crate::timeline::Source;
+use crate::scenario::{Errno, FirmwareRule, ModuleRule, Pattern, Scenario, Source, Vars, glob};
+use crate::timeline::Source as EventSource;
 
-/// "No such file or directory".
-const ENOENT: i32 = 2;
+const ENOENT: Errno = Errno(2);
 
 /// What the gates do in one run.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Gates {
-    /// Firmware files by name below `/lib/firmware`.
-    pub files: BTreeMap<String, Vec<u8>>,
-    /// Firmware lookups wait for this milestone.
-    pub hold_firmware_until: Option<Pattern>,
-    held: Vec<(u64, Question)>,
+    firmware: Vec<Rule<FirmwareRule>>,
+    module: Vec<Rule<ModuleRule>>,
+    files: Option<Files>,
+    held: Vec<Held>,
+}
+
+/// A rule whose variables are replaced.
+#[derive(Debug, Clone)]
+struct Rule<R> {
+    name: String,
+    until: Option<Pattern>,
+    /// How many requests it still takes.
+    left: Option<u32>,
+    rule: R,
+}
+
+impl<R> Rule<R> {
+    /// Whether it decides on this name; counts, if so.
+    fn takes(&mut self, name: &str) -> bool {
+        if self.left == Some(0) || !glob(&self.name, name) {
+            return false;
+        }
+        self.left = self.left.map(|left| left - 1);
+        true
+    }
+}
+
+/// Where the bytes of firmware files come from.
+#[derive(Debug, Clone)]
+struct Files {
+    stub: &'static StubDef,
+    kernel: stub::Kernel,
+    /// The first name asked for, which has a file where no rule says otherwise.
+    firmware: String,
+    /// The user's file instead of the stub.
+    given: Option<Vec<u8>>,
+    /// Files of the scenario's own, read.
+    own: Vec<(Source, Vec<u8>)>,
+}
+
+/// A request that waits.
+#[derive(Debug, Clone)]
+struct Held {
+    id: u64,
+    answered: Answered,
+    until: Until,
+}
+
+#[derive(Debug, Clone)]
+enum Until {
+    Milestone(Pattern),
+    Release,
+    Instant(Instant),
+    Never,
 }
 
 /// An answer, and what is said of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Answered {
     /// The question.
     pub question: Question,
@@ -32,64 +82,236 @@ pub struct Answered {
     pub answer: Answer,
     /// In one word.
     pub word: &'static str,
-    /// Its number: bytes, errno or exit status.
+    /// Its number: bytes, errno, exit status or signal.
     pub value: Option<i64>,
 }
 
 impl Gates {
-    /// Gates that serve these files.
-    pub fn new(files: BTreeMap<String, Vec<u8>>, hold_firmware_until: Option<Pattern>) -> Gates {
-        Gates { files, hold_firmware_until, held: Vec::new() }
+    /// The gates of a scenario. `given` stands in for the card's stub.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a fault cannot be put into it.
+    pub fn new(
+        scenario: &Scenario,
+        vars: &Vars,
+        stub: &'static StubDef,
+        kernel: stub::Kernel,
+        given: Option<Vec<u8>>,
+    ) -> Result<Gates, FirmwareError> {
+        let mut files =
+            Files { stub, kernel, firmware: vars.firmware.clone(), given, own: Vec::new() };
+        let mut firmware = Vec::new();
+        for rule in scenario.firmware.iter().map(toml::Spanned::get_ref) {
+            if !rule.when.applies(vars) {
+                continue;
+            }
+            if let Some(source @ Source::File(path)) = &rule.give {
+                files.own.push((source.clone(), firmware::read(&scenario.directory.join(path))?));
+            }
+            let name = vars.string(&rule.name);
+            // What cannot be made is told before anything boots.
+            files.bytes(rule, if name.contains('*') { &vars.firmware } else { &name })?;
+            firmware.push(Rule {
+                name,
+                until: rule.hold_until.as_ref().map(|p| vars.pattern(p.get_ref())),
+                left: rule.times,
+                rule: rule.clone(),
+            });
+        }
+        let module = scenario
+            .module
+            .iter()
+            .map(toml::Spanned::get_ref)
+            .filter(|rule| rule.when.applies(vars))
+            .map(|rule| Rule {
+                name: vars.string(&rule.name),
+                until: rule.hold_until.as_ref().map(|p| vars.pattern(p.get_ref())),
+                left: rule.times,
+                rule: rule.clone(),
+            })
+            .collect();
+        Ok(Gates { firmware, module, files: Some(files), held: Vec::new() })
+    }
+
+    /// The files that a request would be given, by the names known beforehand.
+    pub fn offers(&self, vars: &Vars) -> Vec<(String, Vec<u8>)> {
+        let mut names: Vec<String> = self.firmware.iter().map(|rule| rule.name.clone()).collect();
+        for name in &vars.walk_down {
+            names.extend(["", ".zst", ".xz"].map(|suffix| format!("{name}{suffix}")));
+        }
+        names.sort();
+        names.dedup();
+        names
+            .into_iter()
+            .filter(|name| !name.contains('*'))
+            .filter_map(|name| {
+                let rule = self.firmware.iter().find(|rule| glob(&rule.name, &name));
+                let file = self.file(rule.map(|rule| &rule.rule), &name)?;
+                Some((name, file))
+            })
+            .collect()
     }
 
     /// A question; `None` if it is held.
     pub fn ask(&mut self, id: u64, question: Question, milestones: &[Reached]) -> Option<Answered> {
-        let holds = matches!(question, Question::FirmwareLookup { .. }) && !self.open(milestones);
-        if holds {
-            self.held.push((id, question));
-            None
-        } else {
-            Some(self.answer(question))
-        }
-    }
-
-    /// The answers to what was held, once it need not be any more.
-    pub fn release(&mut self, milestones: &[Reached]) -> Vec<(u64, Answered)> {
-        if self.held.is_empty() || !self.open(milestones) {
-            return Vec::new();
-        }
-        let held = std::mem::take(&mut self.held);
-        held.into_iter().map(|(id, question)| (id, self.answer(question))).collect()
-    }
-
-    fn open(&mut self, milestones: &[Reached]) -> bool {
-        let Some(pattern) = &self.hold_firmware_until else { return true };
-        let open = milestones.iter().any(|reached| matches(pattern, reached));
-        if open {
-            self.hold_firmware_until = None;
-        }
-        open
-    }
-
-    fn answer(&self, question: Question) -> Answered {
-        let (answer, word, value) = match &question {
-            Question::Module { .. } => (Answer::Proceed, "proceed", None),
-            Question::FirmwareLookup { path } => match self.files.get(path) {
-                Some(bytes) => {
-                    let data = base64::engine::general_purpose::STANDARD.encode(bytes);
-                    (Answer::File { data }, "file", i64::try_from(bytes.len()).ok())
-                }
-                None => (Answer::Errno { errno: ENOENT }, "errno", Some(ENOENT.into())),
-            },
+        let (answered, until) = match &question {
+            Question::Module { module, .. } => {
+                let module = module.clone();
+                self.module_answer(question, &module)
+            }
+            Question::FirmwareLookup { path } => {
+                let path = path.clone();
+                self.firmware_answer(question, &path)
+            }
         };
+        match until {
+            Some(until) if !until.is_over(milestones) => {
+                self.held.push(Held { id, answered, until });
+                None
+            }
+            _ => Some(answered),
+        }
+    }
+
+    /// The answers to what was held, and by now need not be any more.
+    pub fn due(&mut self, milestones: &[Reached]) -> Vec<(u64, Answered)> {
+        self.let_go(|held| held.until.is_over(milestones))
+    }
+
+    /// The answers to what was held for a `release` step, by module or file name.
+    pub fn release(&mut self, pattern: &str) -> Vec<(u64, Answered)> {
+        self.let_go(|held| match &held.answered.question {
+            Question::Module { module: name, .. } | Question::FirmwareLookup { path: name } => {
+                glob(pattern, name)
+            }
+        })
+    }
+
+    /// When [`Gates::due`] has to be asked again though nothing happened.
+    pub fn next_due(&self) -> Option<Instant> {
+        let instants = self.held.iter().filter_map(|held| match held.until {
+            Until::Instant(instant) => Some(instant),
+            _ => None,
+        });
+        instants.min()
+    }
+
+    fn let_go(&mut self, goes: impl Fn(&Held) -> bool) -> Vec<(u64, Answered)> {
+        let (gone, held) = std::mem::take(&mut self.held).into_iter().partition(goes);
+        self.held = held;
+        gone.into_iter().map(|held: Held| (held.id, held.answered)).collect()
+    }
+
+    fn module_answer(&mut self, question: Question, module: &str) -> (Answered, Option<Until>) {
+        let Some(rule) = self.module.iter_mut().find_map(|r| r.takes(module).then_some(&*r)) else {
+            return (Answered::new(question, Answer::Proceed, "proceed", None), None);
+        };
+        let r = &rule.rule;
+        let until = match r.hang {
+            true => Some(Until::Never),
+            false => until(rule.until.as_ref(), r.hold, r.delay),
+        };
+        let (answer, word, value) = match (r.exit, r.kill) {
+            (Some(status), _) => {
+                (Answer::Exit { status: status.into() }, "exit", Some(status.into()))
+            }
+            (None, Some(signal)) => (Answer::Kill { signal }, "kill", Some(signal.into())),
+            (None, None) if r.lie => (Answer::Exit { status: 0 }, "exit", Some(0)),
+            (None, None) => (Answer::Proceed, "proceed", None),
+        };
+        (Answered::new(question, answer, word, value), until)
+    }
+
+    fn firmware_answer(&mut self, question: Question, path: &str) -> (Answered, Option<Until>) {
+        let rule = self.firmware.iter_mut().position(|rule| rule.takes(path));
+        let rule = rule.map(|index| &self.firmware[index]);
+        let until = rule.and_then(|r| until(r.until.as_ref(), r.rule.hold, r.rule.delay));
+        let rule = rule.map(|r| &r.rule);
+        let errno = rule.and_then(|r| r.refuse).unwrap_or(ENOENT).0;
+        let (answer, word, value) = match self.file(rule, path) {
+            Some(bytes) => {
+                let data = base64::engine::general_purpose::STANDARD.encode(&bytes);
+                (Answer::File { data }, "file", i64::try_from(bytes.len()).ok())
+            }
+            None => (Answer::Errno { errno }, "errno", Some(errno.into())),
+        };
+        (Answered::new(question, answer, word, value), until)
+    }
+
+    /// What a name gets under a rule.
+    fn file(&self, rule: Option<&FirmwareRule>, name: &str) -> Option<Vec<u8>> {
+        let files = self.files.as_ref()?;
+        match rule {
+            // That it can be made was tried when the gates were built.
+            Some(rule) => files.bytes(rule, name).ok().flatten(),
+            None => (name == files.firmware).then(|| files.stub(name)),
+        }
+    }
+}
+
+fn until(milestone: Option<&Pattern>, hold: bool, delay: Option<f64>) -> Option<Until> {
+    match (milestone, delay) {
+        (Some(pattern), _) => Some(Until::Milestone(pattern.clone())),
+        (None, Some(seconds)) => {
+            Some(Until::Instant(Instant::now() + Duration::from_secs_f64(seconds)))
+        }
+        (None, None) => hold.then_some(Until::Release),
+    }
+}
+
+impl Until {
+    fn is_over(&self, milestones: &[Reached]) -> bool {
+        match self {
+            Until::Milestone(pattern) => milestones.iter().any(|r| matches(pattern, r)),
+            Until::Instant(instant) => Instant::now() >= *instant,
+            Until::Release | Until::Never => false,
+        }
+    }
+}
+
+impl Answered {
+    fn new(question: Question, answer: Answer, word: &'static str, value: Option<i64>) -> Answered {
         Answered { question, answer, word, value }
     }
 }
 
+impl Files {
+    /// The file that a rule gives under a name; `None` if it refuses.
+    fn bytes(&self, rule: &FirmwareRule, name: &str) -> Result<Option<Vec<u8>>, FirmwareError> {
+        let file = match &rule.give {
+            _ if rule.refuse.is_some() => return Ok(None),
+            None if name != self.firmware => return Ok(None),
+            None | Some(Source::Stub) => self.stub(name),
+            Some(Source::StubOf(card)) => {
+                let stub = stub::for_card(card).unwrap_or(self.stub);
+                stub.build(stub.newest(self.kernel))
+            }
+            Some(source @ Source::File(path)) => {
+                let own = self.own.iter().find(|(known, _)| known == source);
+                own.map(|(_, bytes)| bytes.clone()).ok_or_else(|| FirmwareError::not_read(path))?
+            }
+        };
+        firmware::change(file, &rule.corrupt, rule.compress).map(Some)
+    }
+
+    /// The card's stub with the API number that the name asks for.
+    fn stub(&self, name: &str) -> Vec<u8> {
+        if let Some(given) = &self.given {
+            return given.clone();
+        }
+        let plain = name.trim_end_matches(".zst").trim_end_matches(".xz");
+        let api = match stub::for_file_name(plain) {
+            Some((stub, api)) if stub.card == self.stub.card => api,
+            _ => self.stub.newest(self.kernel),
+        };
+        self.stub.build(api)
+    }
+}
+
 /// Which gate asks this.
-pub fn source(question: &Question) -> Source {
+pub fn source(question: &Question) -> EventSource {
     match question {
-        Question::Module { .. } => Source::ModuleGate,
-        Question::FirmwareLookup { .. } => Source::FirmwareGate,
+        Question::Module { .. } => EventSource::ModuleGate,
+        Question::FirmwareLookup { .. } => EventSource::FirmwareGate,
     }
 }

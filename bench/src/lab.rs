@@ -1,6 +1,5 @@
 //! A lab: QEMU, a kernel and a way to run its CPU, found once, used for many runs.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -95,9 +94,6 @@ struct Begun {
     how: Began,
     snapshot: Option<String>,
 }
-
-/// Firmware files by name below `/lib/firmware`.
-type Files = BTreeMap<String, Vec<u8>>;
 
 /// A file that the guest is given.
 #[derive(Debug, Clone, Serialize)]
@@ -288,11 +284,17 @@ impl<'a> Lab<'a> {
         let walk_down: Vec<String> = stub.names_tried(kernel_api).collect();
         let vars = Vars {
             card: spec.card.name.to_owned(),
+            kernel: self.kernel.release.clone(),
             opmode: spec.card.opmode.module().to_owned(),
             firmware: walk_down[0].clone(),
             walk_down,
         };
-        let (files, given) = self.firmware(spec, stub, kernel_api, &vars)?;
+        let own = spec.firmware.map(crate::firmware::read).transpose();
+        let gates = own
+            .and_then(|own| Gates::new(scenario, &vars, stub, kernel_api, own))
+            .map_err(crate::BadUsage::from_error)?;
+        let offers = gates.offers(&vars);
+        let given = offers.iter().map(|(name, bytes)| Given::new(name, bytes, spec)).collect();
         let without: Vec<String> =
             scenario.guest.without.iter().chain(spec.without).map(|m| vars.string(m)).collect();
         let (image_path, image_sha256, modules) = match spec.image {
@@ -305,16 +307,16 @@ impl<'a> Lab<'a> {
 
         let name = format!("{}-{}-{}", rundir::stamp(), scenario.name, spec.card.name);
         let dir = RunDir::create_in(spec.parent, &name)?;
-        let hold = scenario.firmware.hold_until.as_ref().map(|p| vars.pattern(p.get_ref()));
+        let faults: FaultPlan = scenario.card.plan().chain(spec.faults.iter()).collect();
         let plan = Plan {
             machine: self.machine(self.accel.accel, &image_path),
             image_sha256: &image_sha256,
             dir: &dir,
             cards: &|| {
-                let options = CardOptions { faults: spec.faults.clone(), ..CardOptions::default() };
+                let options = CardOptions { faults: faults.clone(), ..CardOptions::default() };
                 vec![Card::new(spec.card, options)]
             },
-            gates: &|| Gates::new(files.clone(), hold.clone()),
+            gates: &|| gates.clone(),
             progress: &progress,
         };
         let begun = match spec.cold {
@@ -327,7 +329,7 @@ impl<'a> Lab<'a> {
 
         let played = hello.and_then(|hello| {
             progress.up();
-            play(&mut session, &hello, scenario, &vars)
+            play(&mut session, &hello, scenario, &vars, &offers)
         });
         let hello = session.hello.clone();
         let tail = session.console_tail(1);
@@ -339,11 +341,15 @@ impl<'a> Lab<'a> {
         let milestones = milestone::derive(&finished.events);
         let expectations = expect::judge(scenario, &vars, &milestones);
         let verdict = verdict(scenario, played, &expectations, &finished.events, &tail);
+        let verdict = match &scenario.twin {
+            Some(twin) => expect::judge_twin(twin, &expectations, &verdict),
+            None => verdict,
+        };
         let record = Record {
             format: 1,
             scenario: scenario.name.clone(),
             vars,
-            faults: spec.faults.clone(),
+            faults,
             verdict,
             expectations,
             milestones,
@@ -517,31 +523,12 @@ impl<'a> Lab<'a> {
             Err(error) => not(&error),
         }
     }
+}
 
-    /// The files at the firmware gate.
-    fn firmware(
-        &self,
-        spec: &RunSpec<'_>,
-        stub: &StubDef,
-        kernel: stub::Kernel,
-        vars: &Vars,
-    ) -> anyhow::Result<(Files, Vec<Given>)> {
-        if spec.scenario.firmware.missing {
-            return Ok((BTreeMap::new(), Vec::new()));
-        }
-        let (bytes, from) = match spec.firmware {
-            Some(path) => {
-                (fs::read(path).map_err(crate::BadUsage::from_error)?, path.display().to_string())
-            }
-            None => (stub.build(stub.newest(kernel)), "stub".to_owned()),
-        };
-        let given = Given {
-            name: vars.firmware.clone(),
-            bytes: bytes.len(),
-            sha256: sha256_hex(&bytes),
-            from,
-        };
-        Ok((BTreeMap::from([(vars.firmware.clone(), bytes)]), vec![given]))
+impl Given {
+    fn new(name: &str, bytes: &[u8], spec: &RunSpec<'_>) -> Given {
+        let from = spec.firmware.map_or("stub".to_owned(), |path| path.display().to_string());
+        Given { name: name.to_owned(), bytes: bytes.len(), sha256: sha256_hex(bytes), from }
     }
 }
 
@@ -626,6 +613,7 @@ fn play(
     hello: &guest_protocol::Hello,
     scenario: &Scenario,
     vars: &Vars,
+    offers: &[(String, Vec<u8>)],
 ) -> Result<(), Verdict> {
     if hello.modprobe.is_none() {
         return Err(Verdict::new(
@@ -640,7 +628,7 @@ fn play(
             format!("the guest has no gates: {}", hello.warnings.join("; ")),
         ));
     }
-    player::play(session, scenario, vars)
+    player::play(session, scenario, vars, offers)
 }
 
 fn verdict(

@@ -12,6 +12,7 @@ mod accel;
 mod cli;
 mod commands;
 mod expect;
+mod firmware;
 mod gates;
 mod lab;
 mod milestone;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = signals::listen().map_err(anyhow::Error::from).and_then(|()| match cli.command {
         Command::Run(args) => commands::run::run(&args),
+        Command::Check(args) => commands::check::check(&args),
         Command::List(args) => commands::list::list(&args),
         Command::Device(args) => commands::device::device(&args),
         Command::Ucode(command) => commands::ucode::ucode(&command),

@@ -43,9 +43,9 @@ pub enum Milestone {
     },
     /// The loader got the file.
     FirmwareGiven {
-        /// Below `/lib/firmware`.
+        /// Below `/lib/firmware`; of a compressed file with its suffix.
         name: String,
-        /// Size.
+        /// Size, as it is read.
         bytes: u64,
     },
     /// The loader was told that there is no such file, or another error.
@@ -55,16 +55,23 @@ pub enum Milestone {
         /// errno.
         errno: i64,
     },
-    /// The kernel asked for an opmode module.
+    /// The driver requested an opmode module from the kernel.
+    OpmodeRequested {
+        /// Module.
+        module: String,
+        /// It waits for modprobe.
+        wait: bool,
+    },
+    /// The kernel asked its module loader for an opmode module.
     OpmodeAsked {
         /// Module.
         module: String,
     },
-    /// modprobe, started by the kernel to load an opmode, failed.
-    ModprobeFailed {
+    /// modprobe, started by the kernel to load an opmode, has ended.
+    ModprobeEnded {
         /// What was asked for.
         module: String,
-        /// Exit status; 128 + signal if it was killed.
+        /// Exit status: 0 says that all is well; 128 + signal if it was killed.
         status: i64,
     },
     /// The guest has no modprobe to start.
@@ -157,8 +164,9 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ("firmware-asked", &["name"]),
     ("firmware-given", &["name", "bytes"]),
     ("firmware-refused", &["name", "errno"]),
+    ("opmode-requested", &["module", "wait"]),
     ("opmode-asked", &["module"]),
-    ("modprobe-failed", &["module", "status"]),
+    ("modprobe-ended", &["module", "status"]),
     ("modprobe-missing", &["module"]),
     ("opmode-loaded", &["module"]),
     ("opmode-unloaded", &["module"]),
@@ -271,7 +279,7 @@ impl Deriver {
 
     fn guest(&mut self, event: &GuestEvent) -> Option<Milestone> {
         match event {
-            GuestEvent::FirmwareRead { path, bytes } if is_firmware(path) => {
+            GuestEvent::FirmwareRead { path, bytes } if path.starts_with("iwl") => {
                 Some(Milestone::FirmwareGiven { name: path.clone(), bytes: *bytes })
             }
             GuestEvent::ModuleLoad { module } => self.module_loaded(module),
@@ -279,17 +287,16 @@ impl Deriver {
                 self.loaded.remove(module);
                 is_opmode(module).then(|| Milestone::OpmodeUnloaded { module: module.clone() })
             }
+            GuestEvent::ModuleRequest { module, wait, .. } => is_opmode(module)
+                .then(|| Milestone::OpmodeRequested { module: module.clone(), wait: *wait }),
             GuestEvent::ModuleLoaderExit { argv, outcome, .. } => {
                 let module = argv.last().filter(|module| is_opmode(module))?.clone();
                 match outcome {
-                    LoaderOutcome::Exited { status: 0 } | LoaderOutcome::Answered { status: 0 } => {
-                        None
-                    }
                     LoaderOutcome::Exited { status } | LoaderOutcome::Answered { status } => {
-                        Some(Milestone::ModprobeFailed { module, status: (*status).into() })
+                        Some(Milestone::ModprobeEnded { module, status: (*status).into() })
                     }
                     LoaderOutcome::Killed { signal } => {
-                        Some(Milestone::ModprobeFailed { module, status: (128 + *signal).into() })
+                        Some(Milestone::ModprobeEnded { module, status: (128 + *signal).into() })
                     }
                     LoaderOutcome::NoModprobe => Some(Milestone::ModprobeMissing { module }),
                 }
@@ -372,8 +379,15 @@ impl std::fmt::Display for Milestone {
             Milestone::FirmwareRefused { name, errno } => {
                 write!(f, "firmware refused: {name}, errno {errno}")
             }
+            Milestone::OpmodeRequested { module, wait } => {
+                let how = if *wait { "waiting" } else { "not waiting" };
+                write!(f, "the driver requests {module}, {how} for it")
+            }
             Milestone::OpmodeAsked { module } => write!(f, "opmode asked for: {module}"),
-            Milestone::ModprobeFailed { module, status } => {
+            Milestone::ModprobeEnded { module, status: 0 } => {
+                write!(f, "modprobe {module} succeeded")
+            }
+            Milestone::ModprobeEnded { module, status } => {
                 write!(f, "modprobe {module} failed, exit status {status}")
             }
             Milestone::ModprobeMissing { module } => {

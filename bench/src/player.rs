@@ -2,60 +2,45 @@
 
 use std::time::Duration;
 
-use guest_protocol::{Command, CommandError, PciDevice, Reply};
+use base64::Engine;
+use guest_protocol::{Autoload as KernelModprobe, Command, CommandError, PciDevice, Reply, State};
 
 use crate::expect::matches;
 use crate::milestone::DRIVER;
-use crate::scenario::{Action, Check, Pattern, Scenario, Step, Vars};
+use crate::scenario::{Action, Autoload, Check, Errno, Fails, Pattern, Scenario, Step, Text, Vars};
 use crate::session::{Session, Stop};
 use crate::timeline::BenchEvent;
 use crate::verdict::{Outcome, Verdict};
 
-/// Plays all steps.
+/// Where `modprobe-d` writes.
+const MODPROBE_D: &str = "/etc/modprobe.d/iwlbench.conf";
+
+/// Plays all steps, and then waits until the guest's observers have told what they saw.
 ///
 /// # Errors
 /// The verdict that ends the run early. A step that cannot be done, or a milestone that does not
 /// come while the guest lives, is [`Outcome::Failed`].
-pub fn play(session: &mut Session, scenario: &Scenario, vars: &Vars) -> Result<(), Verdict> {
+pub fn play(
+    session: &mut Session,
+    scenario: &Scenario,
+    vars: &Vars,
+    files: &[(String, Vec<u8>)],
+) -> Result<(), Verdict> {
     let patience = Duration::from_secs(scenario.patience);
-    let mut player = Player { session, vars, patience, seen: 0 };
-    for (index, step) in scenario.steps.iter().map(toml::Spanned::get_ref).enumerate() {
-        if !step.when.applies(vars) {
-            continue;
-        }
-        let word = describe(step, vars);
-        player.session.note(BenchEvent::StepStarted { index, step: word.clone() });
-        let result = player.step(step);
-        let error = match &result {
-            Ok(()) => None,
-            Err(StepError::Failed(why)) => Some(why.clone()),
-            Err(StepError::Stop(verdict)) => Some(verdict.line.clone()),
-        };
-        player.session.note(BenchEvent::StepEnded { index, step: word.clone(), error });
-        match result {
-            Ok(()) => {}
-            Err(StepError::Failed(why)) => {
-                return Err(Verdict::new(Outcome::Failed, format!("step {word}: {why}")));
-            }
-            Err(StepError::Stop(verdict)) => return Err(verdict),
-        }
+    let mut player =
+        Player { session, vars, patience, seen: 0, next_index: 0, pending: Vec::new() };
+    if !scenario.gates {
+        player.ungate(files)?;
     }
-    Ok(())
-}
-
-fn describe(step: &Step, vars: &Vars) -> String {
-    if let Some(action) = step.r#do {
-        action.word().to_owned()
-    } else if let Some(pattern) = &step.r#await {
-        format!("await {}", vars.pattern(pattern.get_ref()))
-    } else {
-        "check".to_owned()
-    }
+    player.steps(&scenario.steps)?;
+    player.settle()
 }
 
 enum StepError {
     /// The step did not do what it should; the guest lives.
     Failed(String),
+    /// It failed with an error of the guest's, which the scenario may want.
+    Refused(String, Fails),
     /// The run is over.
     Stop(Verdict),
 }
@@ -66,20 +51,111 @@ impl From<Verdict> for StepError {
     }
 }
 
+/// A step whose end is not waited for.
+struct Pending {
+    command: u64,
+    index: usize,
+    word: String,
+    fails: Option<Fails>,
+}
+
 struct Player<'a> {
     session: &'a mut Session,
     vars: &'a Vars,
     patience: Duration,
     /// Milestones before this one were awaited already.
     seen: usize,
+    /// Of the next step, each round of a repetition counted.
+    next_index: usize,
+    pending: Vec<Pending>,
 }
 
 impl Player<'_> {
-    fn step(&mut self, step: &Step) -> Result<(), StepError> {
-        if let Some(action) = step.r#do {
+    fn steps(&mut self, steps: &[toml::Spanned<Step>]) -> Result<(), Verdict> {
+        for step in steps.iter().map(toml::Spanned::get_ref) {
+            if !step.when.applies(self.vars) {
+                continue;
+            }
+            match step.repeat {
+                Some(times) => {
+                    for _ in 0..times {
+                        self.steps(&step.step)?;
+                    }
+                }
+                None => self.step(step)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), Verdict> {
+        let index = self.next_index;
+        self.next_index += 1;
+        let word = describe(step, self.vars);
+        self.session.note(BenchEvent::StepStarted { index, step: word.clone() });
+        if let (Some(action), true) = (&step.r#do, step.start) {
+            match self.start(action) {
+                Ok(command) => {
+                    self.pending.push(Pending { command, index, word, fails: step.fails });
+                    return Ok(());
+                }
+                Err(error) => return self.ended(index, word, step.fails, Err(error)),
+            }
+        }
+        let result = self.done(step);
+        self.ended(index, word, step.fails, result)
+    }
+
+    /// Notes the end of a step, and says whether the run goes on.
+    fn ended(
+        &mut self,
+        index: usize,
+        step: String,
+        fails: Option<Fails>,
+        result: Result<(), StepError>,
+    ) -> Result<(), Verdict> {
+        let error = match &result {
+            Ok(()) => None,
+            Err(StepError::Failed(why) | StepError::Refused(why, _)) => Some(why.clone()),
+            Err(StepError::Stop(verdict)) => Some(verdict.line.clone()),
+        };
+        self.session.note(BenchEvent::StepEnded { index, step: step.clone(), error });
+        let failed =
+            |why: String| Err(Verdict::new(Outcome::Failed, format!("step {step}: {why}")));
+        match (result, fails) {
+            (Err(StepError::Stop(verdict)), _) => Err(verdict),
+            (Ok(()), None) => Ok(()),
+            (Ok(()), Some(_)) => failed("succeeded, and should fail".into()),
+            (Err(StepError::Refused(_, _)), Some(Fails::Somehow)) => Ok(()),
+            (Err(StepError::Refused(_, got)), Some(want)) if got == want => Ok(()),
+            (Err(StepError::Refused(why, _)), Some(want)) => {
+                failed(format!("should fail with {}, but: {why}", describe_failure(want)))
+            }
+            (Err(StepError::Refused(why, _) | StepError::Failed(why)), _) => failed(why),
+        }
+    }
+
+    /// Notes the ends of steps that run by themselves.
+    fn collect(&mut self) -> Result<(), Verdict> {
+        let mut at = 0;
+        while at < self.pending.len() {
+            let Some(result) = self.session.reply(self.pending[at].command) else {
+                at += 1;
+                continue;
+            };
+            let pending = self.pending.remove(at);
+            let result = reply(result).map(drop);
+            self.ended(pending.index, pending.word, pending.fails, result)?;
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, step: &Step) -> Result<(), StepError> {
+        if let Some(action) = &step.r#do {
             self.act(action)
-        } else if let Some(pattern) = &step.r#await {
-            self.await_milestone(&self.vars.pattern(pattern.get_ref()))
+        } else if let Some(patterns) = &step.r#await {
+            let patterns: Vec<_> = patterns.iter().map(|p| self.vars.pattern(p)).collect();
+            self.await_milestones(patterns)
         } else if let Some(check) = &step.check {
             self.check(check)
         } else {
@@ -101,55 +177,147 @@ impl Player<'_> {
         }
     }
 
-    fn await_milestone(&mut self, pattern: &Pattern) -> Result<(), StepError> {
-        let from = self.seen;
-        let found = self.session.wait(self.patience, |s| {
-            s.milestones[from..].iter().position(|reached| matches(pattern, reached))
-        });
-        match found {
-            Ok(at) => {
-                self.seen = from + at + 1;
-                Ok(())
+    fn await_milestones(&mut self, mut patterns: Vec<Pattern>) -> Result<(), StepError> {
+        let mut at = self.seen;
+        loop {
+            self.collect()?;
+            while at < self.session.milestones.len() && !patterns.is_empty() {
+                let reached = &self.session.milestones[at];
+                at += 1;
+                if let Some(found) = patterns.iter().position(|p| matches(p, reached)) {
+                    patterns.remove(found);
+                    self.seen = at;
+                }
             }
-            Err(Stop::Verdict(verdict)) => Err(verdict.into()),
-            Err(Stop::TimedOut) => Err(self.timed_out(&pattern.to_string())),
+            if patterns.is_empty() {
+                return Ok(());
+            }
+            let pending: Vec<_> = self.pending.iter().map(|p| p.command).collect();
+            let more = self.session.wait(self.patience, |s| {
+                let ended = pending.iter().any(|command| s.has_reply(*command));
+                (ended || s.milestones.len() > at).then_some(())
+            });
+            match more {
+                Ok(()) => {}
+                Err(Stop::Verdict(verdict)) => return Err(verdict.into()),
+                Err(Stop::TimedOut) => {
+                    let missing: Vec<_> = patterns.iter().map(Pattern::to_string).collect();
+                    return Err(self.timed_out(&missing.join(" and ")));
+                }
+            }
+        }
+    }
+
+    /// Takes the gates away: the real modprobe, and the files as plain files.
+    fn ungate(&mut self, files: &[(String, Vec<u8>)]) -> Result<(), Verdict> {
+        self.prepare(Command::Autoload { what: KernelModprobe::Modprobe })?;
+        self.prepare(Command::UngateFirmware)?;
+        for (name, bytes) in files {
+            self.prepare(write(format!("/lib/firmware/{name}"), bytes))?;
+        }
+        Ok(())
+    }
+
+    /// Until all that the guest's observers saw so far is in the timeline.
+    fn settle(&mut self) -> Result<(), Verdict> {
+        self.prepare(Command::Settle)?;
+        self.collect()
+    }
+
+    /// A command that is no step of the scenario's.
+    fn prepare(&mut self, command: Command) -> Result<(), Verdict> {
+        match self.command(command, "what the bench asked of its agent") {
+            Ok(_) => Ok(()),
+            Err(StepError::Stop(verdict)) => Err(verdict),
+            Err(StepError::Failed(why) | StepError::Refused(why, _)) => {
+                Err(Verdict::new(Outcome::Environment, format!("the guest's agent: {why}")))
+            }
         }
     }
 
     fn command(&mut self, command: Command, what: &str) -> Result<Reply, StepError> {
         match self.session.command(command, self.patience) {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(CommandError { message, .. })) => Err(StepError::Failed(message)),
+            Ok(result) => reply(result),
             Err(Stop::Verdict(verdict)) => Err(verdict.into()),
             Err(Stop::TimedOut) => Err(self.timed_out(&format!("the end of {what}"))),
         }
     }
 
-    fn act(&mut self, action: Action) -> Result<(), StepError> {
-        let word = action.word();
+    fn act(&mut self, action: &Action) -> Result<(), StepError> {
+        if let Action::Release(name) = action {
+            let name = self.text(name);
+            return match self.session.release(&name) {
+                0 => Err(StepError::Failed(format!("no gate holds {name}"))),
+                _ => Ok(()),
+            };
+        }
+        let command = self.guest_command(action)?;
+        self.command(command, action.word()).map(drop)
+    }
+
+    /// Starts an action of the guest's; its reply comes under this number.
+    fn start(&mut self, action: &Action) -> Result<u64, StepError> {
+        let command = self.guest_command(action)?;
+        Ok(self.session.start_command(command))
+    }
+
+    fn guest_command(&mut self, action: &Action) -> Result<Command, StepError> {
         let driver = || DRIVER.to_owned();
-        let command = match action {
+        Ok(match action {
             Action::Coldplug => Command::Coldplug,
             Action::Unbind => Command::Unbind { driver: driver(), slot: self.device()?.slot },
             Action::Bind => Command::Bind { driver: driver(), slot: self.device()?.slot },
+            Action::DriverOverride(name) => {
+                let path = self.attribute("driver_override")?;
+                write(path, format!("{}\n", self.text(name)))
+            }
+            Action::Modprobe(args) => {
+                Command::Modprobe { args: args.iter().map(|arg| self.text(arg)).collect() }
+            }
+            Action::Rmmod(module) => Command::Rmmod { module: self.text(module) },
+            Action::ModprobeD(lines) => {
+                let lines: String = lines.iter().map(|l| self.text(l) + "\n").collect();
+                write(MODPROBE_D, lines)
+            }
+            Action::Autoload(autoload) => Command::Autoload {
+                what: match autoload {
+                    Autoload::Off => KernelModprobe::Off,
+                    Autoload::Absent => KernelModprobe::Absent,
+                    Autoload::Gate => KernelModprobe::Gate,
+                    Autoload::Modprobe => KernelModprobe::Modprobe,
+                },
+            },
+            Action::Remove => write(self.attribute("remove")?, "1"),
+            Action::Rescan => write("/sys/bus/pci/rescan", "1"),
+            Action::Reset => write(self.attribute("reset")?, "1"),
             Action::LinkUp => Command::LinkUp { interface: self.interface()? },
             Action::LinkDown => Command::LinkDown { interface: self.interface()? },
-        };
-        match self.command(command, word)? {
-            Reply::Ran { status, stderr } if status != 0 => {
-                Err(StepError::Failed(format!("exit status {status}: {}", stderr.trim())))
+            Action::Write(file) => write(self.text(&file.path), self.text(&file.text)),
+            Action::Sysrq(key) => write("/proc/sysrq-trigger", key.to_string()),
+            Action::Release(_) => {
+                return Err(StepError::Failed("`release` is no step of the guest's".into()));
             }
-            _ => Ok(()),
+        })
+    }
+
+    fn text(&self, text: &Text) -> String {
+        self.vars.string(&text.0)
+    }
+
+    fn attribute(&mut self, name: &str) -> Result<String, StepError> {
+        Ok(format!("/sys/bus/pci/devices/{}/{name}", self.device()?.slot))
+    }
+
+    fn state(&mut self) -> Result<State, StepError> {
+        match self.session.state() {
+            Ok(state) => Ok(state),
+            Err(Stop::Verdict(verdict)) => Err(verdict.into()),
+            Err(Stop::TimedOut) => Err(self.timed_out("the guest's state")),
         }
     }
 
     fn device(&mut self) -> Result<PciDevice, StepError> {
-        let state = match self.session.state() {
-            Ok(state) => state,
-            Err(Stop::Verdict(verdict)) => return Err(verdict.into()),
-            Err(Stop::TimedOut) => return Err(self.timed_out("the guest's state")),
-        };
-        state.devices.into_iter().next().ok_or_else(|| {
+        self.state()?.devices.into_iter().next().ok_or_else(|| {
             StepError::Failed("the guest sees no Intel wireless function on its PCI bus".into())
         })
     }
@@ -165,24 +333,90 @@ impl Player<'_> {
     }
 
     fn check(&mut self, check: &Check) -> Result<(), StepError> {
-        let device = self.device()?;
+        let state = self.state()?;
+        let wrong = |what: String| Err(StepError::Failed(what));
+        for module in &check.loaded {
+            let module = self.text(module);
+            if !state.modules.contains(&module) {
+                return wrong(format!("{module} is not loaded, and should be"));
+            }
+        }
+        for module in &check.not_loaded {
+            let module = self.text(module);
+            if state.modules.contains(&module) {
+                return wrong(format!("{module} is loaded, and should not be"));
+            }
+        }
+        let device = state.devices.into_iter().next();
+        match (&device, check.present) {
+            (Some(device), Some(false)) => {
+                return wrong(format!("{} is there, and should not be", device.slot));
+            }
+            (None, Some(true)) => return wrong("the card is not on the PCI bus".into()),
+            _ => {}
+        }
+        if check.bound.is_none() && check.interfaces.is_none() {
+            return Ok(());
+        }
+        let Some(device) = device else { return wrong("the card is not on the PCI bus".into()) };
         let bound = device.driver.is_some();
         if check.bound.is_some_and(|want| want != bound) {
-            return Err(StepError::Failed(match device.driver {
+            return wrong(match device.driver {
                 Some(driver) => format!("{} is bound to {driver}, and should not be", device.slot),
                 None => format!("{} is not bound, and should be", device.slot),
-            }));
+            });
         }
         if let Some(want) = check.interfaces
             && want != device.interfaces.len()
         {
-            return Err(StepError::Failed(format!(
+            return wrong(format!(
                 "{} has {} network interfaces ({}), and should have {want}",
                 device.slot,
                 device.interfaces.len(),
                 device.interfaces.join(", ")
-            )));
+            ));
         }
         Ok(())
+    }
+}
+
+fn describe(step: &Step, vars: &Vars) -> String {
+    if let Some(name) = &step.name {
+        name.clone()
+    } else if let Some(action) = &step.r#do {
+        action.word().to_owned()
+    } else if let Some(patterns) = &step.r#await {
+        let patterns: Vec<_> = patterns.iter().map(|p| vars.pattern(p).to_string()).collect();
+        format!("await {}", patterns.join(" and "))
+    } else {
+        "check".to_owned()
+    }
+}
+
+fn describe_failure(fails: Fails) -> String {
+    match fails {
+        Fails::Somehow => "an error".to_owned(),
+        Fails::Errno(errno) => errno.to_string(),
+        Fails::Status(status) => format!("exit status {status}"),
+    }
+}
+
+fn write(path: impl Into<String>, text: impl AsRef<[u8]>) -> Command {
+    let data = base64::engine::general_purpose::STANDARD.encode(text);
+    Command::Write { path: path.into(), data }
+}
+
+/// What the guest's reply means for a step.
+fn reply(result: Result<Reply, CommandError>) -> Result<Reply, StepError> {
+    match result {
+        Ok(Reply::Ran { status, stderr }) if status != 0 => Err(StepError::Refused(
+            format!("exit status {status}: {}", stderr.trim()),
+            Fails::Status(status),
+        )),
+        Ok(reply) => Ok(reply),
+        Err(CommandError { message, errno }) => Err(StepError::Refused(
+            message,
+            errno.map_or(Fails::Somehow, |errno| Fails::Errno(Errno(errno))),
+        )),
     }
 }

@@ -142,7 +142,7 @@ fn timeline(out: &mut String, record: &Record, verbose: bool, paint: &Paint) {
         let text = reached.milestone.to_string();
         let text = match &reached.milestone {
             Milestone::KernelTrouble { .. }
-            | Milestone::ModprobeFailed { .. }
+            | Milestone::ModprobeEnded { .. }
             | Milestone::ModprobeMissing { .. }
             | Milestone::FirmwareRefused { .. } => paint.with("33", &text),
             Milestone::StepEnded { .. } => paint.faint(&text),

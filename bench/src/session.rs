@@ -416,14 +416,40 @@ impl Session {
         self.command_timed(command, within).map(|(_, _, result)| result)
     }
 
+    /// Starts a command in the guest; [`Session::reply`] has its result under this number.
+    pub fn start_command(&mut self, command: Command) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.send(&ToGuest::Do { id, command });
+        id
+    }
+
+    /// Whether a started command has ended.
+    pub fn has_reply(&self, id: u64) -> bool {
+        self.replies.contains_key(&id)
+    }
+
+    /// The result of a started command, once.
+    pub fn reply(&mut self, id: u64) -> Option<Result<Reply, CommandError>> {
+        self.replies.remove(&id).map(|(_, result)| result)
+    }
+
+    /// Lets go what the gates hold under names that fit; says how many requests that were.
+    pub fn release(&mut self, name: &str) -> usize {
+        let released = self.gates.release(name);
+        let count = released.len();
+        for (id, answered) in released {
+            self.answer(id, answered);
+        }
+        count
+    }
+
     fn command_timed(
         &mut self,
         command: Command,
         within: Duration,
     ) -> Result<(u64, u64, Result<Reply, CommandError>), Stop> {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.send(&ToGuest::Do { id, command });
+        let id = self.start_command(command);
         self.wait(within, |s| {
             let (guest_ns, result) = s.replies.remove(&id)?;
             Some((s.timeline.now(), guest_ns, result))
@@ -469,8 +495,11 @@ impl Session {
                 )
                 .into());
             }
-            match self.inputs.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            let due = self.gates.next_due().filter(|due| *due < deadline);
+            let until = due.unwrap_or(deadline);
+            match self.inputs.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(input) => self.take(input)?,
+                Err(RecvTimeoutError::Timeout) if due.is_some() => self.open_gates(),
                 Err(RecvTimeoutError::Timeout) => return Err(Stop::TimedOut),
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(Verdict::new(Outcome::Environment, "all sources ended").into());
@@ -517,9 +546,14 @@ impl Session {
         if let Some(reached) = self.deriver.feed(event) {
             (self.on_milestone)(&reached);
             self.milestones.push(reached);
-            for (id, answer) in self.gates.release(&self.milestones) {
-                self.answer(id, answer);
-            }
+            self.open_gates();
+        }
+    }
+
+    /// Answers what the gates need not hold any more.
+    fn open_gates(&mut self) {
+        for (id, answered) in self.gates.due(&self.milestones) {
+            self.answer(id, answered);
         }
     }
 

@@ -93,12 +93,12 @@ fn opmode_load_fails_without_alive() {
 fn missing_scenarios_fail_when_nothing_is_missing() {
     let bench = Bench::new();
     for (name, removed) in
-        [("opmode-missing", "without = [\"$opmode\"]"), ("firmware-missing", "missing = true")]
+        [("opmode-missing", "without = [\"$opmode\"]"), ("firmware-missing", "refuse = \"ENOENT\"")]
     {
-        let scenario = include_str!("../scenarios/opmode-missing.toml");
+        let scenario = include_str!("../scenarios/hand-over/opmode-missing.toml");
         let scenario = match name {
             "opmode-missing" => scenario,
-            _ => include_str!("../scenarios/firmware-missing.toml"),
+            _ => include_str!("../scenarios/firmware/firmware-missing.toml"),
         };
         assert!(scenario.contains(removed));
         let twin = bench.file(&format!("{name}-twin.toml"), scenario.replace(removed, ""));
@@ -283,7 +283,7 @@ fn a_module_removed_from_the_image_by_hand() {
     assert_eq!((run.code, run.outcome()), (Some(1), "failed"), "{}", run.stderr);
     let failures = run.failures().join("\n");
     assert!(failures.contains("expected: opmode-loaded"), "{failures}");
-    assert_eq!(run.milestones("modprobe-failed").len(), 1);
+    assert_eq!(run.milestones("modprobe-ended").len(), 1);
 }
 
 /// That modprobe itself is absent is another failure, and no fault of the driver's.

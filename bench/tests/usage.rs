@@ -14,7 +14,7 @@ fn failing(bench: &Bench, args: &[&str]) -> (Option<i32>, String) {
 fn unknown_names_list_the_known_ones() {
     let bench = Bench::new();
     let cases: [(&[&str], &str); 4] = [
-        (&["run", "no-such"], "there is no scenario `no-such`; there are: opmode-load"),
+        (&["run", "no-such"], "there is no scenario `no-such`; there are: "),
         (&["run", "--card", "9999"], "there is no card `9999`; there are: 6205"),
         (&["run", "--fault", "no-such"], "never-alive"),
         (&["device", "--card", "9999", "--socket-path", "x"], "there is no card `9999`"),

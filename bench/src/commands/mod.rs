@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+pub mod check;
 pub mod device;
 pub mod image;
 pub mod list;

@@ -17,6 +17,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if let Some(patience) = args.patience {
         scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
     }
+    if args.twins {
+        let twins: Vec<_> = scenarios.iter().flat_map(|s| s.twin_scenarios.clone()).collect();
+        if twins.is_empty() {
+            return Err(BadUsage("none of these scenarios has a twin".into()).into());
+        }
+        scenarios = twins;
+    }
     let mut plays = Vec::new();
     for scenario in &scenarios {
         let names: Vec<&str> = if args.card.is_empty() {

@@ -1,17 +1,22 @@
 //! The bench's steps, carried out.
 
+use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use guest_protocol::{Command, CommandError, Reply};
 use nix::errno::Errno;
+use nix::kmod::{DeleteModuleFlags, delete_module};
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use crate::children::{Children, Ran, real_modprobe};
+use crate::gate;
 use crate::inventory;
-use crate::observe::kmsg;
+use crate::observe::{kmsg, settle};
 
 /// Carries a step out; returns when it has ended. [`Command::PowerOff`] is the
 /// caller's to do, after it has said `Done`.
@@ -27,6 +32,15 @@ pub(crate) fn run(command: &Command, children: &Children) -> Result<Reply, Comma
         Command::Modprobe { args } => modprobe(children, args),
         Command::Bind { driver, slot } => write_driver(driver, "bind", slot),
         Command::Unbind { driver, slot } => write_driver(driver, "unbind", slot),
+        Command::Rmmod { module } => rmmod(module),
+        Command::Autoload { what } => gate::module::autoload(*what)
+            .map(|()| Reply::Ok)
+            .map_err(|e| failed("setting kernel.modprobe", &e)),
+        Command::UngateFirmware => gate::firmware::stop()
+            .map(|()| Reply::Ok)
+            .map_err(|e| failed("unmounting the firmware gate", &e.into())),
+        Command::Write { path, data } => write(path, data),
+        Command::Settle => settle::settle().map(|()| Reply::Ok),
         Command::LinkUp { interface } => set_link(interface, true),
         Command::LinkDown { interface } => set_link(interface, false),
         Command::State => Ok(Reply::State(inventory::state())),
@@ -73,6 +87,27 @@ fn coldplug(children: &Children) -> Result<Reply, CommandError> {
         return Ok(Reply::Ok);
     }
     modprobe(children, &load)
+}
+
+/// Without asking for what depends on it or is not in use by then: as `rmmod` does.
+fn rmmod(module: &str) -> Result<Reply, CommandError> {
+    let name = CString::new(module).map_err(|_| invalid(format!("{module:?} is no module")))?;
+    delete_module(&name, DeleteModuleFlags::O_NONBLOCK)
+        .map(|()| Reply::Ok)
+        .map_err(|e| failed(&format!("removing module {module}"), &e.into()))
+}
+
+fn write(path: &str, data: &str) -> Result<Reply, CommandError> {
+    let data = BASE64.decode(data).map_err(|e| invalid(format!("data for {path}: {e}")))?;
+    // One write(2), see the protocol; only of plain files can it be a partial one.
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(&data))
+        .map(|()| Reply::Ok)
+        .map_err(|e| failed(&format!("writing {path}"), &e))
 }
 
 fn write_driver(driver: &str, file: &str, slot: &str) -> Result<Reply, CommandError> {

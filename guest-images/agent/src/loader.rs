@@ -50,6 +50,9 @@ fn serve(mut stream: UnixStream, argv: &[String], real: Option<&Path>) -> io::Re
     let (end, report) = match receive(&mut answers)? {
         Answer::Proceed => proceed(argv, real)?,
         Answer::Exit { status } => answered(status, String::new()),
+        Answer::Kill { signal } => {
+            (End::Killed(signal), (LoaderOutcome::Killed { signal }, String::new()))
+        }
         other => answered(
             FAILED,
             format!("the bench gave a firmware answer to a module question: {other:?}"),
@@ -168,6 +171,13 @@ mod tests {
     fn a_modprobe_that_is_killed() {
         let argv = ["modprobe", "-c", "kill -9 $$"];
         let (end, _, event) = request(&argv, Some("/bin/sh"), Answer::Proceed);
+        assert_eq!(end, End::Killed(9));
+        assert_eq!(outcome(event).0, LoaderOutcome::Killed { signal: 9 });
+    }
+
+    #[test]
+    fn a_modprobe_that_the_bench_kills() {
+        let (end, _, event) = request(&KERNELS_ARGV, None, Answer::Kill { signal: 9 });
         assert_eq!(end, End::Killed(9));
         assert_eq!(outcome(event).0, LoaderOutcome::Killed { signal: 9 });
     }

@@ -173,7 +173,8 @@ pub enum LoaderOutcome {
     },
     /// There is no modprobe in this image.
     NoModprobe,
-    /// The bench answered instead of modprobe.
+    /// The bench answered instead of modprobe; its death by [`Answer::Kill`] is
+    /// [`LoaderOutcome::Killed`].
     Answered {
         /// Exit status it asked for.
         status: i32,
@@ -212,6 +213,11 @@ pub enum Answer {
     Exit {
         /// Exit status.
         status: i32,
+    },
+    /// Module: do not run modprobe, die of this signal.
+    Kill {
+        /// Signal number.
+        signal: i32,
     },
     /// Firmware: the file exists and holds these bytes.
     File {
@@ -277,6 +283,28 @@ pub enum Command {
         /// PCI slot.
         slot: String,
     },
+    /// Remove a module: `delete_module(2)` with `O_NONBLOCK`, as `rmmod` does.
+    Rmmod {
+        /// Module name.
+        module: String,
+    },
+    /// Set what the kernel starts to load a module (`kernel.modprobe`).
+    Autoload {
+        /// The program.
+        what: Autoload,
+    },
+    /// Take the firmware gate away: `/lib/firmware` is a plain directory from now on.
+    UngateFirmware,
+    /// Write a file, made if it is not there, in one `write(2)`: sysfs and procfs take
+    /// each as a whole.
+    Write {
+        /// Absolute path.
+        path: String,
+        /// Base64 (standard alphabet, padded).
+        data: String,
+    },
+    /// Wait until every observer has told what the kernel had said when this command came.
+    Settle,
     /// `ip link set IFNAME up`.
     LinkUp {
         /// Interface name.
@@ -293,6 +321,20 @@ pub enum Command {
     /// so that nothing held keeps the kernel up. If its shutdown hangs all the same
     /// (a step stuck in a driver), the guest resets after 5 s: run QEMU with `-no-reboot`.
     PowerOff,
+}
+
+/// What `kernel.modprobe` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Autoload {
+    /// Nothing: the kernel loads no module by itself.
+    Off,
+    /// A program that does not exist.
+    Absent,
+    /// The agent: the module gate.
+    Gate,
+    /// The real modprobe.
+    Modprobe,
 }
 
 /// A command's result.

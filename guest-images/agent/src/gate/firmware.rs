@@ -37,6 +37,7 @@ use fuser::{
     ReplyEntry, ReplyOpen, Request, Session,
 };
 use guest_protocol::{Answer, GuestEvent, Question};
+use nix::mount::{MntFlags, umount2};
 
 use crate::asks::Asks;
 use crate::error::{Context, SetupError};
@@ -62,6 +63,11 @@ pub(crate) fn start(asks: Arc<Asks>, outbox: Outbox) -> Result<(), SetupError> {
         outbox.note(format!("the firmware gate is gone: {end:?}"));
     });
     Ok(())
+}
+
+/// Takes the gate away: what is below the mount point, a plain directory, shows.
+pub(crate) fn stop() -> nix::Result<()> {
+    umount2(MOUNT_POINT, MntFlags::MNT_DETACH)
 }
 
 struct FirmwareGate {
@@ -221,7 +227,9 @@ fn understand(answer: Answer) -> Result<Result<Kind, i32>, String> {
         Answer::Directory => Ok(Ok(Kind::Directory)),
         Answer::Errno { errno } if (1..=MAX_ERRNO).contains(&errno) => Ok(Err(errno)),
         Answer::Errno { errno } => Err(format!("errno {errno}, not within 1..={MAX_ERRNO}")),
-        Answer::Proceed | Answer::Exit { .. } => Err("a module gate's answer".into()),
+        Answer::Proceed | Answer::Exit { .. } | Answer::Kill { .. } => {
+            Err("a module gate's answer".into())
+        }
     }
 }
 

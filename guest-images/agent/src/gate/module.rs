@@ -10,12 +10,14 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
-use guest_protocol::{Answer, GuestEvent, LoaderOutcome, Question};
+use guest_protocol::{Answer, Autoload, GuestEvent, LoaderOutcome, Question};
 
 use crate::asks::Asks;
+use crate::children::real_modprobe;
 use crate::error::{Context, SetupError};
 use crate::outbox::Outbox;
 
@@ -48,6 +50,18 @@ pub(crate) fn start(asks: Arc<Asks>, outbox: Outbox) -> Result<(), SetupError> {
         }
     });
     fs::write(SYSCTL, LOADER).context(|| format!("writing {LOADER} to {SYSCTL}"))
+}
+
+/// Sets what the kernel starts to load a module.
+pub(crate) fn autoload(what: Autoload) -> io::Result<()> {
+    let program = match what {
+        // An empty write would not reach the sysctl.
+        Autoload::Off => PathBuf::from("\n"),
+        Autoload::Absent => "/nonexistent/modprobe".into(),
+        Autoload::Gate => LOADER.into(),
+        Autoload::Modprobe => real_modprobe().ok_or(io::ErrorKind::NotFound)?,
+    };
+    fs::write(SYSCTL, program.as_os_str().as_encoded_bytes())
 }
 
 /// One loader process, from its question to its end.

@@ -16,6 +16,7 @@ use nix::errno::Errno;
 
 use crate::clock::mono_ns;
 use crate::error::{Context, SetupError};
+use crate::observe::settle::{self, Stream};
 use crate::outbox::Outbox;
 
 const KMSG: &str = "/dev/kmsg";
@@ -43,13 +44,14 @@ pub(crate) fn start(outbox: Outbox) -> Result<Option<SetupError>, SetupError> {
 }
 
 /// Writes a record that bears `CLOCK_MONOTONIC`, for the reader to see the
-/// kernel log's clock against it.
-pub(crate) fn mark() -> io::Result<()> {
+/// kernel log's clock against it. Returns what it bears.
+pub(crate) fn mark() -> io::Result<u64> {
     // A file of its own each time: the kernel limits the rate per open file.
     let mut kmsg = OpenOptions::new().write(true).open(KMSG)?;
     // Level 7 stays off the console of a quiet kernel.
-    let line = format!("<7>{MARK}{}\n", mono_ns());
-    kmsg.write_all(line.as_bytes())
+    let now = mono_ns();
+    kmsg.write_all(format!("<7>{MARK}{now}\n").as_bytes())?;
+    Ok(now)
 }
 
 struct Log {
@@ -120,6 +122,8 @@ impl Log {
                 Ok(Next::Record(record)) => {
                     if let Some(offset) = record.marked_offset() {
                         self.learn(offset);
+                        let mark = record.marked().and_then(|mark| u64::try_from(mark).ok());
+                        settle::seen(Stream::KernelLog, mark.unwrap_or_default());
                     } else {
                         let stamp = match self.offset_ns {
                             Some(offset) => record.stamp_ns.saturating_add_signed(offset),
@@ -172,12 +176,16 @@ impl Record {
 
     /// `CLOCK_MONOTONIC` minus printk's clock, from the agent's own record.
     fn marked_offset(&self) -> Option<i64> {
+        self.marked()?.checked_sub(i64::try_from(self.stamp_ns).ok()?)
+    }
+
+    /// What the agent's own record bears.
+    fn marked(&self) -> Option<i64> {
         // The kernel does not let user space write records of facility 0.
         if self.facility == 0 {
             return None;
         }
-        let mono: i64 = self.text.strip_prefix(MARK)?.parse().ok()?;
-        mono.checked_sub(i64::try_from(self.stamp_ns).ok()?)
+        self.text.strip_prefix(MARK)?.parse().ok()
     }
 
     fn into_event(self) -> GuestEvent {

@@ -1,5 +1,6 @@
 //! What is only watched: nothing in the guest waits for the bench here.
 
 pub(crate) mod kmsg;
+pub(crate) mod settle;
 pub(crate) mod trace;
 pub(crate) mod uevent;

@@ -1,13 +1,15 @@
 //! Module tracepoints, from a tracefs instance of the agent's own.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::thread;
 
 use guest_protocol::GuestEvent;
 
+use crate::clock::mono_ns;
 use crate::error::{Context, SetupError};
+use crate::observe::settle::{self, Stream};
 use crate::outbox::Outbox;
 
 /// An instance shares its buffer and its clock with nobody.
@@ -52,8 +54,26 @@ fn set(path: &Path, value: &str) -> Result<(), SetupError> {
     fs::write(path, value).context(|| format!("writing {value:?} to {}", path.display()))
 }
 
+/// What precedes a mark's number in the trace.
+const MARK: &str = ": tracing_mark_write: iwlbench ";
+
+/// Puts a mark into the trace, behind all that is in it. Returns its number.
+pub(crate) fn mark() -> io::Result<u64> {
+    let now = mono_ns();
+    fs::write(Path::new(INSTANCE).join("trace_marker"), format!("iwlbench {now}"))?;
+    Ok(now)
+}
+
+fn marked(line: &str) -> Option<u64> {
+    line.rsplit_once(MARK)?.1.parse().ok()
+}
+
 fn report(outbox: &Outbox, line: &str) {
     if line.is_empty() {
+        return;
+    }
+    if let Some(mark) = marked(line) {
+        settle::seen(Stream::Trace, mark);
         return;
     }
     match parse(line) {
@@ -138,6 +158,13 @@ mod tests {
                 }
             ))
         );
+    }
+
+    #[test]
+    fn a_mark() {
+        let line = "  guest-agent-1  [000] ..... 5.123456: tracing_mark_write: iwlbench 5123455000";
+        assert_eq!(marked(line), Some(5_123_455_000));
+        assert_eq!(marked("x-1 [000] ..... 5.0: tracing_mark_write: iwlbench no"), None);
     }
 
     #[test]

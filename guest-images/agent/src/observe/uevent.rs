@@ -1,5 +1,6 @@
 //! Kernel uevents, straight from the kernel's netlink group.
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread;
@@ -13,7 +14,9 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 
+use crate::clock::mono_ns;
 use crate::error::{Context, SetupError};
+use crate::observe::settle::{self, Stream};
 use crate::outbox::Outbox;
 
 /// Multicast group of the kernel's own uevents (group 2 is udevd's).
@@ -66,9 +69,10 @@ pub(crate) fn start(outbox: Outbox) -> Result<(), SetupError> {
     thread::spawn(move || {
         loop {
             match socket.receive() {
-                Ok(message) => match parse(message) {
-                    Some(event) => outbox.event(event),
-                    None => outbox.note(format!(
+                Ok(message) => match (marked(message), parse(message)) {
+                    (Some(mark), _) => settle::seen(Stream::Uevents, mark),
+                    (None, Some(event)) => outbox.event(event),
+                    (None, None) => outbox.note(format!(
                         "a uevent that is none: {:?}",
                         String::from_utf8_lossy(message)
                     )),
@@ -83,6 +87,26 @@ pub(crate) fn start(outbox: Outbox) -> Result<(), SetupError> {
         }
     });
     Ok(())
+}
+
+/// A device that is always there and that nobody asks for uevents.
+const MARKED_DEVICE: &str = "/sys/class/mem/null/uevent";
+/// The kernel puts `SYNTH_ARG_` before the name of what user space has it say.
+const MARK: &[u8] = b"\0SYNTH_ARG_IWLBENCH=";
+
+/// Has the kernel send a uevent that bears a mark, behind all that it sent. Returns the
+/// mark's number.
+pub(crate) fn mark() -> io::Result<u64> {
+    let now = mono_ns();
+    let text = format!("change 69776c62-656e-4368-8000-000000000000 IWLBENCH={now}");
+    fs::write(MARKED_DEVICE, text)?;
+    Ok(now)
+}
+
+fn marked(message: &[u8]) -> Option<u64> {
+    let at = message.windows(MARK.len()).position(|window| window == MARK)?;
+    let value = message[at + MARK.len()..].split(|byte| *byte == 0).next()?;
+    str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// `ACTION@DEVPATH`, then `KEY=VALUE`, each ended by a NUL.
@@ -136,6 +160,14 @@ mod tests {
                 pci_slot: Some("0000:01:00.0".into()),
             })
         );
+    }
+
+    #[test]
+    fn a_mark() {
+        let message = b"change@/devices/virtual/mem/null\0ACTION=change\0\
+            SYNTH_UUID=69776c62-656e-4368-8000-000000000000\0SYNTH_ARG_IWLBENCH=77\0SEQNUM=9\0";
+        assert_eq!(marked(message), Some(77));
+        assert_eq!(marked(b"change@/x\0ACTION=change\0"), None);
     }
 
     #[test]

@@ -1,0 +1,74 @@
+//! Error numbers by name, as `errno(3)` and the kernel's sources write them.
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer};
+
+/// x86-64, `include/uapi/asm-generic/errno*.h`.
+const NAMES: &[(&str, i32)] = &[
+    ("EPERM", 1),
+    ("ENOENT", 2),
+    ("EINTR", 4),
+    ("EIO", 5),
+    ("ENXIO", 6),
+    ("EBADF", 9),
+    ("EAGAIN", 11),
+    ("ENOMEM", 12),
+    ("EACCES", 13),
+    ("EFAULT", 14),
+    ("EBUSY", 16),
+    ("EEXIST", 17),
+    ("EXDEV", 18),
+    ("ENODEV", 19),
+    ("ENOTDIR", 20),
+    ("EISDIR", 21),
+    ("EINVAL", 22),
+    ("ENFILE", 23),
+    ("EMFILE", 24),
+    ("EFBIG", 27),
+    ("ENOSPC", 28),
+    ("EROFS", 30),
+    ("ENAMETOOLONG", 36),
+    ("ENOSYS", 38),
+    ("ELOOP", 40),
+    ("EPROTO", 71),
+    ("EBADMSG", 74),
+    ("EOVERFLOW", 75),
+    ("EOPNOTSUPP", 95),
+    ("ENETDOWN", 100),
+    ("ETIMEDOUT", 110),
+    ("ESTALE", 116),
+    ("ERFKILL", 132),
+];
+
+/// An error number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+impl Errno {
+    /// By name.
+    pub fn by_name(name: &str) -> Option<Errno> {
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| Errno(*number))
+    }
+}
+
+impl std::fmt::Display for Errno {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match NAMES.iter().find(|(_, number)| *number == self.0) {
+            Some((name, _)) => f.write_str(name),
+            None => write!(f, "errno {}", self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Errno {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Errno::by_name(&name).ok_or_else(|| {
+            let known: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
+            de::Error::custom(format!(
+                "there is no error `{name}`; there are: {}",
+                known.join(", ")
+            ))
+        })
+    }
+}

@@ -1,0 +1,75 @@
+//! What has to come of it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::{Spanned, Value};
+
+use super::pattern::{Pattern, When};
+
+/// An expectation: exactly one of the forms, and the part of the run that it looks at.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Expectation {
+    /// What it means, in the field's words; printed, and what a twin names it by.
+    pub that: String,
+    /// Only for some runs.
+    #[serde(default)]
+    pub when: When,
+
+    /// All of these, in this order; others may stand between.
+    pub in_order: Option<Vec<Spanned<Pattern>>>,
+    /// At least once.
+    pub eventually: Option<Spanned<Pattern>>,
+    /// Not once.
+    pub never: Option<Spanned<Pattern>>,
+    /// As often as `times` says.
+    pub exactly: Option<Spanned<Pattern>>,
+    /// With `exactly`.
+    pub times: Option<usize>,
+    /// Every milestone of this kind …
+    pub every: Option<Spanned<Pattern>>,
+    /// … has, in order, these values in its field: `{ name = ["a", "b"] }`; a variable may
+    /// stand for the list.
+    pub has: Option<Spanned<BTreeMap<String, Value>>>,
+
+    /// Looks only at what came after the first of these, which has to come.
+    pub after: Option<Spanned<Pattern>>,
+    /// Looks only at what came before the first of these (after `after`), which has to come.
+    pub before: Option<Spanned<Pattern>>,
+    /// With `after`: looks at no more than so many seconds.
+    pub within: Option<f64>,
+}
+
+impl Expectation {
+    /// What is wrong with it, if something is.
+    pub(super) fn complaint(&self) -> Option<String> {
+        let forms = [
+            self.in_order.is_some(),
+            self.eventually.is_some(),
+            self.never.is_some(),
+            self.exactly.is_some(),
+            self.every.is_some(),
+        ];
+        if forms.into_iter().filter(|form| *form).count() != 1 {
+            return Some(
+                "an expectation has exactly one of `in-order`, `eventually`, `never`, `exactly` \
+                 and `every`"
+                    .into(),
+            );
+        }
+        if self.exactly.is_some() != self.times.is_some() {
+            return Some("`exactly` and `times` go together".into());
+        }
+        if self.every.is_some() != self.has.is_some() {
+            return Some("`every` and `has` go together".into());
+        }
+        if self.within.is_some() && self.after.is_none() {
+            return Some("`within` counts from a milestone: say which with `after`".into());
+        }
+        if self.within.is_some_and(|seconds| !seconds.is_finite() || seconds <= 0.0) {
+            return Some("`within` is a number of seconds above 0".into());
+        }
+        None
+    }
+}

@@ -1,0 +1,404 @@
+//! Scenarios are data: a TOML file says what the guest is, what the host does, and what has to
+//! come of it. `bench/scenarios/` holds the built-in ones; they are the examples to copy, and its
+//! README explains the language.
+
+mod errno;
+mod expectation;
+mod gate;
+mod pattern;
+mod step;
+mod twin;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Spanned, Table, Value};
+
+pub use errno::Errno;
+pub use expectation::Expectation;
+pub use gate::{Compression, FirmwareRule, ModuleRule, Source};
+pub use pattern::{Pattern, Vars, glob};
+pub use step::{Action, Autoload, Check, Fails, Step, Text};
+pub use twin::Twin;
+
+use crate::milestone::KINDS;
+use crate::trouble::Trouble;
+
+/// A scenario.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scenario {
+    /// The file's stem; a twin's has its number after it.
+    #[serde(skip)]
+    pub name: String,
+    /// Of a built-in one, its group.
+    #[serde(skip)]
+    pub group: Option<String>,
+    /// Where its file is: what `file:` is relative to.
+    #[serde(skip)]
+    pub directory: PathBuf,
+    /// One line: what it shows.
+    pub about: String,
+    /// Commits, reports and threads it stands on.
+    #[serde(default)]
+    pub evidence: Vec<String>,
+    /// The cards it is played with when the user names none.
+    pub cards: Vec<Spanned<String>>,
+    /// Longest that any one step may take, seconds.
+    #[serde(default = "default_patience")]
+    pub patience: u64,
+    /// The loaders' requests wait for the bench; `false`: the kernel's own modprobe and plain
+    /// files.
+    #[serde(default = "yes")]
+    pub gates: bool,
+    /// What the guest has and has not.
+    #[serde(default)]
+    pub guest: Guest,
+    /// What is wrong with the card.
+    #[serde(default)]
+    pub card: CardTable,
+    /// The firmware gate: the first rule that fits decides.
+    #[serde(default)]
+    pub firmware: Vec<Spanned<FirmwareRule>>,
+    /// The module gate: the first rule that fits decides.
+    #[serde(default)]
+    pub module: Vec<Spanned<ModuleRule>>,
+    /// Kernel trouble that belongs to the scenario; any other fails it.
+    #[serde(default)]
+    pub trouble: Vec<Trouble>,
+    /// What the host does, in order.
+    #[serde(rename = "step")]
+    pub steps: Vec<Spanned<Step>>,
+    /// What has to come of it.
+    #[serde(rename = "expect", default)]
+    pub expectations: Vec<Spanned<Expectation>>,
+    /// The changes that must turn its expectations red.
+    #[serde(rename = "twin", default)]
+    pub twins: Vec<Spanned<Twin>>,
+    /// The twins as scenarios of their own.
+    #[serde(skip)]
+    pub twin_scenarios: Vec<Scenario>,
+    /// Set in a twin's own scenario: what makes it one.
+    #[serde(skip)]
+    pub twin: Option<Twin>,
+}
+
+fn default_patience() -> u64 {
+    60
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The guest's image.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Guest {
+    /// Modules left out of the image. `$opmode` is the card's own.
+    #[serde(default)]
+    pub without: Vec<String>,
+}
+
+/// The card.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CardTable {
+    /// Faults, as `iwlbench list` names them.
+    #[serde(default)]
+    pub faults: Vec<Spanned<String>>,
+}
+
+impl CardTable {
+    /// The faults, as the card takes them.
+    pub fn plan(&self) -> impl Iterator<Item = iwl_card::Fault> + '_ {
+        // A name that is none was refused when the scenario was read.
+        self.faults.iter().filter_map(|fault| fault.get_ref().parse().ok())
+    }
+}
+
+/// Why a scenario cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The file cannot be read.
+    #[error("cannot read scenario {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not the TOML of a scenario. The text names line and column and shows the line.
+    #[error("{file}: {error}")]
+    Parse {
+        /// The file.
+        file: String,
+        /// Where and why.
+        error: Box<toml::de::Error>,
+    },
+    /// It parses but makes no sense.
+    #[error("{file}:{line}: {what}")]
+    Invalid {
+        /// The file.
+        file: String,
+        /// 1-based.
+        line: usize,
+        /// Why, and what to write instead.
+        what: String,
+    },
+    /// No built-in scenario and no file has this name.
+    #[error("there is no scenario `{name}`; there are: {known}; or name a .toml file")]
+    Unknown {
+        /// As given.
+        name: String,
+        /// The built-in ones.
+        known: String,
+    },
+}
+
+/// Group, name and text of each.
+const BUILT_IN: &[(&str, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
+
+/// The built-in scenarios.
+pub fn built_in() -> Vec<Scenario> {
+    BUILT_IN.iter().map(|built_in| parse_built_in(built_in).expect("tested")).collect()
+}
+
+fn parse_built_in((group, name, text): &(&str, &str, &str)) -> Result<Scenario, ScenarioError> {
+    let mut scenario = parse(name, &format!("{group}/{name}.toml"), text)?;
+    scenario.group = Some((*group).to_owned());
+    Ok(scenario)
+}
+
+/// A built-in scenario by name, or a file.
+///
+/// # Errors
+/// [`ScenarioError`], naming the file and the place.
+pub fn find(name: &str) -> Result<Scenario, ScenarioError> {
+    if let Some(built_in) = BUILT_IN.iter().find(|(_, known, _)| *known == name) {
+        return parse_built_in(built_in);
+    }
+    let path = Path::new(name);
+    if path.extension().is_some_and(|e| e == "toml") {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ScenarioError::Read { path: name.to_owned(), source })?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        return parse(&stem, name, &text);
+    }
+    let known: Vec<_> = BUILT_IN.iter().map(|(_, name, _)| *name).collect();
+    Err(ScenarioError::Unknown { name: name.to_owned(), known: known.join(", ") })
+}
+
+/// Reads and checks a scenario and its twins.
+///
+/// # Errors
+/// [`ScenarioError::Parse`] and [`ScenarioError::Invalid`].
+pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+    let parse_error =
+        |error| ScenarioError::Parse { file: file.to_owned(), error: Box::new(error) };
+    let invalid = |(at, what): Complaint| {
+        let line = text[..at.min(text.len())].matches('\n').count() + 1;
+        ScenarioError::Invalid { file: file.to_owned(), line, what }
+    };
+    let mut scenario = read(name, file, text).map_err(parse_error)?;
+    check(&scenario).map_err(invalid)?;
+    let table: Table = text.parse().map_err(parse_error)?;
+    for (index, twin) in scenario.twins.iter().enumerate() {
+        let twin_scenario = twin_scenario(&scenario, &table, index)
+            .map_err(|what| invalid((twin.span().start, what)))?;
+        scenario.twin_scenarios.push(twin_scenario);
+    }
+    Ok(scenario)
+}
+
+fn read(name: &str, file: &str, text: &str) -> Result<Scenario, toml::de::Error> {
+    let mut scenario: Scenario = toml::from_str(text)?;
+    name.clone_into(&mut scenario.name);
+    scenario.directory = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
+    Ok(scenario)
+}
+
+fn twin_scenario(scenario: &Scenario, table: &Table, index: usize) -> Result<Scenario, String> {
+    let twin = scenario.twins[index].get_ref();
+    let of_twin = |why: String| format!("the twin \"{}\" is no scenario: {why}", twin.that);
+    let text = toml::to_string(&twin.of(table)?).map_err(|e| of_twin(e.to_string()))?;
+    let name = format!("{}~{}", scenario.name, index + 1);
+    let mut made = read(&name, "", &text).map_err(|error| of_twin(error.message().to_owned()))?;
+    made.directory.clone_from(&scenario.directory);
+    made.twin = Some(twin.clone());
+    check(&made).map_err(|(_, what)| of_twin(what))?;
+    Ok(made)
+}
+
+/// A place in the text and what is wrong there.
+type Complaint = (usize, String);
+
+fn check(scenario: &Scenario) -> Result<(), Complaint> {
+    for card in &scenario.cards {
+        if iwl_card::card(card.get_ref()).is_none() {
+            let known: Vec<_> = iwl_card::cards().iter().map(|c| c.name).collect();
+            return Err((
+                card.span().start,
+                format!("there is no card `{}`; there are: {}", card.get_ref(), known.join(", ")),
+            ));
+        }
+    }
+    for fault in &scenario.card.faults {
+        if let Err(error) = fault.get_ref().parse::<iwl_card::Fault>() {
+            return Err((fault.span().start, error.to_string()));
+        }
+    }
+    let complain = |at: usize, what: &str| Err((at, what.to_owned()));
+    for rule in &scenario.firmware {
+        let r = rule.get_ref();
+        let at = rule.span().start;
+        if r.give.is_some() && r.refuse.is_some() {
+            return complain(at, "a firmware rule has at most one of `give` and `refuse`");
+        }
+        if r.refuse.is_some() && (!r.corrupt.is_empty() || r.compress.is_some()) {
+            return complain(at, "what is refused is neither corrupted nor compressed");
+        }
+        check_timing(r.hold_until.is_some(), r.hold, r.delay).or_else(|w| complain(at, w))?;
+        check_text(&r.name).map_err(|what| (at, what))?;
+    }
+    for rule in &scenario.module {
+        let r = rule.get_ref();
+        let at = rule.span().start;
+        let forms = [r.exit.is_some(), r.lie, r.kill.is_some(), r.hang];
+        if forms.into_iter().filter(|form| *form).count() > 1 {
+            return complain(at, "a module rule has at most one of `exit`, `lie`, `kill`, `hang`");
+        }
+        check_timing(r.hold_until.is_some(), r.hold, r.delay).or_else(|w| complain(at, w))?;
+        check_text(&r.name).map_err(|what| (at, what))?;
+    }
+    check_steps(&scenario.steps)?;
+    for expectation in &scenario.expectations {
+        check_expectation(expectation)?;
+    }
+    for twin in &scenario.twins {
+        check_twin(twin, &scenario.expectations)?;
+    }
+    Ok(())
+}
+
+fn check_text(text: &str) -> Result<(), String> {
+    pattern::known_vars(&Value::String(text.to_owned()))
+}
+
+fn check_timing(hold_until: bool, hold: bool, delay: Option<f64>) -> Result<(), &'static str> {
+    if usize::from(hold_until) + usize::from(hold) + usize::from(delay.is_some()) > 1 {
+        return Err("a rule has at most one of `hold-until`, `hold` and `delay`");
+    }
+    if delay.is_some_and(|seconds| !(0.0..=3600.0).contains(&seconds)) {
+        return Err("`delay` is a number of seconds, at most 3600");
+    }
+    Ok(())
+}
+
+fn check_steps(steps: &[Spanned<Step>]) -> Result<(), Complaint> {
+    for step in steps {
+        let s = step.get_ref();
+        let complain = |what: &str| Err((step.span().start, what.to_owned()));
+        let forms = [s.r#do.is_some(), s.r#await.is_some(), s.check.is_some(), s.repeat.is_some()];
+        if forms.into_iter().filter(|form| *form).count() != 1 {
+            return complain("a step has exactly one of `do`, `await`, `check` and `repeat`");
+        }
+        if s.r#do.is_none() && (s.start || s.fails.is_some()) {
+            return complain("`start` and `fails` go with `do`");
+        }
+        if s.repeat.is_some() == s.step.is_empty() {
+            return complain("`repeat` and its steps, [[step.step]], go together");
+        }
+        check_steps(&s.step)?;
+    }
+    Ok(())
+}
+
+fn check_expectation(expectation: &Spanned<Expectation>) -> Result<(), Complaint> {
+    let e = expectation.get_ref();
+    if let Some(what) = e.complaint() {
+        return Err((expectation.span().start, what));
+    }
+    if let (Some(every), Some(has)) = (&e.every, &e.has) {
+        let known = KINDS.iter().find(|(kind, _)| *kind == every.get_ref().milestone);
+        for (field, value) in has.get_ref() {
+            if !known.is_some_and(|(_, fields)| fields.contains(&field.as_str())) {
+                return Err((
+                    has.span().start,
+                    format!("milestone `{}` has no field `{field}`", every.get_ref().milestone),
+                ));
+            }
+            pattern::known_vars(value).map_err(|what| (has.span().start, what))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_twin(
+    twin: &Spanned<Twin>,
+    expectations: &[Spanned<Expectation>],
+) -> Result<(), Complaint> {
+    let t = twin.get_ref();
+    if t.red.is_empty() && t.outcome.is_none() {
+        return Err((
+            twin.span().start,
+            "a twin says with `red` which expectations must fail, or with `outcome` how the run \
+             must end"
+                .into(),
+        ));
+    }
+    for red in &t.red {
+        if !expectations.iter().any(|e| e.get_ref().that == *red.get_ref()) {
+            return Err((
+                red.span().start,
+                format!("`red` names no expectation: none says that \"{}\"", red.get_ref()),
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_scenarios_are_valid() {
+        for built_in in BUILT_IN {
+            if let Err(error) = parse_built_in(built_in) {
+                panic!("{error}");
+            }
+        }
+    }
+
+    fn error_of(text: &str) -> String {
+        parse("t", "t.toml", text).expect_err("must not be accepted").to_string()
+    }
+
+    const HEAD: &str = "about = \"t\"\ncards = [\"7260\"]\n";
+
+    #[test]
+    fn errors_name_line_and_remedy() {
+        let unknown = format!("{HEAD}[[step]]\nawait = \"bownd\"\n");
+        let text = error_of(&unknown);
+        assert!(text.contains("line 4") && text.contains("no milestone `bownd`"), "{text}");
+
+        let field = format!("{HEAD}[[step]]\nawait = {{ milestone = \"bound\", modul = 1 }}\n");
+        let text = error_of(&field);
+        assert!(text.contains("no field `modul`; it has: slot, driver"), "{text}");
+
+        let two = format!("{HEAD}[[step]]\ndo = \"unbind\"\nawait = \"bound\"\n");
+        let text = error_of(&two);
+        assert!(text.starts_with("t.toml:3:") && text.contains("exactly one of"), "{text}");
+
+        let var = format!(
+            "{HEAD}[[step]]\nawait = {{ milestone = \"opmode-asked\", module = \"$opmod\" }}\n"
+        );
+        let text = error_of(&var);
+        assert!(text.contains("line 4") && text.contains("no variable `$opmod`"), "{text}");
+
+        let card = "about = \"t\"\ncards = [\"9999\"]\n[[step]]\ndo = \"unbind\"\n";
+        let text = error_of(card);
+        assert!(text.starts_with("t.toml:2:") && text.contains("no card `9999`"), "{text}");
+    }
+}

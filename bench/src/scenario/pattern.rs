@@ -1,0 +1,345 @@
+//! What a scenario says about milestones, names and runs.
+
+use std::collections::BTreeMap;
+
+use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize};
+use toml::Value;
+
+use crate::milestone::KINDS;
+
+/// A milestone by name and, where it matters, by its fields' values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pattern {
+    /// Its kind.
+    pub milestone: String,
+    /// Values that must be equal. `$name` in a string is a variable.
+    pub fields: BTreeMap<String, Value>,
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (milestone, fields) = match Value::deserialize(deserializer)? {
+            Value::String(milestone) => (milestone, BTreeMap::new()),
+            Value::Table(mut table) => {
+                let Some(Value::String(milestone)) = table.remove("milestone") else {
+                    return Err(de::Error::custom(
+                        "a milestone's name is missing: { milestone = \"bound\", … }",
+                    ));
+                };
+                (milestone, table.into_iter().collect())
+            }
+            other => {
+                return Err(de::Error::custom(format!(
+                    "expected a milestone's name or a table with `milestone`, found {}",
+                    other.type_str()
+                )));
+            }
+        };
+        let Some((_, known)) = KINDS.iter().find(|(kind, _)| *kind == milestone) else {
+            let kinds: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).collect();
+            return Err(de::Error::custom(format!(
+                "there is no milestone `{milestone}`; there are: {}",
+                kinds.join(", ")
+            )));
+        };
+        if let Some(field) = fields.keys().find(|field| !known.contains(&field.as_str())) {
+            return Err(de::Error::custom(format!(
+                "milestone `{milestone}` has no field `{field}`; it has: {}",
+                known.join(", ")
+            )));
+        }
+        for value in fields.values() {
+            known_vars(value).map_err(de::Error::custom)?;
+        }
+        Ok(Pattern { milestone, fields })
+    }
+}
+
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.milestone)?;
+        for (i, (field, value)) in self.fields.iter().enumerate() {
+            write!(f, "{}{field} = {value}", if i == 0 { " (" } else { ", " })?;
+        }
+        if self.fields.is_empty() { Ok(()) } else { f.write_str(")") }
+    }
+}
+
+/// What a scenario's variables stand for in one run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Vars {
+    /// `$card`.
+    pub card: String,
+    /// `$kernel`: its release.
+    pub kernel: String,
+    /// `$opmode`: the module that the card's firmware leads to.
+    pub opmode: String,
+    /// `$firmware`: the first file name the driver asks for.
+    pub firmware: String,
+    /// `$walk-down`: every name it asks for when none exists, in order.
+    pub walk_down: Vec<String>,
+}
+
+/// The names of the variables; none is the beginning of another, but for the longer one first.
+const VARS: [&str; 6] = ["card", "kernel", "opmode", "firmware-oldest", "firmware", "walk-down"];
+
+/// Whether every variable in the value exists.
+///
+/// # Errors
+/// The one that does not, with those that do.
+pub fn known_vars(value: &Value) -> Result<(), String> {
+    let Value::String(text) = value else { return Ok(()) };
+    for rest in text.split('$').skip(1) {
+        if !VARS.iter().any(|name| rest.starts_with(name)) {
+            let name: String =
+                rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            let known = VARS.map(|name| format!("${name}")).join(", ");
+            return Err(format!("there is no variable `${name}`; there are: {known}"));
+        }
+    }
+    Ok(())
+}
+
+impl Vars {
+    /// The value with its variables replaced.
+    pub fn value(&self, value: &Value) -> Value {
+        match value {
+            Value::String(s) if s == "$walk-down" => {
+                Value::Array(self.walk_down.iter().cloned().map(Value::String).collect())
+            }
+            Value::String(s) => Value::String(self.string(s)),
+            Value::Array(values) => Value::Array(values.iter().map(|v| self.value(v)).collect()),
+            _ => value.clone(),
+        }
+    }
+
+    /// The same for a bare string.
+    pub fn string(&self, s: &str) -> String {
+        let mut parts = s.split('$');
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let name = VARS.iter().find(|name| part.starts_with(*name)).copied();
+            match name {
+                Some("card") => out += &self.card,
+                Some("kernel") => out += &self.kernel,
+                Some("opmode") => out += &self.opmode,
+                Some("firmware") => out += &self.firmware,
+                Some("firmware-oldest") => {
+                    out += self.walk_down.last().unwrap_or(&self.firmware);
+                }
+                Some("walk-down") => out += &self.walk_down.join(","),
+                _ => out.push('$'),
+            }
+            out += &part[name.unwrap_or_default().len()..];
+        }
+        out
+    }
+
+    /// The pattern with its variables replaced.
+    pub fn pattern(&self, pattern: &Pattern) -> Pattern {
+        Pattern {
+            milestone: pattern.milestone.clone(),
+            fields: pattern.fields.iter().map(|(k, v)| (k.clone(), self.value(v))).collect(),
+        }
+    }
+}
+
+/// Which runs something is for. Empty: all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct When {
+    /// Cards that lead to this opmode.
+    pub opmode: Option<String>,
+    /// These cards.
+    pub card: Option<OneOrMany<String>>,
+    /// Kernels in this range: `">=6.12, <7.3"`.
+    pub kernel: Option<KernelRange>,
+}
+
+impl When {
+    /// Whether it is for a run with these variables.
+    pub fn applies(&self, vars: &Vars) -> bool {
+        self.opmode.as_ref().is_none_or(|o| *o == vars.opmode)
+            && self.card.as_ref().is_none_or(|cards| cards.iter().any(|card| *card == vars.card))
+            && self.kernel.as_ref().is_none_or(|range| range.contains(&vars.kernel))
+    }
+}
+
+/// `x` or `[x, y]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct OneOrMany<T>(#[serde(deserialize_with = "one_or_many")] Vec<T>)
+where
+    T: de::DeserializeOwned;
+
+impl<T: de::DeserializeOwned> OneOrMany<T> {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
+}
+
+impl<T: de::DeserializeOwned> Default for OneOrMany<T> {
+    fn default() -> Self {
+        OneOrMany(Vec::new())
+    }
+}
+
+fn one_or_many<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: de::DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    // Through a Value, so that an element's own error is told and not "no variant matched".
+    let values = match Value::deserialize(deserializer)? {
+        Value::Array(values) => values,
+        one => vec![one],
+    };
+    values.into_iter().map(|value| T::deserialize(value).map_err(de::Error::custom)).collect()
+}
+
+/// A range of kernel releases, as conditions that all hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelRange(Vec<(Comparison, Vec<u32>)>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    AtLeast,
+    AtMost,
+    Less,
+    More,
+    Equal,
+}
+
+const COMPARISONS: [(&str, Comparison); 5] = [
+    (">=", Comparison::AtLeast),
+    ("<=", Comparison::AtMost),
+    ("<", Comparison::Less),
+    (">", Comparison::More),
+    ("=", Comparison::Equal),
+];
+
+/// The numbers at the beginning of a release: 7, 3, 4 of `7.3.4+deb13-amd64`.
+fn numbers(release: &str) -> Vec<u32> {
+    release
+        .split(|c: char| !c.is_ascii_digit() && c != '.')
+        .next()
+        .unwrap_or_default()
+        .split('.')
+        .map_while(|part| part.parse().ok())
+        .collect()
+}
+
+impl KernelRange {
+    /// Whether a release is in it. A condition looks at as many numbers as it names: `<=6.12`
+    /// holds for 6.12.43.
+    pub fn contains(&self, release: &str) -> bool {
+        let release = numbers(release);
+        self.0.iter().all(|(comparison, bound)| {
+            let ordering = release[..release.len().min(bound.len())].cmp(bound);
+            match comparison {
+                Comparison::AtLeast => ordering.is_ge(),
+                Comparison::AtMost => ordering.is_le(),
+                Comparison::Less => ordering.is_lt(),
+                Comparison::More => ordering.is_gt(),
+                Comparison::Equal => ordering.is_eq(),
+            }
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for KernelRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let condition = |part: &str| {
+            let part = part.trim();
+            let (word, comparison) = COMPARISONS.iter().find(|(w, _)| part.starts_with(w))?;
+            let version = part[word.len()..].trim();
+            let bound = numbers(version);
+            let whole = bound.iter().map(u32::to_string).collect::<Vec<_>>().join(".") == version;
+            (whole && !bound.is_empty()).then_some((*comparison, bound))
+        };
+        text.split(',').map(condition).collect::<Option<_>>().map(KernelRange).ok_or_else(|| {
+            de::Error::custom(format!(
+                "`{text}` is no range of kernels: write conditions that all hold, as in \
+                 \">=6.12, <7.3\""
+            ))
+        })
+    }
+}
+
+/// Whether a name is what a glob asks for; `*` stands for any characters.
+pub fn glob(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let mut parts: Vec<_> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        for (pattern, name, want) in [
+            ("iwl*", "iwlwifi-7260-17.ucode", true),
+            ("iwl*.xz", "iwlwifi-7260-17.ucode", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b", "ab", true),
+            ("a*ab", "ab", false),
+            ("iwlmvm", "iwlmvm2", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(glob(pattern, name), want, "{pattern} {name}");
+        }
+    }
+
+    fn range(text: &str) -> Result<KernelRange, de::value::Error> {
+        use serde::de::IntoDeserializer;
+        KernelRange::deserialize(text.to_owned().into_deserializer())
+    }
+
+    #[test]
+    fn kernel_ranges() {
+        for (text, release, want) in [
+            (">=6.12", "7.3.4+deb13-amd64", true),
+            (">=6.12", "6.1.0-40-amd64", false),
+            ("<7", "6.12.43", true),
+            ("<=6.12", "6.12.43+deb13-amd64", true),
+            (">6.12", "6.12.43", false),
+            (">=6.1, <6.12", "6.1.0-9", true),
+            ("=7.3", "7.3.4", true),
+        ] {
+            assert_eq!(range(text).expect("a range").contains(release), want, "{text} {release}");
+        }
+        for text in ["6.12", ">=six", "", ">=6.12,", ">=6.12+deb"] {
+            assert!(range(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn variables_within_strings() {
+        let vars = Vars {
+            card: "6205".into(),
+            kernel: "7.3.4".into(),
+            opmode: "iwldvm".into(),
+            firmware: "f-6".into(),
+            walk_down: vec!["f-6".into(), "f-5".into()],
+        };
+        assert_eq!(vars.string("$firmware.xz"), "f-6.xz");
+        assert_eq!(vars.string("$firmware-oldest"), "f-5");
+        assert_eq!(vars.string("blacklist $opmode\n"), "blacklist iwldvm\n");
+        assert!(known_vars(&Value::String("$opmod".into())).is_err());
+        assert!(known_vars(&Value::String("a $card b".into())).is_ok());
+    }
+}

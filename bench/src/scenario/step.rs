@@ -1,0 +1,179 @@
+//! What the host does, in order.
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer};
+use toml::{Spanned, Value};
+
+use super::errno::Errno;
+use super::pattern::{OneOrMany, Pattern, When, known_vars};
+
+/// One step. Exactly one of `do`, `await`, `check` and `repeat`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Step {
+    /// Only for some runs.
+    #[serde(default)]
+    pub when: When,
+    /// Do this.
+    pub r#do: Option<Action>,
+    /// With `do`: do not wait for its end, which is a milestone `step-ended`.
+    #[serde(default)]
+    pub start: bool,
+    /// With `do`: it has to fail, and how.
+    pub fails: Option<Fails>,
+    /// What `step-ended` calls it, if not by its word.
+    pub name: Option<String>,
+    /// Wait for this milestone, or for all of these in any order, among those after the one that
+    /// the `await` before found.
+    pub r#await: Option<OneOrMany<Pattern>>,
+    /// Look at the device.
+    pub check: Option<Check>,
+    /// Play the steps in `step` so often.
+    pub repeat: Option<u32>,
+    /// With `repeat`.
+    #[serde(default)]
+    pub step: Vec<Spanned<Step>>,
+}
+
+/// Something the host does.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// What udev does at boot: modprobe every modalias.
+    Coldplug,
+    /// Bind the card to iwlwifi.
+    Bind,
+    /// Unbind the card from its driver.
+    Unbind,
+    /// Only this driver may bind the card; an empty name takes that back.
+    DriverOverride(Text),
+    /// Run modprobe with these arguments.
+    Modprobe(Vec<Text>),
+    /// Remove a module as `rmmod` does: without its dependencies, and at once or not at all.
+    Rmmod(Text),
+    /// Write the lines of the guest's one file in `/etc/modprobe.d`.
+    ModprobeD(OneOrMany<Text>),
+    /// What the kernel starts to load a module.
+    Autoload(Autoload),
+    /// Take the card off the PCI bus, in software: sysfs `remove`.
+    Remove,
+    /// Look for devices on the PCI bus.
+    Rescan,
+    /// Reset the card's PCI function: sysfs `reset`.
+    Reset,
+    /// `ip link set … up` on the card's interface.
+    LinkUp,
+    /// `ip link set … down` on the card's interface.
+    LinkDown,
+    /// Let go what a gate holds: requests whose name fits; `*` stands for any characters.
+    Release(Text),
+    /// Write a file of the guest.
+    Write(Write),
+    /// A magic SysRq key: `c` crashes the kernel, `b` resets the machine.
+    Sysrq(char),
+}
+
+impl Action {
+    /// As the scenario writes it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Action::Coldplug => "coldplug",
+            Action::Bind => "bind",
+            Action::Unbind => "unbind",
+            Action::DriverOverride(_) => "driver-override",
+            Action::Modprobe(_) => "modprobe",
+            Action::Rmmod(_) => "rmmod",
+            Action::ModprobeD(_) => "modprobe-d",
+            Action::Autoload(_) => "autoload",
+            Action::Remove => "remove",
+            Action::Rescan => "rescan",
+            Action::Reset => "reset",
+            Action::LinkUp => "link-up",
+            Action::LinkDown => "link-down",
+            Action::Release(_) => "release",
+            Action::Write(_) => "write",
+            Action::Sysrq(_) => "sysrq",
+        }
+    }
+}
+
+/// Text whose variables all exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text(pub String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Value::String(String::deserialize(deserializer)?);
+        known_vars(&text).map_err(de::Error::custom)?;
+        Ok(Text(text.as_str().unwrap_or_default().to_owned()))
+    }
+}
+
+/// `kernel.modprobe`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Autoload {
+    /// Empty: the kernel loads no modules by itself.
+    Off,
+    /// A program that does not exist.
+    Absent,
+    /// The module gate, as at boot.
+    Gate,
+    /// The real modprobe, past the gate.
+    Modprobe,
+}
+
+/// A file of the guest and what to write there, in one write.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Write {
+    /// Absolute.
+    pub path: Text,
+    /// As it is, without a newline added.
+    pub text: Text,
+}
+
+/// How a step has to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fails {
+    /// `true`: somehow.
+    Somehow,
+    /// A system call fails with this error.
+    Errno(Errno),
+    /// A program ends with this status.
+    Status(i32),
+}
+
+impl<'de> Deserialize<'de> for Fails {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Boolean(true) => Ok(Fails::Somehow),
+            Value::Integer(status @ 1..=255) => Ok(Fails::Status(status as i32)),
+            value @ Value::String(_) => {
+                Errno::deserialize(value).map(Fails::Errno).map_err(de::Error::custom)
+            }
+            other => Err(de::Error::custom(format!(
+                "`fails = {other}`: write true, an exit status from 1 to 255, or an error's name \
+                 like \"EBUSY\""
+            ))),
+        }
+    }
+}
+
+/// What the card's device and the guest must look like now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Check {
+    /// The card is on the PCI bus, or not.
+    pub present: Option<bool>,
+    /// It is bound to a driver, or not.
+    pub bound: Option<bool>,
+    /// How many network interfaces it has.
+    pub interfaces: Option<usize>,
+    /// These modules are loaded.
+    #[serde(default)]
+    pub loaded: Vec<Text>,
+    /// These are not.
+    #[serde(default)]
+    pub not_loaded: Vec<Text>,
+}
