@@ -3,6 +3,7 @@
 pub mod device;
 pub mod image;
 pub mod list;
+pub mod report;
 pub mod run;
 pub mod setup;
 pub mod ucode;
