@@ -31,6 +31,8 @@ pub enum Command {
     List(ListArgs),
     /// Serve one card on a vfio-user socket, for any QEMU from 10.1 on
     Device(DeviceArgs),
+    /// Show a run again: as a page, a trace, or for a CI server
+    Report(ReportArgs),
     /// Make and read firmware files
     #[command(subcommand)]
     Ucode(UcodeCommand),
@@ -164,6 +166,38 @@ pub struct DeviceArgs {
     /// Trace as JSON lines
     #[arg(long)]
     pub json: bool,
+}
+
+/// Forms of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One self-contained page; goes to report.html in the run's directory
+    Html,
+    /// A trace for ui.perfetto.dev or chrome://tracing; goes to trace.json there
+    Perfetto,
+    /// JUnit XML, for CI servers
+    Junit,
+    /// KTAP, for `kunit.py parse` and the kernel's CI
+    Ktap,
+    /// Text
+    Text,
+}
+
+/// `iwlbench report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A run's directory, its name below the runs' parent, or `last`; several for junit, ktap, text
+    #[arg(default_value = "last")]
+    pub run: Vec<String>,
+    /// Form
+    #[arg(long, default_value = "html")]
+    pub format: ReportFormat,
+    /// File to write; `-` is standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Parent of the runs' directories [default: ~/.local/state/iwlbench/runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `iwlbench ucode`.

@@ -191,10 +191,8 @@ impl<'a> Lab<'a> {
         let selector = kernel_selector(&args.kernel, args.modules.as_deref())
             .map_err(crate::BadUsage::from_error)?;
         let kit = kit(&args.fetch, ui)?;
-        let (qemu, rejected) = kit.qemu()?;
-        for rejected in rejected {
-            ui.note(&format!("passed over {rejected}"));
-        }
+        // What it passes over, it names.
+        let (qemu, _) = kit.qemu()?;
         let kernel = kit.kernel(&selector)?;
         let decision = Decision { accel: Accel::Tcg, why: String::new() };
         let cache = CacheDir::from_env()?;

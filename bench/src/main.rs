@@ -19,6 +19,7 @@ mod milestone;
 mod player;
 mod qemu;
 mod render;
+mod report;
 mod rundir;
 mod scenario;
 mod session;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::check(&args),
         Command::List(args) => commands::list::list(&args),
         Command::Device(args) => commands::device::device(&args),
+        Command::Report(args) => commands::report::report(&args),
         Command::Ucode(command) => commands::ucode::ucode(&command),
         Command::Setup(args) => commands::setup::setup(&args),
         Command::Image(args) => commands::image::image(&args),

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use guest_kit::QemuOrigin;
+
 use crate::cli::SetupArgs;
 use crate::{BadUsage, commands, lab, ui::Ui};
 
@@ -14,13 +16,14 @@ pub fn setup(args: &SetupArgs) -> anyhow::Result<ExitCode> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(BadUsage::from_error)?;
     let ui = Ui::new();
-    let (qemu, rejected, kernels) =
-        lab::kit(&args.fetch, &ui)?.fetch_all(&kernels, args.refresh)?;
-    for rejected in rejected {
-        ui.note(&format!("passed over {rejected}"));
-    }
+    // What it passes over, it names.
+    let (qemu, _, kernels) = lab::kit(&args.fetch, &ui)?.fetch_all(&kernels, args.refresh)?;
     let (major, minor, micro) = qemu.version;
-    let mut text = format!("QEMU    {major}.{minor}.{micro}  {:?}\n", qemu.origin);
+    let origin = match &qemu.origin {
+        QemuOrigin::Path(path) => path.display().to_string(),
+        QemuOrigin::Kit(packages) => format!("the kit's, {} Debian packages", packages.len()),
+    };
+    let mut text = format!("QEMU    {major}.{minor}.{micro}  {origin}\n");
     for kernel in kernels {
         text += &format!("kernel  {}  {}\n", kernel.release, kernel.bzimage.display());
     }

@@ -133,7 +133,9 @@ pub enum GuestEvent {
     /// A record of the kernel log (`/dev/kmsg`).
     KernelLog {
         /// Sequence number of the record; the agent's own, which serve to compare
-        /// clocks, are left out.
+        /// clocks, are left out. In JSON it is `record`: an event in `events.jsonl` has
+        /// a `seq` of its own beside it.
+        #[serde(rename = "record")]
         seq: u64,
         /// syslog level, 0 (emergency) to 7 (debug).
         level: u8,

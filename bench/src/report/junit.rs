@@ -1,0 +1,73 @@
+//! JUnit XML, for CI servers: a suite per scenario, a case per card, kernel and acceleration.
+//!
+//! A failed run is a `failure`; one that the environment could not run, or that was stopped, is
+//! an `error`: it says nothing about the driver.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::{Class, Run, by_scenario};
+
+/// The runs as a JUnit document.
+///
+/// # Errors
+/// The XML cannot be put together.
+pub fn report(runs: &[Run]) -> Result<String, quick_junit::SerializeError> {
+    let mut report = Report::new("iwlbench");
+    for (scenario, cases) in by_scenario(runs) {
+        let mut suite = TestSuite::new(scenario.as_str());
+        suite.add_test_cases(cases.into_iter().map(|(name, run)| case(&scenario, name, run)));
+        report.add_test_suite(suite);
+    }
+    report.to_string()
+}
+
+fn case(scenario: &str, name: String, run: &Run) -> TestCase {
+    let verdict = run.verdict();
+    let status = match verdict.class() {
+        Class::Passed => TestCaseStatus::success(),
+        class => {
+            let kind = match class {
+                Class::Failed => NonSuccessKind::Failure,
+                _ => NonSuccessKind::Error,
+            };
+            let mut status = TestCaseStatus::non_success(kind);
+            status
+                .set_type(verdict.outcome.clone())
+                .set_message(verdict.line.clone())
+                .set_description(description(run));
+            status
+        }
+    };
+    let mut case = TestCase::new(name, status);
+    case.set_classname(format!("iwlbench.{scenario}"));
+    if let Some(record) = &run.record {
+        case.set_time(Duration::try_from_secs_f64(record.seconds).unwrap_or_default());
+        case.add_property(("card", record.vars.card.as_str()));
+        case.add_property(("kernel", record.kernel()));
+        case.add_property(("accel", record.accel.as_str()));
+    }
+    case.add_property(("run", run.directory.display().to_string().as_str()));
+    let log = run.log_tail();
+    if verdict.class() != Class::Passed && !log.is_empty() {
+        case.set_system_out(format!("The guest's kernel log ends:\n{log}\n"));
+    }
+    case
+}
+
+/// The failed expectations, each with its nearest mismatch.
+fn description(run: &Run) -> String {
+    let verdict = run.verdict();
+    let mut text = format!("{}: {}\n", verdict.outcome, verdict.line);
+    for expectation in run.expectations() {
+        if let Some(failure) = &expectation.failure {
+            text += &format!("\n✗ {}\n", expectation.that);
+            for line in failure.what.lines() {
+                text += &format!("    {line}\n");
+            }
+        }
+    }
+    text += &format!("\nrun: {}\n", run.directory.display());
+    text
+}

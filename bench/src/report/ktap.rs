@@ -1,0 +1,94 @@
+//! KTAP version 1, as `tools/testing/kunit/kunit.py parse` of the kernel reads it.
+//!
+//! Scenario, then card, kernel and acceleration, then the expectations; the last result of a run
+//! is its verdict, as a run can fail with every expectation held.
+//! Source: Documentation/dev-tools/ktap.rst.
+
+use std::fmt::Write;
+
+use super::{Class, Run, by_scenario};
+
+/// The runs as a KTAP document.
+pub fn report(runs: &[Run]) -> String {
+    let suites = by_scenario(runs);
+    let mut out = Ktap { text: String::new(), depth: 0 };
+    out.plan(suites.len());
+    for (n, (scenario, cases)) in suites.iter().enumerate() {
+        out.open(scenario, cases.len());
+        for (n, (name, run)) in cases.iter().enumerate() {
+            out.open(name, run.expectations().len() + 1);
+            expectations(&mut out, run);
+            out.depth -= 1;
+            out.result(passed(run), n, name);
+        }
+        out.depth -= 1;
+        out.result(cases.iter().all(|(_, run)| passed(run)), n, scenario);
+    }
+    out.text
+}
+
+fn passed(run: &Run) -> bool {
+    run.verdict().class() == Class::Passed
+}
+
+fn expectations(out: &mut Ktap, run: &Run) {
+    for (n, expectation) in run.expectations().iter().enumerate() {
+        if let Some(failure) = &expectation.failure {
+            out.diagnostic(&failure.what);
+        }
+        out.result(expectation.failure.is_none(), n, &expectation.that);
+    }
+    let verdict = run.verdict();
+    if !passed(run) {
+        out.diagnostic(&format!("{}: {}", verdict.outcome, verdict.line));
+        out.diagnostic(&format!("run: {}", run.directory.display()));
+        out.diagnostic(&run.log_tail());
+    }
+    out.result(passed(run), run.expectations().len(), &format!("verdict {}", verdict.outcome));
+}
+
+struct Ktap {
+    text: String,
+    depth: usize,
+}
+
+impl Ktap {
+    fn line(&mut self, line: &str) {
+        // A String takes any write.
+        let _ = writeln!(self.text, "{:indent$}{line}", "", indent = 4 * self.depth);
+    }
+
+    fn plan(&mut self, tests: usize) {
+        self.line("KTAP version 1");
+        self.line(&format!("1..{tests}"));
+    }
+
+    /// Begins the results that a name sums up.
+    fn open(&mut self, name: &str, tests: usize) {
+        self.depth += 1;
+        self.line("KTAP version 1");
+        self.line(&format!("# Subtest: {}", clean(name)));
+        self.line(&format!("1..{tests}"));
+    }
+
+    fn result(&mut self, ok: bool, index: usize, name: &str) {
+        let word = if ok { "ok" } else { "not ok" };
+        self.line(&format!("{word} {} {}", index + 1, clean(name)));
+    }
+
+    /// For people; each line begins with `#`, so nothing in it counts as a result.
+    fn diagnostic(&mut self, text: &str) {
+        for line in text.lines() {
+            self.line(&format!("# {}", printable(line)));
+        }
+    }
+}
+
+/// `#` begins a directive such as SKIP.
+fn clean(name: &str) -> String {
+    printable(name).replace('#', "No.")
+}
+
+fn printable(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,348 @@
+//! A run's directory, turned into what people and machines read.
+//!
+//! The reader knows the format of `run.json` and `events.jsonl`, not the types that wrote them: a
+//! report can be made of a run that an older or newer bench left, or of one that was killed.
+//!
+//! # `events.jsonl`, version 1
+//! One JSON object per line, UTF-8. The first line is the header
+//! `{"format":"iwlbench-events","version":1}`; each further line is one observation:
+//!
+//! | field | meaning |
+//! |---|---|
+//! | `seq` | place in the order, from 0 |
+//! | `t_ns` | nanoseconds since the run began, host's monotonic clock |
+//! | `source` | who saw it: `card`, `firmware-gate`, `module-gate`, `trace`, `netlink`, `kernel-log`, `agent`, `qemu`, `bench` |
+//! | `guest_ns` | the guest's `CLOCK_MONOTONIC`, where the guest said it |
+//! | `kind` | what it is; the further fields belong to it |
+//!
+//! | kind | fields |
+//! |---|---|
+//! | `reg-read`, `reg-write` | `card`, `space` (`csr`, `prph`, `mem`, `config`), `reg`, `value`, `outcome` |
+//! | `reset`, `interrupt`, `dma-fault`, `bad-input`, `nvm-read`, `section-uploaded`, `cpu-released`, `alive`, `host-command`, `packet`, `fault-injected` | `card`, and those of `iwl_card::CardEvent` |
+//! | `ask` | `id`, `gate` (`module`: `argv`, `module`; `firmware-lookup`: `path`) |
+//! | `answer` | as its `ask`, and `answer` (`proceed`, `exit`, `file`, `directory`, `errno`), `value` |
+//! | `uevent`, `module-load`, `module-free`, `module-request`, `module-loader-exit`, `kernel-log`, `kernel-log-lost`, `firmware-read`, `agent-note` | those of `guest_protocol::GuestEvent` |
+//! | `hello` | those of `guest_protocol::Hello` |
+//! | `guest-started`, `clock-measured`, `step-started`, `step-ended`, `kernel-trouble`, `qmp`, `qemu-exited`, `card-stopped`, `note` | those of [`crate::timeline::BenchEvent`] |
+//!
+//! While the run lasts, lines stand in order of arrival; when it has ended they are put in order
+//! of time. New fields and kinds may come without a new version; a reader passes over what it
+//! does not know. A change of meaning gets a new version. The last line of a run that was killed
+//! may be cut.
+//!
+//! # `run.json`, format 1
+//! [`crate::lab::Record`]: `format`, the verdict, the expectations, the milestones, the versions
+//! and hashes. It is written at the end, so a run that was killed has none.
+
+pub mod html;
+pub mod junit;
+pub mod ktap;
+pub mod perfetto;
+mod read;
+mod spans;
+pub mod text;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+pub use read::{ReadError, locate};
+
+/// Lines of the kernel log that a failure carries.
+const LOG_TAIL: usize = 30;
+
+/// A run, read back.
+#[derive(Debug)]
+pub struct Run {
+    /// Where it was read from.
+    pub directory: PathBuf,
+    /// `run.json`; `None` if the run was killed before its end.
+    pub record: Option<Record>,
+    /// In order of time.
+    pub events: Vec<Event>,
+    /// The last line of `events.jsonl` was cut and left out.
+    pub cut: bool,
+}
+
+/// What a report needs of `run.json`. All but the verdict may be absent.
+#[derive(Debug, Deserialize)]
+pub struct Record {
+    /// Scenario.
+    pub scenario: String,
+    /// What its variables stood for.
+    #[serde(default)]
+    pub vars: Vars,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// The faults of the card.
+    #[serde(default)]
+    pub faults: Value,
+    /// The expectations.
+    #[serde(default)]
+    pub expectations: Vec<Expectation>,
+    /// The steps of the hand-over.
+    #[serde(default)]
+    pub milestones: Vec<Milestone>,
+    /// From power-on to the verdict.
+    #[serde(default)]
+    pub seconds: f64,
+    /// KVM or TCG.
+    #[serde(default)]
+    pub accel: String,
+    /// The rest: versions and hashes, for people.
+    #[serde(flatten)]
+    pub facts: Map<String, Value>,
+}
+
+/// What a scenario's variables stood for.
+#[derive(Debug, Default, Deserialize)]
+pub struct Vars {
+    /// Card.
+    #[serde(default)]
+    pub card: String,
+    /// Its opmode's module.
+    #[serde(default)]
+    pub opmode: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Verdict {
+    /// In one word.
+    pub outcome: String,
+    /// In one line.
+    #[serde(default)]
+    pub line: String,
+}
+
+/// An expectation and what came of it.
+#[derive(Debug, Deserialize)]
+pub struct Expectation {
+    /// What it means.
+    pub that: String,
+    /// Why it failed.
+    #[serde(default)]
+    pub failure: Option<Failure>,
+}
+
+/// Why an expectation failed.
+#[derive(Debug, Deserialize)]
+pub struct Failure {
+    /// What was expected and what came instead.
+    pub what: String,
+    /// The event to look at.
+    #[serde(default)]
+    pub near: Option<u64>,
+}
+
+/// A step of the hand-over.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Milestone {
+    /// The event it was derived from.
+    pub seq: u64,
+    /// When.
+    pub t_ns: u64,
+    /// Its kind, as scenarios write it.
+    #[serde(rename = "milestone")]
+    pub kind: String,
+    /// Its fields.
+    #[serde(flatten)]
+    pub fields: Map<String, Value>,
+}
+
+/// An observation.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Event {
+    /// Place in the order.
+    pub seq: u64,
+    /// When.
+    pub t_ns: u64,
+    /// Who saw it.
+    pub source: String,
+    /// The guest's own time.
+    #[serde(default)]
+    pub guest_ns: Option<u64>,
+    /// What it is.
+    #[serde(default)]
+    pub kind: String,
+    /// Its fields.
+    #[serde(flatten)]
+    pub fields: Map<String, Value>,
+}
+
+/// What an outcome means to a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Every expectation held.
+    Passed,
+    /// The driver's or the kernel's fault.
+    Failed,
+    /// The environment could not run it, or it was stopped: nothing is known about the driver.
+    NotRun,
+}
+
+impl Verdict {
+    /// What it means. A word that is not known here is no pass and no fault of the driver's.
+    pub fn class(&self) -> Class {
+        match self.outcome.as_str() {
+            "passed" => Class::Passed,
+            "failed" | "kernel-trouble" | "guest-panicked" | "guest-reset"
+            | "guest-powered-off" | "guest-hung" => Class::Failed,
+            _ => Class::NotRun,
+        }
+    }
+}
+
+impl Event {
+    /// A text field, or the empty text.
+    fn str(&self, field: &str) -> &str {
+        words::str(&self.fields, field)
+    }
+
+    fn u64(&self, field: &str) -> Option<u64> {
+        self.fields.get(field)?.as_u64()
+    }
+
+    fn is_access(&self) -> bool {
+        matches!(self.kind.as_str(), "reg-read" | "reg-write")
+    }
+
+    /// In a line.
+    pub fn text(&self) -> String {
+        words::event(self)
+    }
+}
+
+impl Milestone {
+    /// In a line.
+    pub fn text(&self) -> String {
+        words::milestone(self)
+    }
+
+    /// It is bad news.
+    fn bad(&self) -> bool {
+        match self.kind.as_str() {
+            "kernel-trouble" | "modprobe-failed" | "modprobe-missing" | "firmware-refused" => true,
+            "step-ended" => self.fields.get("ok") == Some(&Value::Bool(false)),
+            "alive" => self.fields.get("valid") == Some(&Value::Bool(false)),
+            _ => false,
+        }
+    }
+}
+
+impl Run {
+    /// How it ended; a run without a record was killed.
+    pub fn verdict(&self) -> Verdict {
+        self.record.as_ref().map_or_else(
+            || Verdict {
+                outcome: "killed".to_owned(),
+                line: "the bench was killed before the run had ended; there is no run.json"
+                    .to_owned(),
+            },
+            |record| record.verdict.clone(),
+        )
+    }
+
+    /// The scenario, or for a killed run the name of its directory.
+    pub fn scenario(&self) -> String {
+        self.record.as_ref().map_or_else(|| self.name(), |record| record.scenario.clone())
+    }
+
+    /// The name of its directory.
+    pub fn name(&self) -> String {
+        self.directory.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Card, kernel and acceleration: tells the runs of one scenario apart.
+    pub fn combination(&self) -> String {
+        self.record.as_ref().map_or_else(
+            || "killed".to_owned(),
+            |r| {
+                let faults = r.fault_names();
+                let faults = if faults.is_empty() { String::new() } else { format!(" / {faults}") };
+                format!("{} / {} / {}{faults}", r.vars.card, r.kernel(), r.accel)
+            },
+        )
+    }
+
+    /// The expectations; none if the run says nothing about the driver, as they were then judged
+    /// on nothing.
+    fn expectations(&self) -> &[Expectation] {
+        match &self.record {
+            Some(record) if record.verdict.class() != Class::NotRun => &record.expectations,
+            _ => &[],
+        }
+    }
+
+    fn milestones(&self) -> &[Milestone] {
+        self.record.as_ref().map_or(&[], |r| &r.milestones)
+    }
+
+    fn kernel_log(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        self.events.iter().filter(|e| e.kind == "kernel-log")
+    }
+
+    /// The end of the guest's kernel log, a line each.
+    pub fn log_tail(&self) -> String {
+        let mut lines: Vec<_> = self.kernel_log().rev().take(LOG_TAIL).map(words::timed).collect();
+        lines.reverse();
+        lines.join("\n")
+    }
+}
+
+impl Record {
+    /// The kernel's release.
+    pub fn kernel(&self) -> &str {
+        self.facts
+            .get("kernel")
+            .and_then(|k| k.get("release"))
+            .and_then(Value::as_str)
+            .unwrap_or("unknown kernel")
+    }
+
+    /// The names of the card's faults.
+    fn fault_names(&self) -> String {
+        let one = |fault: &Value| match fault {
+            Value::String(name) => name.clone(),
+            Value::Object(map) => map
+                .iter()
+                .map(|(name, value)| format!("{name}={}", words::plain(value)))
+                .collect::<Vec<_>>()
+                .join(" "),
+            other => other.to_string(),
+        };
+        match &self.faults {
+            Value::Array(faults) => faults.iter().map(one).collect::<Vec<_>>().join("+"),
+            Value::Object(map) if map.is_empty() => String::new(),
+            Value::Null => String::new(),
+            other => one(other),
+        }
+    }
+}
+
+/// Runs by scenario, both in the order they came, each run with a name that no other run of its
+/// scenario has.
+fn by_scenario(runs: &[Run]) -> Vec<(String, Vec<(String, &Run)>)> {
+    let mut suites: Vec<(String, Vec<(String, &Run)>)> = Vec::new();
+    for run in runs {
+        let scenario = run.scenario();
+        let at = suites.iter().position(|(name, _)| *name == scenario).unwrap_or_else(|| {
+            suites.push((scenario, Vec::new()));
+            suites.len() - 1
+        });
+        let cases = &mut suites[at].1;
+        let combination = run.combination();
+        let same = cases.iter().filter(|(_, other)| other.combination() == combination).count();
+        let name = match same {
+            0 => combination,
+            n => format!("{combination} / run {}", n + 1),
+        };
+        cases.push((name, run));
+    }
+    suites
+}

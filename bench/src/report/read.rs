@@ -1,0 +1,188 @@
+//! Reads a run's directory.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde_json::Value;
+
+use super::{Event, Record, Run};
+use crate::timeline::FORMAT_VERSION;
+
+/// Format of `run.json` that is understood.
+const RECORD_FORMAT: u64 = 1;
+const EVENTS: &str = "events.jsonl";
+const RECORD: &str = "run.json";
+
+/// Why a run cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// No such directory.
+    #[error(
+        "there is no run `{name}`, neither as a directory nor below {}; give a run's directory, \
+         its name there, or `last`", parent.display()
+    )]
+    NoSuchRun {
+        /// As given.
+        name: String,
+        /// Where runs are looked for.
+        parent: PathBuf,
+    },
+    /// `last`, and there is none.
+    #[error("there is no run yet below {}; `iwlbench run` makes one", parent.display())]
+    NoRuns {
+        /// Where runs are looked for.
+        parent: PathBuf,
+    },
+    /// The directory is not a run's.
+    #[error("{} holds no run: there is no {EVENTS} in it", directory.display())]
+    NotARun {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The system says no.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The first line is no header.
+    #[error("{}:1: this is no iwlbench event file: the first line must be {{\"format\":\"iwlbench-events\",\"version\":{FORMAT_VERSION}}}", path.display())]
+    NoHeader {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A version that this program does not know.
+    #[error("{}:{line}: format version {found} is not known here ({known} is); use the iwlbench that made this run, or a newer one", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Line.
+        line: usize,
+        /// As it says.
+        found: String,
+        /// As understood here.
+        known: u64,
+    },
+    /// Not JSON, or a field is missing.
+    #[error("{}:{line}: {error}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Line.
+        line: usize,
+        /// What is wrong.
+        error: String,
+    },
+}
+
+/// Finds a run by its directory, its name below `parent`, or `last`.
+///
+/// # Errors
+/// There is none.
+pub fn locate(name: &str, parent: &Path) -> Result<PathBuf, ReadError> {
+    if name == "last" {
+        return last(parent);
+    }
+    [PathBuf::from(name), parent.join(name)]
+        .into_iter()
+        .find(|path| path.is_dir())
+        .ok_or_else(|| ReadError::NoSuchRun { name: name.to_owned(), parent: parent.to_owned() })
+}
+
+/// The run that was begun last: its directory's creation is the newest.
+fn last(parent: &Path) -> Result<PathBuf, ReadError> {
+    let none = || ReadError::NoRuns { parent: parent.to_owned() };
+    let entries = match fs::read_dir(parent) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(none()),
+        other => other?,
+    };
+    let mut runs = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.join(EVENTS).is_file() {
+            // qemu.args is written once, before QEMU starts; the directory itself changes later.
+            let begun = fs::metadata(path.join("qemu.args")).and_then(|m| m.modified()).ok();
+            runs.push((begun, path));
+        }
+    }
+    runs.into_iter().max().map(|(_, path)| path).ok_or_else(none)
+}
+
+impl Run {
+    /// Reads a run's directory.
+    ///
+    /// # Errors
+    /// It holds no run, or one of a format that is not known here.
+    pub fn read(directory: &Path) -> Result<Run, ReadError> {
+        // `.` has no name to show.
+        let directory = fs::canonicalize(directory)?;
+        let path = directory.join(EVENTS);
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(ReadError::NotARun { directory });
+            }
+            other => other?,
+        };
+        let record = record(&directory.join(RECORD))?;
+        let (mut events, cut) = events(&path, &text)?;
+        if record.is_none() {
+            // As the bench does at the end of a run.
+            events.sort_by_key(|e| e.t_ns);
+        }
+        Ok(Run { directory, record, events, cut })
+    }
+}
+
+fn record(path: &Path) -> Result<Option<Record>, ReadError> {
+    let text = match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let bad = |error: &serde_json::Error| ReadError::Line {
+        path: path.to_owned(),
+        line: error.line(),
+        error: error.to_string(),
+    };
+    let document: Value = serde_json::from_slice(&text).map_err(|e| bad(&e))?;
+    let format = document.get("format").cloned().unwrap_or_default();
+    if format.as_u64() != Some(RECORD_FORMAT) {
+        let at = text.windows(8).position(|w| w == b"\"format\"").unwrap_or(0);
+        return Err(ReadError::Version {
+            path: path.to_owned(),
+            line: 1 + text[..at].iter().filter(|byte| **byte == b'\n').count(),
+            found: format.to_string(),
+            known: RECORD_FORMAT,
+        });
+    }
+    serde_json::from_slice(&text).map(Some).map_err(|e| bad(&e))
+}
+
+fn events(path: &Path, text: &[u8]) -> Result<(Vec<Event>, bool), ReadError> {
+    let mut lines = text.split_inclusive(|byte| *byte == b'\n').enumerate();
+    let header: Value = lines
+        .next()
+        .and_then(|(_, line)| serde_json::from_slice(line).ok())
+        .filter(|header: &Value| header["format"] == "iwlbench-events")
+        .ok_or_else(|| ReadError::NoHeader { path: path.to_owned() })?;
+    if header["version"].as_u64() != Some(FORMAT_VERSION.into()) {
+        return Err(ReadError::Version {
+            path: path.to_owned(),
+            line: 1,
+            found: header["version"].to_string(),
+            known: FORMAT_VERSION.into(),
+        });
+    }
+    let mut events = Vec::new();
+    for (index, line) in lines {
+        match serde_json::from_slice(line) {
+            Ok(event) => events.push(event),
+            Err(_) if !line.ends_with(b"\n") => return Ok((events, true)),
+            Err(error) => {
+                return Err(ReadError::Line {
+                    path: path.to_owned(),
+                    line: index + 1,
+                    error: error.to_string(),
+                });
+            }
+        }
+    }
+    Ok((events, false))
+}

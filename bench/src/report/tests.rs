@@ -1,0 +1,256 @@
+//! Reports of small runs written by hand.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Class, ReadError, Run, Verdict, html, junit, ktap, locate, perfetto, text};
+use crate::timeline::{Event, Source, What, write_line};
+
+const HEADER: &str = r#"{"format":"iwlbench-events","version":1}"#;
+const HOSTILE: &str = "</script><img src=x onerror=alert(1)> --> ]]> \u{1b}[31m\u{0} # SKIP";
+
+fn run_json(outcome: &str, failure: &Value) -> Value {
+    json!({
+        "format": 1, "scenario": "opmode-load",
+        "vars": { "card": "7260", "opmode": "iwlmvm", "added-later": 1 },
+        "faults": ["never-alive"],
+        "verdict": { "outcome": outcome, "line": "1 of 2 expectations failed" },
+        "expectations": [
+            { "that": "the opmode is asked for once", "failure": null },
+            { "that": "an interface comes", "failure": failure },
+        ],
+        "milestones": [
+            { "seq": 3, "t_ns": 30_000, "milestone": "opmode-asked", "module": "iwlmvm" },
+            { "seq": 5, "t_ns": 50_000, "milestone": "of-tomorrow", "colour": "red" },
+        ],
+        "kernel": { "release": "7.3.4" }, "accel": "tcg", "seconds": 1.5, "added-later": {},
+    })
+}
+
+fn events() -> Vec<String> {
+    let ask = r#"{"gate":"module","argv":["modprobe","iwlmvm"],"module":"iwlmvm""#;
+    vec![
+        HEADER.to_owned(),
+        r#"{"seq":0,"t_ns":0,"source":"bench","kind":"guest-started"}"#.to_owned(),
+        r#"{"seq":1,"t_ns":10000,"source":"bench","kind":"step-started","index":0,"step":"coldplug"}"#.to_owned(),
+        json!({ "seq": 2, "t_ns": 20_000, "source": "kernel-log", "guest_ns": 7,
+            "kind": "kernel-log", "record": 9, "level": 3, "text": HOSTILE })
+        .to_string(),
+        format!(r#"{ask},"seq":3,"t_ns":30000,"source":"module-gate","kind":"ask","id":1}}"#),
+        format!(r#"{ask},"seq":4,"t_ns":40000,"source":"module-gate","kind":"answer","id":1,"answer":"proceed"}}"#),
+        r#"{"seq":5,"t_ns":50000,"source":"of-tomorrow","kind":"of-tomorrow","colour":"red"}"#.to_owned(),
+        r#"{"seq":6,"t_ns":60000,"source":"card","card":"7260","kind":"reg-read","space":"csr","reg":"CSR_HW_REV","value":1,"outcome":"implemented"}"#.to_owned(),
+        r#"{"seq":7,"t_ns":70000,"source":"card","card":"7260","kind":"reg-write","space":"csr","reg":"CSR_INT","value":1,"outcome":"stub"}"#.to_owned(),
+    ]
+}
+
+fn directory(record: Option<&Value>, events: &[String]) -> TempDir {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    if let Some(record) = record {
+        std::fs::write(dir.path().join("run.json"), record.to_string()).expect("written");
+    }
+    let mut text = events.join("\n");
+    text.push('\n');
+    std::fs::write(dir.path().join("events.jsonl"), text).expect("written");
+    dir
+}
+
+fn failed() -> (TempDir, Run) {
+    let failure =
+        json!({ "what": format!("expected: netdev-registered\nbut: {HOSTILE}"), "near": 4 });
+    let dir = directory(Some(&run_json("failed", &failure)), &events());
+    let run = Run::read(dir.path()).expect("readable");
+    (dir, run)
+}
+
+#[test]
+fn unknown_fields_kinds_and_sources_are_kept_and_shown() {
+    let (_dir, run) = failed();
+    assert_eq!(run.events.len(), 8);
+    assert!(text::report(&run).contains("of-tomorrow colour=red"));
+    assert!(!run.cut);
+}
+
+#[test]
+fn an_unknown_version_is_refused_with_file_and_line() {
+    let mut lines = events();
+    lines[0] = HEADER.replace(":1", ":2");
+    let dir = directory(None, &lines);
+    let error = Run::read(dir.path()).expect_err("refused").to_string();
+    assert!(error.contains("events.jsonl:1: format version 2 is not known"), "{error}");
+
+    let mut record = run_json("passed", &Value::Null);
+    record["format"] = json!(7);
+    let dir = directory(None, &events());
+    let text = serde_json::to_string_pretty(&record).expect("JSON");
+    let line = 1 + text.lines().position(|l| l.contains("\"format\"")).expect("there");
+    std::fs::write(dir.path().join("run.json"), text).expect("written");
+    let error = Run::read(dir.path()).expect_err("refused").to_string();
+    assert!(error.contains(&format!("run.json:{line}: format version 7")), "{error}");
+}
+
+#[test]
+fn a_cut_last_line_is_left_out_and_a_bad_one_before_it_is_named() {
+    let mut lines = events();
+    lines.push(r#"{"seq":8,"t_ns":8"#.to_owned());
+    let dir = directory(None, &lines);
+    let path = dir.path().join("events.jsonl");
+    let whole = std::fs::read_to_string(&path).expect("there");
+    std::fs::write(&path, whole.trim_end()).expect("written");
+    let run = Run::read(dir.path()).expect("readable");
+    assert!(run.cut && run.events.len() == 8);
+    assert_eq!(run.verdict().class(), Class::NotRun, "no run.json: killed");
+
+    lines.push(events()[1].clone());
+    let dir = directory(None, &lines);
+    let error = Run::read(dir.path()).expect_err("refused").to_string();
+    assert!(error.contains("events.jsonl:10: "), "{error}");
+}
+
+#[test]
+fn a_killed_run_is_put_in_order_of_time() {
+    let mut lines = events();
+    lines.swap(2, 3);
+    let dir = directory(None, &lines);
+    let run = Run::read(dir.path()).expect("readable");
+    assert!(run.events.is_sorted_by_key(|e| e.t_ns));
+}
+
+#[test]
+fn what_is_no_run_is_told_apart() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    assert!(matches!(Run::read(dir.path()), Err(ReadError::NotARun { .. })));
+    assert!(matches!(locate("last", dir.path()), Err(ReadError::NoRuns { .. })));
+    assert!(matches!(locate("last", Path::new("/no/such")), Err(ReadError::NoRuns { .. })));
+    assert!(matches!(locate("x", dir.path()), Err(ReadError::NoSuchRun { .. })));
+    std::fs::write(dir.path().join("events.jsonl"), "hello\n").expect("written");
+    assert!(matches!(Run::read(dir.path()), Err(ReadError::NoHeader { .. })));
+}
+
+#[test]
+fn every_event_of_the_bench_has_each_name_once() {
+    // A field of what was observed must not be named as one of the event itself.
+    let log = guest_protocol::GuestEvent::KernelLog { seq: 4, level: 6, text: "x".into() };
+    let event = Event {
+        seq: 17,
+        t_ns: 1,
+        source: Source::KernelLog,
+        guest_ns: Some(2),
+        what: What::Guest(log),
+    };
+    let mut line = Vec::new();
+    write_line(&mut line, &event).expect("written");
+    let read: super::Event = serde_json::from_slice(&line).expect("no name twice");
+    assert_eq!((read.seq, read.u64("record")), (17, Some(4)));
+}
+
+#[test]
+fn outcomes_mean_what_exit_codes_say() {
+    use crate::verdict::Outcome::*;
+    for outcome in [
+        Passed,
+        Failed,
+        KernelTrouble,
+        GuestPanicked,
+        GuestReset,
+        GuestPoweredOff,
+        GuestHung,
+        NotBooted,
+        NoModprobe,
+        QemuDied,
+        CardStopped,
+        Environment,
+        Interrupted,
+    ] {
+        let verdict = Verdict { outcome: outcome.word().to_owned(), line: String::new() };
+        let class = match outcome.exit_code() {
+            0 => Class::Passed,
+            1 => Class::Failed,
+            _ => Class::NotRun,
+        };
+        assert_eq!(verdict.class(), class, "{outcome:?}");
+    }
+}
+
+#[test]
+fn junit_tells_failures_from_errors() {
+    let (_dir, run) = failed();
+    let broken = directory(Some(&run_json("qemu-died", &Value::Null)), &events());
+    let broken = Run::read(broken.path()).expect("readable");
+    let xml = junit::report(&[run, broken]).expect("XML");
+    for part in [
+        r#"<testsuite name="opmode-load" tests="2" skipped="0" errors="1" failures="1">"#,
+        r#"<failure message="1 of 2 expectations failed" type="failed">"#,
+        r#"<error message="1 of 2 expectations failed" type="qemu-died">"#,
+        "✗ an interface comes",
+        "expected: netdev-registered",
+        "&lt;/script&gt;",
+        r#"name="7260 / 7.3.4 / tcg / never-alive / run 2""#,
+    ] {
+        assert!(xml.contains(part), "no {part} in {xml}");
+    }
+    assert!(!xml.contains(|c: char| c.is_control() && c != '\n'), "XML has no such characters");
+}
+
+#[test]
+fn ktap_nests_scenario_run_expectation() {
+    let (_dir, run) = failed();
+    let ktap = ktap::report(&[run]);
+    let results: Vec<_> = ktap.lines().filter(|l| !l.trim_start().starts_with('#')).collect();
+    assert_eq!(
+        results,
+        [
+            "KTAP version 1",
+            "1..1",
+            "    KTAP version 1",
+            "    1..1",
+            "        KTAP version 1",
+            "        1..3",
+            "        ok 1 the opmode is asked for once",
+            "        not ok 2 an interface comes",
+            "        not ok 3 verdict failed",
+            "    not ok 1 7260 / 7.3.4 / tcg / never-alive",
+            "not ok 1 opmode-load",
+        ]
+    );
+    assert!(!ktap.contains(|c: char| c.is_control() && c != '\n'), "one line stays one line");
+}
+
+#[test]
+fn perfetto_has_a_slice_from_question_to_answer() {
+    let (_dir, run) = failed();
+    let trace = perfetto::report(&run);
+    let all = trace["traceEvents"].as_array().expect("events");
+    let slice = |name: &str| {
+        all.iter().find(|e| e["ph"] == "X" && e["name"] == name).unwrap_or_else(|| panic!("{name}"))
+    };
+    assert_eq!((&slice("iwlmvm")["ts"], &slice("iwlmvm")["dur"]), (&json!(30.0), &json!(10.0)));
+    // Neither modprobe nor the step ended: they last to the last event.
+    assert_eq!(slice("modprobe iwlmvm")["dur"], json!(30.0));
+    assert_eq!(slice("coldplug")["args"]["unfinished"], json!(true));
+    let named: Vec<_> =
+        all.iter().filter(|e| e["name"] == "thread_name").map(|e| (&e["pid"], &e["tid"])).collect();
+    for event in all.iter().filter(|e| e["ph"] != "M") {
+        assert!(named.contains(&(&event["pid"], &event["tid"])), "a track without a name: {event}");
+    }
+}
+
+#[test]
+fn a_page_is_whole_and_takes_nothing_from_the_guest_as_markup() {
+    let (_dir, run) = failed();
+    let page = html::report(&run).expect("page");
+    assert!(!page.contains("<img"), "the guest's text became markup");
+    assert_eq!(page.matches("</script>").count(), 2, "the guest's text ended a script");
+    assert!(!page.contains(|c: char| c.is_control() && c != '\n'), "no raw control characters");
+    for outside in ["http://", "https://", "src=", "url(", "@import"] {
+        // Vendor URLs may stand in a kernel log; the namespace of SVG is a name, not an address.
+        let page = page.replace("http://www.w3.org/2000/svg", "").replace("src=x", "");
+        assert!(!page.contains(outside), "{outside}");
+    }
+    let data = page.split("id=\"data\">").nth(1).and_then(|p| p.split("</script>").next());
+    let data: Value = serde_json::from_str(data.expect("data")).expect("JSON");
+    assert!(data["rows"].as_array().expect("rows").iter().any(|r| r["text"] == HOSTILE));
+    assert!(page.contains("2 accesses: R CSR_HW_REV, W CSR_INT"), "accesses share a row");
+}

@@ -1,0 +1,36 @@
+//! A run as text.
+
+use std::fmt::Write;
+
+use super::{Run, words};
+use crate::expect::seconds;
+
+/// Every event but register accesses, then expectations and verdict.
+pub fn report(run: &Run) -> String {
+    let mut out = String::new();
+    // A String takes any write.
+    let _ = writeln!(out, "{} · {}", run.scenario(), run.combination());
+    for event in run.events.iter().filter(|e| !e.is_access()) {
+        let _ = writeln!(out, "{}", words::timed(event));
+    }
+    if !run.milestones().is_empty() {
+        let _ = writeln!(out, "\nMilestones");
+    }
+    for milestone in run.milestones() {
+        let _ = writeln!(out, "{:>9.3}  {}", seconds(milestone.t_ns), milestone.text());
+    }
+    if !run.expectations().is_empty() {
+        let _ = writeln!(out, "\nExpectations");
+    }
+    for expectation in run.expectations() {
+        let mark = if expectation.failure.is_some() { '✗' } else { '✓' };
+        let _ = writeln!(out, "  {mark} {}", expectation.that);
+        for line in expectation.failure.iter().flat_map(|f| f.what.lines()) {
+            let _ = writeln!(out, "      {line}");
+        }
+    }
+    let verdict = run.verdict();
+    let _ = writeln!(out, "\n{}: {}", verdict.outcome.to_uppercase(), verdict.line);
+    let _ = writeln!(out, "run: {}", run.directory.display());
+    out
+}

@@ -1,0 +1,248 @@
+//! Events and milestones in a line. What is not known is shown as its fields.
+
+use serde_json::{Map, Value};
+
+use super::{Event, Milestone};
+use crate::expect::seconds;
+
+type Fields = Map<String, Value>;
+
+pub(super) fn str<'a>(fields: &'a Fields, field: &str) -> &'a str {
+    fields.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A value without the quotes of a text.
+pub(super) fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+}
+
+fn show(fields: &Fields, field: &str) -> String {
+    fields.get(field).map(plain).unwrap_or_default()
+}
+
+fn hex(fields: &Fields, field: &str) -> String {
+    fields
+        .get(field)
+        .and_then(Value::as_u64)
+        .map_or_else(|| show(fields, field), |number| format!("{number:#x}"))
+}
+
+fn is(fields: &Fields, field: &str) -> bool {
+    fields.get(field) == Some(&Value::Bool(true))
+}
+
+fn image(fields: &Fields) -> &str {
+    match str(fields, "image") {
+        "init" => "INIT",
+        "runtime" => "RT",
+        "unknown" => "unmarked",
+        other => other,
+    }
+}
+
+fn words(fields: &Fields, field: &str) -> String {
+    let words = fields.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    words.iter().map(plain).collect::<Vec<_>>().join(" ")
+}
+
+fn generic(kind: &str, fields: &Fields) -> String {
+    let fields: String =
+        fields.iter().map(|(name, value)| format!(" {name}={}", plain(value))).collect();
+    format!("{kind}{fields}")
+}
+
+/// With its time and source, as in `timeline.txt`.
+pub(super) fn timed(event: &Event) -> String {
+    format!("{:>9.3}  {:<13} {}", seconds(event.t_ns), event.source, event.text())
+}
+
+/// What a gate's question is about.
+pub(super) fn subject(event: &Event) -> &str {
+    match event.str("gate") {
+        "module" => event.str("module"),
+        _ => event.str("path"),
+    }
+}
+
+pub(super) fn event(event: &Event) -> String {
+    let f = &event.fields;
+    match event.kind.as_str() {
+        "reg-read" | "reg-write" => access(event),
+        "reset" => format!("{} reset", str(f, "how")),
+        "interrupt" => {
+            let vector = f.get("vector").map_or(String::new(), |v| format!(" {v}"));
+            format!("interrupt {}{vector}, causes {}", str(f, "line"), hex(f, "causes"))
+        }
+        "dma-fault" => format!(
+            "DMA fault at {}, {} bytes, during {}",
+            hex(f, "addr"),
+            show(f, "len"),
+            str(f, "during")
+        ),
+        "bad-input" => format!("bad input: {}", str(f, "what")),
+        "nvm-read" => format!(
+            "NVM read: {} at {}, {} bytes{}",
+            str(f, "section"),
+            hex(f, "offset"),
+            show(f, "len"),
+            if is(f, "present") { "" } else { ", absent" }
+        ),
+        "section-uploaded" => format!(
+            "{} ucode section {}: {} bytes to {}",
+            image(f),
+            show(f, "index"),
+            show(f, "len"),
+            hex(f, "dst")
+        ),
+        "cpu-released" => {
+            format!("CPU released: {} ucode, {} sections", image(f), show(f, "sections"))
+        }
+        "alive" => {
+            format!("{} ALIVE{}", image(f), if is(f, "valid") { "" } else { ", not valid" })
+        }
+        "host-command" => format!(
+            "command {} (group {}, queue {}, {} bytes){}",
+            str(f, "name"),
+            show(f, "group"),
+            show(f, "queue"),
+            show(f, "len"),
+            if is(f, "modelled") { "" } else { ", generic reply" }
+        ),
+        "packet" => format!(
+            "{} {}, {} bytes",
+            if is(f, "notification") { "notification" } else { "response" },
+            str(f, "name"),
+            show(f, "len")
+        ),
+        "fault-injected" => format!("FAULT: {}", str(f, "fault")),
+        "ask" if str(f, "gate") == "module" => format!("kernel runs {}", words(f, "argv")),
+        "ask" => format!("loader looks up {}", subject(event)),
+        "answer" => {
+            let value = f.get("value").map_or(String::new(), |v| format!(" {v}"));
+            format!("bench answers {}: {}{value}", subject(event), str(f, "answer"))
+        }
+        "hello" => format!(
+            "guest is up: kernel {}, {}",
+            str(f, "kernel_release"),
+            f.get("modprobe").and_then(Value::as_str).unwrap_or("no modprobe")
+        ),
+        "uevent" => {
+            let extra: String = ["driver", "interface"]
+                .into_iter()
+                .filter_map(|name| Some(format!(" {name}={}", f.get(name)?.as_str()?)))
+                .collect();
+            format!("{} {}{extra}", str(f, "action"), str(f, "devpath"))
+        }
+        "module-load" => format!("module_load {}", str(f, "module")),
+        "module-free" => format!("module_free {}", str(f, "module")),
+        "module-request" => format!(
+            "module_request {} wait={} from {}",
+            str(f, "module"),
+            is(f, "wait"),
+            str(f, "call_site")
+        ),
+        "module-loader-exit" => {
+            let stderr = str(f, "stderr").trim();
+            let said = if stderr.is_empty() { String::new() } else { format!(": {stderr}") };
+            format!("{} {}{said}", words(f, "argv"), loader_outcome(f))
+        }
+        "kernel-log" => str(f, "text").to_owned(),
+        "kernel-log-lost" => "kernel log records were lost".to_owned(),
+        "firmware-read" => format!("{} read, {} bytes", str(f, "path"), show(f, "bytes")),
+        "agent-note" | "note" => str(f, "text").to_owned(),
+        "guest-started" => "guest starts".to_owned(),
+        "clock-measured" => {
+            let error = f.get("error_ns").and_then(Value::as_u64).unwrap_or_default();
+            format!("guest clock known to ±{:.3} ms", seconds(error) * 1e3)
+        }
+        "step-started" => format!("step {}", str(f, "step")),
+        "step-ended" => match f.get("error") {
+            None => format!("step {} done", str(f, "step")),
+            Some(error) => format!("step {} failed: {}", str(f, "step"), plain(error)),
+        },
+        "kernel-trouble" => format!("kernel {}: {}", str(f, "trouble"), str(f, "text")),
+        "qmp" => {
+            let data = f.get("data").filter(|d| !d.is_null());
+            format!("{}{}", str(f, "event"), data.map_or(String::new(), |d| format!(" {d}")))
+        }
+        "qemu-exited" => format!("QEMU ended: {}", str(f, "status")),
+        "card-stopped" => format!("the card stopped: {}", str(f, "why")),
+        other => generic(other, f),
+    }
+}
+
+fn access(event: &Event) -> String {
+    let f = &event.fields;
+    let space = match str(f, "space") {
+        "csr" => String::new(),
+        "prph" | "mem" => format!("{} ", str(f, "space").to_uppercase()),
+        other => format!("{other} "),
+    };
+    let note = match str(f, "outcome") {
+        "implemented" => String::new(),
+        "stub" => " (stored)".to_owned(),
+        "unknown" => " (unmodelled)".to_owned(),
+        other => format!(" ({other})"),
+    };
+    let letter = if event.kind == "reg-read" { 'R' } else { 'W' };
+    format!("{letter} {space}{} = {}{note}", str(f, "reg"), hex(f, "value"))
+}
+
+fn loader_outcome(fields: &Fields) -> String {
+    let Some(Value::Object(outcome)) = fields.get("outcome") else { return String::new() };
+    match str(outcome, "how") {
+        "exited" => format!("exited with {}", show(outcome, "status")),
+        "answered" => format!("was answered with exit status {}", show(outcome, "status")),
+        "killed" => format!("was killed by signal {}", show(outcome, "signal")),
+        "no-modprobe" => "did not run: no modprobe in the guest".to_owned(),
+        how => generic(how, outcome),
+    }
+}
+
+pub(super) fn milestone(milestone: &Milestone) -> String {
+    let f = &milestone.fields;
+    match milestone.kind.as_str() {
+        "probe" => "probe: the driver touches the card".to_owned(),
+        "bound" => format!("bound: {} to {}", str(f, "slot"), str(f, "driver")),
+        "unbound" => format!("unbound: {}", str(f, "slot")),
+        "firmware-asked" => format!("firmware asked for: {}", str(f, "name")),
+        "firmware-given" => {
+            format!("firmware given: {}, {} bytes", str(f, "name"), show(f, "bytes"))
+        }
+        "firmware-refused" => {
+            format!("firmware refused: {}, errno {}", str(f, "name"), show(f, "errno"))
+        }
+        "opmode-asked" => format!("opmode asked for: {}", str(f, "module")),
+        "modprobe-failed" => {
+            format!("modprobe {} failed, exit status {}", str(f, "module"), show(f, "status"))
+        }
+        "modprobe-missing" => format!("no modprobe in the guest to load {}", str(f, "module")),
+        "opmode-loaded" => format!("opmode loaded: {}", str(f, "module")),
+        "opmode-unloaded" => format!("opmode unloaded: {}", str(f, "module")),
+        "opmode-started" => "opmode started: it touches the card".to_owned(),
+        "section-uploaded" => format!(
+            "{} ucode section {} uploaded, {} bytes",
+            image(f),
+            show(f, "index"),
+            show(f, "bytes")
+        ),
+        "cpu-released" => {
+            format!("{} ucode released to run, {} sections", image(f), show(f, "sections"))
+        }
+        "alive" => {
+            format!("{} ALIVE{}", image(f), if is(f, "valid") { "" } else { ", not valid" })
+        }
+        "nvm-read" => format!(
+            "NVM read: {}{}",
+            str(f, "section"),
+            if is(f, "present") { "" } else { " (absent)" }
+        ),
+        "netdev-registered" => format!("{} registered", str(f, "interface")),
+        "netdev-removed" => format!("{} removed", str(f, "interface")),
+        "step-ended" => {
+            format!("step {}: {}", str(f, "step"), if is(f, "ok") { "done" } else { "failed" })
+        }
+        "kernel-trouble" => format!("the guest's kernel reported: {}", str(f, "trouble")),
+        other => generic(other, f),
+    }
+}
