@@ -57,7 +57,7 @@ const accesses = data.accesses.map(([lane, steps]) => {
 // ---- the picture ----------------------------------------------------------------------------
 const figure = $('picture');
 const detail = $('detail');
-const NAMES = 92, ROW = 15, BAR = 15, FOOT = 26, BOOT = 54;
+const NAMES = innerWidth < 600 ? 72 : 92, ROW = 15, BAR = 15, FOOT = 26, BOOT = 54;
 const measure = document.createElement('canvas').getContext('2d');
 const textWidth = (text) => { measure.font = '12px system-ui, sans-serif'; return measure.measureText(text).width; };
 const clip = (text, width) => {
