@@ -34,7 +34,7 @@ struct Picture {
     spans: Vec<Bar>,
     marks: Vec<Mark>,
     ticks: Vec<Tick>,
-    /// Register accesses of each lane: seconds, each the difference to the one before, in µs.
+    /// Register accesses of each card's lane: each the difference to the one before, in µs.
     accesses: Vec<(usize, Vec<u64>)>,
     rows: Vec<Row>,
     left_out: usize,
@@ -188,7 +188,7 @@ fn milestones(out: &mut String, run: &Run) {
     let mut before = None;
     for (number, (milestone, text)) in shown.iter().enumerate() {
         let t = seconds(milestone.t_ns);
-        let gap = before.map_or(String::new(), |b| format!("+{:.1} ms", (t - b) * 1e3));
+        let gap = before.map_or(String::new(), |b| duration(t - b));
         before = Some(t);
         let _ = writeln!(
             out,
@@ -200,6 +200,10 @@ fn milestones(out: &mut String, run: &Run) {
         );
     }
     out.push_str("</ol>\n</section>\n");
+}
+
+fn duration(seconds: f64) -> String {
+    if seconds < 1.0 { format!("+{:.1} ms", seconds * 1e3) } else { format!("+{seconds:.2} s") }
 }
 
 fn expectations(out: &mut String, run: &Run) {
@@ -352,7 +356,7 @@ fn picture(run: &Run) -> Picture {
             seq: milestone.seq,
         })
         .collect();
-    let spans: Vec<Bar> = spans(run)
+    let mut spans: Vec<Bar> = spans(run)
         .into_iter()
         .map(|span| Bar {
             lane: match span.kind {
@@ -360,7 +364,7 @@ fn picture(run: &Run) -> Picture {
                 Kind::FirmwareGate | Kind::ModuleGate | Kind::Modprobe => LOADER,
                 Kind::Upload | Kind::Starting => lane_of_card(&span.card),
             },
-            row: span.row,
+            row: 0,
             class: class_of(span.kind, span.bad),
             from: seconds(span.from),
             to: seconds(span.to),
@@ -368,14 +372,10 @@ fn picture(run: &Run) -> Picture {
             note: span.end,
         })
         .collect();
+    rows_by_lane(&mut spans);
     let end = run.events.last().map_or(0.0, |e| seconds(e.t_ns));
-    let began = marks.first().map(|m| m.t);
-    let stepped = spans.first().map(|s| s.from);
-    let from = match (began, stepped) {
-        // The modules of the network stack take their time before the driver is there.
-        (Some(mark), _) => mark,
-        (None, stepped) => stepped.unwrap_or(0.0),
-    };
+    // Milestones before steps: modules of the network stack take long before the driver is there.
+    let from = marks.first().map(|m| m.t).or(spans.first().map(|s| s.from)).unwrap_or(0.0);
     let rows = rows(&run.events);
     let left_out = rows.len().saturating_sub(MAX_ROWS);
     Picture {
@@ -413,6 +413,22 @@ fn class_of(kind: Kind, bad: bool) -> &'static str {
         (Kind::FirmwareGate | Kind::ModuleGate, _) => "bar gate",
         (Kind::Modprobe, _) => "bar program",
         (Kind::Upload | Kind::Starting, _) => "bar upload",
+    }
+}
+
+/// Gives each bar the first row of its lane that is free.
+fn rows_by_lane(bars: &mut [Bar]) {
+    let mut busy: Vec<(usize, f64)> = Vec::new();
+    for bar in bars {
+        let lane = bar.lane;
+        let mut rows = busy.iter_mut().filter(|(at, _)| *at == lane).enumerate();
+        if let Some((row, (_, end))) = rows.find(|(_, (_, end))| *end <= bar.from) {
+            bar.row = row;
+            *end = bar.to;
+        } else {
+            bar.row = busy.iter().filter(|(at, _)| *at == lane).count();
+            busy.push((lane, bar.to));
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Scenario, then card, kernel and acceleration, then the expectations; the last result of a run
 //! is its verdict, as a run can fail with every expectation held.
+//! A run that the environment could not run has that last result only.
 //! Source: Documentation/dev-tools/ktap.rst.
 
 use std::fmt::Write;

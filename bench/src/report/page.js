@@ -57,7 +57,7 @@ const accesses = data.accesses.map(([lane, steps]) => {
 // ---- the picture ----------------------------------------------------------------------------
 const figure = $('picture');
 const detail = $('detail');
-const NAMES = 92, ROW = 15, BAR = 15, FOOT = 26, BOOT = 54;
+const NAMES = innerWidth < 600 ? 72 : 92, ROW = 15, BAR = 15, FOOT = 26, BOOT = 54;
 const measure = document.createElement('canvas').getContext('2d');
 const textWidth = (text) => { measure.font = '12px system-ui, sans-serif'; return measure.measureText(text).width; };
 const clip = (text, width) => {
@@ -92,13 +92,15 @@ function draw() {
   root.appendChild(grid);
   let y = 4;
   const lanes = data.lanes.map((name, lane) => {
-    const marks = data.marks.map((m, i) => ({ ...m, i, x: x(m.t) }))
-      .filter((m) => m.lane === lane && seen(m.t, m.t));
+    const faults = data.ticks.filter((t) => t.class.includes('fault'))
+      .map((t) => ({ ...t, bad: true, x: x(t.t) }));
+    const marks = data.marks.map((m, i) => ({ ...m, i, x: x(m.t) })).concat(faults)
+      .filter((m) => m.lane === lane && seen(m.t, m.t)).sort((a, b) => a.x - b.x);
     // Labels take the first row that is free over their width, else only their number.
     const ends = [];
     for (const m of marks) {
       const room = x1 - m.x;
-      m.label = clip(`${m.i + 1} ${m.text}`, 230);
+      m.label = clip(m.i === undefined ? `▲ ${m.text}` : `${m.i + 1} ${m.text}`, 260);
       m.w = textWidth(m.label);
       m.left = m.w > room;
       const from = m.left ? m.x - m.w - 6 : m.x - 3;
@@ -108,14 +110,13 @@ function draw() {
       ends[m.row] = (m.left ? m.x : m.x + m.w) + 12;
     }
     const bars = data.spans.filter((s) => s.lane === lane && seen(s.from, s.to));
-    const kinds = [...new Set(bars.map((s) => s.class.replace('bad', 'step')))];
     const rows = Math.max(0, ...bars.map((s) => s.row + 1));
     const density = accesses.find(([l]) => l === lane);
     const top = y;
     const labels = ends.length * ROW + (ends.length ? 6 : 0);
     const height = Math.max(34, labels + 12 + rows * BAR + (density ? 26 : 0) + 6);
     y += height + 4;
-    return { name, marks, bars, kinds, density, top, height, labels };
+    return { index: lane, name, marks, bars, density, top, height, labels };
   });
 
   for (const lane of lanes) {
@@ -138,7 +139,7 @@ function draw() {
       g.appendChild(path);
     }
     for (const t of data.ticks) {
-      if (data.lanes[t.lane] !== lane.name || !seen(t.t, t.t)) continue;
+      if (t.lane !== lane.index || t.class.includes('fault') || !seen(t.t, t.t)) continue;
       const node = svg('line', { class: t.class, x1: x(t.t), x2: x(t.t), y1: line - 4, y2: line + 4 });
       explain(node, `${t.t.toFixed(6)} s: ${t.text}`);
       g.appendChild(node);
@@ -154,7 +155,8 @@ function draw() {
       if (name.length > 3) g.appendChild(svg('text', { class: 'bar-name', x: a + 3, y: top + 9.5 }, name));
     }
     lane.marks.forEach((m) => {
-      const node = svg('g', { 'data-mark': m.i, tabindex: 0 });
+      const node = svg('g', { tabindex: 0 });
+      if (m.i !== undefined) node.setAttribute('data-mark', m.i);
       const ty = lane.top + 15 + m.row * ROW;
       if (m.label) {
         node.appendChild(svg('line', { class: 'leader', x1: m.x, x2: m.x, y1: ty - 8, y2: line }));
@@ -163,8 +165,10 @@ function draw() {
           x: m.left ? m.x - 4 : m.x + 3, 'text-anchor': m.left ? 'end' : 'start',
         }, m.label));
       }
-      node.appendChild(svg('circle', { class: m.bad ? 'dot bad' : 'dot', cx: m.x, cy: line, r: 4 }));
-      explain(node, `${m.i + 1}  ${m.t.toFixed(6)} s: ${m.text}`, m.i);
+      node.appendChild(m.i === undefined
+        ? svg('path', { class: 'dot bad', d: `M${m.x} ${line - 7}l6 11h-12z` })
+        : svg('circle', { class: m.bad ? 'dot bad' : 'dot', cx: m.x, cy: line, r: 4 }));
+      explain(node, `${m.i === undefined ? '▲' : m.i + 1}  ${m.t.toFixed(6)} s: ${m.text}`, m.i);
       g.appendChild(node);
     });
   }
@@ -261,7 +265,9 @@ figure.addEventListener('keydown', (e) => {
   if (act) { e.preventDefault(); act(); }
 });
 let drawn = 0;
-new ResizeObserver(() => { if (figure.clientWidth !== drawn) { drawn = figure.clientWidth; draw(); } }).observe(figure);
+const fit = () => { if (figure.clientWidth !== drawn) { drawn = figure.clientWidth; draw(); } };
+fit();
+new ResizeObserver(() => requestAnimationFrame(fit)).observe(figure);
 
 for (const li of document.querySelectorAll('.milestones li')) {
   li.addEventListener('pointerenter', () => highlight(li.dataset.mark));

@@ -1,0 +1,83 @@
+//! `iwlbench report` on runs that were left behind, without a guest.
+
+#[allow(dead_code, unreachable_pub, reason = "other tests use the rest")]
+mod common;
+
+use std::path::PathBuf;
+
+use common::Bench;
+
+const EVENTS: &str = concat!(
+    r#"{"format":"iwlbench-events","version":1}"#,
+    "\n",
+    r#"{"seq":0,"t_ns":5,"source":"bench","kind":"guest-started"}"#,
+    "\n",
+);
+const RECORD: &str = r#"{"format":1,"scenario":"opmode-load","vars":{"card":"7260"},
+"verdict":{"outcome":"passed","line":"all 1 expectations held"},
+"expectations":[{"that":"it comes up","failure":null}],"milestones":[]}"#;
+
+/// A run below the default parent.
+fn leave(bench: &Bench, name: &str) -> PathBuf {
+    let dir = bench.dir.path().join("runs").join(name);
+    std::fs::create_dir_all(&dir).expect("made");
+    std::fs::write(dir.join("events.jsonl"), EVENTS).expect("written");
+    std::fs::write(dir.join("run.json"), RECORD).expect("written");
+    dir
+}
+
+fn stdout(bench: &Bench, args: &[&str]) -> String {
+    let output = bench.output(args);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {stderr}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn a_run_is_found_by_name_directory_and_last() {
+    let bench = Bench::new();
+    let dir = leave(&bench, "one");
+    for run in ["one", "last", &dir.to_string_lossy()] {
+        let said = stdout(&bench, &["report", run]);
+        assert!(said.trim_end().ends_with("one/report.html"), "{said}");
+        let page = std::fs::read_to_string(dir.join("report.html")).expect("written");
+        assert!(page.starts_with("<!doctype html>") && page.contains("it comes up"));
+        std::fs::remove_file(dir.join("report.html")).expect("there");
+    }
+}
+
+#[test]
+fn each_form_goes_where_it_is_told() {
+    let bench = Bench::new();
+    let dir = leave(&bench, "one");
+    leave(&bench, "two");
+    let ktap = stdout(&bench, &["report", "one", "two", "--format", "ktap"]);
+    assert!(ktap.starts_with("KTAP version 1\n1..1\n") && ktap.ends_with("\nok 1 opmode-load\n"));
+    let junit = stdout(&bench, &["report", "one", "two", "--format", "junit"]);
+    assert!(junit.contains(r#"tests="2""#), "{junit}");
+    assert!(stdout(&bench, &["report", "one", "--format", "text"]).contains("PASSED: all 1"));
+    let page = stdout(&bench, &["report", "one", "-o", "-"]);
+    assert!(page.starts_with("<!doctype html>") && !dir.join("report.html").exists());
+    stdout(&bench, &["report", "one", "--format", "perfetto"]);
+    let trace = std::fs::read(dir.join("trace.json")).expect("written");
+    let trace: serde_json::Value = serde_json::from_slice(&trace).expect("JSON");
+    assert!(trace["traceEvents"].is_array());
+}
+
+#[test]
+fn what_cannot_be_reported_is_bad_usage() {
+    let bench = Bench::new();
+    let failing = |args: &[&str], expected: &str| {
+        let output = bench.output(args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(expected), "{args:?}: {stderr}");
+    };
+    failing(&["report"], "there is no run yet");
+    let dir = leave(&bench, "one");
+    leave(&bench, "two");
+    failing(&["report", "three"], "there is no run `three`");
+    failing(&["report", "one", "two"], "--format html takes one run, not 2");
+    std::fs::write(dir.join("events.jsonl"), EVENTS.replace(":1}", ":9}")).expect("written");
+    failing(&["report", "one"], "one/events.jsonl:1: format version 9 is not known");
+}
