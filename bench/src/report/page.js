@@ -194,9 +194,10 @@ function draw() {
   const names = svg('g', {});
   for (const lane of lanes) {
     names.appendChild(svg('rect', { class: 'lane', x: 0, y: lane.top, width: NAMES - 6, height: lane.height }));
-    lane.name.split(' & ').forEach((part, i, all) => names.appendChild(svg('text', {
-      class: 'lane-name', x: 8, y: lane.top + 20 + i * 15,
-    }, i + 1 < all.length ? `${part} &` : part)));
+    const parts = textWidth(lane.name) > NAMES - 28 ? lane.name.split(/(?<!&) (?!&)|(?<=&) /) : [lane.name];
+    parts.forEach((part, i) => names.appendChild(svg('text', {
+      class: 'lane-name', x: 8, y: lane.top + 16 + i * 14,
+    }, part)));
   }
   root.appendChild(names);
   const stick = () => names.setAttribute('transform', `translate(${figure.scrollLeft} 0)`);
