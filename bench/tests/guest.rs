@@ -156,7 +156,8 @@ fn started(bench: &Bench, until: &str) -> (std::process::Child, u32) {
             break;
         }
     }
-    for _ in 0..500 {
+    // Another test may be booting the guest that this one restores.
+    for _ in 0..12_000 {
         if let Some(qemu) = qemu_of(child.id()) {
             return (child, qemu);
         }
