@@ -1,6 +1,5 @@
 //! `iwlbench report` on runs that were left behind, without a guest.
 
-#[allow(dead_code, unreachable_pub, reason = "other tests use the rest")]
 mod common;
 
 use std::path::PathBuf;
