@@ -283,8 +283,8 @@ impl Files {
             None if name != self.firmware => return Ok(None),
             None | Some(Source::Stub) => self.stub(name),
             Some(Source::StubOf(card)) => {
-                let stub = stub::for_card(card).unwrap_or(self.stub);
-                stub.build(stub.newest(self.kernel))
+                // With the API number asked for, or the driver would look no further.
+                stub::for_card(card).unwrap_or(self.stub).build(self.api(name))
             }
             Some(source @ Source::File(path)) => {
                 let own = self.own.iter().find(|(known, _)| known == source);
@@ -299,12 +299,16 @@ impl Files {
         if let Some(given) = &self.given {
             return given.clone();
         }
+        self.stub.build(self.api(name))
+    }
+
+    /// The API number that a name asks for.
+    fn api(&self, name: &str) -> stub::Api {
         let plain = name.trim_end_matches(".zst").trim_end_matches(".xz");
-        let api = match stub::for_file_name(plain) {
+        match stub::for_file_name(plain) {
             Some((stub, api)) if stub.card == self.stub.card => api,
             _ => self.stub.newest(self.kernel),
-        };
-        self.stub.build(api)
+        }
     }
 }
 

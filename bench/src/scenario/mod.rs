@@ -347,7 +347,7 @@ fn check_twin(
                 .into(),
         ));
     }
-    for red in &t.red {
+    for red in t.red.iter().chain(&t.may) {
         if !expectations.iter().any(|e| e.get_ref().that == *red.get_ref()) {
             return Err((
                 red.span().start,

@@ -22,6 +22,9 @@ pub struct Twin {
     /// The `that` of the expectations that must fail, all of them and no other.
     #[serde(default)]
     pub red: Vec<Spanned<String>>,
+    /// Expectations that fail too with some cards or kernels.
+    #[serde(default)]
+    pub may: Vec<Spanned<String>>,
     /// How the run must end, if not by these expectations alone: `kernel-trouble`, …
     pub outcome: Option<crate::verdict::Outcome>,
 }

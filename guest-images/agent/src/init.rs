@@ -17,7 +17,7 @@ use crate::clock::mono_ns;
 use crate::error::{Context, SetupError, fatal, power_off};
 use crate::outbox::{self, Outbox};
 use crate::port::{self, Line};
-use crate::{command, gate, observe};
+use crate::{command, gate, observe, shell};
 
 /// Filesystem type and where it goes; without these nothing works.
 const MOUNTS: [(&str, &str); 5] = [
@@ -50,12 +50,15 @@ fn serve() -> Result<(), SetupError> {
     for (filesystem, target) in MOUNTS {
         mount_at(filesystem, target)?;
     }
+    let own = fs::read_link("/proc/self/exe").context(|| "finding the agent's own file".into())?;
     let children = Children::start().context(|| "handling SIGCHLD".into())?;
 
     let (outbox, queue) = outbox::channel();
     let asks = Arc::new(Asks::new(outbox.clone()));
     let mut warnings = Warnings::default();
 
+    let installed = shell::install(&own).context(|| "creating /bin/sh".into());
+    warnings.add("shell", installed);
     warnings.add("uevents", observe::uevent::start(outbox.clone()));
     if let Some(Some(e)) = warnings.add("kernel log", observe::kmsg::start(outbox.clone())) {
         warnings.0.push(format!("kernel log: {e}"));

@@ -5,7 +5,8 @@
 //! kernel's requests for modules and firmware wait for the bench ([`gate`]) and
 //! carries out the bench's steps ([`command`]), all over one virtio-serial port
 //! in the protocol of [`guest_protocol`]. Started by the kernel under the name
-//! `modprobe` it is the short-lived process that asks PID 1 ([`loader`]).
+//! `modprobe` it is the short-lived process that asks PID 1 ([`loader`]); as `sh` it
+//! runs what modprobe's `install` lines say ([`shell`]).
 //!
 //! Sources: the kernel's `Documentation/ABI/testing/dev-kmsg`,
 //! `Documentation/trace/ftrace.rst` and `include/uapi/linux/fuse.h`;
@@ -27,20 +28,24 @@ mod loader;
 mod observe;
 mod outbox;
 mod port;
+mod shell;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if std::process::id() == 1 {
         init::run();
     }
-    // The kernel starts its module loader by the name in kernel.modprobe.
-    let mut argv = std::env::args_os();
-    let named_modprobe =
-        argv.next().is_some_and(|name| Path::new(&name).file_name() == Some("modprobe".as_ref()));
-    if named_modprobe {
-        return loader::run();
+    // The kernel starts its module loader by the name in kernel.modprobe; modprobe starts
+    // the shell, and the shell what an `install` line names.
+    let mut argv = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+    let name = argv.next().unwrap_or_default();
+    match name.rsplit('/').next() {
+        Some("modprobe") => return loader::run(),
+        Some("sh") => return shell::run(argv),
+        Some("true") => return ExitCode::SUCCESS,
+        Some("false") => return ExitCode::FAILURE,
+        _ => {}
     }
     eprintln!("guest-agent runs as PID 1 of a test guest: copy it to /init of an initramfs");
     ExitCode::from(2)
