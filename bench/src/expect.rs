@@ -36,8 +36,7 @@ pub fn judge_twin(twin: &Twin, expectations: &[Judged], verdict: &Verdict) -> Ve
         .map(|j| j.that.as_str())
         .collect();
     let may = |that: &str| twin.may.iter().any(|may| may.get_ref() == that);
-    let others: Vec<_> =
-        failed.iter().copied().filter(|that| !named(that) && !may(that)).collect();
+    let others: Vec<_> = failed.iter().copied().filter(|that| !named(that) && !may(that)).collect();
     let want = twin.outcome.unwrap_or(Outcome::Failed);
     if matches!(verdict.outcome.exit_code(), 125 | 130) && verdict.outcome != want {
         return verdict.clone();

@@ -97,7 +97,9 @@ impl Player<'_> {
             match self.start(action) {
                 Ok(command) => {
                     self.pending.push(Pending { command, index, word, fails: step.fails });
-                    return Ok(());
+                    // What comes next in the scenario comes when this one is where it waits.
+                    self.prepare(Command::AwaitBlocked { id: command })?;
+                    return self.collect();
                 }
                 Err(error) => return self.ended(index, word, step.fails, Err(error)),
             }

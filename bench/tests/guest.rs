@@ -88,30 +88,6 @@ fn opmode_load_fails_without_alive() {
     assert!(run.kernel_log.contains("Failed to run INIT ucode"), "the driver noticed");
 }
 
-/// Each expectation of opmode-missing and firmware-missing goes red when what it guards is there.
-#[test]
-fn missing_scenarios_fail_when_nothing_is_missing() {
-    let bench = Bench::new();
-    for (name, removed) in
-        [("opmode-missing", "without = [\"$opmode\"]"), ("firmware-missing", "refuse = \"ENOENT\"")]
-    {
-        let scenario = include_str!("../scenarios/hand-over/opmode-missing.toml");
-        let scenario = match name {
-            "opmode-missing" => scenario,
-            _ => include_str!("../scenarios/firmware/firmware-missing.toml"),
-        };
-        assert!(scenario.contains(removed));
-        let twin = bench.file(&format!("{name}-twin.toml"), scenario.replace(removed, ""));
-        let twin = twin.to_string_lossy();
-        let run = bench.run(&[&twin, "--card", "7260", "--patience", "10"]);
-        assert_eq!((run.code, run.outcome()), (Some(1), "failed"), "{name}");
-        let failures = run.failures().join("\n");
-        let never = ["section-uploaded", "opmode-loaded", "netdev-registered", "opmode-asked"];
-        let red = never.iter().filter(|m| failures.contains(&format!("expected never: {m}")));
-        assert!(red.count() >= 2, "{name}: {failures}");
-    }
-}
-
 /// A firmware file with a TLV that lies about its length: the driver refuses it, and says why.
 #[test]
 fn a_lying_tlv_is_the_drivers_to_refuse() {

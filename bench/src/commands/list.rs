@@ -56,7 +56,10 @@ pub fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
             .iter()
             .map(|s| {
                 let cards: Vec<_> = s.cards.iter().map(toml::Spanned::get_ref).collect();
-                json!({ "name": s.name, "about": s.about, "cards": cards, "evidence": s.evidence })
+                json!({
+                    "name": s.name, "group": s.group, "about": s.about, "cards": cards,
+                    "evidence": s.evidence, "twins": s.twins.len(),
+                })
             })
             .collect();
         let faults: Vec<_> = iwl_card::Fault::all()
@@ -86,7 +89,10 @@ pub fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         )
     });
     section("Cards (--card)", cards.collect());
-    section("Scenarios", scenarios.into_iter().map(|s| (s.name, s.about)).collect());
+    for group in scenarios.chunk_by(|a, b| a.group == b.group) {
+        let title = format!("Scenarios: {}", group[0].group.as_deref().unwrap_or_default());
+        section(&title, group.iter().map(|s| (s.name.clone(), s.about.clone())).collect());
+    }
     let owned = |rows: &[(&str, &str)]| {
         rows.iter().map(|(n, a)| ((*n).to_owned(), (*a).to_owned())).collect::<Vec<_>>()
     };

@@ -16,7 +16,8 @@ pub struct Step {
     pub when: When,
     /// Do this.
     pub r#do: Option<Action>,
-    /// With `do`: do not wait for its end, which is a milestone `step-ended`.
+    /// With `do`: wait only until it has ended or sleeps in the kernel; its end is a milestone
+    /// `step-ended`.
     #[serde(default)]
     pub start: bool,
     /// With `do`: it has to fail, and how.

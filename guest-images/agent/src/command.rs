@@ -17,6 +17,7 @@ use crate::children::{Children, Ran, real_modprobe};
 use crate::gate;
 use crate::inventory;
 use crate::observe::{kmsg, settle};
+use crate::running;
 
 /// Carries a step out; returns when it has ended. [`Command::PowerOff`] is the
 /// caller's to do, after it has said `Done`.
@@ -40,6 +41,10 @@ pub(crate) fn run(command: &Command, children: &Children) -> Result<Reply, Comma
             .map(|()| Reply::Ok)
             .map_err(|e| failed("unmounting the firmware gate", &e.into())),
         Command::Write { path, data } => write(path, data),
+        Command::AwaitBlocked { id } => {
+            running::await_blocked(*id);
+            Ok(Reply::Ok)
+        }
         Command::Settle => settle::settle().map(|()| Reply::Ok),
         Command::LinkUp { interface } => set_link(interface, true),
         Command::LinkDown { interface } => set_link(interface, false),

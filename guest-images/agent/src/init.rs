@@ -17,6 +17,7 @@ use crate::clock::mono_ns;
 use crate::error::{Context, SetupError, fatal, power_off};
 use crate::outbox::{self, Outbox};
 use crate::port::{self, Line};
+use crate::running::{self, Running};
 use crate::{command, gate, observe, shell};
 
 /// Filesystem type and where it goes; without these nothing works.
@@ -120,8 +121,11 @@ fn obey(message: ToGuest, asks: &Arc<Asks>, children: &Arc<Children>, outbox: &O
             let children = Arc::clone(children);
             let outbox = outbox.clone();
             // A step may hang in the kernel for as long as the scenario likes.
+            running::announce(id);
             thread::spawn(move || {
+                let running = Running::here(id);
                 let result = command::run(&command, &children);
+                drop(running);
                 outbox.send(FromGuest::Done { id, mono_ns: mono_ns(), result });
                 if command == Command::PowerOff {
                     outbox.flush();

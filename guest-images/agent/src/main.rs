@@ -28,6 +28,7 @@ mod loader;
 mod observe;
 mod outbox;
 mod port;
+mod running;
 mod shell;
 
 use std::process::ExitCode;

@@ -305,6 +305,11 @@ pub enum Command {
         /// Base64 (standard alphabet, padded).
         data: String,
     },
+    /// Wait until another command has ended, or sleeps in the kernel and goes on sleeping.
+    AwaitBlocked {
+        /// The other command's id.
+        id: u64,
+    },
     /// Wait until every observer has told what the kernel had said when this command came.
     Settle,
     /// `ip link set IFNAME up`.
