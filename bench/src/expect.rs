@@ -350,4 +350,29 @@ mod tests {
         let rule = r#"eventually = { milestone = "opmode-asked", module = "iwldvm" }"#;
         assert!(verdict(rule, vec![asked()]).is_some());
     }
+
+    #[test]
+    fn a_twin_is_good_if_just_the_right_things_fail() {
+        let twin = |red: &str| -> Twin {
+            toml::from_str(&format!("that = \"t\"\n{red}")).expect("a twin")
+        };
+        let judged = |that: &str, failed: bool| Judged {
+            that: that.into(),
+            failure: failed.then(|| Failure { what: "w".into(), near: None }),
+        };
+        let run = [judged("a", true), judged("b", false), judged("c", true)];
+        let failed = Verdict::new(Outcome::Failed, "f");
+        let outcome = |red, verdict: &Verdict| judge_twin(&twin(red), &run, verdict).outcome;
+        assert_eq!(outcome("red = [\"a\", \"c\"]", &failed), Outcome::Passed);
+        assert_eq!(outcome("red = [\"a\"]\nmay = [\"c\"]", &failed), Outcome::Passed);
+        assert_eq!(outcome("red = [\"a\"]", &failed), Outcome::Failed, "c failed too");
+        assert_eq!(outcome("red = [\"a\", \"b\", \"c\"]", &failed), Outcome::Failed, "b held");
+        let passed = Verdict::new(Outcome::Passed, "p");
+        assert_eq!(outcome("red = [\"a\", \"c\"]", &passed), Outcome::Failed);
+        let broken = Verdict::new(Outcome::QemuDied, "q");
+        assert_eq!(outcome("red = [\"a\", \"c\"]", &broken), Outcome::QemuDied, "told as it is");
+        let panicked = Verdict::new(Outcome::GuestPanicked, "p");
+        let wanted = "red = [\"a\", \"c\"]\noutcome = \"guest-panicked\"";
+        assert_eq!(outcome(wanted, &panicked), Outcome::Passed);
+    }
 }

@@ -51,6 +51,8 @@ struct Files {
     kernel: stub::Kernel,
     /// The first name asked for, which has a file where no rule says otherwise.
     firmware: String,
+    /// The same for further cards.
+    more: Vec<(String, &'static StubDef)>,
     /// The user's file instead of the stub.
     given: Option<Vec<u8>>,
     /// Files of the scenario's own, read.
@@ -98,8 +100,15 @@ impl Gates {
         kernel: stub::Kernel,
         given: Option<Vec<u8>>,
     ) -> Result<Gates, FirmwareError> {
-        let mut files =
-            Files { stub, kernel, firmware: vars.firmware.clone(), given, own: Vec::new() };
+        let more = scenario.card.more().filter_map(|card| stub::for_card(card.name));
+        let mut files = Files {
+            stub,
+            kernel,
+            firmware: vars.firmware.clone(),
+            more: more.map(|stub| (stub.file_name(stub.newest(kernel)), stub)).collect(),
+            given,
+            own: Vec::new(),
+        };
         let mut firmware = Vec::new();
         for rule in scenario.firmware.iter().map(toml::Spanned::get_ref) {
             if !rule.when.applies(vars) {
@@ -244,7 +253,7 @@ impl Gates {
         match rule {
             // That it can be made was tried when the gates were built.
             Some(rule) => files.bytes(rule, name).ok().flatten(),
-            None => (name == files.firmware).then(|| files.stub(name)),
+            None => files.by_default(name),
         }
     }
 }
@@ -280,8 +289,11 @@ impl Files {
     fn bytes(&self, rule: &FirmwareRule, name: &str) -> Result<Option<Vec<u8>>, FirmwareError> {
         let file = match &rule.give {
             _ if rule.refuse.is_some() => return Ok(None),
-            None if name != self.firmware => return Ok(None),
-            None | Some(Source::Stub) => self.stub(name),
+            None => match self.by_default(name) {
+                Some(file) => file,
+                None => return Ok(None),
+            },
+            Some(Source::Stub) => self.stub(name),
             Some(Source::StubOf(card)) => {
                 // With the API number asked for, or the driver would look no further.
                 stub::for_card(card).unwrap_or(self.stub).build(self.api(name))
@@ -292,6 +304,15 @@ impl Files {
             }
         };
         firmware::change(file, &rule.corrupt, rule.compress).map(Some)
+    }
+
+    /// What a name gets where no rule says otherwise.
+    fn by_default(&self, name: &str) -> Option<Vec<u8>> {
+        if name == self.firmware {
+            return Some(self.stub(name));
+        }
+        let (_, stub) = self.more.iter().find(|(known, _)| known == name)?;
+        Some(stub.build(stub.newest(self.kernel)))
     }
 
     /// The card's stub with the API number that the name asks for.
@@ -317,5 +338,99 @@ pub fn source(question: &Question) -> EventSource {
     match question {
         Question::Module { .. } => EventSource::ModuleGate,
         Question::FirmwareLookup { .. } => EventSource::FirmwareGate,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::milestone::Milestone;
+
+    fn vars() -> Vars {
+        Vars {
+            card: "7260".into(),
+            kernel: "7.3.4".into(),
+            opmode: "iwlmvm".into(),
+            firmware: "iwlwifi-7260-17.ucode".into(),
+            walk_down: vec!["iwlwifi-7260-17.ucode".into()],
+        }
+    }
+
+    fn gates(rules: &str) -> Gates {
+        let text =
+            format!("about = \"t\"\ncards = [\"7260\"]\n{rules}\n[[step]]\ndo = \"unbind\"\n");
+        let scenario = crate::scenario::parse("t", "t.toml", &text).expect("valid");
+        let stub = stub::for_card("7260").expect("there");
+        Gates::new(&scenario, &vars(), stub, stub::Kernel::V7_3, None).expect("made")
+    }
+
+    fn module(name: &str) -> Question {
+        Question::Module { argv: vec!["modprobe".into(), name.into()], module: name.into() }
+    }
+
+    fn file(path: &str) -> Question {
+        Question::FirmwareLookup { path: path.into() }
+    }
+
+    fn word(answered: Option<Answered>) -> Option<(&'static str, Option<i64>)> {
+        answered.map(|a| (a.word, a.value))
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_decides() {
+        let mut gates = gates(
+            "[[module]]\nexit = 3\ntimes = 1\n[[module]]\nkill = 9\n\
+             [[firmware]]\nname = \"*.xz\"\nrefuse = \"EIO\"",
+        );
+        assert_eq!(word(gates.ask(1, module("iwlmvm"), &[])), Some(("exit", Some(3))));
+        assert_eq!(word(gates.ask(2, module("iwlmvm"), &[])), Some(("kill", Some(9))));
+        assert_eq!(word(gates.ask(3, module("iwldvm"), &[])), Some(("proceed", None)));
+        let name = "iwlwifi-7260-17.ucode";
+        assert_eq!(word(gates.ask(4, file(name), &[])).expect("answered").0, "file");
+        assert_eq!(word(gates.ask(5, file("updates"), &[])), Some(("errno", Some(2))));
+        assert_eq!(word(gates.ask(6, file(&format!("{name}.xz")), &[])), Some(("errno", Some(5))));
+        assert_eq!(gates.offers(&vars()).len(), 1);
+    }
+
+    #[test]
+    fn what_is_held_is_let_go_by_its_word_only() {
+        let mut gates = gates(
+            "[[module]]\nhold = true\n[[module]]\nname = \"a\"\nhang = true\n\
+             [[module]]\nname = \"b\"\ndelay = 0.0\n[[firmware]]\nhold-until = \"unbound\"",
+        );
+        for (id, question) in
+            [(1, module("iwlmvm")), (2, module("a")), (3, file("iwlwifi-7260-17.ucode"))]
+        {
+            assert!(gates.ask(id, question, &[]).is_none(), "{id}");
+        }
+        assert!(gates.ask(4, module("b"), &[]).is_some(), "no delay is none");
+        assert!(gates.next_due().is_none(), "nothing held waits for a time");
+        assert!(gates.due(&[]).is_empty());
+        let unbound =
+            Reached { seq: 0, t_ns: 0, milestone: Milestone::Unbound { slot: "s".into() } };
+        let due: Vec<_> = gates.due(std::slice::from_ref(&unbound)).iter().map(|d| d.0).collect();
+        assert_eq!(due, [3]);
+        assert!(gates.release("iwldvm").is_empty());
+        assert_eq!(gates.release("iwl*").len(), 1);
+        assert!(gates.ask(5, file("iwlwifi-7260-17.ucode"), &[unbound]).is_some(), "reached");
+    }
+
+    #[test]
+    fn a_slow_gate_says_when_it_opens() {
+        let mut gates = gates("[[module]]\ndelay = 60");
+        assert!(gates.ask(1, module("iwlmvm"), &[]).is_none());
+        let due = gates.next_due().expect("a time");
+        assert!(due > Instant::now() + Duration::from_secs(50));
+        assert!(gates.due(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_made_is_told_before_anything_boots() {
+        let text = "about = \"t\"\ncards = [\"7260\"]\n[[firmware]]\n\
+                    corrupt = \"truncate=99999999\"\n[[step]]\ndo = \"unbind\"\n";
+        let scenario = crate::scenario::parse("t", "t.toml", text).expect("valid");
+        let stub = stub::for_card("7260").expect("there");
+        let error = Gates::new(&scenario, &vars(), stub, stub::Kernel::V7_3, None);
+        assert!(error.expect_err("too long").to_string().contains("cannot be cut"));
     }
 }

@@ -312,7 +312,8 @@ impl<'a> Lab<'a> {
             dir: &dir,
             cards: &|| {
                 let options = CardOptions { faults: faults.clone(), ..CardOptions::default() };
-                vec![Card::new(spec.card, options)]
+                let more = scenario.card.more().map(|card| Card::new(card, CardOptions::default()));
+                std::iter::once(Card::new(spec.card, options)).chain(more).collect()
             },
             gates: &|| gates.clone(),
             progress: &progress,

@@ -12,6 +12,8 @@ use crate::session::{Session, Stop};
 use crate::timeline::BenchEvent;
 use crate::verdict::{Outcome, Verdict};
 
+/// The card that the steps speak of: the first.
+const THE_CARD: usize = 0;
 /// Where `modprobe-d` writes.
 const MODPROBE_D: &str = "/etc/modprobe.d/iwlbench.conf";
 
@@ -253,8 +255,19 @@ impl Player<'_> {
                 _ => Ok(()),
             };
         }
-        let command = self.guest_command(action)?;
-        self.command(command, action.word()).map(drop)
+        let moved = match action {
+            Action::Plug => self.session.plug(THE_CARD),
+            Action::Unplug => self.session.unplug(THE_CARD, self.patience),
+            _ => {
+                let command = self.guest_command(action)?;
+                return self.command(command, action.word()).map(drop);
+            }
+        };
+        match moved {
+            Ok(()) => Ok(()),
+            Err(Stop::Verdict(verdict)) => Err(verdict.into()),
+            Err(Stop::TimedOut) => Err(self.timed_out(&format!("the end of {}", action.word()))),
+        }
     }
 
     /// Starts an action of the guest's; its reply comes under this number.
@@ -296,8 +309,9 @@ impl Player<'_> {
             Action::LinkDown => Command::LinkDown { interface: self.interface()? },
             Action::Write(file) => write(self.text(&file.path), self.text(&file.text)),
             Action::Sysrq(key) => write("/proc/sysrq-trigger", key.to_string()),
-            Action::Release(_) => {
-                return Err(StepError::Failed("`release` is no step of the guest's".into()));
+            Action::Release(_) | Action::Plug | Action::Unplug => {
+                let what = format!("`{}` is the host's to do; it cannot `start`", action.word());
+                return Err(StepError::Failed(what));
             }
         })
     }

@@ -22,6 +22,7 @@ pub use step::{Action, Autoload, Check, Fails, Step, Text};
 pub use twin::Twin;
 
 use crate::milestone::KINDS;
+use crate::qemu;
 use crate::trouble::Trouble;
 
 /// A scenario.
@@ -107,9 +108,19 @@ pub struct CardTable {
     /// Faults, as `iwlbench list` names them.
     #[serde(default)]
     pub faults: Vec<Spanned<String>>,
+    /// Further cards in the same machine, in the slots after it, without faults. Each finds its
+    /// stub under the first name that it asks for.
+    #[serde(default)]
+    pub more: Vec<Spanned<String>>,
 }
 
 impl CardTable {
+    /// The further cards.
+    pub fn more(&self) -> impl Iterator<Item = &'static iwl_card::CardSpec> + '_ {
+        // As with the faults.
+        self.more.iter().filter_map(|name| iwl_card::card(name.get_ref()))
+    }
+
     /// The faults, as the card takes them.
     pub fn plan(&self) -> impl Iterator<Item = iwl_card::Fault> + '_ {
         // A name that is none was refused when the scenario was read.
@@ -234,7 +245,7 @@ fn twin_scenario(scenario: &Scenario, table: &Table, index: usize) -> Result<Sce
 type Complaint = (usize, String);
 
 fn check(scenario: &Scenario) -> Result<(), Complaint> {
-    for card in &scenario.cards {
+    for card in scenario.cards.iter().chain(&scenario.card.more) {
         if iwl_card::card(card.get_ref()).is_none() {
             let known: Vec<_> = iwl_card::cards().iter().map(|c| c.name).collect();
             return Err((
@@ -247,6 +258,9 @@ fn check(scenario: &Scenario) -> Result<(), Complaint> {
         if let Err(error) = fault.get_ref().parse::<iwl_card::Fault>() {
             return Err((fault.span().start, error.to_string()));
         }
+    }
+    if let Some(card) = scenario.card.more.get(qemu::PORTS - 1) {
+        return Err((card.span().start, format!("a machine has {} slots for cards", qemu::PORTS)));
     }
     let complain = |at: usize, what: &str| Err((at, what.to_owned()));
     for rule in &scenario.firmware {

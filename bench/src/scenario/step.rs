@@ -60,6 +60,10 @@ pub enum Action {
     Remove,
     /// Look for devices on the PCI bus.
     Rescan,
+    /// Put the card back into its slot, after `unplug`.
+    Plug,
+    /// Take the card out of its slot: the guest is told, lets go of it, and it is gone.
+    Unplug,
     /// Reset the card's PCI function: sysfs `reset`.
     Reset,
     /// `ip link set … up` on the card's interface.
@@ -88,6 +92,8 @@ impl Action {
             Action::Autoload(_) => "autoload",
             Action::Remove => "remove",
             Action::Rescan => "rescan",
+            Action::Plug => "plug",
+            Action::Unplug => "unplug",
             Action::Reset => "reset",
             Action::LinkUp => "link-up",
             Action::LinkDown => "link-down",
