@@ -25,6 +25,8 @@ driver's or the kernel's fault); 2 bad usage or input; 125 the environment could
 pub enum Command {
     /// Boot a guest with the real driver and an emulated card, play a scenario, judge it
     Run(RunArgs),
+    /// Play scenarios with cards and kernels, several guests at once
+    Matrix(MatrixArgs),
     /// Say what is wrong with scenario files, without playing them
     Check(CheckArgs),
     /// List cards, scenarios, kernels and faults
@@ -97,6 +99,63 @@ pub struct CheckArgs {
     pub scenario: Vec<String>,
 }
 
+/// `iwlbench matrix`.
+#[derive(Debug, Args)]
+pub struct MatrixArgs {
+    /// Scenarios: built-in names or .toml files [default: all built-in ones]
+    pub scenario: Vec<String>,
+    /// Cards [default: as each scenario says]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub card: Vec<String>,
+    /// Debian kernels by version
+    #[arg(long, default_value = "default", value_delimiter = ',', value_name = "VERSION")]
+    pub kernel: Vec<String>,
+    /// Guests at once [default: as many as there are CPUs]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub jobs: Option<usize>,
+    /// How often to play each scenario with each card and kernel
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), value_name = "K")]
+    pub repeat: u32,
+    /// How often to try a failed one again; if it passes then, it is reported as flaky
+    #[arg(long, default_value_t = 1, value_name = "R")]
+    pub retries: u32,
+    /// Longest that a step may take [default: as the scenario says]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub patience: Option<u64>,
+    /// Boot for real, the card present from power-on, instead of restoring a snapshot
+    #[arg(long)]
+    pub cold: bool,
+    /// How the guests' CPUs are run
+    #[arg(long, default_value = "auto")]
+    pub accel: Choice,
+    /// CPUs of each guest [default: 1 under TCG, 2 under KVM]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub cpus: Option<u32>,
+    /// Where things are fetched from
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+    /// Parent of the runs' directories [default: ~/.local/state/iwlbench/runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write the results as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write the results as KTAP
+    #[arg(long, value_name = "FILE")]
+    pub ktap: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one".to_owned()),
+        Ok(n) => Ok(n),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
 /// What a guest is made of.
 #[derive(Debug, Args)]
 pub struct GuestArgs {
@@ -109,13 +168,16 @@ pub struct GuestArgs {
     /// How the guest's CPU is run
     #[arg(long, default_value = "auto")]
     pub accel: Choice,
+    /// CPUs of the guest [default: 1 under TCG, 2 under KVM]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub cpus: Option<u32>,
     /// Where things are fetched from
     #[command(flatten)]
     pub fetch: FetchArgs,
 }
 
 /// Where the guest kit comes from.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct FetchArgs {
     /// Debian mirror [default: $IWLBENCH_MIRROR, else the one apt is configured for]
     #[arg(long, value_name = "URI")]

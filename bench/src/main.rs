@@ -71,6 +71,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = signals::listen().map_err(anyhow::Error::from).and_then(|()| match cli.command {
         Command::Run(args) => commands::run::run(&args),
+        Command::Matrix(args) => commands::matrix::matrix(&args),
         Command::Check(args) => commands::check::check(&args),
         Command::List(args) => commands::list::list(&args),
         Command::Device(args) => commands::device::device(&args),

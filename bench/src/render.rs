@@ -5,6 +5,7 @@ use std::fmt::Write;
 use guest_protocol::{GuestEvent, Question};
 use iwl_card::{CardEvent, Outcome as Access, Space};
 
+use crate::commands::matrix::Cell;
 use crate::expect::seconds;
 use crate::lab::Record;
 use crate::milestone::{Milestone, Reached};
@@ -97,6 +98,60 @@ pub fn totals(records: &[Record], colour: bool) -> String {
     }
     let passed = records.iter().filter(|r| r.verdict.outcome == Outcome::Passed).count();
     line(&mut out, &format!("{passed} of {} passed", records.len()));
+    out
+}
+
+/// The table of a matrix: a row for each scenario, card and kernel, however often it was played.
+pub fn matrix(cells: &[Cell], planned: usize, seconds: f64, colour: bool) -> String {
+    let paint = Paint(colour);
+    let mut rows: Vec<(&Cell, Vec<&Cell>)> = Vec::new();
+    let name = |c: &Cell| (c.scenario.clone(), c.card.clone(), c.kernel.clone());
+    for cell in cells {
+        match rows.iter_mut().find(|(first, _)| name(first) == name(cell)) {
+            Some((_, all)) => all.push(cell),
+            None => rows.push((cell, vec![cell])),
+        }
+    }
+    let width = rows.iter().map(|(first, _)| first.scenario.len()).max().unwrap_or(0);
+    let mut out = String::new();
+    for (first, all) in &rows {
+        let count = |wanted: &dyn Fn(&Cell) -> bool| all.iter().filter(|c| wanted(c)).count();
+        let flaky = count(&|c| c.flaky);
+        let passed = count(&|c| c.last().outcome == Outcome::Passed);
+        let mut words = format!("{passed}/{} passed", all.len());
+        if flaky > 0 {
+            words += &format!(", {flaky} of them flaky");
+        }
+        let mut outcomes: Vec<_> = all.iter().map(|c| c.last().outcome.word()).collect();
+        outcomes.retain(|word| *word != Outcome::Passed.word());
+        outcomes.dedup();
+        if !outcomes.is_empty() {
+            words += &format!(": {}", outcomes.join(", "));
+        }
+        let good = passed == all.len() && flaky == 0;
+        let words = if good { paint.good(&words) } else { paint.bad(&words) };
+        let mut times: Vec<f64> = all.iter().map(|c| c.last().seconds).collect();
+        times.sort_by(f64::total_cmp);
+        let median = times[times.len() / 2];
+        line(
+            &mut out,
+            &format!(
+                "{:<width$}  {:<6} {:<24} {median:>6.1} s  {words}",
+                first.scenario, first.card, first.kernel
+            ),
+        );
+    }
+    let passed = cells.iter().filter(|c| c.last().outcome == Outcome::Passed).count();
+    let flaky = cells.iter().filter(|c| c.flaky).count();
+    let mut last = format!("{passed} of {planned} passed");
+    if flaky > 0 {
+        last += &format!(", {flaky} of them only when tried again (flaky)");
+    }
+    if cells.len() < planned {
+        last += &format!(", {} not played", planned - cells.len());
+    }
+    let rate = cells.len() as f64 / seconds.max(f64::MIN_POSITIVE) * 60.0;
+    line(&mut out, &format!("{last}; {seconds:.1} s, {rate:.0} verdicts a minute"));
     out
 }
 

@@ -177,7 +177,8 @@ impl Snapshots {
                 return Err(damaged(format!("{} has other content", record.file)));
             }
             record.identity = identity;
-            self.write_record(&path, &record)?;
+            // Spares the next one the reading; not needed for this one.
+            let _ = self.write_record(&path, &record);
         }
         // For what is removed first. A cache that cannot be written serves all the same.
         let _ = File::options()

@@ -2,11 +2,14 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::commands::matrix::Cell;
 use crate::milestone::Reached;
+use crate::verdict::Outcome;
 
 /// The terminal.
 #[derive(Clone)]
@@ -57,6 +60,17 @@ impl Ui {
         RunProgress { bar: self.spinner(what), what: what.into(), lines: !self.terminal }
     }
 
+    /// Progress of a matrix of this many plays.
+    pub fn matrix_progress(&self, plays: usize) -> MatrixProgress {
+        let bar = self.bars.add(ProgressBar::new(plays as u64));
+        bar.set_style(
+            ProgressStyle::with_template("{elapsed:>5} {wide_bar} {pos}/{len} {msg}")
+                .expect("a valid template"),
+        );
+        bar.enable_steady_tick(Duration::from_millis(500));
+        MatrixProgress { ui: self.clone(), bar, not_passed: AtomicUsize::new(0) }
+    }
+
     /// Progress of the kit.
     pub fn kit_progress(&self) -> KitProgress {
         KitProgress { ui: self.clone(), bar: std::sync::Mutex::new(None) }
@@ -94,6 +108,46 @@ impl RunProgress {
 }
 
 impl Drop for RunProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A matrix: its totals, and below them a line for each job.
+pub struct MatrixProgress {
+    ui: Ui,
+    bar: ProgressBar,
+    not_passed: AtomicUsize,
+}
+
+impl MatrixProgress {
+    /// One job's line.
+    pub fn job(&self, what: &str) -> RunProgress {
+        RunProgress { bar: self.ui.spinner(what), what: what.into(), lines: false }
+    }
+
+    /// One place of the matrix is done.
+    pub fn done(&self, cell: &Cell) {
+        let last = cell.last();
+        let what = format!("{} {} {}", cell.scenario, cell.card, cell.kernel);
+        let word = if cell.flaky { "flaky" } else { last.outcome.word() };
+        if word != Outcome::Passed.word() {
+            self.not_passed.fetch_add(1, Ordering::Relaxed);
+            self.ui.note(&format!("{what}: {word}"));
+        }
+        self.bar.inc(1);
+        match self.not_passed.load(Ordering::Relaxed) {
+            0 => {}
+            n => self.bar.set_message(format!("{n} not passed")),
+        }
+        if !self.ui.terminal && word == Outcome::Passed.word() {
+            let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
+            eprintln!("iwlbench: {done}/{all} {what}: {word} in {:.1} s", last.seconds);
+        }
+    }
+}
+
+impl Drop for MatrixProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

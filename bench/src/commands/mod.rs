@@ -4,6 +4,7 @@ pub mod check;
 pub mod device;
 pub mod image;
 pub mod list;
+pub mod matrix;
 pub mod report;
 pub mod run;
 pub mod setup;

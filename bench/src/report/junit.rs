@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
 use super::{Class, Run, by_scenario};
 
@@ -40,6 +40,20 @@ fn case(scenario: &str, name: String, run: &Run) -> TestCase {
             status
         }
     };
+    let mut status = status;
+    for earlier in &run.earlier {
+        let verdict = earlier.verdict();
+        let kind = match verdict.class() {
+            Class::Failed => NonSuccessKind::Failure,
+            _ => NonSuccessKind::Error,
+        };
+        let mut rerun = TestRerun::new(kind);
+        rerun
+            .set_type(verdict.outcome.clone())
+            .set_message(verdict.line.clone())
+            .set_description(description(earlier));
+        status.add_rerun(rerun);
+    }
     let mut case = TestCase::new(name, status);
     case.set_classname(format!("iwlbench.{scenario}"));
     if let Some(record) = &run.record {

@@ -18,6 +18,14 @@ pub fn report(runs: &[Run]) -> String {
         out.open(scenario, cases.len());
         for (n, (name, run)) in cases.iter().enumerate() {
             out.open(name, run.expectations().len() + 1);
+            for earlier in &run.earlier {
+                let verdict = earlier.verdict();
+                out.diagnostic(&format!(
+                    "an earlier attempt: {}: {}",
+                    verdict.outcome, verdict.line
+                ));
+                out.diagnostic(&format!("run: {}", earlier.directory.display()));
+            }
             expectations(&mut out, run);
             out.depth -= 1;
             out.result(passed(run), n, name);

@@ -23,7 +23,7 @@
 //! | `answer` | as its `ask`, and `answer` (`proceed`, `exit`, `file`, `directory`, `errno`), `value` |
 //! | `uevent`, `module-load`, `module-free`, `module-request`, `module-loader-exit`, `kernel-log`, `kernel-log-lost`, `firmware-read`, `agent-note` | those of `guest_protocol::GuestEvent` |
 //! | `hello` | those of `guest_protocol::Hello` |
-//! | `guest-started`, `clock-measured`, `step-started`, `step-ended`, `kernel-trouble`, `qmp`, `qemu-exited`, `card-stopped`, `note` | those of [`crate::timeline::BenchEvent`] |
+//! | `guest-started`, `guest-restored`, `card-plugged`, `card-ejected`, `clock-measured`, `step-started`, `step-ended`, `kernel-trouble`, `qmp`, `qemu-exited`, `card-stopped`, `note` | those of [`crate::timeline::BenchEvent`] |
 //!
 //! While the run lasts, lines stand in order of arrival; when it has ended they are put in order
 //! of time. New fields and kinds may come without a new version; a reader passes over what it
@@ -65,6 +65,8 @@ pub struct Run {
     pub record: Option<Record>,
     /// In order of time.
     pub events: Vec<Event>,
+    /// Earlier attempts at the same, which failed; a matrix tries again.
+    pub earlier: Vec<Run>,
     /// The last line of `events.jsonl` was cut and left out.
     pub cut: bool,
 }

@@ -127,7 +127,7 @@ impl Run {
             // As the bench does at the end of a run.
             events.sort_by_key(|e| e.t_ns);
         }
-        Ok(Run { directory, record, events, cut })
+        Ok(Run { directory, record, events, earlier: Vec::new(), cut })
     }
 }
 
