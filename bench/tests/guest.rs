@@ -117,11 +117,11 @@ fn qemu_of(bench: u32) -> Option<u32> {
     })
 }
 
-/// Starts a run and waits until it says this of its guest.
+/// Starts a run from power-on and waits until it says this of its guest.
 #[expect(clippy::zombie_processes, reason = "each caller waits for the child")]
 fn started(bench: &Bench, until: &str) -> (std::process::Child, u32) {
     let mut child = bench
-        .command(&["run", "--card", "7260", "--json", "--patience", "5"])
+        .command(&["run", "--card", "7260", "--json", "--patience", "5", "--cold"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -10,13 +10,36 @@ use serde_json::Value;
 /// that the test can see what is left behind.
 pub struct Bench {
     pub dir: tempfile::TempDir,
+    cache: Option<PathBuf>,
 }
 
 impl Bench {
     pub fn new() -> Bench {
-        let bench = Bench { dir: tempfile::tempdir().expect("temporary directory") };
+        let bench = Bench { dir: tempfile::tempdir().expect("temporary directory"), cache: None };
         std::fs::create_dir(bench.tmp()).expect("made");
         bench
+    }
+
+    /// With snapshots of its own; the rest of the cache is everybody's.
+    pub fn with_own_snapshots() -> Bench {
+        let mut bench = Bench::new();
+        let shared = shared_cache();
+        let own = bench.dir.path().join("cache");
+        std::fs::create_dir(&own).expect("made");
+        for entry in std::fs::read_dir(&shared).expect("the cache is filled").flatten() {
+            // Each cache has its own lock and its own half-made things.
+            if !["snapshots", "tmp", "lock"].iter().any(|own| entry.file_name() == *own) {
+                let link = own.join(entry.file_name());
+                std::os::unix::fs::symlink(entry.path(), link).expect("linked");
+            }
+        }
+        bench.cache = Some(own);
+        bench
+    }
+
+    /// Where its own snapshots are.
+    pub fn snapshots(&self) -> PathBuf {
+        self.cache.as_ref().expect("a cache of its own").join("snapshots")
     }
 
     pub fn tmp(&self) -> PathBuf {
@@ -36,6 +59,9 @@ impl Bench {
             .env("IWLBENCH_RUNS", self.dir.path().join("runs"))
             .env("TMPDIR", self.tmp())
             .stdin(Stdio::null());
+        if let Some(cache) = &self.cache {
+            command.env("IWLBENCH_CACHE", cache);
+        }
         command
     }
 
@@ -62,6 +88,15 @@ impl Bench {
         let left: Vec<_> = std::fs::read_dir(self.tmp()).expect("there").flatten().collect();
         assert!(left.is_empty(), "left behind: {left:?}");
     }
+}
+
+/// As the bench finds it.
+fn shared_cache() -> PathBuf {
+    let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    var("IWLBENCH_CACHE")
+        .or_else(|| var("XDG_CACHE_HOME").map(|dir| dir.join("iwlbench")))
+        .or_else(|| var("HOME").map(|home| home.join(".cache/iwlbench")))
+        .expect("a place for the cache")
 }
 
 /// What a `run --json` came to.
