@@ -314,6 +314,15 @@ pub struct SetupArgs {
     /// Look for newer versions of what is there already
     #[arg(long)]
     pub refresh: bool,
+    /// Remove snapshots, images and kernels that were not used for so many days; fetch nothing
+    #[arg(
+        long,
+        value_name = "DAYS",
+        num_args = 0..=1,
+        default_missing_value = "14",
+        conflicts_with_all = ["kernel", "refresh"]
+    )]
+    pub prune: Option<u32>,
     /// Where from
     #[command(flatten)]
     pub fetch: FetchArgs,

@@ -21,6 +21,7 @@ use crate::hash::{sha256, sha256_file};
 use crate::kernel::Kernel;
 use crate::modules::{Closure, ModuleTree};
 use crate::progress::Progress;
+use crate::prune;
 use crate::store::{Source, Unpacked};
 
 /// Part of every key: change it when an image of the same inputs changes.
@@ -367,6 +368,7 @@ fn cached(cache: &CacheDir, key: &str, progress: &dyn Progress) -> Result<Option
     let path = dir.join(format!("{key}.cpio"));
     // What the archive holds is promised by its hash alone.
     if path.is_file() && sha256_file(&path)? == image.sha256 {
+        prune::used(&dir.join(format!("{key}.json")));
         return Ok(Some(Image { path, ..image }));
     }
     progress.note("the cached guest image is damaged; building it again");

@@ -218,6 +218,7 @@ pub(crate) fn cached(
             KernelSelector::Files { .. } => false,
         };
         if fits {
+            unpacked.used();
             kernels.push(Kernel::of(&unpacked, &release)?);
         }
     }

@@ -22,11 +22,11 @@
 //! depmod.d(5), and the kernel's `Documentation/arch/x86/boot.rst` and
 //! `Documentation/driver-api/early-userspace/buffer-format.rst`.
 //!
-//! Left out: other architectures than amd64; distributions' own initrds;
-//! removal of kits no longer wanted.
+//! Left out: other architectures than amd64; distributions' own initrds.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::time::Duration;
 
 mod apt;
 mod cache;
@@ -39,6 +39,7 @@ mod kernel;
 mod mirror;
 mod modules;
 mod progress;
+mod prune;
 mod qemu;
 mod store;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use error::KitError;
 pub use image::{ExtraFile, Image, ImageSpec, IncludedModule};
 pub use kernel::{Kernel, KernelSelector};
 pub use progress::{Progress, Silent};
+pub use prune::Pruned;
 pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, Rejected, probe_qemu};
 
 use store::{Source, Unpacked};
@@ -138,6 +140,13 @@ impl Kit {
         let kernels: Result<Vec<_>, _> =
             kernels.iter().map(|selector| self.find_kernel(selector, refresh)).collect();
         Ok((qemu, rejected, kernels?))
+    }
+
+    /// Removes guest images and kernels that were not used for this long. They are made and
+    /// fetched again when they are wanted.
+    pub fn prune(&self, unused_for: Duration) -> Result<Vec<Pruned>, KitError> {
+        let guard = self.cache.lock(&*self.progress)?;
+        prune::prune(&self.cache, &guard, unused_for)
     }
 
     /// What `cached` finds; else, under the lock, what `fetch` gets.

@@ -13,6 +13,7 @@ use crate::apt::{Apt, Candidate, Package};
 use crate::cache::{CacheDir, Guard, read_json};
 use crate::error::{At, KitError};
 use crate::progress::Progress;
+use crate::prune;
 use crate::tool::DPKG_DEB;
 
 /// What was unpacked into a directory.
@@ -34,6 +35,11 @@ impl Unpacked {
         let dir = cache.join(kind).join(name);
         let manifest: Option<Manifest> = read_json(&dir.join("manifest.json"))?;
         Ok(manifest.map(|manifest| Self { dir, packages: manifest.packages }))
+    }
+
+    /// Marks it as used now.
+    pub(crate) fn used(&self) {
+        prune::used(&self.dir.join("manifest.json"));
     }
 
     /// Names of all complete directories of a kind.
