@@ -103,18 +103,18 @@ impl Player<'_> {
                     self.prepare(Command::AwaitBlocked { id: command })?;
                     return self.collect();
                 }
-                Err(error) => return self.ended(index, word, step.fails, Err(error)),
+                Err(error) => return self.ended(index, &word, step.fails, Err(error)),
             }
         }
         let result = self.done(step);
-        self.ended(index, word, step.fails, result)
+        self.ended(index, &word, step.fails, result)
     }
 
     /// Notes the end of a step, and says whether the run goes on.
     fn ended(
         &mut self,
         index: usize,
-        step: String,
+        step: &str,
         fails: Option<Fails>,
         result: Result<(), StepError>,
     ) -> Result<(), Verdict> {
@@ -123,7 +123,7 @@ impl Player<'_> {
             Err(StepError::Failed(why) | StepError::Refused(why, _)) => Some(why.clone()),
             Err(StepError::Stop(verdict)) => Some(verdict.line.clone()),
         };
-        self.session.note(BenchEvent::StepEnded { index, step: step.clone(), error });
+        self.session.note(BenchEvent::StepEnded { index, step: step.to_owned(), error });
         let failed =
             |why: String| Err(Verdict::new(Outcome::Failed, format!("step {step}: {why}")));
         match (result, fails) {
@@ -149,7 +149,7 @@ impl Player<'_> {
             };
             let pending = self.pending.remove(at);
             let result = reply(result).map(drop);
-            self.ended(pending.index, pending.word, pending.fails, result)?;
+            self.ended(pending.index, &pending.word, pending.fails, result)?;
         }
         Ok(())
     }

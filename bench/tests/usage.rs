@@ -54,6 +54,29 @@ fn a_bad_scenario_is_told_with_line_and_key() {
 }
 
 #[test]
+fn check_reads_scenarios_without_a_guest() {
+    let bench = Bench::new();
+    let head = "about = \"x\"\ncards = [\"7260\"]\n[[step]]\ndo = \"coldplug\"\n";
+    let good = bench.file("good.toml", head);
+    let good = good.to_string_lossy();
+    let output = bench.output(&["check", &good, "opmode-load"]);
+    assert!(output.status.success());
+    for (tail, line, said) in [
+        ("[[expect]]\nthat = \"t\"\nnever = \"bound\"\nwithin = 2\n", ":5:", "`after`"),
+        ("[[twin]]\nthat = \"t\"\nred = [\"no such\"]\n", ":7:", "none says that"),
+        ("[[module]]\nexit = 1\nlie = true\n", ":5:", "at most one of"),
+        ("[[firmware]]\nrefuse = \"ENOENTT\"\n", "line 6", "there is no error `ENOENTT`"),
+        ("[[step]]\ndo = { rmod = \"iwlmvm\" }\n", "line 6", "rmmod"),
+        ("[card]\nfaults = [\"no-such\"]\n", ":6:", "never-alive"),
+    ] {
+        let bad = bench.file("bad.toml", format!("{head}{tail}"));
+        let (code, stderr) = failing(&bench, &["check", &good, &bad.to_string_lossy()]);
+        assert_eq!(code, Some(2), "{tail}: {stderr}");
+        assert!(stderr.contains(line) && stderr.contains(said), "{tail}: {stderr}");
+    }
+}
+
+#[test]
 fn a_socket_path_that_exists_is_not_touched() {
     let bench = Bench::new();
     let file = bench.file("taken", "precious");

@@ -30,12 +30,10 @@ pub(crate) fn install(own: &Path) -> std::io::Result<()> {
 pub(crate) fn run(args: impl Iterator<Item = String>) -> ExitCode {
     let args: Vec<String> = args.collect();
     // glibc's system() passes `--` since 2.38.
-    let command = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["-c", command] | ["-c", "--", command] => command,
-        _ => {
-            eprintln!("sh: only `sh -c COMMAND` is known, not {args:?}");
-            return ExitCode::from(SYNTAX);
-        }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (["-c", command] | ["-c", "--", command]) = args[..] else {
+        eprintln!("sh: only `sh -c COMMAND` is known, not {args:?}");
+        return ExitCode::from(SYNTAX);
     };
     match words(command) {
         Some(words) => {
