@@ -10,8 +10,11 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+/// Whether an event is the one that a part ends with.
+type Fits = fn(&Value) -> bool;
+
 /// The parts of a run, each up to the first event that fits.
-const PARTS: [(&str, fn(&Value) -> bool); 7] = [
+const PARTS: [(&str, Fits); 7] = [
     ("guest restored", |e| e["kind"] == "guest-restored"),
     ("clock measured", |e| e["kind"] == "clock-measured"),
     ("card plugged in and seen", |e| e["kind"] == "step-started"),
@@ -43,7 +46,7 @@ fn play(runs: &Path, cold: bool) -> (f64, Vec<Value>) {
 /// Seconds on the run's clock at which each part ended.
 fn ends(events: &[Value]) -> Vec<f64> {
     let ns = |e: &Value| e["t_ns"].as_u64().expect("a time");
-    let end = |fits: fn(&Value) -> bool| events.iter().find(|e| fits(e)).map_or(0, ns);
+    let end = |fits: Fits| events.iter().find(|e| fits(e)).map_or(0, ns);
     PARTS.iter().map(|(_, fits)| end(*fits) as f64 / 1e9).collect()
 }
 

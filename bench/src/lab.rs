@@ -476,7 +476,7 @@ impl<'a> Lab<'a> {
     /// The snapshot of this key, made if need be.
     fn snapshot(&self, key: &Key, plan: &Plan<'_>) -> anyhow::Result<Made> {
         if let Ok(Some(snapshot)) = self.snapshots.find(key) {
-            return Ok(Made::Snapshot(snapshot));
+            return Ok(Made::Snapshot(Box::new(snapshot)));
         }
         plan.progress.phase("the guest boots, once for its snapshot");
         let not = |error: &dyn std::fmt::Display| {
@@ -488,7 +488,7 @@ impl<'a> Lab<'a> {
         };
         // Whoever held the lock may have made it.
         match self.snapshots.find(key) {
-            Ok(Some(snapshot)) => return Ok(Made::Snapshot(snapshot)),
+            Ok(Some(snapshot)) => return Ok(Made::Snapshot(Box::new(snapshot))),
             Ok(None) => {}
             Err(error @ SnapshotError::Damaged { .. }) => {
                 self.ui.note(&format!("{error}; making it anew"));
@@ -532,7 +532,7 @@ impl<'a> Lab<'a> {
             return not(&format!("{why}{}", qemu_said(plan.dir)));
         }
         match self.snapshots.finish(&lock, key, unfinished, &hello) {
-            Ok(snapshot) => Ok(Made::Snapshot(snapshot)),
+            Ok(snapshot) => Ok(Made::Snapshot(Box::new(snapshot))),
             Err(error) => not(&error),
         }
     }
@@ -557,7 +557,7 @@ struct Plan<'a> {
 
 /// What became of the wish for a snapshot.
 enum Made {
-    Snapshot(Snapshot),
+    Snapshot(Box<Snapshot>),
     /// The guest that was to be saved has ended or hangs.
     Over(Box<Begun>),
     /// It cannot be, and why.

@@ -331,7 +331,7 @@ impl Snapshots {
             let bytes = blocks(&self.dir.join(&record.file));
             all.push((used, bytes, path, record));
         }
-        all.sort_by(|a, b| b.0.cmp(&a.0));
+        all.sort_by_key(|(used, ..)| std::cmp::Reverse(*used));
         let (mut count, mut total) = (0, 0);
         for (_, bytes, path, record) in all {
             count += 1;
@@ -486,7 +486,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary directory");
         let snapshots = Snapshots::new(dir.path());
         let key = Key::new(Vec::new());
-        let damages: [(&str, fn(&Path)); 3] = [
+        type Damage = fn(&Path);
+        let damages: [(&str, Damage); 3] = [
             ("shorter", |file| std::fs::write(file, b"mem").expect("written")),
             ("other", |file| std::fs::write(file, b"nemory").expect("written")),
             ("gone", |file| std::fs::remove_file(file).expect("removed")),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -172,12 +172,12 @@ fn play_all(
                     let Some(play) = plays.get(index) else { return };
                     let Some(cell) = play_one(args, play, parent, progress) else { return };
                     progress.done(&cell);
-                    cells.lock().unwrap_or_else(|e| e.into_inner()).insert(index, cell);
+                    cells.lock().unwrap_or_else(PoisonError::into_inner).insert(index, cell);
                 }
             });
         }
     });
-    cells.into_inner().unwrap_or_else(|e| e.into_inner()).into_values().collect()
+    cells.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 /// Nothing if the user has stopped it.
