@@ -202,6 +202,21 @@ fn a_hung_guest_is_told_as_such() {
     bench.nothing_left();
 }
 
+/// What ends a guest that had come up is told apart.
+#[test]
+fn a_panic_and_a_reset_are_told_apart() {
+    let bench = Bench::new();
+    for (key, outcome) in [("c", "guest-panicked"), ("b", "guest-reset")] {
+        let scenario = format!(
+            "about = \"the guest ends\"\ncards = [\"7260\"]\n\n\
+             [[step]]\ndo = {{ sysrq = \"{key}\" }}\n\n[[step]]\nawait = \"unbound\"\n"
+        );
+        let file = bench.file("end.toml", scenario);
+        let run = bench.run(&[&file.to_string_lossy(), "--patience", "20"]);
+        assert_eq!((run.code, run.outcome()), (Some(1), outcome), "{}", run.stderr);
+    }
+}
+
 #[test]
 fn a_dead_qemu_is_told_as_such() {
     let bench = Bench::new();
