@@ -1,0 +1,218 @@
+//! How a guest begins: from power-on, or from a snapshot, which is made when there is none.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fs_err as fs;
+use iwl_card::Card;
+
+use super::record::Began;
+use super::{Lab, version};
+use crate::accel::{self, sha256_hex};
+use crate::gates::Gates;
+use crate::qemu::{self, Accel, Machine};
+use crate::rundir::RunDir;
+use crate::session::{Origin, Session, Stop};
+use crate::snapshot::{Key, Snapshot, SnapshotError};
+use crate::ui::RunProgress;
+use crate::verdict::{Outcome, Verdict};
+
+/// How long a kernel has from power-on to its agent. Measured: 4 to 9 s under TCG on two cores.
+const BOOT_WITHIN: Duration = Duration::from_secs(180);
+
+/// A guest that is to play a scenario: its hello, or the verdict that came before it.
+pub(super) struct Begun {
+    pub(super) session: Session,
+    pub(super) hello: Result<guest_protocol::Hello, Verdict>,
+    pub(super) how: Began,
+    pub(super) snapshot: Option<String>,
+}
+
+/// What a run's guest is made of, as often as it takes to start one.
+pub(super) struct Plan<'a> {
+    pub(super) machine: Machine<'a>,
+    pub(super) image_sha256: &'a str,
+    pub(super) dir: &'a RunDir,
+    pub(super) cards: &'a dyn Fn() -> Vec<Card>,
+    pub(super) gates: &'a dyn Fn() -> Gates,
+    pub(super) progress: &'a RunProgress,
+}
+
+/// What became of the wish for a snapshot.
+enum Made {
+    Snapshot(Box<Snapshot>),
+    /// The guest that was to be saved has ended or hangs.
+    Over(Box<Begun>),
+    /// It cannot be, and why.
+    Not(String),
+}
+
+impl Lab<'_> {
+    /// A guest from power-on.
+    pub(super) fn booted(&self, plan: &Plan<'_>) -> anyhow::Result<Begun> {
+        plan.progress.phase("the guest boots");
+        let mut session = Session::start(
+            &self.qemu,
+            &plan.machine,
+            Origin::PowerOn,
+            (plan.cards)(),
+            (plan.gates)(),
+            plan.dir,
+        )?;
+        let hello = boot(&mut session);
+        Ok(Begun { session, hello, how: Began::Cold, snapshot: None })
+    }
+
+    /// A guest from a snapshot, which is made if there is none; from power-on if that cannot be.
+    /// What the boot for a snapshot shows about the kernel is a verdict all the same.
+    pub(super) fn restored(&self, plan: &Plan<'_>) -> anyhow::Result<Begun> {
+        let key = self.snapshot_key(&plan.machine, plan.image_sha256)?;
+        // A second time, if the first one's snapshot turns out to be damaged.
+        for _ in 0..2 {
+            let snapshot = match self.snapshot(&key, plan)? {
+                Made::Snapshot(snapshot) => snapshot,
+                Made::Over(begun) => return Ok(*begun),
+                Made::Not(why) => {
+                    self.ui.note(&format!("{why}; booting from power-on instead"));
+                    return self.booted(plan);
+                }
+            };
+            let mut session = Session::start(
+                &self.qemu,
+                &plan.machine,
+                Origin::Snapshot(&snapshot),
+                (plan.cards)(),
+                (plan.gates)(),
+                plan.dir,
+            )?;
+            let begun = |session, hello| {
+                let snapshot = Some(snapshot.name());
+                Ok(Begun { session, hello, how: Began::Restored, snapshot })
+            };
+            let why = match session.restore(&snapshot) {
+                Ok(hello) => return begun(session, Ok(hello)),
+                Err(Stop::Verdict(v)) if v.outcome == Outcome::Interrupted || session.killed() => {
+                    return begun(session, Err(v));
+                }
+                Err(Stop::Verdict(verdict)) => verdict.line,
+                Err(Stop::TimedOut) => "the guest does not go on".to_owned(),
+            };
+            session.end();
+            let said = qemu_said(plan.dir);
+            self.ui.note(&format!("a snapshot cannot be used and is discarded: {why}{said}"));
+            let lock = self.snapshots.lock()?;
+            self.snapshots.discard_used(&lock, &snapshot)?;
+        }
+        self.ui.note("no snapshot can be restored; booting from power-on instead");
+        self.booted(plan)
+    }
+
+    /// Everything that makes a snapshot what it is.
+    fn snapshot_key(&self, machine: &Machine<'_>, image_sha256: &str) -> anyhow::Result<Key> {
+        let mut parts = vec![
+            format!("kernel {}", self.kernel_sha256),
+            format!("image {image_sha256}"),
+            format!("QEMU {} {}", version(&self.qemu), serde_json::to_string(&self.qemu.origin)?),
+        ];
+        if let guest_kit::QemuOrigin::Path(path) = &self.qemu.origin {
+            // Two builds may bear one version.
+            parts.push(format!("QEMU sha256 {}", sha256_hex(&fs::read(path)?)));
+        }
+        if machine.accel == Accel::Kvm {
+            // The guest has seen this CPU.
+            parts.push(accel::host_cpu());
+        }
+        let contents: [&Path; 2] = [machine.kernel, machine.initrd];
+        let arguments = qemu::arguments(machine, qemu::Start::PowerOn { cards: 0 });
+        parts.extend(
+            arguments
+                .iter()
+                .filter(|arg| !contents.iter().any(|path| path.as_os_str() == arg.as_os_str()))
+                .map(|arg| arg.to_string_lossy().into_owned()),
+        );
+        Ok(Key::new(parts))
+    }
+
+    /// The snapshot of this key, made if need be.
+    fn snapshot(&self, key: &Key, plan: &Plan<'_>) -> anyhow::Result<Made> {
+        if let Ok(Some(snapshot)) = self.snapshots.find(key) {
+            return Ok(Made::Snapshot(Box::new(snapshot)));
+        }
+        plan.progress.phase("the guest boots, once for its snapshot");
+        let not = |error: &dyn std::fmt::Display| {
+            Ok(Made::Not(format!("no snapshot can be made: {error}")))
+        };
+        let lock = match self.snapshots.lock() {
+            Ok(lock) => lock,
+            Err(error) => return not(&error),
+        };
+        // Whoever held the lock may have made it.
+        match self.snapshots.find(key) {
+            Ok(Some(snapshot)) => return Ok(Made::Snapshot(Box::new(snapshot))),
+            Ok(None) => {}
+            Err(error @ SnapshotError::Damaged { .. }) => {
+                self.ui.note(&format!("{error}; making it anew"));
+                if let Err(error) = self.snapshots.discard(&lock, key) {
+                    return not(&error);
+                }
+            }
+            Err(SnapshotError::Io(error)) => return not(&error),
+        }
+        let unfinished = match self.snapshots.begin(&lock) {
+            Ok(unfinished) => unfinished,
+            Err(error) => return not(&error),
+        };
+        let mut session = Session::start(
+            &self.qemu,
+            &plan.machine,
+            Origin::Empty(unfinished.memory()?),
+            Vec::new(),
+            Gates::default(),
+            plan.dir,
+        )?;
+        let over = |session, verdict| {
+            let hello = Err(verdict);
+            let begun = Begun { session, hello, how: Began::Cold, snapshot: None };
+            Ok(Made::Over(Box::new(begun)))
+        };
+        let hello = match boot(&mut session) {
+            Ok(hello) => hello,
+            Err(verdict) => return over(session, verdict),
+        };
+        let why = match session.save() {
+            Ok(()) => None,
+            Err(Stop::Verdict(v)) if v.outcome == Outcome::Interrupted || session.killed() => {
+                return over(session, v);
+            }
+            Err(Stop::Verdict(verdict)) => Some(verdict.line),
+            Err(Stop::TimedOut) => Some("QEMU does not come to an end".to_owned()),
+        };
+        session.end();
+        if let Some(why) = why {
+            return not(&format!("{why}{}", qemu_said(plan.dir)));
+        }
+        match self.snapshots.finish(&lock, key, unfinished, &hello) {
+            Ok(snapshot) => Ok(Made::Snapshot(Box::new(snapshot))),
+            Err(error) => not(&error),
+        }
+    }
+}
+
+/// QEMU's own last words, to be put after a sentence.
+fn qemu_said(dir: &RunDir) -> String {
+    let text = std::fs::read_to_string(dir.path().join("qemu.stderr")).unwrap_or_default();
+    match text.lines().rfind(|line| !line.trim().is_empty()) {
+        Some(line) => format!(" ({})", line.trim()),
+        None => String::new(),
+    }
+}
+
+fn boot(session: &mut Session) -> Result<guest_protocol::Hello, Verdict> {
+    session.boot(BOOT_WITHIN).map_err(|stop| match stop {
+        Stop::Verdict(verdict) => verdict,
+        Stop::TimedOut => Verdict::new(
+            Outcome::GuestHung,
+            "the guest came up and does not answer; see console.log",
+        ),
+    })
+}

@@ -1,0 +1,77 @@
+//! A scenario is played, and what came of it judged.
+
+use crate::expect::Judged;
+use crate::player;
+use crate::scenario::{Scenario, Vars};
+use crate::session::Session;
+use crate::timeline::{BenchEvent, Event, What};
+use crate::trouble::Trouble;
+use crate::verdict::{Outcome, Verdict};
+
+pub(super) fn play(
+    session: &mut Session,
+    hello: &guest_protocol::Hello,
+    scenario: &Scenario,
+    vars: &Vars,
+    offers: &[(String, Vec<u8>)],
+) -> Result<(), Verdict> {
+    if hello.modprobe.is_none() {
+        return Err(Verdict::new(
+            Outcome::NoModprobe,
+            "the guest's image has no modprobe: no module can come, whatever the driver does; \
+             use an image that `iwlbench image` made",
+        ));
+    }
+    if !(hello.firmware_gate && hello.module_gate) {
+        return Err(Verdict::new(
+            Outcome::Environment,
+            format!("the guest has no gates: {}", hello.warnings.join("; ")),
+        ));
+    }
+    player::play(session, scenario, vars, offers)
+}
+
+pub(super) fn verdict(
+    scenario: &Scenario,
+    played: Result<(), Verdict>,
+    expectations: &[Judged],
+    events: &[Event],
+    console_tail: &str,
+) -> Verdict {
+    let trouble = events.iter().find_map(|e| match &e.what {
+        What::Bench(BenchEvent::KernelTrouble { trouble, text })
+            if !scenario.trouble.contains(trouble) =>
+        {
+            Some((*trouble, text.clone()))
+        }
+        _ => None,
+    });
+    match (played, trouble) {
+        // The end of the guest says more than what came before it.
+        (Err(verdict), _) if verdict.outcome != Outcome::Failed => verdict,
+        (_, Some((trouble, text))) => Verdict::new(
+            Outcome::KernelTrouble,
+            format!(
+                "the guest's kernel reported {}: {text}",
+                if trouble == Trouble::Hang { "a hang" } else { trouble.words() }
+            ),
+        ),
+        (Err(verdict), None) => verdict,
+        (Ok(()), None) => {
+            let failed: Vec<_> = expectations.iter().filter(|j| j.failure.is_some()).collect();
+            let total = expectations.len();
+            match failed.first() {
+                None => Verdict::new(Outcome::Passed, format!("all {total} expectations held")),
+                Some(first) => Verdict::new(
+                    Outcome::Failed,
+                    format!(
+                        "{} of {total} expectations failed: {}{}",
+                        failed.len(),
+                        first.that,
+                        if console_tail.is_empty() { "" } else { "; console.log may tell more" }
+                    ),
+                ),
+            }
+        }
+    }
+}

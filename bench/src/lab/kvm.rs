@@ -1,0 +1,46 @@
+//! Whether KVM can run a kernel here is found out by booting it.
+
+use super::Lab;
+use crate::accel;
+use crate::gates::Gates;
+use crate::qemu::Accel;
+use crate::rundir::RunDir;
+use crate::session::{Origin, Session, Stop};
+use crate::verdict::Outcome;
+
+impl Lab<'_> {
+    pub(super) fn boots_under_kvm(&self) -> anyhow::Result<Result<(), String>> {
+        self.ui.note("/dev/kvm is there: booting the kernel once to see whether it works");
+        let image = self.image(&[])?;
+        let machine = self.machine(Accel::Kvm, &image.path);
+        let temporary = tempfile::tempdir()?;
+        let dir = RunDir::create_in(temporary.path(), "kvm")?;
+        let mut session = Session::start(
+            &self.qemu,
+            &machine,
+            Origin::PowerOn,
+            Vec::new(),
+            Gates::default(),
+            &dir,
+        )?;
+        let booted = session.boot(accel::PROOF_WITHIN);
+        session.end();
+        Ok(match booted {
+            Ok(_) => Ok(()),
+            Err(Stop::Verdict(v)) if v.outcome == Outcome::Interrupted => {
+                return Err(crate::Interrupted.into());
+            }
+            Err(Stop::Verdict(v)) => {
+                let why = format!("KVM does not run this kernel: {}", first_clause(&v.line));
+                self.ui.note(&format!("{why}; using TCG from now on"));
+                Err(why)
+            }
+            Err(Stop::TimedOut) => Err("KVM does not run this kernel".to_owned()),
+        })
+    }
+}
+
+/// Up to the first semicolon: the cause without the remedy.
+fn first_clause(line: &str) -> &str {
+    line.split(';').next().unwrap_or(line)
+}

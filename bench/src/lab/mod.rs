@@ -1,0 +1,313 @@
+//! A lab: QEMU, a kernel and a way to run its CPU, found once, used for many runs.
+
+mod begin;
+mod judge;
+mod kvm;
+mod record;
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Instant;
+
+use anyhow::Context;
+use begin::{Begun, Plan};
+use fs_err as fs;
+use guest_kit::{CacheDir, ImageSpec, Kernel, KernelSelector, Kit, KitOptions, Qemu};
+use iwl_card::{Card, CardOptions, CardSpec, FaultPlan};
+use iwl_ucode::stub::{self, StubDef};
+use judge::{play, verdict};
+pub use record::{Began, Given, Record};
+
+use crate::accel::{self, Decision, sha256_hex};
+use crate::cli::{FetchArgs, GuestArgs};
+use crate::expect;
+use crate::gates::Gates;
+use crate::milestone;
+use crate::qemu::{Accel, Machine};
+use crate::rundir::{self, RunDir};
+use crate::scenario::{Scenario, Vars};
+use crate::snapshot::Snapshots;
+use crate::ui::{RunProgress, Ui};
+
+/// The guest agent, a static program.
+pub const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-agent"));
+
+/// Modules that a guest may want; a kernel that has one built in needs it not.
+const MODULES: &[&str] =
+    &["iwlwifi", "iwldvm", "iwlmvm", "iwlmld", "virtio_pci", "virtio_console", "fuse"];
+/// Without these there is nothing to test.
+const REQUIRED: &[&str] = &["iwlwifi", "virtio_pci", "virtio_console", "fuse"];
+
+/// The serial console is the kernel's: errors only, as each byte costs a trap.
+const APPEND: &str = "console=ttyS0 loglevel=4 panic=-1 rdinit=/init";
+const MEMORY_MIB: u32 = 512;
+/// Under TCG a second CPU costs a quarter more than it brings: the work of a hand-over is serial,
+/// and the host's other core has a guest of its own to run.
+const fn default_cpus(accel: Accel) -> u32 {
+    match accel {
+        Accel::Kvm => 2,
+        Accel::Tcg => 1,
+    }
+}
+
+/// QEMU, kernel and acceleration.
+pub struct Lab<'a> {
+    kit: Kit,
+    qemu: Qemu,
+    kernel: Kernel,
+    accel: Decision,
+    cpus: Option<u32>,
+    snapshots: Snapshots,
+    kernel_sha256: String,
+    ui: &'a Ui,
+}
+
+/// What one run is made of, beside the lab.
+pub struct RunSpec<'a> {
+    /// What is played.
+    pub scenario: &'a Scenario,
+    /// With which card.
+    pub card: &'static CardSpec,
+    /// What is wrong with it.
+    pub faults: FaultPlan,
+    /// A firmware file instead of the stub.
+    pub firmware: Option<&'a Path>,
+    /// An initramfs instead of a built one.
+    pub image: Option<&'a Path>,
+    /// Modules left out by the user.
+    pub without: &'a [String],
+    /// Boot it for real, the card present from power-on.
+    pub cold: bool,
+    /// Where the run's directory goes.
+    pub parent: &'a Path,
+}
+
+/// A kit with the user's options.
+///
+/// # Errors
+/// There is no place for the cache.
+pub fn kit(fetch: &FetchArgs, ui: &Ui) -> anyhow::Result<Kit> {
+    let options = KitOptions { mirror: fetch.mirror.clone(), offline: fetch.offline };
+    Ok(Kit::new(CacheDir::from_env()?, options, Box::new(ui.kit_progress())))
+}
+
+/// Which kernel `--kernel` and `--modules` mean.
+///
+/// # Errors
+/// Bad usage.
+pub fn kernel_selector(kernel: &str, modules: Option<&Path>) -> anyhow::Result<KernelSelector> {
+    match modules {
+        Some(modules) => Ok(KernelSelector::Files {
+            bzimage: PathBuf::from(kernel),
+            modules: modules.to_owned(),
+        }),
+        None if kernel.contains('/') => {
+            anyhow::bail!(
+                "--kernel {kernel} is a file: say with --modules DIR where its modules are"
+            )
+        }
+        None => Ok(kernel.parse()?),
+    }
+}
+
+impl<'a> Lab<'a> {
+    /// Finds QEMU and kernel, fetching what is missing, and decides on KVM or TCG.
+    ///
+    /// # Errors
+    /// Something cannot be found or fetched.
+    pub fn new(args: &GuestArgs, ui: &'a Ui) -> anyhow::Result<Lab<'a>> {
+        let selector = kernel_selector(&args.kernel, args.modules.as_deref())
+            .map_err(crate::BadUsage::from_error)?;
+        let kit = kit(&args.fetch, ui)?;
+        // What it passes over, it names.
+        let (qemu, _) = kit.qemu()?;
+        let kernel = kit.kernel(&selector)?;
+        let decision = Decision { accel: Accel::Tcg, why: String::new() };
+        let cache = CacheDir::from_env()?;
+        let mut lab = Lab {
+            kit,
+            qemu,
+            kernel_sha256: sha256_hex(&fs::read(&kernel.bzimage)?),
+            kernel,
+            accel: decision,
+            cpus: args.cpus,
+            snapshots: Snapshots::new(cache.path()),
+            ui,
+        };
+        let memory = accel::Memory::new(cache.path(), lab.qemu.version, &lab.kernel.release);
+        lab.accel = accel::decide(args.accel, Path::new(accel::DEV_KVM), &memory, || {
+            lab.boots_under_kvm()
+        })?;
+        Ok(lab)
+    }
+
+    /// The kernel's release.
+    pub fn kernel(&self) -> &str {
+        &self.kernel.release
+    }
+
+    /// One line: what runs what.
+    pub fn describe(&self) -> String {
+        format!(
+            "kernel {} · QEMU {} · {} ({})",
+            self.kernel.release,
+            version(&self.qemu),
+            self.accel.accel.word(),
+            self.accel.why
+        )
+    }
+
+    fn machine<'m>(&'m self, accel: Accel, initrd: &'m Path) -> Machine<'m> {
+        Machine {
+            accel,
+            memory: MEMORY_MIB,
+            cpus: self.cpus.unwrap_or(default_cpus(accel)),
+            kernel: &self.kernel.bzimage,
+            initrd,
+            append: APPEND,
+        }
+    }
+
+    fn image(&self, without: &[String]) -> anyhow::Result<guest_kit::Image> {
+        Ok(build_image(&self.kit, &self.kernel, without)?)
+    }
+
+    /// Plays one scenario with one card in a guest of its own.
+    ///
+    /// # Errors
+    /// Bad input, or the environment could not run it. What the guest, the driver, QEMU or the
+    /// card do is a verdict.
+    pub fn run(&self, spec: &RunSpec<'_>, progress: RunProgress) -> anyhow::Result<Record> {
+        let progress = Rc::new(progress);
+        let started = Instant::now();
+        let scenario = spec.scenario;
+        let stub = stub_of(spec.card)?;
+        let kernel_api: stub::Kernel = self.kernel.release.parse()?;
+        let walk_down: Vec<String> = stub.names_tried(kernel_api).collect();
+        let vars = Vars {
+            card: spec.card.name.to_owned(),
+            kernel: self.kernel.release.clone(),
+            opmode: spec.card.opmode.module().to_owned(),
+            firmware: walk_down[0].clone(),
+            walk_down,
+        };
+        let own = spec.firmware.map(crate::firmware::read).transpose();
+        let gates = own
+            .and_then(|own| Gates::new(scenario, &vars, stub, kernel_api, own))
+            .map_err(crate::BadUsage::from_error)?;
+        let offers = gates.offers(&vars);
+        let given = offers.iter().map(|(name, bytes)| Given::new(name, bytes, spec)).collect();
+        let without: Vec<String> =
+            scenario.guest.without.iter().chain(spec.without).map(|m| vars.string(m)).collect();
+        let (image_path, image_sha256, modules) = match spec.image {
+            Some(path) => (path.to_owned(), sha256_hex(&fs::read(path)?), Vec::new()),
+            None => {
+                let image = self.image(&without)?;
+                (image.path, image.sha256, image.modules)
+            }
+        };
+
+        let name = format!("{}-{}-{}", rundir::stamp(), scenario.name, spec.card.name);
+        let dir = RunDir::create_in(spec.parent, &name)?;
+        let faults: FaultPlan = scenario.card.plan().chain(spec.faults.iter()).collect();
+        let plan = Plan {
+            machine: self.machine(self.accel.accel, &image_path),
+            image_sha256: &image_sha256,
+            dir: &dir,
+            cards: &|| {
+                let options = CardOptions { faults: faults.clone(), ..CardOptions::default() };
+                let more = scenario.card.more().map(|card| Card::new(card, CardOptions::default()));
+                std::iter::once(Card::new(spec.card, options)).chain(more).collect()
+            },
+            gates: &|| gates.clone(),
+            progress: &progress,
+        };
+        let begun = match spec.cold {
+            true => self.booted(&plan)?,
+            false => self.restored(&plan)?,
+        };
+        let Begun { mut session, hello, how, snapshot } = begun;
+        let shown = Rc::clone(&progress);
+        session.on_milestone(Box::new(move |reached| shown.milestone(reached)));
+
+        let played = hello.and_then(|hello| {
+            progress.up();
+            play(&mut session, &hello, scenario, &vars, &offers)
+        });
+        let hello = session.hello.clone();
+        let tail = session.console_tail(1);
+        let finished = session.end();
+        if let Some(error) = finished.write_error {
+            return Err(error)
+                .with_context(|| format!("cannot write events.jsonl in {}", dir.path().display()));
+        }
+        let milestones = milestone::derive(&finished.events);
+        let expectations = expect::judge(scenario, &vars, &milestones);
+        let verdict = verdict(scenario, played, &expectations, &finished.events, &tail);
+        let verdict = match &scenario.twin {
+            Some(twin) => expect::judge_twin(twin, &expectations, &verdict),
+            None => verdict,
+        };
+        let record = Record {
+            format: 1,
+            scenario: scenario.name.clone(),
+            vars,
+            faults,
+            verdict,
+            expectations,
+            milestones,
+            kernel: self.kernel.clone(),
+            kernel_sha256: self.kernel_sha256.clone(),
+            qemu: version(&self.qemu),
+            accel: self.accel.accel,
+            accel_why: self.accel.why.clone(),
+            began: how,
+            snapshot,
+            image_sha256,
+            modules,
+            firmware: given,
+            guest: hello,
+            card: finished.summaries.into_iter().next().flatten(),
+            seconds: started.elapsed().as_secs_f64(),
+            directory: dir.path().to_owned(),
+            events: finished.events,
+        };
+        dir.write_events(&record.events)?;
+        dir.write("run.json", &serde_json::to_string_pretty(&record)?)?;
+        dir.write("timeline.txt", &crate::render::full(&record))?;
+        Ok(record)
+    }
+}
+
+/// Builds the guest's image with the agent and the usual modules.
+///
+/// # Errors
+/// As the kit's.
+pub fn build_image(
+    kit: &Kit,
+    kernel: &Kernel,
+    without: &[String],
+) -> Result<guest_kit::Image, guest_kit::KitError> {
+    kit.build_image(&ImageSpec {
+        kernel,
+        agent: AGENT,
+        modules: MODULES,
+        required: REQUIRED,
+        without,
+        extra: &[],
+    })
+}
+
+/// The stub firmware of a card.
+///
+/// # Errors
+/// There is none.
+pub fn stub_of(card: &CardSpec) -> anyhow::Result<&'static StubDef> {
+    stub::for_card(card.name)
+        .with_context(|| format!("there is no stub firmware for {}", card.name))
+}
+
+fn version(qemu: &Qemu) -> String {
+    let (major, minor, micro) = qemu.version;
+    format!("{major}.{minor}.{micro}")
+}
