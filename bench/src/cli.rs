@@ -248,7 +248,8 @@ pub enum ReportFormat {
 /// `iwlbench report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// A run's directory, its name below the runs' parent, or `last`; several for junit, ktap, text
+    /// A run's directory, its name below the runs' parent, or `last`; several for junit, ktap, text.
+    /// For junit also JUnit files of several runners, which become one
     #[arg(default_value = "last")]
     pub run: Vec<String>,
     /// Form

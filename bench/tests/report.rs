@@ -63,6 +63,47 @@ fn each_form_goes_where_it_is_told() {
     assert!(trace["traceEvents"].is_array());
 }
 
+fn junit_of(cases: &[(&str, &str)]) -> String {
+    let case =
+        |(name, inner): &(&str, &str)| format!(r#"<testcase name="{name}">{inner}</testcase>"#);
+    let cases_xml: String = cases.iter().map(case).collect();
+    let failed = cases.iter().filter(|(_, inner)| inner.starts_with("<failure")).count();
+    let counts = format!(r#"tests="{}" skipped="0" errors="0" failures="{failed}""#, cases.len());
+    format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?><testsuites name="x" {counts} time="1.5">
+        <testsuite name="set" {counts}>{cases_xml}</testsuite></testsuites>"#
+    )
+}
+
+/// What several runners left becomes one result, in which nothing is lost and nothing is twice.
+#[test]
+fn junit_files_of_several_runners_become_one() {
+    let bench = Bench::new();
+    let first = bench.file("1-2.xml", junit_of(&[("a", ""), ("c", "")]));
+    let failure = r#"<failure message="it broke" type="t">a &lt; b</failure>"#;
+    let second = bench.file("2-2.xml", junit_of(&[("b", failure)]));
+    let (first, second) = (first.to_string_lossy(), second.to_string_lossy());
+    let merged = stdout(&bench, &["report", "--format", "junit", &first, &second]);
+    for part in [
+        r#"tests="3" skipped="0" failures="1" errors="0" time="3.000""#,
+        r#"<testsuite name="set" tests="3" skipped="0" errors="0" failures="1">"#,
+        r#"<failure message="it broke" type="t">a &lt; b</failure>"#,
+    ] {
+        assert!(merged.contains(part), "no {part} in {merged}");
+    }
+    assert_eq!(merged.matches("<testcase ").count(), 3);
+
+    let overlap = bench.output(&["report", "--format", "junit", &first, &second, &first]);
+    let stderr = String::from_utf8_lossy(&overlap.stderr);
+    assert_eq!(overlap.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("test `a` of `set` stands in "), "{stderr}");
+    let no_junit = bench.file("3.xml", "<testsuites");
+    let bad = bench.output(&["report", "--format", "junit", &no_junit.to_string_lossy()]);
+    let stderr = String::from_utf8_lossy(&bad.stderr);
+    assert_eq!(bad.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("3.xml: not a JUnit file"), "{stderr}");
+}
+
 #[test]
 fn what_cannot_be_reported_is_bad_usage() {
     let bench = Bench::new();

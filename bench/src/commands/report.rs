@@ -7,11 +7,16 @@ use anyhow::Context;
 use fs_err as fs;
 
 use crate::cli::{ReportArgs, ReportFormat};
-use crate::report::{ReadError, Run, html, junit, ktap, locate, perfetto, text};
+use crate::report::{ReadError, Run, html, junit, ktap, locate, merge, perfetto, text};
 use crate::{BadUsage, commands, rundir};
 
 /// Reads runs and writes them in another form.
 pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
+    if args.format == ReportFormat::Junit && args.run.iter().all(|name| Path::new(name).is_file()) {
+        let files: Vec<PathBuf> = args.run.iter().map(PathBuf::from).collect();
+        let merged = merge::merge(&files).map_err(BadUsage::from_error)?;
+        return write(&merged.to_string()?, args.output.as_deref());
+    }
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
@@ -38,10 +43,15 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         ReportFormat::Ktap => ktap::report(&runs),
         ReportFormat::Text => runs.iter().map(text::report).collect::<Vec<_>>().join("\n"),
     };
-    match target(args, &runs) {
-        None => commands::print(&document)?,
+    write(&document, target(args, &runs).as_deref())
+}
+
+/// Writes to the file, and says where it is; `None` and `-` are standard output.
+fn write(document: &str, path: Option<&Path>) -> anyhow::Result<ExitCode> {
+    match path.filter(|path| *path != Path::new("-")) {
+        None => commands::print(document)?,
         Some(path) => {
-            fs::write(&path, document).context("give another place with -o FILE")?;
+            fs::write(path, document).context("give another place with -o FILE")?;
             commands::print(&format!("{}\n", path.display()))?;
         }
     }
@@ -58,7 +68,6 @@ fn only<'a>(runs: &'a [Run], format: &str) -> Result<&'a Run, BadUsage> {
 /// The file to write; `None` is standard output.
 fn target(args: &ReportArgs, runs: &[Run]) -> Option<PathBuf> {
     match (&args.output, args.format) {
-        (Some(path), _) if path == Path::new("-") => None,
         (Some(path), _) => Some(path.clone()),
         (None, ReportFormat::Html) => Some(runs.first()?.directory.join("report.html")),
         (None, ReportFormat::Perfetto) => Some(runs.first()?.directory.join("trace.json")),

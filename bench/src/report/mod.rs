@@ -37,6 +37,7 @@
 pub mod html;
 pub mod junit;
 pub mod ktap;
+pub mod merge;
 pub mod perfetto;
 mod read;
 mod spans;

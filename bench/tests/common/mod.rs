@@ -53,7 +53,7 @@ impl Bench {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_iwlbench"));
+        let mut command = Command::new(program());
         command
             .args(args)
             .env("IWLBENCH_RUNS", self.dir.path().join("runs"))
@@ -88,6 +88,13 @@ impl Bench {
         let left: Vec<_> = std::fs::read_dir(self.tmp()).expect("there").flatten().collect();
         assert!(left.is_empty(), "left behind: {left:?}");
     }
+}
+
+/// The program under test. Tests that run from an archive find it elsewhere than it was built:
+/// nextest says where.
+fn program() -> PathBuf {
+    let archived = std::env::var_os("NEXTEST_BIN_EXE_iwlbench").map(PathBuf::from);
+    archived.unwrap_or_else(|| env!("CARGO_BIN_EXE_iwlbench").into())
 }
 
 /// As the bench finds it.

@@ -43,11 +43,13 @@ fn kit(offline: bool) -> Kit {
 /// The static test program that stands in for the agent.
 fn init(dir: &Path) -> Vec<u8> {
     let program = dir.join("init");
+    // As it is now: the tests may run elsewhere than they were built.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("the test runner sets it");
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let status = Command::new(rustc)
         .args(["--edition=2024", "-O", "-C", "target-feature=+crt-static", "-o"])
         .arg(&program)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/boot/init.rs"))
+        .arg(Path::new(&package).join("tests/boot/init.rs"))
         .status()
         .unwrap();
     assert!(status.success());
