@@ -13,15 +13,20 @@ use nix::kmod::{DeleteModuleFlags, delete_module};
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+use crate::asks::Asks;
 use crate::children::{Children, Ran, real_modprobe};
 use crate::gate;
 use crate::inventory;
 use crate::observe::{kmsg, settle};
-use crate::running;
+use crate::{rest, running};
 
 /// Carries a step out; returns when it has ended. [`Command::PowerOff`] is the
 /// caller's to do, after it has said `Done`.
-pub(crate) fn run(command: &Command, children: &Children) -> Result<Reply, CommandError> {
+pub(crate) fn run(
+    command: &Command,
+    children: &Children,
+    asks: &Asks,
+) -> Result<Reply, CommandError> {
     match command {
         Command::Ping => {
             // The bench pings to compare clocks: bring the log's up to date too.
@@ -43,6 +48,10 @@ pub(crate) fn run(command: &Command, children: &Children) -> Result<Reply, Comma
         Command::Write { path, data } => write(path, data),
         Command::AwaitBlocked { id } => {
             running::await_blocked(*id);
+            Ok(Reply::Ok)
+        }
+        Command::AwaitRest => {
+            rest::await_rest(asks);
             Ok(Reply::Ok)
         }
         Command::Settle => settle::settle().map(|()| Reply::Ok),

@@ -124,7 +124,7 @@ fn obey(message: ToGuest, asks: &Arc<Asks>, children: &Arc<Children>, outbox: &O
             running::announce(id);
             thread::spawn(move || {
                 let running = Running::here(id);
-                let result = command::run(&command, &children);
+                let result = command::run(&command, &children, &asks);
                 drop(running);
                 outbox.send(FromGuest::Done { id, mono_ns: mono_ns(), result });
                 if command == Command::PowerOff {

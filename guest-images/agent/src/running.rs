@@ -55,6 +55,11 @@ pub(crate) fn await_blocked(id: u64) {
     }
 }
 
+/// The threads of the commands that have not ended.
+pub(crate) fn threads_of_commands() -> Vec<u32> {
+    threads().iter().flatten().map(|(_, thread)| thread.as_raw().cast_unsigned()).collect()
+}
+
 /// The state of a task, from its `stat`: what follows its name, which may hold anything.
 fn state(stat: &str) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()

@@ -310,6 +310,10 @@ pub enum Command {
         /// The other command's id.
         id: u64,
     },
+    /// Wait until nothing moves: no task runs, and whoever sleeps in the middle of something
+    /// waits for the bench's answer, or has slept for long. Work that the kernel has put off
+    /// with a timer counts as at rest.
+    AwaitRest,
     /// Wait until every observer has told what the kernel had said when this command came.
     Settle,
     /// `ip link set IFNAME up`.

@@ -250,7 +250,7 @@ impl Filesystem for FirmwareGate {
             .map_err(|_| io::Error::other("this kernel looks names up one by one"))
     }
 
-    fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+    fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let path = name.to_str().and_then(|name| self.tree().join(parent, name));
         let Some(path) = path else {
             self.outbox.note(format!("firmware gate: cannot ask for {name:?} in {parent}"));
@@ -260,7 +260,7 @@ impl Filesystem for FirmwareGate {
         let question = Question::FirmwareLookup { path: path.clone() };
         let tree = Arc::clone(&self.tree);
         let outbox = self.outbox.clone();
-        self.asks.ask(question, move |answer| {
+        self.asks.ask(question, req.pid(), move |answer| {
             let Some(answer) = answer else {
                 reply.error(Errno::EIO);
                 return;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::thread;
 
 use guest_protocol::{Answer, Autoload, GuestEvent, LoaderOutcome, Question};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use crate::asks::Asks;
 use crate::children::real_modprobe;
@@ -84,7 +85,8 @@ fn converse(
     let question =
         Question::Module { module: argv.last().cloned().unwrap_or_default(), argv: argv.clone() };
     let noted = outbox.clone();
-    let id = asks.ask(question, move |answer| {
+    let loader = getsockopt(&answer_to, PeerCredentials)?.pid();
+    let id = asks.ask(question, loader.cast_unsigned(), move |answer| {
         let answer = answer.unwrap_or(Answer::Exit { status: 1 });
         // A few bytes into an empty socket buffer: this does not block.
         if let Err(e) = send(&mut answer_to, &answer) {

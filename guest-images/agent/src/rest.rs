@@ -1,0 +1,264 @@
+//! Whether the guest is at rest: all that was let go has gone as far as it can.
+//!
+//! A task at rest waits for the bench, or for one that does. The kernel does not say what a
+//! task sleeps for, but whose requests are open is known here ([`Asks::waiting`]). Any other
+//! task that sleeps in the middle of something may wake by itself, after a driver's delay or
+//! timeout: it counts as at rest once it has slept longer than those.
+//!
+//! In the middle of something are: programs, the steps of the bench, and kernel workers that
+//! are not idle. Other kernel threads sleep between two pieces of work as they do within one;
+//! of them only those of interrupts are looked at, and only while they run.
+
+use std::collections::HashMap;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::asks::Asks;
+use crate::running;
+
+/// How often the tasks are looked at.
+const EVERY: Duration = Duration::from_millis(10);
+/// Nothing has run for so long: what an interrupt or another task was to wake is awake.
+const CALM: Duration = Duration::from_millis(50);
+/// A step sleeps for longer than a driver's delays and the grace periods that it waits for.
+const STEP_ASLEEP: Duration = Duration::from_millis(500);
+/// A worker or a program sleeps for longer than the driver waits for the card: at most 2 s
+/// (`MVM_UCODE_CALIB_TIMEOUT`, `IWL_HOST_COMPLETE_TIMEOUT` and their like).
+const WORK_ASLEEP: Duration = Duration::from_millis(2500);
+
+/// Why a task is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A thread of a program.
+    Program,
+    /// A thread of the agent's that carries out a step.
+    Step,
+    /// A kernel worker.
+    Worker,
+    /// An interrupt's thread.
+    Interrupt,
+}
+
+/// A task, as one look saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    kind: Kind,
+    /// As `/proc` writes it: `R`, `S`, `D`, `I`, …
+    state: char,
+    /// How often it has given up the CPU.
+    switches: u64,
+}
+
+/// What the looks so far have shown.
+#[derive(Default)]
+struct Watch {
+    tasks: HashMap<u32, (Seen, Instant)>,
+    calm_since: Option<Instant>,
+}
+
+/// Returns when the guest is at rest.
+pub(crate) fn await_rest(asks: &Asks) {
+    let mut watch = Watch::default();
+    let mut known = HashMap::new();
+    loop {
+        let waiting = asks.waiting();
+        let seen = look(&mut known);
+        if watch.at_rest(Instant::now(), &seen, |task| waiting.contains(&task)) {
+            return;
+        }
+        thread::sleep(EVERY);
+    }
+}
+
+impl Watch {
+    /// Takes in a look; says whether all is at rest.
+    fn at_rest(
+        &mut self,
+        now: Instant,
+        seen: &HashMap<u32, Seen>,
+        waits_for_bench: impl Fn(u32) -> bool,
+    ) -> bool {
+        let before = std::mem::take(&mut self.tasks);
+        let mut moves = before.keys().any(|task| !seen.contains_key(task));
+        let mut asleep = true;
+        for (&task, &now_seen) in seen {
+            let since = match before.get(&task) {
+                Some((was, since)) if *was == now_seen => *since,
+                _ => {
+                    moves = true;
+                    now
+                }
+            };
+            self.tasks.insert(task, (now_seen, since));
+            moves |= !matches!(now_seen.state, 'S' | 'D' | 'I' | 'T' | 'Z');
+            let enough = match (now_seen.kind, now_seen.state) {
+                (Kind::Interrupt, _) | (_, 'I' | 'Z') => continue,
+                (Kind::Step, _) => STEP_ASLEEP,
+                (Kind::Program | Kind::Worker, _) => WORK_ASLEEP,
+            };
+            asleep &= waits_for_bench(task) || now.duration_since(since) >= enough;
+        }
+        if moves {
+            self.calm_since = None;
+            return false;
+        }
+        let calm_since = *self.calm_since.get_or_insert(now);
+        asleep && now.duration_since(calm_since) >= CALM
+    }
+}
+
+/// What each process is; `None` for a kernel thread that is not looked at.
+type Known = HashMap<u32, Option<Kind>>;
+
+/// All tasks of interest, but the one that looks. `known` spares reading those that are of none.
+fn look(known: &mut Known) -> HashMap<u32, Seen> {
+    let own = nix::unistd::gettid().as_raw().cast_unsigned();
+    let steps = running::threads_of_commands();
+    let mut seen = HashMap::new();
+    for step in steps.into_iter().filter(|step| *step != own) {
+        seen.extend(task(Kind::Step, &format!("/proc/self/task/{step}"), step));
+    }
+    let processes = numbers("/proc").into_iter().filter(|process| *process != 1);
+    for process in processes {
+        let directory = format!("/proc/{process}");
+        let kind = match known.get(&process) {
+            Some(kind) => *kind,
+            None => {
+                let Ok(status) = fs::read_to_string(format!("{directory}/status")) else {
+                    continue;
+                };
+                let (kind, for_good) = kind(&status);
+                if for_good {
+                    known.insert(process, kind);
+                }
+                kind
+            }
+        };
+        match kind {
+            None => {}
+            Some(Kind::Program) => {
+                for thread in numbers(&format!("{directory}/task")) {
+                    let directory = format!("{directory}/task/{thread}");
+                    seen.extend(task(Kind::Program, &directory, thread));
+                }
+            }
+            Some(kind) => seen.extend(task(kind, &directory, process)),
+        }
+    }
+    seen
+}
+
+/// The entries of a directory that are numbers.
+fn numbers(directory: &str) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// What kind of process this is, by its `status`, and whether it stays so.
+fn kind(status: &str) -> (Option<Kind>, bool) {
+    let (kernel, for_good) = match field(status, "Kthread") {
+        Some(kthread) => (kthread == "1", true),
+        // Kernels before 6.11 do not say. A thread without memory may yet become a program.
+        None => (field(status, "VmSize").is_none(), false),
+    };
+    match field(status, "Name") {
+        Some(name) if kernel && name.starts_with("kworker/") => (Some(Kind::Worker), for_good),
+        Some(name) if kernel && name.starts_with("irq/") => (Some(Kind::Interrupt), for_good),
+        _ if kernel => (None, for_good),
+        _ => (Some(Kind::Program), for_good),
+    }
+}
+
+/// A task as it is now; nothing if it has just gone.
+fn task(kind: Kind, directory: &str, number: u32) -> Option<(u32, Seen)> {
+    let status = fs::read_to_string(format!("{directory}/status")).ok()?;
+    Some((number, parse(kind, &status)?))
+}
+
+fn parse(kind: Kind, status: &str) -> Option<Seen> {
+    let count = |name| field(status, name).and_then(|count| count.parse::<u64>().ok());
+    Some(Seen {
+        kind,
+        state: field(status, "State")?.chars().next()?,
+        switches: count("voluntary_ctxt_switches")? + count("nonvoluntary_ctxt_switches")?,
+    })
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: u32 = 9;
+
+    fn seen(kind: Kind, state: char, switches: u64) -> HashMap<u32, Seen> {
+        HashMap::from([(TASK, Seen { kind, state, switches })])
+    }
+
+    /// How long it takes until this counts as at rest, in looks of 10 ms; a task that has given
+    /// up the CPU in between is given as two.
+    fn looks(
+        kind: Kind,
+        state: char,
+        switches_at: impl Fn(u32) -> u64,
+        waits: bool,
+    ) -> Option<u32> {
+        let (mut watch, start) = (Watch::default(), Instant::now());
+        (0..1000).find(|look| {
+            let seen = seen(kind, state, switches_at(*look));
+            watch.at_rest(start + EVERY * *look, &seen, |_| waits)
+        })
+    }
+
+    #[test]
+    fn who_waits_for_the_bench_is_at_rest_soon() {
+        // The first look has nothing to compare with.
+        let soon = Some(6);
+        assert_eq!(looks(Kind::Worker, 'D', |_| 1, true), soon);
+        assert_eq!(looks(Kind::Worker, 'I', |_| 1, false), soon);
+        assert_eq!(looks(Kind::Interrupt, 'S', |_| 1, false), soon);
+    }
+
+    #[test]
+    fn who_may_wake_by_itself_is_watched_for_longer() {
+        assert_eq!(looks(Kind::Step, 'D', |_| 1, false), Some(50));
+        assert_eq!(looks(Kind::Worker, 'D', |_| 1, false), Some(250));
+        assert_eq!(looks(Kind::Program, 'S', |_| 1, false), Some(250));
+        let wakes_once = |look| u64::from(look >= 100);
+        assert_eq!(looks(Kind::Worker, 'D', wakes_once, false), Some(350));
+    }
+
+    #[test]
+    fn what_runs_is_never_at_rest() {
+        assert_eq!(looks(Kind::Program, 'R', |_| 1, false), None);
+        assert_eq!(looks(Kind::Worker, 'I', u64::from, false), None);
+        assert_eq!(looks(Kind::Interrupt, 'R', |_| 1, true), None);
+    }
+
+    #[test]
+    fn a_task_that_ends_has_moved() {
+        let (mut watch, start) = (Watch::default(), Instant::now());
+        assert!(!watch.at_rest(start, &seen(Kind::Program, 'Z', 1), |_| false));
+        assert!(!watch.at_rest(start + CALM * 2, &HashMap::new(), |_| false));
+        assert!(!watch.at_rest(start + CALM * 2, &HashMap::new(), |_| false));
+        assert!(watch.at_rest(start + CALM * 3, &HashMap::new(), |_| false));
+    }
+
+    #[test]
+    fn a_status_file_is_understood() {
+        let worker = "Name:\tkworker/0:1-events\nState:\tI (idle)\nKthread:\t1\n\
+                      voluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n";
+        assert_eq!(kind(worker), (Some(Kind::Worker), true));
+        let want = Seen { kind: Kind::Worker, state: 'I', switches: 15 };
+        assert_eq!(parse(Kind::Worker, worker), Some(want));
+        assert_eq!(kind("Name:\tkworker/x\nKthread:\t0\n"), (Some(Kind::Program), true));
+        assert_eq!(kind("Name:\tirq/24-iwlwifi\n"), (Some(Kind::Interrupt), false));
+        assert_eq!(kind("Name:\tmodprobe\nVmSize:\t9 kB\n"), (Some(Kind::Program), false));
+        assert_eq!(kind("Name:\tkswapd0\nKthread:\t1\n"), (None, true));
+        assert_eq!(parse(Kind::Worker, "Name:\tgone\n"), None);
+    }
+}
