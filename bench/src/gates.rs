@@ -20,6 +20,10 @@ pub struct Gates {
     firmware: Vec<Rule<FirmwareRule>>,
     module: Vec<Rule<ModuleRule>>,
     files: Option<Files>,
+    /// Names that are held whatever rule answers them.
+    hold: Vec<String>,
+    /// Nothing is held any more.
+    open: bool,
     held: Vec<Held>,
 }
 
@@ -139,7 +143,8 @@ impl Gates {
                 rule: rule.clone(),
             })
             .collect();
-        Ok(Gates { firmware, module, files: Some(files), held: Vec::new() })
+        let hold = scenario.hold.iter().map(|name| vars.string(&name.0)).collect();
+        Ok(Gates { firmware, module, files: Some(files), hold, open: false, held: Vec::new() })
     }
 
     /// The files that a request would be given, by the names known beforehand.
@@ -173,7 +178,12 @@ impl Gates {
                 self.firmware_answer(question, &path)
             }
         };
+        let until = until.or_else(|| {
+            let name = name_of(&answered.question);
+            self.hold.iter().any(|held| glob(held, name)).then_some(Until::Release)
+        });
         match until {
+            Some(until) if self.open && !matches!(until, Until::Never) => Some(answered),
             Some(until) if !until.is_over(milestones) => {
                 self.held.push(Held { id, answered, until });
                 None
@@ -189,11 +199,35 @@ impl Gates {
 
     /// The answers to what was held for a `release` step, by module or file name.
     pub fn release(&mut self, pattern: &str) -> Vec<(u64, Answered)> {
-        self.let_go(|held| match &held.answered.question {
-            Question::Module { module: name, .. } | Question::FirmwareLookup { path: name } => {
-                glob(pattern, name)
-            }
-        })
+        self.let_go(|held| glob(pattern, name_of(&held.answered.question)))
+    }
+
+    /// As [`Gates::release`], the oldest request only.
+    pub fn release_one(&mut self, pattern: &str) -> Option<(u64, Answered)> {
+        let oldest =
+            self.released_by_word().find(|held| glob(pattern, name_of(&held.answered.question)))?;
+        let id = oldest.id;
+        self.let_go(|held| held.id == id).pop()
+    }
+
+    /// What waits for a `release`, oldest first.
+    pub fn held(&self) -> impl Iterator<Item = &Question> {
+        self.released_by_word().map(|held| &held.answered.question)
+    }
+
+    fn released_by_word(&self) -> impl Iterator<Item = &Held> {
+        self.held.iter().filter(|held| matches!(held.until, Until::Release))
+    }
+
+    /// Holds nothing from now on, but what a rule holds for ever: the answers that are due.
+    pub fn open(&mut self) -> Vec<(u64, Answered)> {
+        self.open = true;
+        self.let_go(|held| !matches!(held.until, Until::Never))
+    }
+
+    /// Whether a rule holds this question for ever.
+    pub fn hangs(&self, id: u64) -> bool {
+        self.held.iter().any(|held| held.id == id && matches!(held.until, Until::Never))
     }
 
     /// When [`Gates::due`] has to be asked again though nothing happened.
@@ -333,6 +367,13 @@ impl Files {
     }
 }
 
+/// The name of the module or file that is asked for.
+pub fn name_of(question: &Question) -> &str {
+    match question {
+        Question::Module { module: name, .. } | Question::FirmwareLookup { path: name } => name,
+    }
+}
+
 /// Which gate asks this.
 pub fn source(question: &Question) -> EventSource {
     match question {
@@ -413,6 +454,24 @@ mod tests {
         assert!(gates.release("iwldvm").is_empty());
         assert_eq!(gates.release("iwl*").len(), 1);
         assert!(gates.ask(5, file("iwlwifi-7260-17.ucode"), &[unbound]).is_some(), "reached");
+    }
+
+    #[test]
+    fn names_are_held_whatever_rule_answers_them() {
+        let mut gates =
+            gates("hold = [\"$opmode\"]\n[[module]]\nexit = 3\n[[module]]\nname=\"x\"\nhang=true");
+        assert!(gates.ask(1, module("iwlmvm"), &[]).is_none());
+        assert!(gates.ask(2, module("iwlmvm"), &[]).is_none());
+        assert!(gates.ask(3, module("x"), &[]).is_none());
+        assert!(gates.ask(4, module("iwldvm"), &[]).is_some(), "not named");
+        assert_eq!(gates.held().count(), 2, "what hangs waits for no release");
+        let (id, answered) = gates.release_one("iwl*").expect("held");
+        assert_eq!((id, answered.value), (1, Some(3)), "the oldest, with its rule's answer");
+        assert!(gates.release_one("x").is_none());
+        let open: Vec<_> = gates.open().iter().map(|open| open.0).collect();
+        assert_eq!(open, [2]);
+        assert!(gates.hangs(3) && !gates.hangs(2));
+        assert!(gates.ask(5, module("iwlmvm"), &[]).is_some(), "open for good");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! come of it. `bench/scenarios/` holds the built-in ones; they are the examples to copy, and its
 //! README explains the language.
 
+mod check;
 mod errno;
 mod expectation;
 mod gate;
@@ -14,11 +15,12 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
+pub use check::Check;
 pub use errno::Errno;
 pub use expectation::Expectation;
 pub use gate::{Compression, FirmwareRule, ModuleRule, Source};
-pub use pattern::{Pattern, Vars, glob};
-pub use step::{Action, Autoload, Check, Fails, Step, Text};
+pub use pattern::{OneOrMany, Pattern, Vars, glob};
+pub use step::{Action, Autoload, Fails, Step, Text};
 pub use twin::Twin;
 
 use crate::milestone::KINDS;
@@ -64,6 +66,13 @@ pub struct Scenario {
     /// The module gate: the first rule that fits decides.
     #[serde(default)]
     pub module: Vec<Spanned<ModuleRule>>,
+    /// Requests by these names are held until they are released, whatever rule answers them;
+    /// `*` stands for any characters.
+    #[serde(default)]
+    pub hold: Vec<Text>,
+    /// What `iwlbench explore` is to know.
+    #[serde(default)]
+    pub explore: Explore,
     /// Kernel trouble that belongs to the scenario; any other fails it.
     #[serde(default)]
     pub trouble: Vec<Trouble>,
@@ -82,6 +91,18 @@ pub struct Scenario {
     /// Set in a twin's own scenario: what makes it one.
     #[serde(skip)]
     pub twin: Option<Twin>,
+    /// The file as it was read, for what is made of it: twins, the orders of an exploration.
+    #[serde(skip)]
+    pub table: Table,
+}
+
+/// Orders of a scenario's points.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Explore {
+    /// An order has to end in one of these; without any, unbound or with an interface.
+    #[serde(default)]
+    pub ends: Vec<Check>,
 }
 
 fn default_patience() -> u64 {
@@ -213,10 +234,9 @@ pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioErr
     };
     let mut scenario = read(name, file, text).map_err(parse_error)?;
     check(&scenario).map_err(invalid)?;
-    let table: Table = text.parse().map_err(parse_error)?;
     for (index, twin) in scenario.twins.iter().enumerate() {
-        let twin_scenario = twin_scenario(&scenario, &table, index)
-            .map_err(|what| invalid((twin.span().start, what)))?;
+        let twin_scenario =
+            twin_scenario(&scenario, index).map_err(|what| invalid((twin.span().start, what)))?;
         scenario.twin_scenarios.push(twin_scenario);
     }
     Ok(scenario)
@@ -225,14 +245,15 @@ pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioErr
 fn read(name: &str, file: &str, text: &str) -> Result<Scenario, toml::de::Error> {
     let mut scenario: Scenario = toml::from_str(text)?;
     name.clone_into(&mut scenario.name);
+    scenario.table = toml::from_str(text)?;
     scenario.directory = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
     Ok(scenario)
 }
 
-fn twin_scenario(scenario: &Scenario, table: &Table, index: usize) -> Result<Scenario, String> {
+fn twin_scenario(scenario: &Scenario, index: usize) -> Result<Scenario, String> {
     let twin = scenario.twins[index].get_ref();
     let of_twin = |why: String| format!("the twin \"{}\" is no scenario: {why}", twin.that);
-    let text = toml::to_string(&twin.of(table)?).map_err(|e| of_twin(e.to_string()))?;
+    let text = toml::to_string(&twin.of(&scenario.table)?).map_err(|e| of_twin(e.to_string()))?;
     let name = format!("{}~{}", scenario.name, index + 1);
     let mut made = read(&name, "", &text).map_err(|error| of_twin(error.message().to_owned()))?;
     made.directory.clone_from(&scenario.directory);

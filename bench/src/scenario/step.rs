@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::{Spanned, Value};
 
+use super::check::Check;
 use super::errno::Errno;
 use super::pattern::{OneOrMany, Pattern, When, known_vars};
 
@@ -27,8 +28,8 @@ pub struct Step {
     /// Wait for this milestone, or for all of these in any order, among those after the one that
     /// the `await` before found.
     pub r#await: Option<OneOrMany<Pattern>>,
-    /// Look at the device.
-    pub check: Option<Check>,
+    /// Look at the guest: one of these has to hold.
+    pub check: Option<OneOrMany<Check>>,
     /// Play the steps in `step` so often.
     pub repeat: Option<u32>,
     /// With `repeat`.
@@ -72,6 +73,12 @@ pub enum Action {
     LinkDown,
     /// Let go what a gate holds: requests whose name fits; `*` stands for any characters.
     Release(Text),
+    /// Let go only the oldest of them.
+    ReleaseOne(Text),
+    /// Wait until the guest is at rest: all that was let go has gone as far as it can.
+    Rest,
+    /// Let everything go, unbind the card, unload opmodes and driver: nothing may be left.
+    TearDown,
     /// Write a file of the guest.
     Write(Write),
     /// A magic SysRq key: `c` crashes the kernel, `b` resets the machine.
@@ -98,6 +105,9 @@ impl Action {
             Action::LinkUp => "link-up",
             Action::LinkDown => "link-down",
             Action::Release(_) => "release",
+            Action::ReleaseOne(_) => "release-one",
+            Action::Rest => "rest",
+            Action::TearDown => "tear-down",
             Action::Write(_) => "write",
             Action::Sysrq(_) => "sysrq",
         }
@@ -165,22 +175,4 @@ impl<'de> Deserialize<'de> for Fails {
             ))),
         }
     }
-}
-
-/// What the card's device and the guest must look like now.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Check {
-    /// The card is on the PCI bus, or not.
-    pub present: Option<bool>,
-    /// It is bound to a driver, or not.
-    pub bound: Option<bool>,
-    /// How many network interfaces it has.
-    pub interfaces: Option<usize>,
-    /// These modules are loaded.
-    #[serde(default)]
-    pub loaded: Vec<Text>,
-    /// These are not.
-    #[serde(default)]
-    pub not_loaded: Vec<Text>,
 }

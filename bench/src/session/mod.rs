@@ -6,7 +6,7 @@ mod inputs;
 mod monitor;
 mod take;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use card_host::Served;
-use guest_protocol::{CommandError, Hello, Reply, ToGuest};
+use guest_protocol::{CommandError, Hello, Question, Reply, ToGuest};
 use inputs::Input;
 pub use inputs::Interrupter;
 use iwl_card::{Card, Summary};
@@ -80,6 +80,8 @@ pub struct Session {
     replies: HashMap<u64, (u64, Result<Reply, CommandError>)>,
     returns: HashMap<u64, Result<serde_json::Value, String>>,
     migration: Option<String>,
+    /// The module loaders that run in the guest, by their question's number: what they load.
+    loaders: BTreeMap<u64, String>,
     /// PCI functions that the guest has told of.
     functions_added: usize,
     next_id: u64,
@@ -166,6 +168,7 @@ impl Session {
             replies: HashMap::new(),
             returns: HashMap::new(),
             migration: None,
+            loaders: BTreeMap::new(),
             functions_added: 0,
             next_id: 1,
             console: Vec::new(),
@@ -193,6 +196,35 @@ impl Session {
             self.answer(id, answered);
         }
         count
+    }
+
+    /// As [`Session::release`], the oldest such request only; says whether there was one.
+    pub fn release_one(&mut self, name: &str) -> bool {
+        match self.gates.release_one(name) {
+            Some((id, answered)) => {
+                self.answer(id, answered);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The requests that wait for a release, oldest first.
+    pub fn held(&self) -> impl Iterator<Item = &Question> {
+        self.gates.held()
+    }
+
+    /// Holds nothing from now on, but what a rule holds for ever.
+    pub fn release_all(&mut self) {
+        for (id, answered) in self.gates.open() {
+            self.answer(id, answered);
+        }
+    }
+
+    /// The modules whose loaders have not ended, though no rule of the gate's hangs them.
+    pub fn loaders(&self) -> impl Iterator<Item = &str> {
+        let running = self.loaders.iter().filter(|(id, _)| !self.gates.hangs(**id));
+        running.map(|(_, module)| module.as_str())
     }
 
     /// Takes in whatever comes until `ready` has something.

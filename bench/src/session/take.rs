@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use card_host::{Ended, Notice};
-use guest_protocol::{FromGuest, GuestEvent};
+use guest_protocol::{FromGuest, GuestEvent, Question};
 
 use super::inputs::Input;
 use super::{CONSOLE_TAIL, Session, Stop};
@@ -125,6 +125,9 @@ impl Session {
                 {
                     self.functions_added += 1;
                 }
+                if let GuestEvent::ModuleLoaderExit { id, .. } = &event {
+                    self.loaders.remove(id);
+                }
                 let source = source_of(&event);
                 self.record(t, source, Some(mono_ns), What::Guest(event));
                 if let Some((trouble, text)) = trouble {
@@ -136,6 +139,9 @@ impl Session {
                 let what = What::Ask { kind: Tag::default(), id, question: question.clone() };
                 let source = crate::gates::source(&question);
                 self.record(t, source, Some(mono_ns), what);
+                if let Question::Module { module, .. } = &question {
+                    self.loaders.insert(id, module.clone());
+                }
                 if let Some(answered) = self.gates.ask(id, question, &self.milestones) {
                     self.answer(id, answered);
                 }

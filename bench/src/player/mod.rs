@@ -1,5 +1,7 @@
 //! Plays a scenario's steps in a session.
 
+mod tear_down;
+
 use std::time::Duration;
 
 use base64::Engine;
@@ -7,13 +9,18 @@ use guest_protocol::{Autoload as KernelModprobe, Command, CommandError, PciDevic
 
 use crate::expect::matches;
 use crate::milestone::DRIVER;
-use crate::scenario::{Action, Autoload, Check, Errno, Fails, Pattern, Scenario, Step, Text, Vars};
+use crate::scenario::{
+    Action, Autoload, Check, Errno, Fails, OneOrMany, Pattern, Scenario, Step, Text, Vars,
+};
 use crate::session::{Session, Stop};
 use crate::timeline::BenchEvent;
 use crate::verdict::{Outcome, Verdict};
 
 /// The card that the steps speak of: the first.
 const THE_CARD: usize = 0;
+/// How long a guest takes over an unplug that nothing holds up: its hot-plug driver leaves the user
+/// 5 s to press the button again.
+const UNPLUGGED_WITHIN: Duration = Duration::from_secs(8);
 /// Where `modprobe-d` writes.
 const MODPROBE_D: &str = "/etc/modprobe.d/iwlbench.conf";
 
@@ -28,9 +35,7 @@ pub fn play(
     vars: &Vars,
     files: &[(String, Vec<u8>)],
 ) -> Result<(), Verdict> {
-    let patience = Duration::from_secs(scenario.patience);
-    let mut player =
-        Player { session, vars, patience, seen: 0, next_index: 0, pending: Vec::new() };
+    let mut player = Player::new(session, vars, Duration::from_secs(scenario.patience));
     if !scenario.gates {
         player.ungate(files)?;
     }
@@ -38,7 +43,8 @@ pub fn play(
     player.settle()
 }
 
-enum StepError {
+/// Why a step did not do what it should.
+pub enum StepError {
     /// The step did not do what it should; the guest lives.
     Failed(String),
     /// It failed with an error of the guest's, which the scenario may want.
@@ -55,16 +61,47 @@ impl From<Verdict> for StepError {
 
 /// A step whose end is not waited for.
 struct Pending {
-    command: u64,
+    work: Work,
     index: usize,
     word: String,
     fails: Option<Fails>,
 }
 
-struct Player<'a> {
-    session: &'a mut Session,
-    vars: &'a Vars,
-    patience: Duration,
+/// Where the end of a started step shows.
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    /// A command of the guest's, by its number.
+    Command(u64),
+    /// The card leaves its slot.
+    Unplug,
+}
+
+impl Work {
+    fn has_ended(self, session: &Session) -> bool {
+        match self {
+            Work::Command(id) => session.has_reply(id),
+            Work::Unplug => session.unplugged(THE_CARD),
+        }
+    }
+}
+
+/// A started step that has ended.
+pub struct Ended {
+    index: usize,
+    word: String,
+    fails: Option<Fails>,
+    /// How.
+    pub result: Result<(), StepError>,
+}
+
+/// Plays steps.
+pub struct Player<'a> {
+    /// The guest.
+    pub session: &'a mut Session,
+    /// What the scenario's variables stand for.
+    pub vars: &'a Vars,
+    /// Longest that a step may take.
+    pub patience: Duration,
     /// Milestones before this one were awaited already.
     seen: usize,
     /// Of the next step, each round of a repetition counted.
@@ -72,7 +109,12 @@ struct Player<'a> {
     pending: Vec<Pending>,
 }
 
-impl Player<'_> {
+impl<'a> Player<'a> {
+    /// At the first step.
+    pub fn new(session: &'a mut Session, vars: &'a Vars, patience: Duration) -> Player<'a> {
+        Player { session, vars, patience, seen: 0, next_index: 0, pending: Vec::new() }
+    }
+
     fn steps(&mut self, steps: &[toml::Spanned<Step>]) -> Result<(), Verdict> {
         for step in steps.iter().map(toml::Spanned::get_ref) {
             if !step.when.applies(self.vars) {
@@ -91,39 +133,66 @@ impl Player<'_> {
     }
 
     fn step(&mut self, step: &Step) -> Result<(), Verdict> {
+        if let (Some(action), true) = (&step.r#do, step.start) {
+            match self.begin(step, action)? {
+                Some(ended) => return self.ended(ended),
+                // What comes next in the scenario comes when this one is where it waits.
+                None => self.await_blocked()?,
+            }
+            return self.collect();
+        }
+        let (index, word) = self.announce(step);
+        let result = self.done(step);
+        self.ended(Ended { index, word, fails: step.fails, result })
+    }
+
+    fn announce(&mut self, step: &Step) -> (usize, String) {
         let index = self.next_index;
         self.next_index += 1;
         let word = describe(step, self.vars);
         self.session.note(BenchEvent::StepStarted { index, step: word.clone() });
-        if let (Some(action), true) = (&step.r#do, step.start) {
-            match self.start(action) {
-                Ok(command) => {
-                    self.pending.push(Pending { command, index, word, fails: step.fails });
-                    // What comes next in the scenario comes when this one is where it waits.
-                    self.prepare(Command::AwaitBlocked { id: command })?;
-                    return self.collect();
-                }
-                Err(error) => return self.ended(index, &word, step.fails, Err(error)),
+        (index, word)
+    }
+
+    /// Starts a step without waiting for its end, which [`Player::take_ended`] has; at once if it
+    /// cannot be started.
+    ///
+    /// # Errors
+    /// The run is over.
+    pub fn begin(&mut self, step: &Step, action: &Action) -> Result<Option<Ended>, Verdict> {
+        let (index, word) = self.announce(step);
+        let fails = step.fails;
+        match self.start(action) {
+            Ok(work) => {
+                self.pending.push(Pending { work, index, word, fails });
+                Ok(None)
             }
+            Err(StepError::Stop(verdict)) => Err(verdict),
+            Err(error) => Ok(Some(Ended { index, word, fails, result: Err(error) })),
         }
-        let result = self.done(step);
-        self.ended(index, &word, step.fails, result)
+    }
+
+    /// Until the step started last has ended, or waits for something.
+    fn await_blocked(&mut self) -> Result<(), Verdict> {
+        match self.pending.last().map(|pending| pending.work) {
+            Some(Work::Command(id)) => self.prepare(Command::AwaitBlocked { id }),
+            Some(Work::Unplug) => self.await_unplug(),
+            None => Ok(()),
+        }
+    }
+
+    /// Until the card is out, or the guest had time enough for what it does not wait with.
+    fn await_unplug(&mut self) -> Result<(), Verdict> {
+        match self.session.wait(UNPLUGGED_WITHIN, |s| s.unplugged(THE_CARD).then_some(())) {
+            Ok(()) | Err(Stop::TimedOut) => Ok(()),
+            Err(Stop::Verdict(verdict)) => Err(verdict),
+        }
     }
 
     /// Notes the end of a step, and says whether the run goes on.
-    fn ended(
-        &mut self,
-        index: usize,
-        step: &str,
-        fails: Option<Fails>,
-        result: Result<(), StepError>,
-    ) -> Result<(), Verdict> {
-        let error = match &result {
-            Ok(()) => None,
-            Err(StepError::Failed(why) | StepError::Refused(why, _)) => Some(why.clone()),
-            Err(StepError::Stop(verdict)) => Some(verdict.line.clone()),
-        };
-        self.session.note(BenchEvent::StepEnded { index, step: step.to_owned(), error });
+    fn ended(&mut self, ended: Ended) -> Result<(), Verdict> {
+        self.note_end(&ended);
+        let Ended { word: step, fails, result, .. } = ended;
         let failed =
             |why: String| Err(Verdict::new(Outcome::Failed, format!("step {step}: {why}")));
         match (result, fails) {
@@ -139,19 +208,53 @@ impl Player<'_> {
         }
     }
 
-    /// Notes the ends of steps that run by themselves.
+    /// Puts the end of a step into the timeline.
+    pub fn note_end(&mut self, ended: &Ended) {
+        let error = match &ended.result {
+            Ok(()) => None,
+            Err(StepError::Failed(why) | StepError::Refused(why, _)) => Some(why.clone()),
+            Err(StepError::Stop(verdict)) => Some(verdict.line.clone()),
+        };
+        let (index, step) = (ended.index, ended.word.clone());
+        self.session.note(BenchEvent::StepEnded { index, step, error });
+    }
+
+    /// Takes note of the ends of steps that run by themselves.
     fn collect(&mut self) -> Result<(), Verdict> {
-        let mut at = 0;
-        while at < self.pending.len() {
-            let Some(result) = self.session.reply(self.pending[at].command) else {
-                at += 1;
-                continue;
-            };
-            let pending = self.pending.remove(at);
-            let result = reply(result).map(drop);
-            self.ended(pending.index, &pending.word, pending.fails, result)?;
+        while let Some(ended) = self.take_ended() {
+            self.ended(ended)?;
         }
         Ok(())
+    }
+
+    /// A started step that has ended by now.
+    pub fn take_ended(&mut self) -> Option<Ended> {
+        let at = self.pending.iter().position(|p| p.work.has_ended(self.session))?;
+        let Pending { work, index, word, fails } = self.pending.remove(at);
+        let result = match work {
+            Work::Command(id) => reply(self.session.reply(id)?).map(drop),
+            Work::Unplug => Ok(()),
+        };
+        Some(Ended { index, word, fails, result })
+    }
+
+    /// Until a started step has ended; says whether one has.
+    ///
+    /// # Errors
+    /// The run is over.
+    pub fn await_ended(&mut self) -> Result<bool, Verdict> {
+        let works: Vec<_> = self.pending.iter().map(|pending| pending.work).collect();
+        let ended = |s: &mut Session| works.iter().any(|work| work.has_ended(s)).then_some(());
+        match self.session.wait(self.patience, ended) {
+            Ok(()) => Ok(true),
+            Err(Stop::TimedOut) => self.session.alive().map(|()| false).map_err(over),
+            Err(Stop::Verdict(verdict)) => Err(verdict),
+        }
+    }
+
+    /// The started steps that have not ended.
+    pub fn pending(&self) -> impl Iterator<Item = &str> {
+        self.pending.iter().map(|pending| pending.word.as_str())
     }
 
     fn done(&mut self, step: &Step) -> Result<(), StepError> {
@@ -174,10 +277,7 @@ impl Player<'_> {
                 "{what} did not come within {} s, though the guest lives",
                 self.patience.as_secs()
             )),
-            Err(Stop::Verdict(verdict)) => verdict.into(),
-            Err(Stop::TimedOut) => {
-                Verdict::new(Outcome::GuestHung, "the guest does not answer any more").into()
-            }
+            Err(stop) => over(stop).into(),
         }
     }
 
@@ -196,9 +296,9 @@ impl Player<'_> {
             if patterns.is_empty() {
                 return Ok(());
             }
-            let pending: Vec<_> = self.pending.iter().map(|p| p.command).collect();
+            let pending: Vec<_> = self.pending.iter().map(|p| p.work).collect();
             let more = self.session.wait(self.patience, |s| {
-                let ended = pending.iter().any(|command| s.has_reply(*command));
+                let ended = pending.iter().any(|work| work.has_ended(s));
                 (ended || s.milestones.len() > at).then_some(())
             });
             match more {
@@ -220,6 +320,20 @@ impl Player<'_> {
             self.prepare(write(format!("/lib/firmware/{name}"), bytes))?;
         }
         Ok(())
+    }
+
+    /// Until the guest is at rest, and all that its observers saw is in the timeline. An unplug
+    /// is not the guest's alone, and the guest takes its time over it.
+    ///
+    /// # Errors
+    /// It does not come to rest, or the run is over.
+    pub fn rest(&mut self) -> Result<(), StepError> {
+        self.command(Command::AwaitRest, "the guest's coming to rest")?;
+        if self.pending.iter().any(|p| matches!(p.work, Work::Unplug)) {
+            self.await_unplug()?;
+            self.command(Command::AwaitRest, "the guest's coming to rest")?;
+        }
+        Ok(self.prepare(Command::Settle)?)
     }
 
     /// Until all that the guest's observers saw so far is in the timeline.
@@ -248,14 +362,27 @@ impl Player<'_> {
     }
 
     fn act(&mut self, action: &Action) -> Result<(), StepError> {
-        if let Action::Release(name) = action {
-            let name = self.text(name);
-            return match self.session.release(&name) {
-                0 => Err(StepError::Failed(format!("no gate holds {name}"))),
-                _ => Ok(()),
-            };
-        }
         let moved = match action {
+            Action::Release(name) | Action::ReleaseOne(name) => {
+                let name = self.text(name);
+                let released = match action {
+                    Action::Release(_) => self.session.release(&name) > 0,
+                    _ => self.session.release_one(&name),
+                };
+                let none = || StepError::Failed(format!("no gate holds {name}"));
+                return released.then_some(()).ok_or_else(none);
+            }
+            Action::Rest => {
+                self.rest()?;
+                return Ok(self.collect()?);
+            }
+            Action::TearDown => {
+                let left: Vec<_> = self.tear_down()?.iter().map(ToString::to_string).collect();
+                return match left.is_empty() {
+                    true => Ok(()),
+                    false => Err(StepError::Failed(left.join("; "))),
+                };
+            }
             Action::Plug => self.session.plug(THE_CARD),
             Action::Unplug => self.session.unplug(THE_CARD, self.patience),
             _ => {
@@ -270,10 +397,16 @@ impl Player<'_> {
         }
     }
 
-    /// Starts an action of the guest's; its reply comes under this number.
-    fn start(&mut self, action: &Action) -> Result<u64, StepError> {
+    /// Starts an action that can take its time.
+    fn start(&mut self, action: &Action) -> Result<Work, StepError> {
+        if *action == Action::Unplug {
+            return match self.session.eject(THE_CARD) {
+                Ok(()) => Ok(Work::Unplug),
+                Err(stop) => Err(over(stop).into()),
+            };
+        }
         let command = self.guest_command(action)?;
-        Ok(self.session.start_command(command))
+        Ok(Work::Command(self.session.start_command(command)))
     }
 
     fn guest_command(&mut self, action: &Action) -> Result<Command, StepError> {
@@ -309,7 +442,12 @@ impl Player<'_> {
             Action::LinkDown => Command::LinkDown { interface: self.interface()? },
             Action::Write(file) => write(self.text(&file.path), self.text(&file.text)),
             Action::Sysrq(key) => write("/proc/sysrq-trigger", key.to_string()),
-            Action::Release(_) | Action::Plug | Action::Unplug => {
+            Action::Release(_)
+            | Action::ReleaseOne(_)
+            | Action::Rest
+            | Action::TearDown
+            | Action::Plug
+            | Action::Unplug => {
                 let what = format!("`{}` is the host's to do; it cannot `start`", action.word());
                 return Err(StepError::Failed(what));
             }
@@ -324,7 +462,11 @@ impl Player<'_> {
         Ok(format!("/sys/bus/pci/devices/{}/{name}", self.device()?.slot))
     }
 
-    fn state(&mut self) -> Result<State, StepError> {
+    /// The guest as it is now.
+    ///
+    /// # Errors
+    /// It does not say, or the run is over.
+    pub fn state(&mut self) -> Result<State, StepError> {
         match self.session.state() {
             Ok(state) => Ok(state),
             Err(Stop::Verdict(verdict)) => Err(verdict.into()),
@@ -348,51 +490,23 @@ impl Player<'_> {
             .ok_or_else(|| StepError::Failed(format!("{slot} has no network interface")))
     }
 
-    fn check(&mut self, check: &Check) -> Result<(), StepError> {
+    fn check(&mut self, checks: &OneOrMany<Check>) -> Result<(), StepError> {
         let state = self.state()?;
-        let wrong = |what: String| Err(StepError::Failed(what));
-        for module in &check.loaded {
-            let module = self.text(module);
-            if !state.modules.contains(&module) {
-                return wrong(format!("{module} is not loaded, and should be"));
-            }
+        let mismatches: Option<Vec<_>> =
+            checks.iter().map(|check| check.mismatch(&state, self.vars)).collect();
+        match mismatches {
+            // One of them fits.
+            None => Ok(()),
+            Some(mismatches) => Err(StepError::Failed(mismatches.join("; or "))),
         }
-        for module in &check.not_loaded {
-            let module = self.text(module);
-            if state.modules.contains(&module) {
-                return wrong(format!("{module} is loaded, and should not be"));
-            }
-        }
-        let device = state.devices.into_iter().next();
-        match (&device, check.present) {
-            (Some(device), Some(false)) => {
-                return wrong(format!("{} is there, and should not be", device.slot));
-            }
-            (None, Some(true)) => return wrong("the card is not on the PCI bus".into()),
-            _ => {}
-        }
-        if check.bound.is_none() && check.interfaces.is_none() {
-            return Ok(());
-        }
-        let Some(device) = device else { return wrong("the card is not on the PCI bus".into()) };
-        let bound = device.driver.is_some();
-        if check.bound.is_some_and(|want| want != bound) {
-            return wrong(match device.driver {
-                Some(driver) => format!("{} is bound to {driver}, and should not be", device.slot),
-                None => format!("{} is not bound, and should be", device.slot),
-            });
-        }
-        if let Some(want) = check.interfaces
-            && want != device.interfaces.len()
-        {
-            return wrong(format!(
-                "{} has {} network interfaces ({}), and should have {want}",
-                device.slot,
-                device.interfaces.len(),
-                device.interfaces.join(", ")
-            ));
-        }
-        Ok(())
+    }
+}
+
+/// The end of a run whose guest does not say more.
+fn over(stop: Stop) -> Verdict {
+    match stop {
+        Stop::Verdict(verdict) => verdict,
+        Stop::TimedOut => Verdict::new(Outcome::GuestHung, "the guest does not answer any more"),
     }
 }
 

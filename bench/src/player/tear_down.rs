@@ -1,0 +1,106 @@
+//! The end of all: what was held is let go, the card unbound, the modules unloaded. A driver that
+//! has lost count of something shows it here at the latest.
+
+use std::fmt;
+
+use guest_protocol::{Command, Reply, State};
+
+use super::{Player, StepError, reply};
+use crate::milestone::{DRIVER, OPMODES};
+use crate::session::Stop;
+
+/// Every machine has this interface.
+const LOOPBACK: &str = "lo";
+
+/// What is not as it should be when all is torn down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// This does not end.
+    Hangs(String),
+    /// This is still there.
+    Stays(String),
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Left::Hangs(what) => write!(f, "{what} does not end"),
+            Left::Stays(what) => f.write_str(what),
+        }
+    }
+}
+
+impl Player<'_> {
+    /// Tears down; says what is left. What hangs ends it: nothing after that would tell more.
+    ///
+    /// # Errors
+    /// The guest does not come to rest, or the run is over.
+    pub fn tear_down(&mut self) -> Result<Vec<Left>, StepError> {
+        self.session.release_all();
+        self.rest()?;
+        let mut left = Vec::new();
+        for device in self.state()?.devices {
+            if device.driver.as_deref() == Some(DRIVER) {
+                let (driver, slot) = (DRIVER.to_owned(), device.slot.clone());
+                let what = format!("unbinding {slot}");
+                if !self.undo(Command::Unbind { driver, slot }, what, &mut left)? {
+                    return Ok(left);
+                }
+            }
+        }
+        for module in OPMODES.into_iter().chain([DRIVER]) {
+            // Each takes along what only it needed.
+            if self.state()?.modules.iter().any(|loaded| loaded == module) {
+                let args = vec!["-r".to_owned(), module.to_owned()];
+                let what = format!("modprobe -r {module}");
+                if !self.undo(Command::Modprobe { args }, what, &mut left)? {
+                    return Ok(left);
+                }
+            }
+        }
+        self.rest()?;
+        if left.is_empty() {
+            left.extend(remains(&self.state()?).map(Left::Stays));
+        }
+        let running =
+            |module| Left::Stays(format!("modprobe {module}, started by the kernel, runs"));
+        left.extend(self.session.loaders().map(running));
+        Ok(left)
+    }
+
+    /// Runs a command and notes what is wrong with its end; says whether it has one.
+    fn undo(
+        &mut self,
+        command: Command,
+        what: String,
+        left: &mut Vec<Left>,
+    ) -> Result<bool, StepError> {
+        let result: Result<Reply, StepError> = match self.session.command(command, self.patience) {
+            Ok(result) => reply(result),
+            Err(Stop::Verdict(verdict)) => return Err(verdict.into()),
+            Err(Stop::TimedOut) => {
+                self.session.alive().map_err(super::over)?;
+                left.push(Left::Hangs(what));
+                return Ok(false);
+            }
+        };
+        match result {
+            Ok(_) => {}
+            Err(StepError::Stop(verdict)) => return Err(verdict.into()),
+            Err(StepError::Failed(why) | StepError::Refused(why, _)) => {
+                left.push(Left::Stays(format!("{what}: {why}")));
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// What should be gone by now.
+fn remains(state: &State) -> impl Iterator<Item = String> {
+    let modules = state.modules.iter().filter(|m| OPMODES.contains(&m.as_str()) || *m == DRIVER);
+    let interfaces = state.interfaces.iter().filter(|interface| *interface != LOOPBACK);
+    let bound = state.devices.iter().filter(|d| d.driver.as_deref() == Some(DRIVER));
+    let modules = modules.map(|module| format!("{module} is loaded"));
+    let interfaces = interfaces.map(|interface| format!("{interface} is there"));
+    modules.chain(interfaces).chain(bound.map(|device| format!("{} is bound", device.slot)))
+}
