@@ -366,6 +366,10 @@ pub fn card(event: &CardEvent) -> String {
             "{} {name}, {len} bytes",
             if *notification { "notification" } else { "response" }
         ),
+        CardEvent::RfKillSwitched { on } => {
+            format!("RF-kill switch {}", if *on { "on" } else { "off" })
+        }
+        CardEvent::Vanished => "the card is off the bus, untold".to_owned(),
         CardEvent::FaultInjected { fault } => format!("FAULT: {fault}"),
     }
 }

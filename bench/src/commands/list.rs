@@ -19,6 +19,20 @@ fn about(fault: iwl_card::Fault) -> &'static str {
         Fault::NoFhTx => "uploads arrive, their interrupt does not",
         Fault::HwErrorAfterAlive => "a hardware error interrupt right after ALIVE",
         Fault::NoCalibration => "calibration never completes",
+        Fault::RfKill => "the RF-kill switch is on from power-on",
+        Fault::SpuriousInterrupt { .. } => {
+            "an interrupt without a cause at every n-th register access: spurious-interrupt=8"
+        }
+        Fault::UnknownCause { .. } => {
+            "an interrupt with an unknown cause at every n-th register access: unknown-cause=8"
+        }
+        Fault::LostInterrupt { .. } => "the n-th interrupt is lost: lost-interrupt=2",
+        Fault::LostInterrupts { .. } => {
+            "all interrupts from the n-th on are lost: lost-interrupts=2"
+        }
+        Fault::DmaFault { .. } => {
+            "DMA hits nothing: dma-fault=upload, dma-fault=transmit, dma-fault=receive"
+        }
         Fault::AllOnes { .. } => "registers read all ones from the n-th access on: all-ones=400",
     }
 }

@@ -53,6 +53,8 @@ pub struct Card {
     counters: Counters,
     /// From which access on every register reads as all ones, and whether that was told.
     all_ones: Option<(u64, bool)>,
+    /// It is off the bus.
+    vanished: bool,
 }
 
 /// A part of a register: what an access of less than 32 bits means.
@@ -84,6 +86,7 @@ impl Card {
             all_ones: options.faults.all_ones_from().map(|from| (from, false)),
             device: Device::new(hal, spec.hw_rev, mac, options.faults),
             counters: Counters::default(),
+            vanished: false,
         }
     }
 
@@ -114,14 +117,40 @@ impl Card {
     /// The INTx pin is asserted: to be raised again when the host unmasks it.
     #[must_use]
     pub fn intx_asserted(&self) -> bool {
-        self.device.interrupting()
+        !self.vanished && self.device.interrupting()
+    }
+
+    /// Moves the RF-kill switch; the driver is told by an interrupt.
+    pub fn set_rf_kill(&mut self, world: &mut dyn World, on: bool) {
+        self.device.set_rf_kill(on);
+        world.emit(CardEvent::RfKillSwitched { on });
+    }
+
+    /// Takes the card off the bus without a word: registers and configuration space read as all
+    /// ones, writes go nowhere, it neither interrupts nor touches memory, until it is
+    /// [`Card::inserted`].
+    pub fn vanish(&mut self, world: &mut dyn World) {
+        self.vanished = true;
+        world.emit(CardEvent::Vanished);
+    }
+
+    /// The card is put into a slot: if it had vanished, it is there again as after power-on.
+    pub fn inserted(&mut self) {
+        if std::mem::take(&mut self.vanished) {
+            self.config.reset();
+            self.device.reset();
+        }
     }
 
     /// Reads configuration space. Only reads of up to 4 bytes are told as events: larger ones
     /// are the host's, not the driver's.
     pub fn config_read(&mut self, world: &mut dyn World, offset: u64, data: &mut [u8]) {
         let at = usize::try_from(offset).unwrap_or(usize::MAX);
-        self.config.read(at, data);
+        if self.vanished {
+            data.fill(0xff);
+        } else {
+            self.config.read(at, data);
+        }
         if let Some((reg, value)) = config_event(offset, data) {
             let outcome = config_outcome(offset, false);
             world.emit(CardEvent::RegRead { space: Space::Config, reg, value, outcome });
@@ -134,6 +163,9 @@ impl Card {
         if let Some((reg, value)) = config_event(offset, data) {
             let outcome = config_outcome(offset, true);
             world.emit(CardEvent::RegWrite { space: Space::Config, reg, value, outcome });
+        }
+        if self.vanished {
+            return;
         }
         match self.config.write(at, data) {
             Change::None => {}
@@ -184,8 +216,11 @@ impl Card {
         self.write_dword(world, dword, part, value);
     }
 
-    /// The machine's reset, or a function-level one.
+    /// The machine's reset, or a function-level one. A card that has vanished is not reached.
     pub fn reset(&mut self, world: &mut dyn World) {
+        if self.vanished {
+            return;
+        }
         self.config.reset();
         self.device.reset();
         self.device.sram.clear();
@@ -196,12 +231,16 @@ impl Card {
     /// When [`Card::run`] wants to be called next, if at all. May lie in the past.
     #[must_use]
     pub fn deadline(&self) -> Option<Nanos> {
-        self.device.deadline()
+        self.device.deadline().filter(|_| !self.vanished)
     }
 
     /// Does what is due: expired timers and queued work. To be called after every access,
     /// at the [`Card::deadline`], and when DMA that was pending has arrived.
     pub fn run(&mut self, world: &mut dyn World) {
+        if self.vanished {
+            return;
+        }
+        self.device.accessed(self.counters.accesses());
         self.device.run(self.config.line(), world);
     }
 
@@ -230,8 +269,11 @@ impl Card {
         }
     }
 
-    /// Nothing answers: the plan says so, or the function sleeps.
+    /// Nothing answers: it has vanished, the plan says so, or the function sleeps.
     fn dead(&mut self, world: &mut dyn World) -> bool {
+        if self.vanished {
+            return true;
+        }
         let accesses = self.counters.accesses();
         if let Some((from, told)) = &mut self.all_ones
             && accesses >= *from

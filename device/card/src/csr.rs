@@ -160,7 +160,7 @@ impl Device {
         let value = self.stored(csr::CSR_HW_IF_CONFIG_REG);
         let ready = HwIfConfig::PCI_OWN_SET.bits();
         if value & ready != 0 && self.faults.has(Fault::NicNeverReady) {
-            self.polled_fault(Fault::NicNeverReady, world);
+            self.repeated_fault(Fault::NicNeverReady, world);
             return value & !ready;
         }
         value
@@ -168,10 +168,16 @@ impl Device {
 
     fn gp_cntrl(&mut self, world: &mut dyn World) -> u32 {
         let mut value = GpCntrl::from_bits_retain(self.stored(csr::CSR_GP_CNTRL));
-        value |= GpCntrl::HW_RF_KILL_SW;
+        if self.rf_kill() {
+            if self.faults.has(Fault::RfKill) {
+                self.repeated_fault(Fault::RfKill, world);
+            }
+        } else {
+            value |= GpCntrl::HW_RF_KILL_SW;
+        }
         if value.contains(GpCntrl::INIT_DONE) {
             if self.faults.has(Fault::ClockNeverReady) {
-                self.polled_fault(Fault::ClockNeverReady, world);
+                self.repeated_fault(Fault::ClockNeverReady, world);
             } else {
                 value |= GpCntrl::MAC_CLOCK_READY;
             }

@@ -4,17 +4,18 @@
 //! off is done by [`Device::run`], one work item after the other; each reads all it needs from
 //! host memory before its first effect, so that it can be dropped and repeated.
 
-use iwl_hw::csr::{CSR_HW_REV, FhInt, Int};
+use iwl_hw::csr::{self, CSR_HW_REV, FhInt, Int};
 use iwl_hw::packet::CmdHeader;
 use iwl_hw::register;
 
 use crate::eeprom::Eeprom;
 use crate::event::{CardEvent, Image};
-use crate::faults::{Fault, FaultPlan};
+use crate::faults::{Engine, Fault, FaultPlan};
 use crate::fw::{Command, Firmware, Job, Later, MILLISECOND};
 use crate::hal::Hal;
 use crate::irq::{Interrupts, Line};
 use crate::memory::SparseMemory;
+use crate::reach::Reach;
 use crate::rx::{Delivery, Packet, Receive};
 use crate::tx::{Fetched, Transmit, prefix};
 use crate::upload::{Done, Upload};
@@ -99,7 +100,13 @@ pub(crate) struct Device {
     firmware: Firmware,
     cpu: Cpu,
     timers: Vec<Timer>,
-    /// Faults told since the last reset, of those that the driver meets in a polling loop.
+    /// The RF-kill switch is on. It is no part of the chip: no reset moves it.
+    rf_kill: bool,
+    /// Register accesses so far.
+    accesses: u64,
+    /// Needless interrupts that are due.
+    needless: Vec<Fault>,
+    /// Faults told since the last reset, of those that come again and again.
     told: Vec<Fault>,
     /// A packet was written whose cause is not to be seen before it.
     landing: bool,
@@ -111,6 +118,7 @@ impl Device {
     pub(crate) fn new(hal: &'static Hal, hw_rev: u32, mac: [u8; 6], faults: FaultPlan) -> Self {
         let mut device = Self {
             hal,
+            rf_kill: faults.has(Fault::RfKill),
             faults,
             regs: vec![0; (hal.bar_size / 4) as usize],
             prph: SparseMemory::new(PRPH_BYTES),
@@ -125,6 +133,8 @@ impl Device {
             firmware: (hal.firmware)(mac),
             cpu: Cpu::Off,
             timers: Vec::new(),
+            accesses: 0,
+            needless: Vec::new(),
             told: Vec::new(),
             landing: false,
             more: false,
@@ -144,7 +154,8 @@ impl Device {
         }
         self.store(CSR_HW_REV, self.hw_rev);
         self.prph.clear();
-        self.irq = Interrupts::new();
+        self.irq.reset();
+        self.needless.clear();
         self.fh_int = FhInt::empty();
         if let Some(eeprom) = &mut self.eeprom {
             eeprom.reset();
@@ -171,8 +182,29 @@ impl Device {
         }
     }
 
-    /// A fault took effect on a register that the driver polls: told once per reset.
-    pub(crate) fn polled_fault(&mut self, fault: Fault, world: &mut dyn World) {
+    /// The RF-kill switch moves.
+    pub(crate) fn set_rf_kill(&mut self, on: bool) {
+        if self.rf_kill != on {
+            self.rf_kill = on;
+            self.irq.latch(Int::RF_KILL);
+        }
+    }
+
+    /// The RF-kill switch is on.
+    pub(crate) fn rf_kill(&self) -> bool {
+        self.rf_kill
+    }
+
+    /// There were so many register accesses by now.
+    pub(crate) fn accessed(&mut self, accesses: u64) {
+        if self.accesses != accesses {
+            self.accesses = accesses;
+            self.needless.extend(self.faults.needless_at(accesses));
+        }
+    }
+
+    /// A fault took effect that comes again and again: told once per reset.
+    pub(crate) fn repeated_fault(&mut self, fault: Fault, world: &mut dyn World) {
         if !self.told.contains(&fault) {
             self.told.push(fault);
             fault_injected(fault, world);
@@ -233,9 +265,25 @@ impl Device {
             self.fh_int |= FhInt::RX_CHNL0;
             self.irq.latch(Int::FH_RX);
         }
-        if let Err(addr) = self.irq.settle(line, world) {
-            world.emit(CardEvent::DmaFault { addr, len: 4, during: "interrupt cause table" });
+        if let Err(addr) = self.irq.settle(line, &self.faults, world) {
+            table_fault(addr, world);
         }
+        for fault in std::mem::take(&mut self.needless) {
+            let causes = match fault {
+                Fault::UnknownCause { .. } => Int::from_bits_retain(csr::UNKNOWN_CAUSE),
+                _ => Int::empty(),
+            };
+            match self.irq.provoke(causes, line, &self.faults, world) {
+                Ok(true) => self.repeated_fault(fault, world),
+                Ok(false) => {}
+                Err(addr) => table_fault(addr, world),
+            }
+        }
+    }
+
+    /// The world as a DMA engine sees it.
+    fn reach<'w>(&self, engine: Engine, world: &'w mut dyn World) -> Reach<'w> {
+        Reach::new(world, self.faults.has(Fault::DmaFault { engine }))
     }
 
     fn expire(&mut self, world: &mut dyn World) {
@@ -321,18 +369,28 @@ impl Device {
         self.irq.latch(cause);
     }
 
-    fn dma_fault(&mut self, addr: u64, len: usize, during: &'static str, world: &mut dyn World) {
+    fn dma_fault(&mut self, addr: u64, len: usize, engine: Engine, world: &mut dyn World) {
+        let fault = Fault::DmaFault { engine };
+        if self.faults.has(fault) {
+            fault_injected(fault, world);
+        }
+        let during = match engine {
+            Engine::Upload => "service channel",
+            Engine::Receive => "receive ring",
+            Engine::Transmit => "transmit queue",
+        };
         world.emit(CardEvent::DmaFault { addr, len, during });
         self.fh_int |= FhInt::ERR;
         self.halt(Int::HW_ERR);
     }
 
     fn step_upload(&mut self, world: &mut dyn World) -> Step {
-        match self.upload.step(&mut self.sram, world) {
+        let mut reach = self.reach(Engine::Upload, world);
+        match self.upload.step(&mut self.sram, &mut reach) {
             Err(_) => return Step::Waiting,
             Ok(Done::Idle) => return Step::Idle,
             Ok(Done::Fault { addr, len }) => {
-                self.dma_fault(addr, len, "service channel", world);
+                self.dma_fault(addr, len, Engine::Upload, world);
             }
             Ok(Done::Arrived) => {
                 if self.faults.has(Fault::NoFhTx) {
@@ -351,11 +409,12 @@ impl Device {
         if self.landing {
             return Step::Waiting;
         }
-        match self.rx.step(world) {
+        let mut reach = self.reach(Engine::Receive, world);
+        match self.rx.step(&mut reach) {
             Err(_) => return Step::Waiting,
             Ok(Delivery::Idle) => return Step::Idle,
             Ok(Delivery::Fault { addr, len }) => {
-                self.dma_fault(addr, len, "receive ring", world);
+                self.dma_fault(addr, len, Engine::Receive, world);
             }
             Ok(Delivery::TooLong(packet)) => {
                 let name = self.firmware.name(packet.group, packet.id);
@@ -382,11 +441,12 @@ impl Device {
         if !self.rx.has_room() {
             return Step::Idle;
         }
-        match self.tx.step(world) {
+        let mut reach = self.reach(Engine::Transmit, world);
+        match self.tx.step(&mut reach) {
             Err(DmaError::Pending) => return Step::Waiting,
             Ok(Fetched::Idle) => return Step::Idle,
             Err(DmaError::Fault { addr, len }) | Ok(Fetched::Fault { addr, len }) => {
-                self.dma_fault(addr, len, "transmit queue", world);
+                self.dma_fault(addr, len, Engine::Transmit, world);
             }
             Ok(Fetched::Malformed { queue, index, what }) => {
                 let what = format!("descriptor {index} of queue {queue}: {what}");
@@ -442,6 +502,10 @@ impl Device {
             self.schedule(now.saturating_add(delay), due, world);
         }
     }
+}
+
+fn table_fault(addr: u64, world: &mut dyn World) {
+    world.emit(CardEvent::DmaFault { addr, len: 4, during: "interrupt cause table" });
 }
 
 /// Tells that a fault of the plan took effect.

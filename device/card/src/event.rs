@@ -180,6 +180,13 @@ pub enum CardEvent {
         /// Payload bytes.
         len: u32,
     },
+    /// The RF-kill switch was moved.
+    RfKillSwitched {
+        /// The radio must not be used.
+        on: bool,
+    },
+    /// The card is off the bus: from here on nothing of it answers, and nobody was told.
+    Vanished,
     /// A fault of the fault plan took effect.
     FaultInjected {
         /// Its name.

@@ -23,6 +23,33 @@ pub enum Fault {
     HwErrorAfterAlive,
     /// Calibration never completes.
     NoCalibration,
+    /// The RF-kill switch is on from power-on: the radio must not be used.
+    RfKill,
+    /// An interrupt without a cause at every so many register accesses.
+    SpuriousInterrupt {
+        /// Accesses from one to the next; from [`MIN_EVERY`] on.
+        every: u64,
+    },
+    /// As [`Fault::SpuriousInterrupt`], with a cause that no driver knows.
+    UnknownCause {
+        /// Accesses from one to the next; from [`MIN_EVERY`] on.
+        every: u64,
+    },
+    /// This interrupt does not reach the host, though its cause is pending (0-based).
+    LostInterrupt {
+        /// Which.
+        nth: u64,
+    },
+    /// No interrupt reaches the host from this one on (0-based).
+    LostInterrupts {
+        /// The first that is lost.
+        from: u64,
+    },
+    /// What a DMA engine reads or writes is not there.
+    DmaFault {
+        /// Which engine.
+        engine: Engine,
+    },
     /// Every register reads as all ones from this access on (0-based, reads and writes counted).
     AllOnes {
         /// The first access that fails.
@@ -30,8 +57,36 @@ pub enum Fault {
     },
 }
 
+/// A DMA engine of the card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// The service channel: microcode sections.
+    Upload,
+    /// The transmit queues: host commands and frames.
+    Transmit,
+    /// The receive ring: ALIVE, responses, notifications.
+    Receive,
+}
+
+impl Engine {
+    const ALL: [Self; 3] = [Self::Upload, Self::Transmit, Self::Receive];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Transmit => "transmit",
+            Self::Receive => "receive",
+        }
+    }
+}
+
+/// Fewest register accesses between two needless interrupts: a driver needs three to find out
+/// that there is nothing to do, and must get on with its own work.
+pub const MIN_EVERY: u64 = 4;
+
 /// Every fault, with the argument it has when none is written.
-const ALL: [Fault; 8] = [
+const ALL: [Fault; 14] = [
     Fault::ClockNeverReady,
     Fault::NicNeverReady,
     Fault::NeverAlive,
@@ -39,6 +94,12 @@ const ALL: [Fault; 8] = [
     Fault::NoFhTx,
     Fault::HwErrorAfterAlive,
     Fault::NoCalibration,
+    Fault::RfKill,
+    Fault::SpuriousInterrupt { every: 8 },
+    Fault::UnknownCause { every: 8 },
+    Fault::LostInterrupt { nth: 0 },
+    Fault::LostInterrupts { from: 0 },
+    Fault::DmaFault { engine: Engine::Transmit },
     Fault::AllOnes { from: 0 },
 ];
 
@@ -48,18 +109,20 @@ pub enum FaultError {
     /// No such fault.
     #[error("no fault named `{0}`; there are: {names}", names = ALL.map(Fault::name).join(", "))]
     Unknown(String),
-    /// The argument is not a number, or the fault takes none.
-    #[error("fault `{fault}`: `{argument}` is not an argument it takes; write e.g. `all-ones=400`")]
+    /// The argument is none that the fault takes, or the fault takes none.
+    #[error("fault `{fault}`: `{argument}` is not an argument it takes; it takes {takes}")]
     Argument {
         /// The fault.
         fault: String,
         /// What was written after `=`.
         argument: String,
+        /// What may stand there.
+        takes: String,
     },
 }
 
 impl Fault {
-    /// All faults by name; [`Fault::AllOnes`] with `from: 0`.
+    /// All faults by name, each with the argument that it has when none is written.
     pub fn all() -> impl Iterator<Item = Self> {
         ALL.into_iter()
     }
@@ -75,7 +138,47 @@ impl Fault {
             Self::NoFhTx => "no-fh-tx",
             Self::HwErrorAfterAlive => "hw-error-after-alive",
             Self::NoCalibration => "no-calibration",
+            Self::RfKill => "rf-kill",
+            Self::SpuriousInterrupt { .. } => "spurious-interrupt",
+            Self::UnknownCause { .. } => "unknown-cause",
+            Self::LostInterrupt { .. } => "lost-interrupt",
+            Self::LostInterrupts { .. } => "lost-interrupts",
+            Self::DmaFault { .. } => "dma-fault",
             Self::AllOnes { .. } => "all-ones",
+        }
+    }
+
+    /// This fault with another argument; `None` if it does not take that one.
+    fn with(self, argument: &str) -> Option<Self> {
+        let number = || argument.parse::<u64>().ok();
+        let distance = || number().filter(|every| *every >= MIN_EVERY);
+        match self {
+            Self::AllOnes { .. } => number().map(|from| Self::AllOnes { from }),
+            Self::LostInterrupt { .. } => number().map(|nth| Self::LostInterrupt { nth }),
+            Self::LostInterrupts { .. } => number().map(|from| Self::LostInterrupts { from }),
+            Self::SpuriousInterrupt { .. } => {
+                distance().map(|every| Self::SpuriousInterrupt { every })
+            }
+            Self::UnknownCause { .. } => distance().map(|every| Self::UnknownCause { every }),
+            Self::DmaFault { .. } => Engine::ALL
+                .into_iter()
+                .find(|engine| engine.name() == argument)
+                .map(|engine| Self::DmaFault { engine }),
+            _ => None,
+        }
+    }
+
+    /// What may stand after `=`.
+    fn takes(self) -> String {
+        match self {
+            Self::AllOnes { .. } | Self::LostInterrupt { .. } | Self::LostInterrupts { .. } => {
+                "a number, counted from 0".to_owned()
+            }
+            Self::SpuriousInterrupt { .. } | Self::UnknownCause { .. } => {
+                format!("a number from {MIN_EVERY} on")
+            }
+            Self::DmaFault { .. } => Engine::ALL.map(Engine::name).join(", "),
+            _ => "none".to_owned(),
         }
     }
 }
@@ -84,7 +187,12 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
         match self {
-            Self::AllOnes { from } => write!(f, "={from}"),
+            Self::AllOnes { from: number }
+            | Self::LostInterrupt { nth: number }
+            | Self::LostInterrupts { from: number }
+            | Self::SpuriousInterrupt { every: number }
+            | Self::UnknownCause { every: number } => write!(f, "={number}"),
+            Self::DmaFault { engine } => write!(f, "={}", engine.name()),
             _ => Ok(()),
         }
     }
@@ -93,7 +201,7 @@ impl fmt::Display for Fault {
 impl FromStr for Fault {
     type Err = FaultError;
 
-    /// Reads `name`, or `name=number` for a fault that takes one.
+    /// Reads `name`, or `name=argument` for a fault that takes one.
     fn from_str(text: &str) -> Result<Self, FaultError> {
         let (name, argument) = match text.split_once('=') {
             Some((name, argument)) => (name, Some(argument)),
@@ -102,17 +210,12 @@ impl FromStr for Fault {
         let fault = Self::all()
             .find(|fault| fault.name() == name)
             .ok_or_else(|| FaultError::Unknown(name.to_owned()))?;
-        let bad = |argument: &str| FaultError::Argument {
+        let Some(argument) = argument else { return Ok(fault) };
+        fault.with(argument).ok_or_else(|| FaultError::Argument {
             fault: name.to_owned(),
             argument: argument.to_owned(),
-        };
-        match (fault, argument) {
-            (Fault::AllOnes { .. }, Some(argument)) => {
-                argument.parse().map(|from| Fault::AllOnes { from }).map_err(|_| bad(argument))
-            }
-            (fault, None) => Ok(fault),
-            (_, Some(argument)) => Err(bad(argument)),
-        }
+            takes: fault.takes(),
+        })
     }
 }
 
@@ -157,6 +260,26 @@ impl FaultPlan {
             .min()
     }
 
+    /// The needless interrupts that are due at this access (0-based): one without a cause, one
+    /// with a cause that no driver knows.
+    pub(crate) fn needless_at(&self, access: u64) -> impl Iterator<Item = Fault> + '_ {
+        self.iter().filter(move |fault| match fault {
+            Fault::SpuriousInterrupt { every } | Fault::UnknownCause { every } => {
+                access.is_multiple_of(*every.max(&MIN_EVERY))
+            }
+            _ => false,
+        })
+    }
+
+    /// What loses this interrupt (0-based), if something does.
+    pub(crate) fn loses(&self, interrupt: u64) -> Option<Fault> {
+        self.iter().find(|fault| match fault {
+            Fault::LostInterrupt { nth } => *nth == interrupt,
+            Fault::LostInterrupts { from } => *from <= interrupt,
+            _ => false,
+        })
+    }
+
     /// The faults, in the order given.
     pub fn iter(&self) -> impl Iterator<Item = Fault> + '_ {
         self.faults.iter().copied()
@@ -179,8 +302,25 @@ mod tests {
             assert_eq!(fault.to_string().parse(), Ok(fault));
         }
         assert_eq!("all-ones=400".parse(), Ok(Fault::AllOnes { from: 400 }));
-        assert!("all-ones=x".parse::<Fault>().is_err());
-        assert!("never-alive=1".parse::<Fault>().is_err());
+        assert_eq!("dma-fault=upload".parse(), Ok(Fault::DmaFault { engine: Engine::Upload }));
+        for (wrong, takes) in [
+            ("all-ones=x", "a number"),
+            ("never-alive=1", "none"),
+            ("spurious-interrupt=3", "a number from 4 on"),
+            ("dma-fault=1", "upload, transmit, receive"),
+        ] {
+            let error = wrong.parse::<Fault>().expect_err(wrong).to_string();
+            assert!(error.contains(takes), "{error}");
+        }
         assert!("nonsense".parse::<Fault>().is_err());
+    }
+
+    #[test]
+    fn interrupts_are_lost_by_their_number() {
+        let plan = FaultPlan::none().with(Fault::LostInterrupt { nth: 2 });
+        let lost: Vec<_> = (0..5).filter(|n| plan.loses(*n).is_some()).collect();
+        assert_eq!(lost, [2]);
+        let plan = FaultPlan::none().with(Fault::LostInterrupts { from: 3 });
+        assert!(plan.loses(2).is_none() && plan.loses(3).is_some() && plan.loses(4).is_some());
     }
 }

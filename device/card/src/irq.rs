@@ -2,7 +2,9 @@
 
 use iwl_hw::csr::{Int, dram_int_tbl};
 
+use crate::device::fault_injected;
 use crate::event::CardEvent;
+use crate::faults::FaultPlan;
 use crate::world::{DmaError, Irq, World};
 
 /// The line that configuration space has selected.
@@ -36,6 +38,8 @@ pub(crate) struct Interrupts {
     ict: Option<Ict>,
     /// What the line showed last: the host is told of edges.
     asserted: bool,
+    /// Interrupts so far, those that were lost counted; no reset changes that.
+    raised: u64,
 }
 
 impl Interrupts {
@@ -46,7 +50,13 @@ impl Interrupts {
             mask: Int::empty(),
             ict: None,
             asserted: false,
+            raised: 0,
         }
+    }
+
+    /// Back to the state after power-on.
+    pub(crate) fn reset(&mut self) {
+        *self = Self { raised: self.raised, ..Self::new() };
     }
 
     /// `CSR_INT`.
@@ -92,40 +102,81 @@ impl Interrupts {
     ///
     /// # Errors
     /// The table's address, if it cannot be written: the table is given up.
-    pub(crate) fn settle(&mut self, line: Line, world: &mut dyn World) -> Result<(), u64> {
-        let tell = match &mut self.ict {
-            Some(ict) => {
-                let tell = self.untold & self.mask;
-                if tell.is_empty() {
-                    return Ok(());
-                }
-                let at = ict.address + u64::from(4 * ict.next);
-                let entry = tell.ict_entry().to_le_bytes();
-                if let Err(DmaError::Fault { .. } | DmaError::Pending) = world.dma_write(at, &entry)
-                {
-                    self.ict = None;
-                    return Err(at);
-                }
-                ict.next = (ict.next + 1) % dram_int_tbl::ENTRIES;
-                self.untold.remove(tell);
-                tell
+    pub(crate) fn settle(
+        &mut self,
+        line: Line,
+        plan: &FaultPlan,
+        world: &mut dyn World,
+    ) -> Result<(), u64> {
+        let tell = if self.ict.is_some() {
+            let tell = self.untold & self.mask;
+            if tell.is_empty() {
+                return Ok(());
             }
-            None => {
-                let rose = self.active() && !self.asserted;
-                self.asserted = self.active();
-                if !rose {
-                    return Ok(());
-                }
-                self.pending & self.mask
+            self.write_entry(tell, world)?;
+            tell
+        } else {
+            let rose = self.active() && !self.asserted;
+            self.asserted = self.active();
+            if !rose {
+                return Ok(());
             }
+            self.pending & self.mask
         };
+        self.raise(tell, line, plan, world);
+        Ok(())
+    }
+
+    /// Raises an interrupt that nothing calls for, whatever the mask says; says whether the host
+    /// takes any.
+    ///
+    /// # Errors
+    /// As [`Interrupts::settle`].
+    pub(crate) fn provoke(
+        &mut self,
+        causes: Int,
+        line: Line,
+        plan: &FaultPlan,
+        world: &mut dyn World,
+    ) -> Result<bool, u64> {
+        if line == Line::None {
+            return Ok(false);
+        }
+        self.pending |= causes;
+        if !causes.is_empty() {
+            self.write_entry(causes, world)?;
+        }
+        self.raise(causes, line, plan, world);
+        Ok(true)
+    }
+
+    /// Tells causes through the table, if there is one.
+    fn write_entry(&mut self, causes: Int, world: &mut dyn World) -> Result<(), u64> {
+        let Some(ict) = &mut self.ict else { return Ok(()) };
+        let at = ict.address + u64::from(4 * ict.next);
+        let entry = causes.ict_entry().to_le_bytes();
+        if let Err(DmaError::Fault { .. } | DmaError::Pending) = world.dma_write(at, &entry) {
+            self.ict = None;
+            return Err(at);
+        }
+        ict.next = (ict.next + 1) % dram_int_tbl::ENTRIES;
+        self.untold.remove(causes);
+        Ok(())
+    }
+
+    fn raise(&mut self, causes: Int, line: Line, plan: &FaultPlan, world: &mut dyn World) {
         let irq = match line {
-            Line::None => return Ok(()),
+            Line::None => return,
             Line::Intx => Irq::Intx,
             Line::Msi => Irq::Msi,
         };
+        let number = self.raised;
+        self.raised += 1;
+        if let Some(fault) = plan.loses(number) {
+            fault_injected(fault, world);
+            return;
+        }
         world.raise(irq);
-        world.emit(CardEvent::Interrupt { irq, causes: tell.bits() });
-        Ok(())
+        world.emit(CardEvent::Interrupt { irq, causes: causes.bits() });
     }
 }

@@ -15,7 +15,7 @@
 //! | `card`, `pci` | the function: configuration space, BAR 0, events, faults that hit any access |
 //! | `csr`, `fh`, `prph` | registers: what a read gives, what a write does |
 //! | `device` | what lies behind BAR 0, its work and its timers |
-//! | `upload`, `rx`, `tx`, `irq`, `eeprom`, `memory` | its parts |
+//! | `upload`, `rx`, `tx`, `irq`, `eeprom`, `memory`, `reach` | its parts |
 //! | `fw` | the firmware: host commands to reactions, DVM and MVM |
 //! | `hal` | what differs between generations |
 //! | `faults` | what goes wrong |
@@ -27,7 +27,7 @@
 //! # What is not implemented
 //! - 9000 and later parts: multi-queue receive, MSI-X, context information, unified firmware.
 //! - A radio: scans take their time and find nothing, frames are never acknowledged, no beacons.
-//! - Encryption, aggregation, power saving, wake on WLAN, RF-kill, temperature.
+//! - Encryption, aggregation, power saving, wake on WLAN, temperature.
 //! - Byte count tables, keep-warm memory, interrupt coalescing, the periodic interrupt, and
 //!   `CSR_GP_CNTRL`'s sleep states: the MAC is awake whenever it is on.
 //! - Code: no instruction of a firmware file is run. Which image was uploaded is told by the
@@ -48,6 +48,7 @@ mod irq;
 mod memory;
 mod pci;
 mod prph;
+mod reach;
 mod rx;
 mod spec;
 mod summary;
@@ -57,7 +58,7 @@ mod world;
 
 pub use card::{Card, CardOptions, Interrupts};
 pub use event::{CardEvent, Image, Outcome, RegName, ResetKind, Space};
-pub use faults::{Fault, FaultError, FaultPlan};
+pub use faults::{Engine, Fault, FaultError, FaultPlan, MIN_EVERY};
 pub use spec::{CardSpec, Generation, OpMode, PciIds, card, cards};
 pub use summary::{Summary, Unmodelled};
 pub use world::{DmaError, Irq, Nanos, World};

@@ -6,13 +6,14 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use iwl_card::{Card, CardEvent, Irq, Nanos, Summary, World};
 use vfio_server::{
     Bus, Device, DeviceInfo, Disconnect, Errno, Exit, IrqIndex, Region, Server, StopHandle,
-    irq_index, region,
+    WakeHandle, irq_index, region,
 };
 
 /// What a served card tells.
@@ -37,10 +38,21 @@ pub struct Ended {
     pub summary: Option<Summary>,
 }
 
+/// What is done to a card by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// The RF-kill switch is moved; on means that the radio must not be used.
+    RfKill(bool),
+    /// The card is off the bus, and nobody is told; see [`Card::vanish`].
+    Vanish,
+}
+
 /// A card being served. Stops when dropped.
 #[derive(Debug)]
 pub struct Served {
     stop: StopHandle,
+    touch: Sender<Touch>,
+    wake: WakeHandle,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -57,9 +69,11 @@ impl Served {
     ) -> io::Result<Served> {
         let stop = StopHandle::new()?;
         let stopped = stop.clone();
+        let wake = server.waker()?;
+        let (touch, touches) = channel();
         let name = format!("card {}", card.spec().name);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
-            let mut adapter = Adapter { card, epoch: Instant::now(), sink: &mut sink };
+            let mut adapter = Adapter { card, epoch: Instant::now(), touches, sink: &mut sink };
             let served = catch_unwind(AssertUnwindSafe(|| server.serve(&mut adapter, &stopped)));
             let ended = match served {
                 Ok(result) => Ended {
@@ -74,7 +88,14 @@ impl Served {
             drop(server);
             sink(Instant::now(), Notice::Ended(ended));
         })?;
-        Ok(Served { stop, thread: Some(thread) })
+        Ok(Served { stop, touch, wake, thread: Some(thread) })
+    }
+
+    /// Does something to the card, soon; what comes of it is told by its notices.
+    pub fn touch(&self, touch: Touch) {
+        // A card that is not served any more feels nothing.
+        let _ = self.touch.send(touch);
+        self.wake.wake();
     }
 
     /// Asks the server to stop, without waiting.
@@ -113,6 +134,7 @@ type Sink<'a> = &'a mut (dyn FnMut(Instant, Notice) + Send);
 struct Adapter<'a> {
     card: Card,
     epoch: Instant,
+    touches: Receiver<Touch>,
     sink: Sink<'a>,
 }
 
@@ -174,6 +196,7 @@ impl Device for Adapter<'_> {
     }
 
     fn attached(&mut self, _bus: &mut Bus<'_>) {
+        self.card.inserted();
         (self.sink)(Instant::now(), Notice::Attached);
     }
 
@@ -188,6 +211,12 @@ impl Device for Adapter<'_> {
     }
 
     fn wake(&mut self, bus: &mut Bus<'_>) {
+        while let Ok(touch) = self.touches.try_recv() {
+            self.with(bus, |card, world| match touch {
+                Touch::RfKill(on) => card.set_rf_kill(world, on),
+                Touch::Vanish => card.vanish(world),
+            });
+        }
         self.with(bus, |_, _| {});
     }
 

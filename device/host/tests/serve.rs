@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 
-use card_host::{Ended, Notice, Served};
+use card_host::{Ended, Notice, Served, Touch};
 use iwl_card::{Card, CardEvent, CardOptions};
 use vfio_server::{Exit, Server};
 use vfio_user::Client;
@@ -73,4 +73,36 @@ fn a_panic_ends_the_service_with_its_words() {
     let ended = ended(&notices);
     let why = ended.result.expect_err("it failed");
     assert!(why.contains("panicked") && why.contains("broken on purpose"), "{why}");
+}
+
+#[test]
+fn a_touch_needs_no_access() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let path = dir.path().join("card");
+    let (served, notices) = serve(&path, false);
+    let felt = |notices: &Receiver<Notice>| {
+        notices.iter().find_map(|notice| match notice {
+            Notice::Card(CardEvent::RfKillSwitched { on }) => Some(on),
+            Notice::Card(CardEvent::Vanished) => Some(true),
+            _ => None,
+        })
+    };
+    // Without a client, and with one that is silent.
+    served.touch(Touch::RfKill(true));
+    assert_eq!(felt(&notices), Some(true));
+    let mut client = Client::new(&path).expect("connected");
+    served.touch(Touch::RfKill(false));
+    assert_eq!(felt(&notices), Some(false));
+    served.touch(Touch::Vanish);
+    assert_eq!(felt(&notices), Some(true));
+    let mut id = [0; 4];
+    client.region_read(CONFIG, PCI_ID, &mut id).expect("read");
+    assert_eq!(id, [0xff; 4]);
+
+    // The next one finds it as after power-on.
+    client.shutdown().expect("disconnected");
+    drop(client);
+    let mut client = Client::new(&path).expect("connected");
+    client.region_read(CONFIG, PCI_ID, &mut id).expect("read");
+    assert_eq!(id, [0x86, 0x80, 0xb1, 0x08]);
 }

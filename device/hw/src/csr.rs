@@ -112,6 +112,10 @@ bitflags! {
     }
 }
 
+/// A bit of [`CSR_INT`] that no header of the driver gives a meaning to, and that fits an entry
+/// of the interrupt cause table.
+pub const UNKNOWN_CAUSE: u32 = 1 << 4;
+
 impl Int {
     /// These causes as an entry of the interrupt cause table: the middle half is left out.
     #[must_use]

@@ -157,8 +157,8 @@ pub trait Device {
         let _ = bus;
     }
 
-    /// The [`Device::deadline`] has passed, or the data that a [`Bus::dma_read`] found
-    /// pending has arrived: do again, from the start, all work that is due or was left.
+    /// The [`Device::deadline`] has passed, a [`crate::WakeHandle`] was used, or the data that a
+    /// [`Bus::dma_read`] found pending has arrived: do again, from the start, all work that is due or was left.
     ///
     /// Also called while no client is connected; DMA faults then and interrupts go nowhere.
     fn wake(&mut self, bus: &mut Bus<'_>);

@@ -57,6 +57,7 @@ mod server;
 mod session;
 mod share;
 mod stop;
+mod wake;
 
 pub use bus::{Bus, DmaError};
 pub use device::{Device, DeviceInfo, IrqFlags, IrqIndex, Region, irq_index, region};
@@ -65,3 +66,4 @@ pub use error::{BindError, Disconnect, Exit, ServeError};
 pub use rustix::io::Errno;
 pub use server::Server;
 pub use stop::StopHandle;
+pub use wake::WakeHandle;

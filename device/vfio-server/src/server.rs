@@ -23,7 +23,7 @@ use rustix::{
 use tracing::{info, warn};
 
 use crate::{
-    BindError, Device, Disconnect, Errno, Exit, ServeError, StopHandle,
+    BindError, Device, Disconnect, Errno, Exit, ServeError, StopHandle, WakeHandle,
     link::{Broken, Link},
     protocol::{MAX_MSG_FDS, ProtocolError, Receiver},
     session::{Session, bus},
@@ -42,6 +42,8 @@ pub struct Server {
     receiver: Receiver,
     session: Session,
     link: Link,
+    /// Others may have the device called.
+    waker: Option<WakeHandle>,
 }
 
 impl Server {
@@ -92,7 +94,31 @@ impl Server {
             receiver: Receiver::default(),
             session: Session::default(),
             link: Link::default(),
+            waker: None,
         }
+    }
+
+    /// A handle by which another thread has [`Device::wake`] called.
+    ///
+    /// # Errors
+    /// If no eventfd can be had.
+    pub fn waker(&mut self) -> io::Result<WakeHandle> {
+        let waker = match self.waker.take() {
+            Some(waker) => waker,
+            None => WakeHandle::new()?,
+        };
+        Ok(self.waker.insert(waker).clone())
+    }
+
+    /// Whether [`Device::wake`] is due, by its time or because another thread asked for it.
+    fn is_wake_due<D: Device + ?Sized>(&self, device: &D, woken: PollFlags) -> bool {
+        if !woken.is_empty()
+            && let Some(waker) = &self.waker
+        {
+            waker.take();
+            return true;
+        }
+        is_due(device.deadline())
     }
 
     /// Where it listens, if it made the socket itself.
@@ -161,13 +187,15 @@ impl Server {
             let mut fds = [
                 PollFd::new(&self.socket, PollFlags::IN),
                 PollFd::from_borrowed_fd(stop.fd(), PollFlags::IN),
+                self.waker_fd(stop),
             ];
             wait(&mut fds, device.deadline()).map_err(failed("waiting for a client"))?;
-            let [client, stopped] = fds.map(|fd| !fd.revents().is_empty());
-            if stopped {
+            let [client, stopped, woken] = fds.map(|fd| fd.revents());
+            let client = !client.is_empty();
+            if !stopped.is_empty() {
                 return Ok(None);
             }
-            if is_due(device.deadline()) {
+            if self.is_wake_due(device, woken) {
                 device.wake(&mut bus(&mut self.link));
             }
             if client {
@@ -178,6 +206,14 @@ impl Server {
                     Err(errno) => return Err(failed("accepting a client")(errno)),
                 }
             }
+        }
+    }
+
+    /// The waker's descriptor; without one, one that is not looked at.
+    fn waker_fd<'a>(&'a self, stop: &'a StopHandle) -> PollFd<'a> {
+        match &self.waker {
+            Some(waker) => PollFd::from_borrowed_fd(waker.fd(), PollFlags::IN),
+            None => PollFd::from_borrowed_fd(stop.fd(), PollFlags::empty()),
         }
     }
 
@@ -209,15 +245,16 @@ impl Server {
         let mut fds = [
             PollFd::new(socket, wanted),
             PollFd::from_borrowed_fd(stop.fd(), PollFlags::IN),
+            self.waker_fd(stop),
             PollFd::from_borrowed_fd(stop.fd(), PollFlags::empty()),
         ];
         let unmask = self.link.irqs.unmask_fd();
         if let Some(unmask) = unmask {
-            fds[2] = PollFd::from_borrowed_fd(unmask, PollFlags::IN);
+            fds[3] = PollFd::from_borrowed_fd(unmask, PollFlags::IN);
         }
-        let polled = if unmask.is_some() { 3 } else { 2 };
+        let polled = if unmask.is_some() { 4 } else { 3 };
         wait(&mut fds[..polled], device.deadline()).map_err(io::Error::from)?;
-        let [socket, stopped, unmasked] = fds.map(|fd| fd.revents());
+        let [socket, stopped, woken, unmasked] = fds.map(|fd| fd.revents());
 
         if !stopped.is_empty() {
             return Err(Disconnect::Stopped);
@@ -225,7 +262,7 @@ impl Server {
         if !unmasked.is_empty() {
             self.link.irqs.unmask_pin();
         }
-        if is_due(device.deadline()) {
+        if self.is_wake_due(device, woken) {
             device.wake(&mut bus(&mut self.link));
         }
         if socket.contains(PollFlags::OUT) {

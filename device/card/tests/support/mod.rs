@@ -481,6 +481,8 @@ fn line(event: &CardEvent) -> Option<String> {
         CardEvent::Packet { name, notification, len, .. } => {
             format!("packet: {name}, {len} bytes, notification {notification}")
         }
+        CardEvent::RfKillSwitched { on } => format!("RF-kill: {on}"),
+        CardEvent::Vanished => "vanished".to_owned(),
         CardEvent::FaultInjected { fault } => format!("fault: {fault}"),
     };
     Some(text + "\n")
