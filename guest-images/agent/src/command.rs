@@ -18,7 +18,7 @@ use crate::children::{Children, Ran, real_modprobe};
 use crate::gate;
 use crate::inventory;
 use crate::observe::{kmsg, settle};
-use crate::{rest, running};
+use crate::{requests, rest, running};
 
 /// Carries a step out; returns when it has ended. [`Command::PowerOff`] is the
 /// caller's to do, after it has said `Done`.
@@ -54,6 +54,16 @@ pub(crate) fn run(
             rest::await_rest(asks);
             Ok(Reply::Ok)
         }
+        Command::AwaitRemoval { slot } => {
+            if slot.contains('/') || slot.starts_with('.') {
+                return Err(invalid(format!("{slot:?} is no PCI slot")));
+            }
+            running::await_removal(slot);
+            Ok(Reply::Ok)
+        }
+        Command::RequestModules { count } => requests::start(*count)
+            .map(|()| Reply::Ok)
+            .map_err(|e| failed(&format!("requesting {count} modules"), &e)),
         Command::Settle => settle::settle().map(|()| Reply::Ok),
         Command::LinkUp { interface } => set_link(interface, true),
         Command::LinkDown { interface } => set_link(interface, false),

@@ -28,6 +28,7 @@ mod loader;
 mod observe;
 mod outbox;
 mod port;
+mod requests;
 mod rest;
 mod running;
 mod shell;

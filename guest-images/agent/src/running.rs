@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -43,13 +44,71 @@ impl Drop for Running {
 
 /// Returns when a command has ended, or its thread sleeps and goes on sleeping.
 pub(crate) fn await_blocked(id: u64) {
+    await_asleep(|| {
+        let thread = threads().get_or_insert_default().get(&id).copied();
+        thread.map_or(State::Gone, thread_state)
+    });
+}
+
+/// Returns when each of these threads of ours has ended or sleeps, and goes on sleeping.
+pub(crate) fn await_threads(threads: &[Pid]) {
+    await_asleep(|| {
+        let states = || threads.iter().map(|thread| thread_state(*thread));
+        if states().all(|state| state == State::Gone) {
+            State::Gone
+        } else if states().any(|state| state == State::Awake) {
+            State::Awake
+        } else {
+            State::Asleep
+        }
+    });
+}
+
+/// Returns when a PCI function is gone, or a kernel worker that takes devices away sleeps within
+/// its work, and goes on sleeping.
+pub(crate) fn await_removal(slot: &str) {
+    let function = Path::new("/sys/bus/pci/devices").join(slot);
+    let mut worker: Option<PathBuf> = None;
+    await_asleep(|| {
+        if !function.exists() {
+            return State::Gone;
+        }
+        worker = worker.take().filter(|worker| removes(worker)).or_else(|| {
+            let processes = fs::read_dir("/proc").ok()?.flatten();
+            processes.map(|process| process.path()).find(|process| removes(process))
+        });
+        match &worker {
+            Some(worker) => task_state(worker),
+            // Not there yet, or through with it.
+            None => State::Awake,
+        }
+    });
+}
+
+/// Whether a process in `/proc` is a kernel worker at work on a removal: of the ACPI hot-plug
+/// queue, or a PCIe port's own thread.
+fn removes(process: &Path) -> bool {
+    let comm = fs::read_to_string(process.join("comm")).unwrap_or_default();
+    let comm = comm.trim_end();
+    comm.contains("+kacpi_hotplug") || (comm.starts_with("irq/") && comm.ends_with("pciehp"))
+}
+
+/// What a task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Gone,
+    Awake,
+    /// It sleeps in the kernel.
+    Asleep,
+}
+
+fn await_asleep(mut state: impl FnMut() -> State) {
     let mut asleep = 0;
     while asleep < TIMES {
-        let Some(thread) = threads().get_or_insert_default().get(&id).copied() else { return };
-        let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat"));
-        match stat.ok().as_deref().and_then(state) {
-            Some('S' | 'D') => asleep += 1,
-            _ => asleep = 0,
+        match state() {
+            State::Gone => return,
+            State::Asleep => asleep += 1,
+            State::Awake => asleep = 0,
         }
         thread::sleep(EVERY);
     }
@@ -58,6 +117,22 @@ pub(crate) fn await_blocked(id: u64) {
 /// The threads of the commands that have not ended.
 pub(crate) fn threads_of_commands() -> Vec<u32> {
     threads().iter().flatten().map(|(_, thread)| thread.as_raw().cast_unsigned()).collect()
+}
+
+fn thread_state(thread: Pid) -> State {
+    // Announced, not started.
+    if thread.as_raw() == 0 {
+        return State::Awake;
+    }
+    task_state(&Path::new("/proc/self/task").join(thread.to_string()))
+}
+
+fn task_state(task: &Path) -> State {
+    let Ok(stat) = fs::read_to_string(task.join("stat")) else { return State::Gone };
+    match state(&stat) {
+        Some('S' | 'D') => State::Asleep,
+        _ => State::Awake,
+    }
 }
 
 /// The state of a task, from its `stat`: what follows its name, which may hold anything.

@@ -15,10 +15,13 @@ use serde::{Deserialize, Serialize};
 pub const PORT_NAME: &str = "org.iwlbench.agent";
 
 /// Version of this protocol; the agent says it in its hello.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Longest line either side accepts, in bytes: a firmware file of 12 MiB, base64-encoded.
 pub const MAX_LINE: usize = 16 << 20;
+
+/// Most module requests that [`Command::RequestModules`] starts: each is a thread.
+pub const MAX_REQUESTS: u32 = 200;
 
 /// What the agent says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -314,6 +317,19 @@ pub enum Command {
     /// waits for the bench's answer, or has slept for long. Work that the kernel has put off
     /// with a timer counts as at rest.
     AwaitRest,
+    /// Wait until a PCI function is gone, or the kernel's hot-plug worker sleeps while it takes
+    /// the function away, and goes on sleeping.
+    AwaitRemoval {
+        /// PCI slot.
+        slot: String,
+    },
+    /// Have the kernel request this many modules at once, none of which exists, as mounts of
+    /// unknown filesystems do: `fs-iwlbench-0`, `fs-iwlbench-1`, … Done when each request has
+    /// ended or sleeps in the kernel.
+    RequestModules {
+        /// How many; at most [`MAX_REQUESTS`].
+        count: u32,
+    },
     /// Wait until every observer has told what the kernel had said when this command came.
     Settle,
     /// `ip link set IFNAME up`.
