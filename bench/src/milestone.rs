@@ -142,6 +142,37 @@ pub enum Milestone {
         /// Name.
         interface: String,
     },
+    /// A fault of the card took effect.
+    FaultInjected {
+        /// The card.
+        card: String,
+        /// Its name, without its argument.
+        fault: String,
+    },
+    /// A DMA access of the card failed.
+    DmaFault {
+        /// The card.
+        card: String,
+        /// What it was doing.
+        during: String,
+    },
+    /// The card's RF-kill switch was moved.
+    RfKillSwitched {
+        /// The card.
+        card: String,
+        /// The radio must not be used.
+        on: bool,
+    },
+    /// The guest's rfkill of a card changed: the driver has noticed the switch.
+    RfKillNoticed {
+        /// Its name, `rfkill0`.
+        rfkill: String,
+    },
+    /// The card is off the bus, and the guest was not told.
+    Vanished {
+        /// The card.
+        card: String,
+    },
     /// A step of the scenario has ended.
     StepEnded {
         /// As the scenario writes it.
@@ -177,6 +208,11 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ("nvm-read", &["card", "section", "present"]),
     ("netdev-registered", &["interface"]),
     ("netdev-removed", &["interface"]),
+    ("fault-injected", &["card", "fault"]),
+    ("dma-fault", &["card", "during"]),
+    ("rf-kill-switched", &["card", "on"]),
+    ("rf-kill-noticed", &["rfkill"]),
+    ("vanished", &["card"]),
     ("step-ended", &["step", "ok"]),
     ("kernel-trouble", &["trouble"]),
 ];
@@ -252,6 +288,14 @@ impl Deriver {
             CardEvent::NvmRead { section, present, .. } => {
                 Some(Milestone::NvmRead { card, section: section.to_string(), present: *present })
             }
+            CardEvent::FaultInjected { fault } => {
+                Some(Milestone::FaultInjected { card, fault: fault.to_string() })
+            }
+            CardEvent::DmaFault { during, .. } => {
+                Some(Milestone::DmaFault { card, during: (*during).to_owned() })
+            }
+            CardEvent::RfKillSwitched { on } => Some(Milestone::RfKillSwitched { card, on: *on }),
+            CardEvent::Vanished => Some(Milestone::Vanished { card }),
             _ => None,
         }
     }
@@ -323,6 +367,10 @@ impl Deriver {
                     }
                     (Some("net"), "remove") if devpath.contains("/pci") => {
                         Some(Milestone::NetdevRemoved { interface: interface.clone()? })
+                    }
+                    (Some("rfkill"), "change") if devpath.contains("/pci") => {
+                        let rfkill = devpath.rsplit('/').next()?.to_owned();
+                        Some(Milestone::RfKillNoticed { rfkill })
                     }
                     // Where tracing is off, the module's kobject tells: it comes before init too.
                     (Some("module"), "add") if !self.traced => {
@@ -410,6 +458,13 @@ impl std::fmt::Display for Milestone {
             }
             Milestone::NetdevRegistered { interface } => write!(f, "{interface} registered"),
             Milestone::NetdevRemoved { interface } => write!(f, "{interface} removed"),
+            Milestone::FaultInjected { fault, .. } => write!(f, "fault: {fault}"),
+            Milestone::DmaFault { during, .. } => write!(f, "DMA fault: {during}"),
+            Milestone::RfKillSwitched { on, .. } => {
+                write!(f, "RF-kill switch {}", if *on { "on" } else { "off" })
+            }
+            Milestone::RfKillNoticed { rfkill } => write!(f, "the driver notices it: {rfkill}"),
+            Milestone::Vanished { .. } => write!(f, "the card vanishes, the guest is not told"),
             Milestone::StepEnded { step, ok } => {
                 write!(f, "step {step}: {}", if *ok { "done" } else { "failed" })
             }

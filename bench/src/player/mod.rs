@@ -5,10 +5,11 @@ mod tear_down;
 use std::time::Duration;
 
 use base64::Engine;
+use card_host::Touch;
 use guest_protocol::{Autoload as KernelModprobe, Command, CommandError, PciDevice, Reply, State};
 
 use crate::expect::matches;
-use crate::milestone::DRIVER;
+use crate::milestone::{DRIVER, Milestone, Reached};
 use crate::scenario::{
     Action, Autoload, Check, Errno, Fails, OneOrMany, Pattern, Scenario, Step, Text, Vars,
 };
@@ -176,7 +177,13 @@ impl<'a> Player<'a> {
     fn await_blocked(&mut self) -> Result<(), Verdict> {
         match self.pending.last().map(|pending| pending.work) {
             Some(Work::Command(id)) => self.prepare(Command::AwaitBlocked { id }),
-            Some(Work::Unplug) => self.await_unplug(),
+            Some(Work::Unplug) => {
+                let devices = self.session.state().map_err(over)?.devices;
+                match devices.into_iter().next() {
+                    Some(card) => self.prepare(Command::AwaitRemoval { slot: card.slot }),
+                    None => Ok(()),
+                }
+            }
             None => Ok(()),
         }
     }
@@ -385,6 +392,8 @@ impl<'a> Player<'a> {
             }
             Action::Plug => self.session.plug(THE_CARD),
             Action::Unplug => self.session.unplug(THE_CARD, self.patience),
+            Action::Vanish => self.touch(Touch::Vanish),
+            Action::RfKill(on) => self.touch(Touch::RfKill(*on)),
             _ => {
                 let command = self.guest_command(action)?;
                 return self.command(command, action.word()).map(drop);
@@ -395,6 +404,18 @@ impl<'a> Player<'a> {
             Err(Stop::Verdict(verdict)) => Err(verdict.into()),
             Err(Stop::TimedOut) => Err(self.timed_out(&format!("the end of {}", action.word()))),
         }
+    }
+
+    /// Does something to the card by hand and waits until it has felt it.
+    fn touch(&mut self, touch: Touch) -> Result<(), Stop> {
+        let before = self.session.milestones.len();
+        self.session.touch(THE_CARD, touch);
+        self.session.wait(self.patience, |s| {
+            let felt = |r: &Reached| {
+                matches!(r.milestone, Milestone::Vanished { .. } | Milestone::RfKillSwitched { .. })
+            };
+            s.milestones[before..].iter().any(felt).then_some(())
+        })
     }
 
     /// Starts an action that can take its time.
@@ -441,13 +462,16 @@ impl<'a> Player<'a> {
             Action::LinkUp => Command::LinkUp { interface: self.interface()? },
             Action::LinkDown => Command::LinkDown { interface: self.interface()? },
             Action::Write(file) => write(self.text(&file.path), self.text(&file.text)),
+            Action::RequestModules(count) => Command::RequestModules { count: *count },
             Action::Sysrq(key) => write("/proc/sysrq-trigger", key.to_string()),
             Action::Release(_)
             | Action::ReleaseOne(_)
             | Action::Rest
             | Action::TearDown
             | Action::Plug
-            | Action::Unplug => {
+            | Action::Unplug
+            | Action::Vanish
+            | Action::RfKill(_) => {
                 let what = format!("`{}` is the host's to do; it cannot `start`", action.word());
                 return Err(StepError::Failed(what));
             }

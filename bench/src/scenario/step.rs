@@ -65,6 +65,10 @@ pub enum Action {
     Plug,
     /// Take the card out of its slot: the guest is told, lets go of it, and it is gone.
     Unplug,
+    /// The card is off the bus from now on, and the guest is not told: all reads give ones.
+    Vanish,
+    /// Move the card's RF-kill switch: with `true` the radio must not be used.
+    RfKill(bool),
     /// Reset the card's PCI function: sysfs `reset`.
     Reset,
     /// `ip link set … up` on the card's interface.
@@ -81,6 +85,9 @@ pub enum Action {
     TearDown,
     /// Write a file of the guest.
     Write(Write),
+    /// Have the kernel request so many modules at once, `fs-iwlbench-0` and on, none of which
+    /// exists.
+    RequestModules(u32),
     /// A magic SysRq key: `c` crashes the kernel, `b` resets the machine.
     Sysrq(char),
 }
@@ -101,6 +108,8 @@ impl Action {
             Action::Rescan => "rescan",
             Action::Plug => "plug",
             Action::Unplug => "unplug",
+            Action::Vanish => "vanish",
+            Action::RfKill(_) => "rf-kill",
             Action::Reset => "reset",
             Action::LinkUp => "link-up",
             Action::LinkDown => "link-down",
@@ -109,6 +118,7 @@ impl Action {
             Action::Rest => "rest",
             Action::TearDown => "tear-down",
             Action::Write(_) => "write",
+            Action::RequestModules(_) => "request-modules",
             Action::Sysrq(_) => "sysrq",
         }
     }

@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use card_host::Served;
+use card_host::{Served, Touch};
 use guest_protocol::{CommandError, Hello, Question, Reply, ToGuest};
 use inputs::Input;
 pub use inputs::Interrupter;
@@ -262,6 +262,11 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Does something to a card by hand, soon.
+    pub fn touch(&self, card: usize, touch: Touch) {
+        self.cards[card].touch(touch);
     }
 
     fn send(&mut self, message: &ToGuest) {

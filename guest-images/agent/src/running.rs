@@ -77,10 +77,10 @@ pub(crate) fn await_removal(slot: &str) {
             let processes = fs::read_dir("/proc").ok()?.flatten();
             processes.map(|process| process.path()).find(|process| removes(process))
         });
-        match &worker {
-            Some(worker) => task_state(worker),
-            // Not there yet, or through with it.
-            None => State::Awake,
+        // One that is idle sleeps lightly, one that has ended its work does other work or none.
+        match worker.as_deref().and_then(letter) {
+            Some('D') => State::Asleep,
+            _ => State::Awake,
         }
     });
 }
@@ -128,11 +128,16 @@ fn thread_state(thread: Pid) -> State {
 }
 
 fn task_state(task: &Path) -> State {
-    let Ok(stat) = fs::read_to_string(task.join("stat")) else { return State::Gone };
-    match state(&stat) {
+    match letter(task) {
         Some('S' | 'D') => State::Asleep,
-        _ => State::Awake,
+        Some(_) => State::Awake,
+        None => State::Gone,
     }
+}
+
+/// The letter for a task's state; `None` if it is gone.
+fn letter(task: &Path) -> Option<char> {
+    state(&fs::read_to_string(task.join("stat")).ok()?)
 }
 
 /// The state of a task, from its `stat`: what follows its name, which may hold anything.
