@@ -48,7 +48,9 @@ fn build_agent(root: &Path, target_dir: &Path) -> PathBuf {
         .args(["build", "--release", "--locked", "--package", "guest-agent"])
         .args(["--target", TARGET, "--target-dir"])
         .arg(target_dir)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        // Its symbols would be most of it, in each guest's memory.
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
     // What the outer cargo set for itself would change or break the inner one.
     for inherited in [
         "CARGO_ENCODED_RUSTFLAGS",

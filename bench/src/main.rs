@@ -15,6 +15,7 @@ mod expect;
 mod firmware;
 mod gates;
 mod lab;
+mod memory;
 mod milestone;
 mod player;
 mod qemu;

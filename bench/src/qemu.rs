@@ -118,11 +118,12 @@ pub struct Guest {
 /// First descriptor that QEMU inherits.
 const FIRST_FD: i32 = 3;
 
-/// What QEMU inherits beside its sockets: the file of a snapshot.
-const INHERITED_FD: i32 = FIRST_FD + 3 + PORTS as i32;
-/// Where QEMU finds it.
-pub fn inherited_path() -> String {
-    format!("/proc/self/fd/{INHERITED_FD}")
+/// What QEMU inherits beside its sockets: the guest's memory, and the file of a snapshot.
+const MEMORY_FD: i32 = FIRST_FD + 3 + PORTS as i32;
+const SNAPSHOT_FD: i32 = MEMORY_FD + 1;
+/// Where QEMU finds the snapshot.
+pub fn snapshot_path() -> String {
+    format!("/proc/self/fd/{SNAPSHOT_FD}")
 }
 
 /// Where QEMU finds the first card's socket; the others follow.
@@ -146,7 +147,8 @@ pub fn session_card(card: usize) -> serde_json::Value {
 }
 
 /// The arguments for a guest whose sockets are the descriptors from [`FIRST_FD`] on: monitor,
-/// console, agent, then the cards'. They name no path but the kernel's and the initramfs'.
+/// console, agent, then the cards', the memory's and the snapshot's. They name no path but the
+/// kernel's and the initramfs'.
 pub fn arguments(machine: &Machine<'_>, start: Start) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
     let mut arg = |option: &str, value: &str| {
@@ -159,10 +161,14 @@ pub fn arguments(machine: &Machine<'_>, start: Start) -> Vec<OsString> {
     };
     arg("-accel", accel);
     arg("-machine", "q35,memory-backend=mem");
-    arg("-cpu", if machine.accel == Accel::Kvm { "host" } else { "max" });
+    arg("-cpu", cpu(machine.accel));
     arg("-smp", &machine.cpus.to_string());
     // The card reads and writes guest memory, so the memory must be shared with it.
-    arg("-object", &format!("memory-backend-memfd,id=mem,size={}M,share=on", machine.memory));
+    let memory = format!(
+        "memory-backend-file,id=mem,size={}M,share=on,mem-path=/proc/self/fd/{MEMORY_FD}",
+        machine.memory
+    );
+    arg("-object", &memory);
     arg("-m", &format!("{}M", machine.memory));
     arg("-display", "none");
     // A guest that resets itself has failed: end, so that the bench can say so.
@@ -197,8 +203,17 @@ pub fn arguments(machine: &Machine<'_>, start: Start) -> Vec<OsString> {
     args
 }
 
-/// Starts a guest. `cards` are the sockets of its cards, `inherited` what else QEMU is to have:
-/// it finds them at [`inherited_path`]. QEMU's own messages go to `stderr`.
+/// The translator plays `rep movsb` byte by byte, and walks page tables in software: without ERMS
+/// and FSRM the kernel copies by words, without LA57 it has a level less to walk.
+fn cpu(accel: Accel) -> &'static str {
+    match accel {
+        Accel::Kvm => "host",
+        Accel::Tcg => "max,-erms,-fsrm,-la57",
+    }
+}
+
+/// Starts a guest. `cards` are the sockets of its cards; a `snapshot` QEMU finds at
+/// [`snapshot_path`]. QEMU's own messages go to `stderr`.
 ///
 /// # Errors
 /// No socket pair could be made, or QEMU could not be started.
@@ -207,7 +222,8 @@ pub fn start(
     machine: &Machine<'_>,
     start: Start,
     cards: Vec<OwnedFd>,
-    inherited: Option<OwnedFd>,
+    memory: OwnedFd,
+    snapshot: Option<OwnedFd>,
     stderr: std::fs::File,
 ) -> anyhow::Result<Guest> {
     let mut command = qemu.command();
@@ -227,7 +243,8 @@ pub fn start(
     for (parent_fd, child_fd) in cards.into_iter().zip(FIRST_CARD_FD..) {
         theirs.push(FdMapping { parent_fd, child_fd });
     }
-    theirs.extend(inherited.map(|parent_fd| FdMapping { parent_fd, child_fd: INHERITED_FD }));
+    theirs.push(FdMapping { parent_fd: memory, child_fd: MEMORY_FD });
+    theirs.extend(snapshot.map(|parent_fd| FdMapping { parent_fd, child_fd: SNAPSHOT_FD }));
     command.fd_mappings(theirs).context("cannot pass sockets to QEMU")?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     // A Ctrl-C is for the bench, which ends QEMU in its own way.

@@ -2,7 +2,7 @@
 //! booted.
 //!
 //! `<cache>/snapshots/` holds for each snapshot a record, `KEY.json`, and the file that it names,
-//! which is QEMU's own (its memory at fixed places, `mapped-ram`). The key is a digest of all that
+//! the guest's memory with QEMU's own record of the devices after it. The key is a digest of all that
 //! went in, so a snapshot is never stale: what changes has another key. A record is put in place
 //! last and at once; a file that no record names is a leftover. What makes or removes snapshots
 //! holds `lock`. What uses one needs no lock: it opens the file once, and an open file stays.
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
+use guest_kit::Identity;
 use guest_protocol::Hello;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, linkat, openat};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::accel::sha256_hex;
 
 /// Part of every key: change it when the same inputs make another snapshot.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// At most so many are kept, the most recently used ones. Each takes some 150 MiB.
 const MOST: usize = 24;
@@ -91,27 +92,6 @@ struct Record {
     file: String,
     identity: Identity,
     sha256: String,
-}
-
-/// Tells whether a file is the one that was written, untouched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
-    inode: u64,
-    bytes: u64,
-    changed_s: i64,
-    changed_ns: i64,
-}
-
-impl Identity {
-    fn of(file: &File) -> io::Result<Identity> {
-        let metadata = file.metadata()?;
-        Ok(Identity {
-            inode: metadata.ino(),
-            bytes: metadata.size(),
-            changed_s: metadata.ctime(),
-            changed_ns: metadata.ctime_nsec(),
-        })
-    }
 }
 
 /// Why a snapshot cannot be used or made.
@@ -381,12 +361,9 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// The file, for QEMU to write.
-    ///
-    /// # Errors
-    /// No more descriptors.
-    pub fn memory(&self) -> io::Result<OwnedFd> {
-        Ok(self.file.try_clone()?.into())
+    /// The file, to be written.
+    pub fn file(&self) -> &File {
+        &self.file
     }
 }
 
@@ -455,7 +432,9 @@ mod tests {
     fn make(snapshots: &Snapshots, key: &Key, content: &[u8]) -> Snapshot {
         let lock = snapshots.lock().expect("locked");
         let unfinished = snapshots.begin(&lock).expect("begun");
-        File::from(unfinished.memory().expect("a descriptor")).write_all(content).expect("written");
+        File::from(unfinished.file().try_clone().expect("a descriptor"))
+            .write_all(content)
+            .expect("written");
         snapshots.finish(&lock, key, unfinished, &hello()).expect("finished")
     }
 

@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fs_err as fs;
+use guest_protocol::{Command, Hello, Reply};
 use iwl_card::Card;
 
 use super::record::Began;
 use super::{Lab, version};
-use crate::accel::{self, sha256_hex};
+use crate::accel;
 use crate::gates::Gates;
 use crate::qemu::{self, Accel, Machine};
 use crate::rundir::RunDir;
+use crate::scenario::{Guest, Vars};
 use crate::session::{Origin, Session, Stop};
 use crate::snapshot::{Key, Snapshot, SnapshotError};
 use crate::ui::RunProgress;
@@ -19,11 +20,13 @@ use crate::verdict::{Outcome, Verdict};
 
 /// How long a kernel has from power-on to its agent. Measured: 4 to 9 s under TCG on two cores.
 const BOOT_WITHIN: Duration = Duration::from_secs(180);
+/// How long a module has to load. Measured: 1 s for mac80211 under TCG.
+const LOADED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A guest that is to play a scenario: its hello, or the verdict that came before it.
 pub(super) struct Begun {
     pub(super) session: Session,
-    pub(super) hello: Result<guest_protocol::Hello, Verdict>,
+    pub(super) hello: Result<Hello, Verdict>,
     pub(super) how: Began,
     pub(super) snapshot: Option<String>,
 }
@@ -32,6 +35,7 @@ pub(super) struct Begun {
 pub(super) struct Plan<'a> {
     pub(super) machine: Machine<'a>,
     pub(super) image_sha256: &'a str,
+    pub(super) loaded: &'a Loaded,
     pub(super) dir: &'a RunDir,
     pub(super) cards: &'a dyn Fn() -> Vec<Card>,
     pub(super) gates: &'a dyn Fn() -> Gates,
@@ -59,14 +63,15 @@ impl Lab<'_> {
             (plan.gates)(),
             plan.dir,
         )?;
-        let hello = boot(&mut session);
+        let hello =
+            boot(&mut session).and_then(|hello| plan.loaded.load(&mut session).map(|()| hello));
         Ok(Begun { session, hello, how: Began::Cold, snapshot: None })
     }
 
     /// A guest from a snapshot, which is made if there is none; from power-on if that cannot be.
     /// What the boot for a snapshot shows about the kernel is a verdict all the same.
     pub(super) fn restored(&self, plan: &Plan<'_>) -> anyhow::Result<Begun> {
-        let key = self.snapshot_key(&plan.machine, plan.image_sha256)?;
+        let key = self.snapshot_key(plan)?;
         // A second time, if the first one's snapshot turns out to be damaged.
         for _ in 0..2 {
             let snapshot = match self.snapshot(&key, plan)? {
@@ -108,15 +113,17 @@ impl Lab<'_> {
     }
 
     /// Everything that makes a snapshot what it is.
-    fn snapshot_key(&self, machine: &Machine<'_>, image_sha256: &str) -> anyhow::Result<Key> {
+    fn snapshot_key(&self, plan: &Plan<'_>) -> anyhow::Result<Key> {
+        let Plan { machine, image_sha256, loaded, .. } = plan;
         let mut parts = vec![
             format!("kernel {}", self.kernel_sha256),
             format!("image {image_sha256}"),
+            format!("loaded {loaded:?}"),
             format!("QEMU {} {}", version(&self.qemu), serde_json::to_string(&self.qemu.origin)?),
         ];
         if let guest_kit::QemuOrigin::Path(path) = &self.qemu.origin {
             // Two builds may bear one version.
-            parts.push(format!("QEMU sha256 {}", sha256_hex(&fs::read(path)?)));
+            parts.push(format!("QEMU sha256 {}", self.cache.digest(path)?));
         }
         if machine.accel == Accel::Kvm {
             // The guest has seen this CPU.
@@ -165,7 +172,7 @@ impl Lab<'_> {
         let mut session = Session::start(
             &self.qemu,
             &plan.machine,
-            Origin::Empty(unfinished.memory()?),
+            Origin::Empty(unfinished.file().try_clone()?.into()),
             Vec::new(),
             Gates::default(),
             plan.dir,
@@ -179,7 +186,11 @@ impl Lab<'_> {
             Ok(hello) => hello,
             Err(verdict) => return over(session, verdict),
         };
-        let why = match session.save() {
+        let loaded = plan.loaded.load(&mut session).and_then(|()| settled(&mut session));
+        if let Err(verdict) = loaded {
+            return over(session, verdict);
+        }
+        let why = match session.save(unfinished.file()) {
             Ok(()) => None,
             Err(Stop::Verdict(v)) if v.outcome == Outcome::Interrupted || session.killed() => {
                 return over(session, v);
@@ -207,12 +218,66 @@ fn qemu_said(dir: &RunDir) -> String {
     }
 }
 
-fn boot(session: &mut Session) -> Result<guest_protocol::Hello, Verdict> {
-    session.boot(BOOT_WITHIN).map_err(|stop| match stop {
+fn boot(session: &mut Session) -> Result<Hello, Verdict> {
+    answered(session.boot(BOOT_WITHIN))
+}
+
+/// Waits until the guest has nothing left to do, so that no restored guest begins with it.
+fn settled(session: &mut Session) -> Result<(), Verdict> {
+    answered(session.command(Command::Settle, LOADED_WITHIN)).map(drop)
+}
+
+/// A guest that has come up has to answer.
+fn answered<T>(result: Result<T, Stop>) -> Result<T, Verdict> {
+    result.map_err(|stop| match stop {
         Stop::Verdict(verdict) => verdict,
         Stop::TimedOut => Verdict::new(
             Outcome::GuestHung,
             "the guest came up and does not answer; see console.log",
         ),
     })
+}
+
+/// What the guest's kernel has loaded before the scenario begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Loaded {
+    /// [`Guest::LOADED`], where it can be.
+    Usual,
+    /// What the scenario names, without fail.
+    Named(Vec<String>),
+}
+
+impl Loaded {
+    pub(super) fn new(guest: &Guest, vars: &Vars) -> Loaded {
+        match &guest.loaded {
+            None => Loaded::Usual,
+            Some(names) => Loaded::Named(names.iter().map(|name| vars.string(name)).collect()),
+        }
+    }
+
+    /// Has the guest load them.
+    fn load(&self, session: &mut Session) -> Result<(), Verdict> {
+        // Without a modprobe the run ends with a verdict about just that.
+        if session.hello.as_ref().is_some_and(|hello| hello.modprobe.is_none()) {
+            return Ok(());
+        }
+        let names = match self {
+            Loaded::Usual => &[Guest::LOADED.to_owned()][..],
+            Loaded::Named(names) => names,
+        };
+        for name in names {
+            let args = vec![name.clone()];
+            let why = match answered(session.command(Command::Modprobe { args }, LOADED_WITHIN))? {
+                Ok(Reply::Ran { status: 0, .. }) => continue,
+                Ok(Reply::Ran { status, stderr, .. }) => format!("status {status}: {stderr}"),
+                Ok(other) => format!("{other:?}"),
+                Err(error) => error.message,
+            };
+            if matches!(self, Loaded::Named(_)) {
+                let line = format!("guest.loaded: modprobe {name} fails: {}", why.trim());
+                return Err(Verdict::new(Outcome::Failed, line));
+            }
+        }
+        Ok(())
+    }
 }

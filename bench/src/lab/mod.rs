@@ -10,15 +10,14 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::Context;
-use begin::{Begun, Plan};
-use fs_err as fs;
+use begin::{Begun, Loaded, Plan};
 use guest_kit::{CacheDir, ImageSpec, Kernel, KernelSelector, Kit, KitOptions, Qemu};
 use iwl_card::{Card, CardOptions, CardSpec, FaultPlan};
 use iwl_ucode::stub::{self, StubDef};
 use judge::{play, verdict};
 pub use record::{Began, Given, Record};
 
-use crate::accel::{self, Decision, sha256_hex};
+use crate::accel::{self, Decision};
 use crate::cli::{FetchArgs, GuestArgs};
 use crate::expect;
 use crate::gates::Gates;
@@ -53,6 +52,7 @@ const fn default_cpus(accel: Accel) -> u32 {
 /// QEMU, kernel and acceleration.
 pub struct Lab<'a> {
     kit: Kit,
+    cache: CacheDir,
     qemu: Qemu,
     kernel: Kernel,
     accel: Decision,
@@ -127,14 +127,15 @@ impl<'a> Lab<'a> {
         let mut lab = Lab {
             kit,
             qemu,
-            kernel_sha256: sha256_hex(&fs::read(&kernel.bzimage)?),
+            kernel_sha256: cache.digest(&kernel.bzimage)?,
             kernel,
             accel: decision,
             cpus: args.cpus,
             snapshots: Snapshots::new(cache.path()),
+            cache,
             ui,
         };
-        let memory = accel::Memory::new(cache.path(), lab.qemu.version, &lab.kernel.release);
+        let memory = accel::Memory::new(lab.cache.path(), lab.qemu.version, &lab.kernel.release);
         lab.accel = accel::decide(args.accel, Path::new(accel::DEV_KVM), &memory, || {
             lab.boots_under_kvm()
         })?;
@@ -200,7 +201,7 @@ impl<'a> Lab<'a> {
         let without: Vec<String> =
             scenario.guest.without.iter().chain(spec.without).map(|m| vars.string(m)).collect();
         let (image_path, image_sha256, modules) = match spec.image {
-            Some(path) => (path.to_owned(), sha256_hex(&fs::read(path)?), Vec::new()),
+            Some(path) => (path.to_owned(), self.cache.digest(path)?, Vec::new()),
             None => {
                 let image = self.image(&without)?;
                 (image.path, image.sha256, image.modules)
@@ -213,6 +214,7 @@ impl<'a> Lab<'a> {
         let plan = Plan {
             machine: self.machine(self.accel.accel, &image_path),
             image_sha256: &image_sha256,
+            loaded: &Loaded::new(&scenario.guest, &vars),
             dir: &dir,
             cards: &|| {
                 let options = CardOptions { faults: faults.clone(), ..CardOptions::default() };

@@ -120,6 +120,15 @@ pub struct Guest {
     /// Modules left out of the image. `$opmode` is the card's own.
     #[serde(default)]
     pub without: Vec<String>,
+    /// Modules loaded before the scenario begins, in a guest from a snapshot before there is any
+    /// card. Not given: [`Guest::LOADED`], as far as the guest has them.
+    pub loaded: Option<Vec<String>>,
+}
+
+impl Guest {
+    /// What the driver's modules have in common with every other Wi-Fi driver's; it brings
+    /// cfg80211, rfkill and libarc4.
+    pub const LOADED: &str = "mac80211";
 }
 
 /// The card.

@@ -7,9 +7,12 @@ mod monitor;
 mod take;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -22,6 +25,7 @@ use monitor::Port;
 use serde_json::json;
 
 use crate::gates::Gates;
+use crate::memory::Memory;
 use crate::milestone::{Deriver, Reached};
 use crate::qemu::{self, CardSocket, Guest, Machine, Start};
 use crate::rundir::RunDir;
@@ -82,11 +86,14 @@ pub struct Session {
     migration: Option<String>,
     /// The module loaders that run in the guest, by their question's number: what they load.
     loaders: BTreeMap<u64, String>,
+    memory: Arc<Memory>,
+    /// Puts a snapshot's memory in place, while QEMU is starting.
+    filling: Option<JoinHandle<std::io::Result<()>>>,
     /// PCI functions that the guest has told of.
     functions_added: usize,
     next_id: u64,
     console: Vec<u8>,
-    console_file: std::fs::File,
+    console_file: File,
     shutdown: Option<String>,
     /// QEMU was asked to end: what ends now ends by our word.
     quitting: bool,
@@ -141,11 +148,20 @@ impl Session {
             Origin::Snapshot(snapshot) => (Start::Incoming, Some(snapshot.memory()?)),
             Origin::Empty(file) => (Start::PowerOn { cards: 0 }, Some(file)),
         };
+        let memory = Arc::new(Memory::new(u64::from(machine.memory) << 20)?);
+        let filling = match (start, &snapshot) {
+            (Start::Incoming, Some(file)) => {
+                let (memory, file) = (Arc::clone(&memory), File::from(file.try_clone()?));
+                Some(std::thread::spawn(move || memory.fill(&file)))
+            }
+            _ => None,
+        };
         let watched = signals::watch(Interrupter(sender.clone()));
         let now = timeline.now();
         timeline.push(now, Source::Bench, What::Bench(BenchEvent::GuestStarted));
         let stderr = dir.create("qemu.stderr")?;
-        let mut guest = qemu::start(qemu, machine, start, sockets, snapshot, stderr)?;
+        let mut guest =
+            qemu::start(qemu, machine, start, sockets, memory.share()?, snapshot, stderr)?;
         dir.write("qemu.args", &shell_words(&guest.command_line))?;
         let console_file = dir.create("console.log")?;
         inputs::read_agent(guest.agent.try_clone()?, sender.clone())?;
@@ -169,6 +185,8 @@ impl Session {
             returns: HashMap::new(),
             migration: None,
             loaders: BTreeMap::new(),
+            memory,
+            filling,
             functions_added: 0,
             next_id: 1,
             console: Vec::new(),

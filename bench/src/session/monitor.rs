@@ -1,5 +1,6 @@
 //! What QEMU's monitor does for a session: cards in and out, snapshots read and written.
 
+use std::fs::File;
 use std::time::Duration;
 
 use guest_protocol::Hello;
@@ -122,8 +123,14 @@ impl Session {
         self.record(now, Source::Agent, None, what);
         self.hello = Some(hello.clone());
 
+        // QEMU looks at the memory as it reads the devices' state.
+        if let Some(filling) = self.filling.take() {
+            let filled = filling.join().unwrap_or_else(|_| Err(std::io::Error::other("panicked")));
+            filled.map_err(|error| environment(format!("its memory cannot be read: {error}")))?;
+        }
         self.migration_mode()?;
-        self.monitor("migrate-incoming", &migration_channel())?;
+        let channel = self.migration_channel();
+        self.monitor("migrate-incoming", &channel)?;
         self.migrated()?;
         self.note(BenchEvent::GuestRestored);
         // The guest must be there to see them come: its ports tell by an interrupt.
@@ -134,24 +141,34 @@ impl Session {
         Ok(hello)
     }
 
-    /// Stops the guest and writes it into the file that it was started with.
+    /// Stops the guest and writes it into `file`, the one that it was started with.
     ///
     /// # Errors
     /// [`Stop`].
-    pub fn save(&mut self) -> Result<(), Stop> {
+    pub fn save(&mut self, file: &File) -> Result<(), Stop> {
         self.monitor("stop", &json!({}))?;
         self.migration_mode()?;
-        self.monitor("migrate", &migration_channel())?;
-        self.migrated()
+        // QEMU cuts the file off where it begins to write.
+        let channel = self.migration_channel();
+        self.monitor("migrate", &channel)?;
+        self.migrated()?;
+        let saved = self.memory.save(file);
+        saved.map_err(|error| environment(format!("the guest's memory cannot be kept: {error}")))
     }
 
-    /// A file with a place for each page, as both sides of a snapshot must have it.
+    /// Both sides of a snapshot must have it the same: the memory is no part of QEMU's stream.
     fn migration_mode(&mut self) -> Result<(), Stop> {
         let on = |name: &str| json!({ "capability": name, "state": true });
-        let capabilities = json!({ "capabilities": [on("mapped-ram"), on("events")] });
+        let capabilities = json!({ "capabilities": [on("x-ignore-shared"), on("events")] });
         self.monitor("migrate-set-capabilities", &capabilities)?;
-        // Nobody else needs the disk's or the memory's bandwidth.
+        // Nobody else needs the disk's bandwidth.
         self.monitor("migrate-set-parameters", &json!({ "max-bandwidth": 0 }))
+    }
+
+    /// The snapshot's file, as QMP names it: QEMU's part comes after the memory.
+    fn migration_channel(&self) -> serde_json::Value {
+        let (path, offset) = (qemu::snapshot_path(), self.memory.bytes());
+        json!({ "uri": format!("file:{path},offset={offset}") })
     }
 
     fn migrated(&mut self) -> Result<(), Stop> {
@@ -167,11 +184,6 @@ impl Session {
         };
         Err(environment(why))
     }
-}
-
-/// The inherited file, as QMP names it.
-fn migration_channel() -> serde_json::Value {
-    json!({ "uri": format!("file:{}", qemu::inherited_path()) })
 }
 
 fn environment(line: String) -> Stop {

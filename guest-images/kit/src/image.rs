@@ -17,7 +17,7 @@ use crate::apt::Package;
 use crate::cache::{CacheDir, Guard, read_json};
 use crate::elf::{LOADER, check_static, library_closure, loader_command, module_name};
 use crate::error::{At, KitError};
-use crate::hash::{sha256, sha256_file};
+use crate::hash::sha256;
 use crate::kernel::Kernel;
 use crate::modules::{Closure, ModuleTree};
 use crate::progress::Progress;
@@ -367,7 +367,7 @@ fn cached(cache: &CacheDir, key: &str, progress: &dyn Progress) -> Result<Option
     };
     let path = dir.join(format!("{key}.cpio"));
     // What the archive holds is promised by its hash alone.
-    if path.is_file() && sha256_file(&path)? == image.sha256 {
+    if path.is_file() && cache.digest(&path)? == image.sha256 {
         prune::used(&dir.join(format!("{key}.json")));
         return Ok(Some(Image { path, ..image }));
     }

@@ -31,6 +31,7 @@ use std::time::Duration;
 mod apt;
 mod cache;
 mod control;
+mod digest;
 mod elf;
 mod error;
 mod hash;
@@ -48,6 +49,7 @@ mod tool;
 
 pub use apt::Package;
 pub use cache::CacheDir;
+pub use digest::Identity;
 pub use error::KitError;
 pub use image::{ExtraFile, Image, ImageSpec, IncludedModule};
 pub use kernel::{Kernel, KernelSelector};

@@ -54,6 +54,7 @@ pub(crate) fn prune(
             pruned.push(Pruned { path, bytes });
         }
     }
+    cache.forget_digests()?;
     Ok(pruned)
 }
 
