@@ -17,6 +17,7 @@ mod gates;
 mod lab;
 mod memory;
 mod milestone;
+mod phases;
 mod player;
 mod qemu;
 mod render;

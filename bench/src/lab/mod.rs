@@ -22,6 +22,7 @@ use crate::cli::{FetchArgs, GuestArgs};
 use crate::expect;
 use crate::gates::Gates;
 use crate::milestone;
+use crate::phases;
 use crate::qemu::{Accel, Machine};
 use crate::rundir::{self, RunDir};
 use crate::scenario::{Scenario, Vars};
@@ -224,6 +225,7 @@ impl<'a> Lab<'a> {
             gates: &|| gates.clone(),
             progress: &progress,
         };
+        let prepared = started.elapsed();
         let begun = match spec.cold {
             true => self.booted(&plan)?,
             false => self.restored(&plan)?,
@@ -250,6 +252,8 @@ impl<'a> Lab<'a> {
             Some(twin) => expect::judge_twin(twin, &expectations, &verdict),
             None => verdict,
         };
+        let total = started.elapsed();
+        let phases = phases::phases(&finished.events, &milestones, prepared, total);
         let record = Record {
             format: 1,
             scenario: scenario.name.clone(),
@@ -270,7 +274,8 @@ impl<'a> Lab<'a> {
             firmware: given,
             guest: hello,
             card: finished.summaries.into_iter().next().flatten(),
-            seconds: started.elapsed().as_secs_f64(),
+            seconds: total.as_secs_f64(),
+            phases,
             directory: dir.path().to_owned(),
             events: finished.events,
         };

@@ -10,6 +10,7 @@ use super::RunSpec;
 use crate::accel::sha256_hex;
 use crate::expect::Judged;
 use crate::milestone::Reached;
+use crate::phases::Phase;
 use crate::qemu::Accel;
 use crate::scenario::Vars;
 use crate::timeline::Event;
@@ -84,6 +85,8 @@ pub struct Record {
     pub card: Option<iwl_card::Summary>,
     /// From power-on, or the snapshot's start, to the verdict.
     pub seconds: f64,
+    /// Where they went.
+    pub phases: Vec<Phase>,
     /// Where everything about it is.
     pub directory: PathBuf,
     /// The events, for the printed timeline.

@@ -1,0 +1,100 @@
+//! Where a run's time goes: its phases, each from the end of the one before it.
+
+use std::time::Duration;
+
+use guest_protocol::GuestEvent;
+use serde::Serialize;
+
+use crate::milestone::{Milestone, Reached};
+use crate::timeline::{BenchEvent, Event, Source, What};
+
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Phase {
+    /// What is done in it.
+    pub name: &'static str,
+    /// How long that took.
+    pub seconds: f64,
+}
+
+/// What ends a phase.
+enum End {
+    Event(fn(&Event) -> bool),
+    Milestone(fn(&Milestone) -> bool),
+    /// The run's own end.
+    Over,
+}
+
+/// In their order. One whose end does not come, or comes before that of an earlier one, is left
+/// out, and its time counted in the next.
+const PHASES: [(&str, End); 9] = [
+    ("QEMU starts", End::Event(|e| e.source == Source::Qemu)),
+    ("boot", End::Event(|e| e.guest_ns.is_some() && matches!(e.what, What::Hello { .. }))),
+    ("restore", End::Event(|e| matches!(e.what, What::Bench(BenchEvent::GuestRestored)))),
+    ("clock", End::Event(|e| matches!(e.what, What::Bench(BenchEvent::ClockMeasured { .. })))),
+    ("card seen", End::Event(is_card_seen)),
+    ("opmode asked for", End::Milestone(|m| matches!(m, Milestone::OpmodeAsked { .. }))),
+    ("opmode loaded", End::Milestone(|m| matches!(m, Milestone::OpmodeLoaded { .. }))),
+    ("interface up", End::Milestone(|m| matches!(m, Milestone::NetdevRegistered { .. }))),
+    ("to the end", End::Over),
+];
+
+fn is_card_seen(event: &Event) -> bool {
+    matches!(&event.what, What::Guest(GuestEvent::Uevent { action, subsystem, .. })
+        if (action.as_str(), subsystem.as_deref()) == ("add", Some("pci")))
+}
+
+/// The phases of a run. `prepared` is the time before its first event, `total` all of it.
+pub fn phases(
+    events: &[Event],
+    milestones: &[Reached],
+    prepared: Duration,
+    total: Duration,
+) -> Vec<Phase> {
+    let mut phases = vec![Phase { name: "preparation", seconds: prepared.as_secs_f64() }];
+    let mut from = 0;
+    let over = u64::try_from((total.saturating_sub(prepared)).as_nanos()).unwrap_or(u64::MAX);
+    for (name, end) in PHASES {
+        let at = match end {
+            End::Event(fits) => events.iter().find(|e| fits(e)).map(|e| e.t_ns),
+            End::Milestone(fits) => milestones.iter().find(|r| fits(&r.milestone)).map(|r| r.t_ns),
+            End::Over => Some(over),
+        };
+        if let Some(at) = at.filter(|at| *at >= from) {
+            let seconds = Duration::from_nanos(at - from).as_secs_f64();
+            phases.push(Phase { name, seconds });
+            from = at;
+        }
+    }
+    phases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(t_ns: u64, source: Source, what: What) -> Event {
+        Event { seq: 0, t_ns, source, guest_ns: None, what: what.clone() }
+    }
+
+    #[test]
+    fn phases_follow_each_other_and_add_up() {
+        let clock = What::Bench(BenchEvent::ClockMeasured { error_ns: 1 });
+        let restored = What::Bench(BenchEvent::GuestRestored);
+        let events = [
+            event(1_000, Source::Bench, What::Bench(BenchEvent::GuestStarted)),
+            event(40_000_000, Source::Qemu, clock.clone()),
+            event(60_000_000, Source::Bench, restored),
+        ];
+        let opmode = Milestone::OpmodeLoaded { module: "iwlmvm".to_owned() };
+        // Before the guest was restored: no phase of this run.
+        let reached = [Reached { seq: 0, t_ns: 50_000_000, milestone: opmode }];
+        let ms = Duration::from_millis;
+        let phases = phases(&events, &reached, ms(5), ms(105));
+        let names: Vec<_> = phases.iter().map(|p| p.name).collect();
+        assert_eq!(names, ["preparation", "QEMU starts", "restore", "to the end"]);
+        let sum: f64 = phases.iter().map(|p| p.seconds).sum();
+        assert!((sum - 0.105).abs() < 1e-9, "{phases:?}");
+        assert!((phases[2].seconds - 0.020).abs() < 1e-9, "{phases:?}");
+    }
+}
