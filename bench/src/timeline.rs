@@ -263,6 +263,11 @@ impl Timeline {
         Timeline { start: Instant::now(), events: Vec::new(), offset: None, live, live_error: None }
     }
 
+    /// The host's instant of time 0.
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
     /// A host instant on the run's clock; before the start it is 0.
     pub fn at(&self, instant: Instant) -> Nanos {
         u64::try_from(instant.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)

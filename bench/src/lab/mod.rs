@@ -225,7 +225,6 @@ impl<'a> Lab<'a> {
             gates: &|| gates.clone(),
             progress: &progress,
         };
-        let prepared = started.elapsed();
         let begun = match spec.cold {
             true => self.booted(&plan)?,
             false => self.restored(&plan)?,
@@ -240,6 +239,8 @@ impl<'a> Lab<'a> {
         });
         let hello = session.hello.clone();
         let tail = session.console_tail(1);
+        // A snapshot may have been made first.
+        let prepared = session.timeline.start() - started;
         let finished = session.end();
         if let Some(error) = finished.write_error {
             return Err(error)
