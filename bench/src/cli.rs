@@ -134,13 +134,14 @@ pub struct MatrixArgs {
     /// Where things are fetched from
     #[command(flatten)]
     pub fetch: FetchArgs,
-    /// Parent of the runs' directories [default: ~/.local/state/iwlbench/runs]
+    /// Parent of the matrix' directory, which holds the runs, report.html, junit.xml,
+    /// results.ktap and matrix.json [default: ~/.local/state/iwlbench/runs]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Write the results as JUnit XML
+    /// Write the results as JUnit XML here too
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Write the results as KTAP
+    /// Write the results as KTAP here too
     #[arg(long, value_name = "FILE")]
     pub ktap: Option<PathBuf>,
     /// Print one JSON document instead of text
@@ -233,7 +234,7 @@ pub struct DeviceArgs {
 /// Forms of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
-    /// One self-contained page; goes to report.html in the run's directory
+    /// One self-contained page; goes to report.html in the directory of the run or matrix
     Html,
     /// A trace for ui.perfetto.dev or chrome://tracing; goes to trace.json there
     Perfetto,
@@ -248,7 +249,8 @@ pub enum ReportFormat {
 /// `iwlbench report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// A run's directory, its name below the runs' parent, or `last`; several for junit, ktap, text.
+    /// A run's or matrix' directory, its name below the runs' parent, or `last`; several for junit,
+    /// ktap, text.
     /// For junit also JUnit files of several runners, which become one
     #[arg(default_value = "last")]
     pub run: Vec<String>,

@@ -6,6 +6,7 @@ mod common;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
+use common::process::{kill, qemu_of, wait_ended};
 use common::{Bench, text};
 
 /// Long enough for a step on a loaded machine, short enough to wait for in vain.
@@ -104,19 +105,6 @@ fn a_lying_tlv_is_the_drivers_to_refuse() {
     assert!(failures.contains("expected: opmode-asked"), "{failures}");
 }
 
-/// The guest is the bench's child process whose command line names a QEMU.
-fn qemu_of(bench: u32) -> Option<u32> {
-    let processes = std::fs::read_dir("/proc").expect("procfs");
-    processes.flatten().find_map(|entry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let parent: u32 = stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?;
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let names_qemu = String::from_utf8_lossy(&line).contains("qemu-system");
-        (parent == bench && names_qemu).then_some(pid)
-    })
-}
-
 /// Starts a run from power-on and waits until it says this of its guest.
 #[expect(clippy::zombie_processes, reason = "each caller waits for the child")]
 fn started(bench: &Bench, until: &str) -> (std::process::Child, u32) {
@@ -140,29 +128,6 @@ fn started(bench: &Bench, until: &str) -> (std::process::Child, u32) {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     panic!("no QEMU came");
-}
-
-fn kill(pid: u32, signal: &str) {
-    let status = std::process::Command::new("kill").args([signal, &pid.to_string()]).status();
-    assert!(status.expect("kill runs").success());
-}
-
-fn ended(pid: u32) -> bool {
-    // A zombie whose parent is gone is init's to collect.
-    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim().starts_with('Z')),
-        Err(_) => true,
-    }
-}
-
-fn wait_ended(pid: u32) {
-    for _ in 0..1000 {
-        if ended(pid) {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("process {pid} is still there");
 }
 
 #[test]

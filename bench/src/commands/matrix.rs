@@ -1,7 +1,7 @@
 //! `iwlbench matrix`: scenarios × cards × kernels, several guests at once.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,11 +11,12 @@ use anyhow::Context;
 use fs_err as fs;
 use iwl_card::{CardSpec, FaultPlan};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::cli::{GuestArgs, MatrixArgs};
 use crate::lab::{Began, Lab, RunSpec};
-use crate::report::{self, Run};
+use crate::report::matrix::{FILE, Matrix};
+use crate::report::{junit, ktap};
+use crate::rundir::RunDir;
 use crate::scenario::Scenario;
 use crate::ui::{MatrixProgress, Ui};
 use crate::verdict::{self, Outcome};
@@ -37,8 +38,8 @@ pub struct Attempt {
     pub line: String,
     /// From power-on or the snapshot's start.
     pub seconds: f64,
-    /// Where it can be looked at; none if it never came to a run.
-    pub directory: Option<PathBuf>,
+    /// The run's directory, in that of the matrix; none if it never came to a run.
+    pub directory: Option<String>,
     /// Power-on or a snapshot.
     pub began: Option<Began>,
 }
@@ -63,6 +64,20 @@ impl Cell {
     pub fn last(&self) -> &Attempt {
         self.attempts.last().expect("at least one attempt")
     }
+}
+
+/// What the whole came to; `matrix.json`, which [`crate::report::matrix`] describes.
+#[derive(Debug, Serialize)]
+struct Results<'a> {
+    format: u32,
+    planned: usize,
+    passed: usize,
+    flaky: usize,
+    interrupted: bool,
+    jobs: usize,
+    seconds: f64,
+    directory: &'a Path,
+    cells: &'a [Cell],
 }
 
 /// Plays everything, `--jobs` at a time.
@@ -117,28 +132,31 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
         Some(jobs) => jobs,
         None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };
+    let dir = RunDir::create_in(&parent, &format!("{}-matrix", rundir::stamp()))?;
     let started = Instant::now();
     let progress = ui.matrix_progress(plays.len());
-    let cells = play_all(args, &plays, jobs, &parent, &progress);
+    let cells = play_all(args, &plays, jobs, dir.path(), &progress);
     drop(progress);
-    let seconds = started.elapsed().as_secs_f64();
 
-    write_reports(args, &cells)?;
-    let count = |wanted: &dyn Fn(&Cell) -> bool| cells.iter().filter(|c| wanted(c)).count();
-    let passed = count(&|c| c.last().outcome == Outcome::Passed);
+    let results = Results {
+        format: 1,
+        planned: plays.len(),
+        passed: cells.iter().filter(|c| c.last().outcome == Outcome::Passed).count(),
+        flaky: cells.iter().filter(|c| c.flaky).count(),
+        interrupted: signals::stopping(),
+        jobs,
+        seconds: started.elapsed().as_secs_f64(),
+        directory: dir.path(),
+        cells: &cells,
+    };
+    let document = serde_json::to_string_pretty(&results)?;
+    // What was found is told, whether or not it can be written.
+    let written = write_reports(args, &dir, &document);
     if args.json {
-        let document = json!({
-            "format": 1,
-            "planned": plays.len(),
-            "passed": passed,
-            "flaky": count(&|c| c.flaky),
-            "jobs": jobs,
-            "seconds": seconds,
-            "cells": cells,
-        });
-        commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+        commands::print(&format!("{document}\n"))?;
     } else {
-        commands::print(&render::matrix(&cells, plays.len(), seconds, ui.colour))?;
+        commands::print(&render::matrix(&cells, plays.len(), results.seconds, ui.colour))?;
+        commands::print(&format!("matrix: {}\n", dir.path().display()))?;
     }
     for cell in &cells {
         let failed = cell.attempts.iter().filter(|a| a.outcome != Outcome::Passed);
@@ -148,7 +166,8 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
             eprintln!("iwlbench: {} {}: {word}: {line}{flaky}", cell.scenario, cell.card);
         }
     }
-    if signals::stopping() {
+    written.with_context(|| format!("not all results are in {}", dir.path().display()))?;
+    if results.interrupted {
         return Err(crate::Interrupted.into());
     }
     Ok(verdict::combined(cells.iter().map(|cell| cell.last().outcome)))
@@ -159,7 +178,7 @@ fn play_all(
     args: &MatrixArgs,
     plays: &[Play<'_>],
     jobs: usize,
-    parent: &std::path::Path,
+    parent: &Path,
     progress: &MatrixProgress,
 ) -> Vec<Cell> {
     let next = AtomicUsize::new(0);
@@ -184,7 +203,7 @@ fn play_all(
 fn play_one(
     args: &MatrixArgs,
     play: &Play<'_>,
-    parent: &std::path::Path,
+    parent: &Path,
     progress: &MatrixProgress,
 ) -> Option<Cell> {
     let mut attempts = Vec::new();
@@ -208,7 +227,7 @@ fn play_one(
                 outcome: record.verdict.outcome,
                 line: record.verdict.line,
                 seconds: record.seconds,
-                directory: Some(record.directory),
+                directory: record.directory.file_name().map(|n| n.to_string_lossy().into_owned()),
                 began: Some(record.began),
             },
             Err(error) => Attempt {
@@ -238,27 +257,20 @@ fn play_one(
     })
 }
 
-fn write_reports(args: &MatrixArgs, cells: &[Cell]) -> anyhow::Result<()> {
-    if args.junit.is_none() && args.ktap.is_none() {
-        return Ok(());
-    }
-    let mut runs = Vec::new();
-    for cell in cells {
-        let mut read = cell
-            .attempts
-            .iter()
-            .filter_map(|attempt| attempt.directory.as_deref())
-            .map(Run::read)
-            .collect::<Result<Vec<_>, _>>()?;
-        let Some(mut last) = read.pop() else { continue };
-        last.earlier = read;
-        runs.push(last);
-    }
-    if let Some(file) = &args.junit {
-        fs::write(file, report::junit::report(&runs)?).context("JUnit")?;
-    }
-    if let Some(file) = &args.ktap {
-        fs::write(file, report::ktap::report(&runs)).context("KTAP")?;
+/// The matrix' own directory gets everything; the files that the user named are copies.
+fn write_reports(args: &MatrixArgs, dir: &RunDir, document: &str) -> anyhow::Result<()> {
+    dir.write(FILE, document)?;
+    let matrix = Matrix::read(dir.path())?;
+    let (page, runs) = commands::report::matrix_page(&matrix, "")?;
+    dir.write("report.html", &page)?;
+    for (own, text, copy) in [
+        ("junit.xml", junit::report(&runs)?, &args.junit),
+        ("results.ktap", ktap::report(&runs), &args.ktap),
+    ] {
+        dir.write(own, &text)?;
+        if let Some(copy) = copy {
+            fs::write(copy, text)?;
+        }
     }
     Ok(())
 }

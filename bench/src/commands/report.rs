@@ -7,6 +7,7 @@ use anyhow::Context;
 use fs_err as fs;
 
 use crate::cli::{ReportArgs, ReportFormat};
+use crate::report::matrix::Matrix;
 use crate::report::{ReadError, Run, html, junit, ktap, locate, merge, perfetto, text};
 use crate::{BadUsage, commands, rundir};
 
@@ -21,15 +22,34 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
     };
-    let runs = args
+    let directories: Vec<_> = args
         .run
         .iter()
-        .map(|name| locate(name, &parent).and_then(|directory| Run::read(&directory)))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| match error {
-            ReadError::Io(error) => error.into(),
-            bad => anyhow::Error::from(BadUsage::from_error(bad)),
-        })?;
+        .map(|name| locate(name, &parent))
+        .collect::<Result<_, _>>()
+        .map_err(usage)?;
+    if let ([directory], ReportFormat::Html) = (&directories[..], args.format)
+        && Matrix::is_at(directory)
+    {
+        let matrix = Matrix::read(directory).map_err(usage)?;
+        let own = matrix.directory.join("report.html");
+        let path = args.output.as_deref().unwrap_or(&own);
+        // Elsewhere, the page has to say where its runs are.
+        let base = match path == own {
+            true => String::new(),
+            false => format!("{}/", matrix.directory.display()),
+        };
+        return write(&matrix_page(&matrix, &base)?.0, Some(path));
+    }
+    let mut runs = Vec::new();
+    for directory in directories {
+        if Matrix::is_at(&directory) {
+            let read = Matrix::read(&directory).and_then(|matrix| matrix.runs(|_, _| Ok(())));
+            runs.extend(read.map_err(usage)?);
+        } else {
+            runs.push(Run::read(&directory).map_err(usage)?);
+        }
+    }
     for run in runs.iter().filter(|run| run.cut) {
         eprintln!(
             "iwlbench: {}: the last line of events.jsonl is cut and was left out",
@@ -37,13 +57,35 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         );
     }
     let document = match args.format {
-        ReportFormat::Html => html::report(only(&runs, "html")?)?,
+        ReportFormat::Html => html::run(only(&runs, "html")?)?,
         ReportFormat::Perfetto => perfetto::report(only(&runs, "perfetto")?).to_string(),
         ReportFormat::Junit => junit::report(&runs)?,
         ReportFormat::Ktap => ktap::report(&runs),
         ReportFormat::Text => runs.iter().map(text::report).collect::<Vec<_>>().join("\n"),
     };
     write(&document, target(args, &runs).as_deref())
+}
+
+/// What cannot be read is the user's mistake, unless the system says no.
+fn usage(error: ReadError) -> anyhow::Error {
+    match error {
+        ReadError::Io(error) => error.into(),
+        bad => BadUsage::from_error(bad).into(),
+    }
+}
+
+/// The page of a matrix, which finds its runs at `base`, and what of the runs JUnit and KTAP need.
+/// Each run gets its own page, in its directory.
+///
+/// # Errors
+/// A run cannot be read, or its page not be written.
+pub fn matrix_page(matrix: &Matrix, base: &str) -> anyhow::Result<(String, Vec<Run>)> {
+    let mut pictures = html::Pictures::default();
+    let runs = matrix.runs(|name, run| {
+        pictures.add(name, run);
+        fs::write(run.directory.join("report.html"), html::run(run)?).map_err(anyhow::Error::from)
+    })?;
+    Ok((html::matrix(matrix, &runs, &pictures, base)?, runs))
 }
 
 /// Writes to the file, and says where it is; `None` and `-` are standard output.

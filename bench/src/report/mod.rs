@@ -37,6 +37,7 @@
 pub mod html;
 pub mod junit;
 pub mod ktap;
+pub mod matrix;
 pub mod merge;
 pub mod perfetto;
 mod read;

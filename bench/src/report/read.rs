@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde_json::Value;
 
-use super::{Event, Record, Run};
+use super::{Event, Record, Run, matrix};
 use crate::timeline::FORMAT_VERSION;
 
 /// Format of `run.json` that is understood.
@@ -35,7 +35,7 @@ pub enum ReadError {
         parent: PathBuf,
     },
     /// The directory is not a run's.
-    #[error("{} holds no run: there is no {EVENTS} in it", directory.display())]
+    #[error("{} holds no run and no matrix: there is neither {EVENTS} nor {} in it", directory.display(), matrix::FILE)]
     NotARun {
         /// The directory.
         directory: PathBuf,
@@ -73,7 +73,7 @@ pub enum ReadError {
     },
 }
 
-/// Finds a run by its directory, its name below `parent`, or `last`.
+/// Finds a run or matrix by its directory, its name below `parent`, or `last`.
 ///
 /// # Errors
 /// There is none.
@@ -87,7 +87,7 @@ pub fn locate(name: &str, parent: &Path) -> Result<PathBuf, ReadError> {
         .ok_or_else(|| ReadError::NoSuchRun { name: name.to_owned(), parent: parent.to_owned() })
 }
 
-/// The run that was begun last: its directory's creation is the newest.
+/// The run that was begun last, or the matrix that ended after it.
 fn last(parent: &Path) -> Result<PathBuf, ReadError> {
     let none = || ReadError::NoRuns { parent: parent.to_owned() };
     let entries = match fs::read_dir(parent) {
@@ -97,11 +97,16 @@ fn last(parent: &Path) -> Result<PathBuf, ReadError> {
     let mut runs = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if path.join(EVENTS).is_file() {
-            // qemu.args is written once, before QEMU starts; the directory itself changes later.
-            let begun = fs::metadata(path.join("qemu.args")).and_then(|m| m.modified()).ok();
-            runs.push((begun, path));
-        }
+        let written_once = if path.join(EVENTS).is_file() {
+            // Before QEMU starts; the directory itself changes later.
+            "qemu.args"
+        } else if matrix::Matrix::is_at(&path) {
+            matrix::FILE
+        } else {
+            continue;
+        };
+        let when = fs::metadata(path.join(written_once)).and_then(|m| m.modified()).ok();
+        runs.push((when, path));
     }
     runs.into_iter().max().map(|(_, path)| path).ok_or_else(none)
 }
@@ -136,23 +141,28 @@ fn record(path: &Path) -> Result<Option<Record>, ReadError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    let bad = |error: &serde_json::Error| ReadError::Line {
-        path: path.to_owned(),
-        line: error.line(),
-        error: error.to_string(),
-    };
-    let document: Value = serde_json::from_slice(&text).map_err(|e| bad(&e))?;
+    check_format(path, &text, RECORD_FORMAT)?;
+    serde_json::from_slice(&text).map(Some).map_err(|error| bad_json(path, &error))
+}
+
+fn bad_json(path: &Path, error: &serde_json::Error) -> ReadError {
+    ReadError::Line { path: path.to_owned(), line: error.line(), error: error.to_string() }
+}
+
+/// Whether a JSON document says that it is of this format.
+pub(super) fn check_format(path: &Path, text: &[u8], known: u64) -> Result<(), ReadError> {
+    let document: Value = serde_json::from_slice(text).map_err(|error| bad_json(path, &error))?;
     let format = document.get("format").cloned().unwrap_or_default();
-    if format.as_u64() != Some(RECORD_FORMAT) {
-        let at = text.windows(8).position(|w| w == b"\"format\"").unwrap_or(0);
-        return Err(ReadError::Version {
-            path: path.to_owned(),
-            line: 1 + text[..at].iter().filter(|byte| **byte == b'\n').count(),
-            found: format.to_string(),
-            known: RECORD_FORMAT,
-        });
+    if format.as_u64() == Some(known) {
+        return Ok(());
     }
-    serde_json::from_slice(&text).map(Some).map_err(|e| bad(&e))
+    let at = text.windows(8).position(|w| w == b"\"format\"").unwrap_or(0);
+    Err(ReadError::Version {
+        path: path.to_owned(),
+        line: 1 + text[..at].iter().filter(|byte| **byte == b'\n').count(),
+        found: format.to_string(),
+        known,
+    })
 }
 
 fn events(path: &Path, text: &[u8]) -> Result<(Vec<Event>, bool), ReadError> {

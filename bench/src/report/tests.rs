@@ -240,7 +240,7 @@ fn perfetto_has_a_slice_from_question_to_answer() {
 #[test]
 fn a_page_is_whole_and_takes_nothing_from_the_guest_as_markup() {
     let (_dir, run) = failed();
-    let page = html::report(&run).expect("page");
+    let page = html::run(&run).expect("page");
     assert!(!page.contains("<img"), "the guest's text became markup");
     assert_eq!(page.matches("</script>").count(), 2, "the guest's text ended a script");
     assert!(!page.contains(|c: char| c.is_control() && c != '\n'), "no raw control characters");

@@ -1,6 +1,8 @@
 //! What the tests of the program share.
 #![allow(unreachable_pub, dead_code, reason = "each test program uses a part of it")]
 
+pub mod process;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

@@ -1,0 +1,350 @@
+//! The page of a matrix: a table of verdicts, what went wrong, and the timeline of each run.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::picture::{Picture, picture};
+use super::{class, escape};
+use crate::report::matrix::{Attempt, Cell, Matrix};
+use crate::report::{Class, Run};
+
+const SCRIPT: &str = concat!(include_str!("timeline.js"), include_str!("matrix.js"));
+
+/// Timelines of runs that passed, beyond which only those that did not are put into the page…
+const MAX_PASSED: usize = 200;
+/// …up to this many. Each is some ten kilobytes; all of them are in the runs' own pages.
+const MAX_PICTURES: usize = 400;
+/// Places whose failures are told in full.
+const MAX_TOLD: usize = 100;
+
+/// The timelines that the page shows, by the runs' names.
+#[derive(Default)]
+pub struct Pictures(BTreeMap<String, Picture>);
+
+impl Pictures {
+    /// Adds a run's, while there is room.
+    pub fn add(&mut self, name: &str, run: &Run) {
+        let passed = run.verdict().class() == Class::Passed;
+        if self.0.len() < if passed { MAX_PASSED } else { MAX_PICTURES } {
+            self.0.insert(name.to_owned(), picture(run));
+        }
+    }
+}
+
+/// What the script shows.
+#[derive(Serialize)]
+struct Data<'a> {
+    /// By the number that the table gives them.
+    places: Vec<Shown<'a>>,
+    pictures: &'a BTreeMap<String, Picture>,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    title: String,
+    plays: Vec<Play<'a>>,
+}
+
+/// One attempt of one play.
+#[derive(Serialize)]
+struct Play<'a> {
+    class: &'static str,
+    outcome: &'a str,
+    line: &'a str,
+    seconds: f64,
+    /// It was tried again.
+    again: bool,
+    run: Option<&'a str>,
+    page: Option<String>,
+}
+
+/// The plays of one scenario with one card and kernel.
+struct Place<'a> {
+    scenario: &'a str,
+    card: &'a str,
+    kernel: &'a str,
+    cells: Vec<&'a Cell>,
+}
+
+impl Place<'_> {
+    fn count(&self, wanted: impl Fn(&Cell) -> bool) -> usize {
+        self.cells.iter().filter(|cell| wanted(cell)).count()
+    }
+
+    fn passed(&self) -> usize {
+        self.count(|cell| cell.class() == Class::Passed)
+    }
+
+    /// The worst of its plays.
+    fn class(&self) -> &'static str {
+        if self.count(|cell| cell.class() == Class::Failed) > 0 {
+            "failed"
+        } else if self.count(|cell| cell.class() == Class::NotRun) > 0 {
+            "not-run"
+        } else if self.count(|cell| cell.flaky) > 0 {
+            "flaky"
+        } else {
+            "passed"
+        }
+    }
+
+    fn median(&self) -> f64 {
+        let last = |cell: &&Cell| cell.attempts.last().map_or(0.0, |last| last.seconds);
+        let mut all: Vec<f64> = self.cells.iter().map(last).collect();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or_default()
+    }
+}
+
+/// The matrix as a page. `runs` are its places' ([`Matrix::runs`]); the pages of the runs are
+/// found from this one at `base`, empty or ending in a slash.
+///
+/// # Errors
+/// The JSON cannot be put together.
+pub fn report(
+    matrix: &Matrix,
+    runs: &[Run],
+    pictures: &Pictures,
+    base: &str,
+) -> serde_json::Result<String> {
+    let places = places(&matrix.cells);
+    let mut body = String::new();
+    head(&mut body, matrix, &places);
+    table(&mut body, &places, base);
+    not_passed(&mut body, runs, base, &matrix.directory);
+    body.push_str(DIALOG);
+    let shown = places.iter().map(|place| Shown {
+        title: format!("{} · {} · {}", place.scenario, place.card, place.kernel),
+        plays: place.cells.iter().flat_map(|cell| plays(cell, base)).collect(),
+    });
+    let data = Data { places: shown.collect(), pictures: &pictures.0 };
+    super::page("matrix", &body, &data, SCRIPT)
+}
+
+const DIALOG: &str = "<dialog id=\"play\">\n<form method=\"dialog\"><h2></h2>\
+<button aria-label=\"close\">✕</button></form>\n<p class=\"tools\" id=\"plays\"></p>\n\
+<p class=\"verdict\"></p>\n<div id=\"place\"></div>\n</dialog>\n";
+
+fn places(cells: &[Cell]) -> Vec<Place<'_>> {
+    let mut places: Vec<Place<'_>> = Vec::new();
+    for cell in cells {
+        let (scenario, card, kernel) = (&*cell.scenario, &*cell.card, &*cell.kernel);
+        match places.iter_mut().find(|p| (p.scenario, p.card, p.kernel) == (scenario, card, kernel))
+        {
+            Some(place) => place.cells.push(cell),
+            None => places.push(Place { scenario, card, kernel, cells: vec![cell] }),
+        }
+    }
+    places
+}
+
+fn plays<'a>(cell: &'a Cell, base: &str) -> Vec<Play<'a>> {
+    let last = cell.attempts.len().saturating_sub(1);
+    let play = |(n, attempt): (usize, &'a Attempt)| Play {
+        class: class(attempt.verdict.class()),
+        outcome: &attempt.verdict.outcome,
+        line: &attempt.verdict.line,
+        seconds: attempt.seconds,
+        again: n < last,
+        run: attempt.directory.as_deref(),
+        page: attempt.directory.as_deref().map(|name| address(base, name)),
+    };
+    cell.attempts.iter().enumerate().map(play).collect()
+}
+
+/// The address of a run's page.
+fn address(base: &str, name: &str) -> String {
+    let mut out = String::new();
+    for byte in format!("{base}{name}/report.html").bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                out.push(char::from(byte));
+            }
+            // A String takes any write.
+            _ => drop(write!(out, "%{byte:02X}")),
+        }
+    }
+    out
+}
+
+fn head(out: &mut String, matrix: &Matrix, places: &[Place<'_>]) {
+    let cells = &matrix.cells;
+    let passed = cells.iter().filter(|cell| cell.class() == Class::Passed).count();
+    let flaky = cells.iter().filter(|cell| cell.flaky).count();
+    let failed = cells.iter().any(|cell| cell.class() == Class::Failed);
+    let not_played = matrix.planned.saturating_sub(cells.len());
+    let (class, word) = match (failed, passed == matrix.planned) {
+        (true, _) => ("failed", "failed"),
+        (_, true) if flaky > 0 => ("flaky", "flaky"),
+        (_, true) => ("passed", "passed"),
+        _ if matrix.interrupted => ("not-run", "interrupted"),
+        _ => ("not-run", "incomplete"),
+    };
+    let mut line = format!("{passed} of {} passed", matrix.planned);
+    // A String takes any write.
+    if flaky > 0 {
+        let _ = write!(line, ", {flaky} of them only when tried again (flaky)");
+    }
+    if not_played > 0 {
+        let _ = write!(line, ", {not_played} not played");
+    }
+    let mut scenarios: Vec<_> = places.iter().map(|place| place.scenario).collect();
+    scenarios.sort_unstable();
+    scenarios.dedup();
+    let _ = write!(
+        out,
+        "<header class=\"{class}\">\n<h1>Matrix</h1>\n\
+         <p class=\"sub\">{} scenarios / {} / {:.0} s</p>\n\
+         <p class=\"verdict\"><strong>{word}</strong> {line}</p>\n</header>\n",
+        scenarios.len(),
+        escape(&kernels(places).join(", ")),
+        matrix.seconds,
+    );
+}
+
+/// In the order they were met.
+fn kernels<'a>(places: &[Place<'a>]) -> Vec<&'a str> {
+    let mut kernels = Vec::new();
+    for place in places {
+        if !kernels.contains(&place.kernel) {
+            kernels.push(place.kernel);
+        }
+    }
+    kernels
+}
+
+/// A row for each scenario, a column for each kernel and card.
+fn table(out: &mut String, places: &[Place<'_>], base: &str) {
+    let mut columns = Vec::new();
+    for kernel in kernels(places) {
+        let mut cards: Vec<&str> =
+            places.iter().filter(|p| p.kernel == kernel).map(|p| p.card).collect();
+        cards.sort_unstable();
+        cards.dedup();
+        columns.push((kernel, cards));
+    }
+    out.push_str("<section>\n<div class=\"table\">\n<table>\n<thead>\n<tr><th></th>");
+    for (kernel, cards) in &columns {
+        let _ = write!(out, "<th colspan=\"{}\">{}</th>", cards.len(), escape(kernel));
+    }
+    out.push_str("</tr>\n<tr><th>scenario</th>");
+    for card in columns.iter().flat_map(|(_, cards)| cards) {
+        let _ = write!(out, "<th>{}</th>", escape(card));
+    }
+    out.push_str("</tr>\n</thead>\n<tbody>\n");
+    let mut rows: Vec<&str> = Vec::new();
+    for place in places {
+        if !rows.contains(&place.scenario) {
+            rows.push(place.scenario);
+        }
+    }
+    for scenario in rows {
+        let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(scenario));
+        for (kernel, card) in
+            columns.iter().flat_map(|(kernel, cards)| cards.iter().map(move |card| (kernel, card)))
+        {
+            let wanted = (scenario, *card, *kernel);
+            let at = places.iter().position(|p| (p.scenario, p.card, p.kernel) == wanted);
+            match at {
+                Some(number) => cell(out, number, &places[number], base),
+                None => out.push_str("<td></td>"),
+            }
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+}
+
+fn cell(out: &mut String, number: usize, place: &Place<'_>, base: &str) {
+    let class = place.class();
+    let mark = match class {
+        "passed" => "✓",
+        "failed" => "✗",
+        "flaky" => "~",
+        _ => "!",
+    };
+    let rate = match place.cells.len() {
+        1 => String::new(),
+        n => format!("{}/{n} ", place.passed()),
+    };
+    // Without the script: the page of the first that did not pass, else of the first.
+    let attempts = || place.cells.iter().flat_map(|cell| &cell.attempts);
+    let run = attempts()
+        .find(|attempt| attempt.verdict.class() != Class::Passed)
+        .or_else(|| attempts().next())
+        .and_then(|attempt| attempt.directory.as_deref());
+    let address = run.map_or("#".to_owned(), |name| address(base, name));
+    let _ = write!(
+        out,
+        "<td><a class=\"{class}\" href=\"{}\" data-place=\"{number}\" \
+         title=\"{class}\"><span class=\"mark\">{mark}</span> {rate}{:.1}<small> s</small></a></td>",
+        escape(&address),
+        place.median(),
+    );
+}
+
+/// Every attempt that did not pass, with its reasons.
+fn not_passed(out: &mut String, runs: &[Run], base: &str, directory: &std::path::Path) {
+    let told: Vec<&Run> = runs
+        .iter()
+        .filter(|run| run.verdict().class() != Class::Passed || !run.earlier.is_empty())
+        .collect();
+    if told.is_empty() {
+        return;
+    }
+    out.push_str("<section>\n<h2>Failed, not run, flaky</h2>\n");
+    for run in told.iter().take(MAX_TOLD) {
+        let verdict = run.verdict();
+        let flaky = verdict.class() == Class::Passed;
+        let word = if flaky { "flaky" } else { &verdict.outcome };
+        let class = if flaky { "flaky" } else { class(verdict.class()) };
+        let _ = write!(
+            out,
+            "<article class=\"{class}\">\n<h3>{} <span class=\"sub\">{}</span> \
+             <strong>{}</strong></h3>\n",
+            escape(&run.scenario()),
+            escape(&run.combination()),
+            escape(word),
+        );
+        for attempt in run.earlier.iter().chain([*run]) {
+            told_attempt(out, attempt, base, directory);
+        }
+        out.push_str("</article>\n");
+    }
+    if told.len() > MAX_TOLD {
+        let _ = writeln!(out, "<p>And {} more: see junit.xml.</p>", told.len() - MAX_TOLD);
+    }
+    out.push_str("</section>\n");
+}
+
+fn told_attempt(out: &mut String, run: &Run, base: &str, directory: &std::path::Path) {
+    let verdict = run.verdict();
+    let _ = write!(out, "<p>{}: {}", escape(&verdict.outcome), escape(&verdict.line));
+    if run.directory != directory {
+        let _ = write!(out, " <a href=\"{}\">its page</a>", escape(&address(base, &run.name())));
+    }
+    out.push_str("</p>\n");
+    if verdict.class() == Class::Passed {
+        return;
+    }
+    for expectation in run.expectations() {
+        if let Some(failure) = &expectation.failure {
+            let _ = write!(
+                out,
+                "<p class=\"bad\"><span class=\"mark\">✗</span> {}</p>\n<pre>{}</pre>\n",
+                escape(&expectation.that),
+                escape(&failure.what)
+            );
+        }
+    }
+    let log = run.log_tail();
+    if !log.is_empty() {
+        let _ = writeln!(
+            out,
+            "<details><summary>the end of the guest's kernel log</summary><pre>{}</pre></details>",
+            escape(&log)
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! A matrix' directory, read back.
+//!
+//! # `matrix.json`, format 1
+//!
+//! | field | meaning |
+//! |---|---|
+//! | `format` | 1 |
+//! | `planned` | places of the matrix: scenario × card × kernel × repeat |
+//! | `passed`, `flaky` | places that passed; those of them that failed before |
+//! | `interrupted` | it was stopped: places are missing |
+//! | `jobs`, `seconds` | guests at once; how long it took |
+//! | `directory` | where it was written |
+//! | `cells` | a list, in order of the plan: `scenario`, `card`, `kernel`, `flaky`, `attempts` |
+//! | `attempts` | a list, the last one counts: `outcome`, `line`, `seconds`, `began`, and `directory`, the run's, in that of the matrix; null if it never came to a run |
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde::Deserialize;
+use serde_json::{Map, json};
+
+use super::{Class, LOG_TAIL, ReadError, Record, Run, Vars, Verdict};
+
+/// The file that makes a directory a matrix'.
+pub const FILE: &str = "matrix.json";
+/// Format that is understood.
+const FORMAT: u64 = 1;
+
+/// A matrix, read back.
+#[derive(Debug, Deserialize)]
+pub struct Matrix {
+    /// Where it was read from.
+    #[serde(skip)]
+    pub directory: PathBuf,
+    /// Places of the matrix.
+    pub planned: usize,
+    /// It was stopped.
+    #[serde(default)]
+    pub interrupted: bool,
+    /// How long it took.
+    #[serde(default)]
+    pub seconds: f64,
+    /// What was played.
+    pub cells: Vec<Cell>,
+}
+
+/// A place of the matrix.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Cell {
+    /// Scenario.
+    pub scenario: String,
+    /// Card.
+    pub card: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// It failed, and passed when it was tried again.
+    #[serde(default)]
+    pub flaky: bool,
+    /// In order; the last one counts.
+    pub attempts: Vec<Attempt>,
+}
+
+/// A try of it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Attempt {
+    /// What it came to.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// From power-on or the snapshot's start.
+    #[serde(default)]
+    pub seconds: f64,
+    /// The name of the run's directory.
+    #[serde(default)]
+    pub directory: Option<String>,
+}
+
+impl Cell {
+    /// What the place came to; nothing was played if there is no attempt.
+    pub fn class(&self) -> Class {
+        self.attempts.last().map_or(Class::NotRun, |last| last.verdict.class())
+    }
+}
+
+impl Matrix {
+    /// Whether the directory holds a matrix.
+    pub fn is_at(directory: &Path) -> bool {
+        directory.join(FILE).is_file()
+    }
+
+    /// Reads a matrix' directory, without its runs.
+    ///
+    /// # Errors
+    /// It holds none, or one of a format that is not known here.
+    pub fn read(directory: &Path) -> Result<Matrix, ReadError> {
+        let directory = fs::canonicalize(directory)?;
+        let path = directory.join(FILE);
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(ReadError::NotARun { directory });
+            }
+            other => other?,
+        };
+        super::read::check_format(&path, &text, FORMAT)?;
+        let mut matrix: Matrix = serde_json::from_slice(&text).map_err(|error| {
+            ReadError::Line { path, line: error.line(), error: error.to_string() }
+        })?;
+        matrix.directory = directory;
+        Ok(matrix)
+    }
+
+    /// Reads the runs, one after the other, and hands out each that is there with its name before
+    /// it is cut to what JUnit and KTAP need: one matrix may have thousands.
+    ///
+    /// Comes back with a run per place, earlier attempts in it. A run that never was, or whose
+    /// directory is gone, is as `matrix.json` has it.
+    ///
+    /// # Errors
+    /// A run cannot be read, or `each` fails.
+    pub fn runs<E: From<ReadError>>(
+        &self,
+        mut each: impl FnMut(&str, &Run) -> Result<(), E>,
+    ) -> Result<Vec<Run>, E> {
+        let mut runs = Vec::new();
+        for cell in &self.cells {
+            let mut attempts = Vec::new();
+            for attempt in &cell.attempts {
+                let path = attempt.directory.as_ref().map(|name| self.directory.join(name));
+                let run = match (path, &attempt.directory) {
+                    (Some(path), Some(name)) if path.is_dir() => {
+                        let mut run = Run::read(&path)?;
+                        each(name, &run)?;
+                        run.shorten();
+                        run
+                    }
+                    _ => self.without_directory(cell, attempt),
+                };
+                attempts.push(run);
+            }
+            if let Some(mut last) = attempts.pop() {
+                last.earlier = attempts;
+                runs.push(last);
+            }
+        }
+        Ok(runs)
+    }
+
+    fn without_directory(&self, cell: &Cell, attempt: &Attempt) -> Run {
+        let facts = Map::from_iter([("kernel".to_owned(), json!({ "release": cell.kernel }))]);
+        let record = Record {
+            scenario: cell.scenario.clone(),
+            vars: Vars { card: cell.card.clone(), opmode: String::new() },
+            verdict: attempt.verdict.clone(),
+            faults: serde_json::Value::Null,
+            expectations: Vec::new(),
+            milestones: Vec::new(),
+            seconds: attempt.seconds,
+            accel: String::new(),
+            facts,
+        };
+        Run {
+            directory: self.directory.clone(),
+            record: Some(record),
+            events: Vec::new(),
+            earlier: Vec::new(),
+            cut: false,
+        }
+    }
+}
+
+impl Run {
+    /// Keeps the verdict, the expectations and the end of the kernel log.
+    fn shorten(&mut self) {
+        self.events.retain(|event| event.kind == "kernel-log");
+        let extra = self.events.len().saturating_sub(LOG_TAIL);
+        self.events.drain(..extra);
+        self.events.shrink_to_fit();
+        if let Some(record) = &mut self.record {
+            record.milestones = Vec::new();
+        }
+    }
+}
