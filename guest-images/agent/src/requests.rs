@@ -31,8 +31,7 @@ pub(crate) fn start(count: u32) -> io::Result<()> {
             let _ = mount(None::<&str>, "/tmp", Some(&*name), MsFlags::empty(), None::<&str>);
         })?;
     }
-    drop(tell);
-    let threads: Vec<_> = told.iter().collect();
+    let threads: Vec<_> = told.iter().take(count as usize).collect();
     running::await_threads(&threads);
     Ok(())
 }
