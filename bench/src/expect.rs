@@ -94,15 +94,15 @@ fn failure(e: &Expectation, vars: &Vars, milestones: &[Reached]) -> Option<Failu
             near: found.last().map(|r| r.seq),
         });
     }
-    if let (Some(pattern), Some(has)) = (&e.every, &e.has) {
-        let pattern = vars.pattern(pattern.get_ref());
-        for (field, want) in has.get_ref() {
-            if let Some(failure) = values(&pattern, field, &vars.value(want), milestones) {
-                return Some(failure);
-            }
-        }
+    let pattern = vars.pattern(e.every.as_ref()?.get_ref());
+    let mut wants = e.has.iter().flat_map(|has| has.get_ref());
+    if let Some(failure) =
+        wants.find_map(|(field, want)| values(&pattern, field, &vars.value(want), milestones))
+    {
+        return Some(failure);
     }
-    None
+    let mut lists = e.among.iter().flat_map(|among| among.get_ref());
+    lists.find_map(|(field, list)| among(&pattern, field, &vars.value(list), milestones))
 }
 
 /// The part of the run that an expectation looks at. Its ends have to be there: an expectation
@@ -189,6 +189,24 @@ fn values(pattern: &Pattern, field: &str, want: &Value, milestones: &[Reached]) 
     })
 }
 
+/// Every value of a field has to be in the list, and there has to be one.
+fn among(pattern: &Pattern, field: &str, list: &Value, milestones: &[Reached]) -> Option<Failure> {
+    let mut found = milestones.iter().filter(|r| matches(pattern, r)).peekable();
+    let list = json(list);
+    let listed = |r: &Reached| {
+        let value = get(r, field);
+        list.as_array().is_some_and(|list| value.is_some_and(|value| list.contains(&value)))
+    };
+    if found.peek().is_none() {
+        let what = format!("expected every {pattern} to have a listed {field}\nbut there is none");
+        return Some(Failure { what, near: None });
+    }
+    found.find(|r| !listed(r)).map(|r| Failure {
+        what: format!("expected every {pattern} to have a listed {field}\nbut: {}", line(r)),
+        near: Some(r.seq),
+    })
+}
+
 /// Whether a milestone is what a pattern (its variables replaced) asks for.
 pub fn matches(pattern: &Pattern, reached: &Reached) -> bool {
     kind(reached) == pattern.milestone
@@ -233,6 +251,7 @@ mod tests {
             opmode: "iwlmvm".into(),
             firmware: "iwlwifi-7260-17.ucode".into(),
             walk_down: vec!["a-6".into(), "a-5".into()],
+            declared_firmware: vec!["b-1".into(), "a-6".into()],
         }
     }
 
@@ -296,6 +315,15 @@ mod tests {
             let run = wrong.iter().map(|n| firmware(n)).collect();
             assert!(verdict(rule, run).is_some(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn every_value_out_of_a_list() {
+        let rule = "every = \"firmware-asked\"\namong = { name = \"$declared-firmware\" }";
+        assert_eq!(verdict(rule, vec![firmware("a-6"), firmware("b-1"), firmware("a-6")]), None);
+        let other = verdict(rule, vec![firmware("a-6"), firmware("a-5")]).expect("fails");
+        assert!(other.what.contains("a-5"), "{}", other.what);
+        assert!(verdict(rule, vec![asked()]).is_some(), "about nothing");
     }
 
     #[test]

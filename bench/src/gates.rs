@@ -394,6 +394,7 @@ mod tests {
             opmode: "iwlmvm".into(),
             firmware: "iwlwifi-7260-17.ucode".into(),
             walk_down: vec!["iwlwifi-7260-17.ucode".into()],
+            declared_firmware: Vec::new(),
         }
     }
 

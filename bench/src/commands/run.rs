@@ -49,6 +49,15 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         ))
         .into());
     }
+    if args.image.is_some()
+        && let Some(scenario) = scenarios.iter().find(|s| s.reads_declarations())
+    {
+        return Err(BadUsage(format!(
+            "scenario {} compares with what the image's modules declare; it cannot use --image",
+            scenario.name
+        ))
+        .into());
+    }
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,

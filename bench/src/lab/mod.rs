@@ -186,12 +186,13 @@ impl<'a> Lab<'a> {
         let stub = stub_of(spec.card)?;
         let kernel_api: stub::Kernel = self.kernel.release.parse()?;
         let walk_down: Vec<String> = stub.names_tried(kernel_api).collect();
-        let vars = Vars {
+        let mut vars = Vars {
             card: spec.card.name.to_owned(),
             kernel: self.kernel.release.clone(),
             opmode: spec.card.opmode.module().to_owned(),
             firmware: walk_down[0].clone(),
             walk_down,
+            declared_firmware: Vec::new(),
         };
         let own = spec.firmware.map(crate::firmware::read).transpose();
         let gates = own
@@ -208,6 +209,10 @@ impl<'a> Lab<'a> {
                 (image.path, image.sha256, image.modules)
             }
         };
+
+        if let Some(driver) = modules.iter().find(|module| module.name == milestone::DRIVER) {
+            vars.declared_firmware.clone_from(&driver.firmware);
+        }
 
         let name = format!("{}-{}-{}", rundir::stamp(), scenario.name, spec.card.name);
         let dir = RunDir::create_in(spec.parent, &name)?;

@@ -32,6 +32,8 @@ pub struct Expectation {
     /// … has, in order, these values in its field: `{ name = ["a", "b"] }`; a variable may
     /// stand for the list.
     pub has: Option<Spanned<BTreeMap<String, Value>>>,
+    /// … or has one of these, in any order and as often as it likes.
+    pub among: Option<Spanned<BTreeMap<String, Value>>>,
 
     /// Looks only at what came after the first of these, which has to come.
     pub after: Option<Spanned<Pattern>>,
@@ -61,8 +63,8 @@ impl Expectation {
         if self.exactly.is_some() != self.times.is_some() {
             return Some("`exactly` and `times` go together".into());
         }
-        if self.every.is_some() != self.has.is_some() {
-            return Some("`every` and `has` go together".into());
+        if self.every.is_some() != (self.has.is_some() || self.among.is_some()) {
+            return Some("`every` goes with `has` or `among`, and they with it".into());
         }
         if self.within.is_some() && self.after.is_none() {
             return Some("`within` counts from a milestone: say which with `after`".into());

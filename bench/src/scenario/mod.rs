@@ -144,6 +144,21 @@ pub struct CardTable {
     pub more: Vec<Spanned<String>>,
 }
 
+impl Scenario {
+    /// Whether it speaks of what the image's driver module declares.
+    pub fn reads_declarations(&self) -> bool {
+        let speaks = |value: &Value| {
+            value
+                .as_str()
+                .is_some_and(|text| text.strip_prefix('$') == Some(pattern::DECLARED_FIRMWARE))
+        };
+        self.expectations
+            .iter()
+            .flat_map(|e| e.get_ref().has.iter().chain(&e.get_ref().among))
+            .any(|values| values.get_ref().values().any(speaks))
+    }
+}
+
 impl CardTable {
     /// The further cards.
     pub fn more(&self) -> impl Iterator<Item = &'static iwl_card::CardSpec> + '_ {
@@ -363,16 +378,16 @@ fn check_expectation(expectation: &Spanned<Expectation>) -> Result<(), Complaint
     if let Some(what) = e.complaint() {
         return Err((expectation.span().start, what));
     }
-    if let (Some(every), Some(has)) = (&e.every, &e.has) {
-        let known = KINDS.iter().find(|(kind, _)| *kind == every.get_ref().milestone);
-        for (field, value) in has.get_ref() {
+    let kind = e.every.as_ref().map(|every| every.get_ref().milestone.as_str());
+    let known = KINDS.iter().find(|(known, _)| Some(*known) == kind);
+    for values in e.has.iter().chain(&e.among) {
+        for (field, value) in values.get_ref() {
             if !known.is_some_and(|(_, fields)| fields.contains(&field.as_str())) {
-                return Err((
-                    has.span().start,
-                    format!("milestone `{}` has no field `{field}`", every.get_ref().milestone),
-                ));
+                let what =
+                    format!("milestone `{}` has no field `{field}`", kind.unwrap_or_default());
+                return Err((values.span().start, what));
             }
-            pattern::known_vars(value).map_err(|what| (has.span().start, what))?;
+            pattern::known_vars(value).map_err(|what| (values.span().start, what))?;
         }
     }
     Ok(())

@@ -79,10 +79,17 @@ pub struct Vars {
     pub firmware: String,
     /// `$walk-down`: every name it asks for when none exists, in order.
     pub walk_down: Vec<String>,
+    /// `$declared-firmware`: every name that the driver's module declares, as
+    /// `modinfo -F firmware` lists them.
+    #[serde(skip)]
+    pub declared_firmware: Vec<String>,
 }
 
 /// The names of the variables; none is the beginning of another, but for the longer one first.
-const VARS: [&str; 6] = ["card", "kernel", "opmode", "firmware-oldest", "firmware", "walk-down"];
+const VARS: [&str; 7] =
+    ["card", "kernel", "opmode", "firmware-oldest", "firmware", "walk-down", DECLARED_FIRMWARE];
+/// The variable that only a built image gives a value.
+pub const DECLARED_FIRMWARE: &str = "declared-firmware";
 
 /// Whether every variable in the value exists.
 ///
@@ -105,8 +112,9 @@ impl Vars {
     /// The value with its variables replaced.
     pub fn value(&self, value: &Value) -> Value {
         match value {
-            Value::String(s) if s == "$walk-down" => {
-                Value::Array(self.walk_down.iter().cloned().map(Value::String).collect())
+            Value::String(s) if s == "$walk-down" => list(&self.walk_down),
+            Value::String(s) if s.strip_prefix('$') == Some(DECLARED_FIRMWARE) => {
+                list(&self.declared_firmware)
             }
             Value::String(s) => Value::String(self.string(s)),
             Value::Array(values) => Value::Array(values.iter().map(|v| self.value(v)).collect()),
@@ -129,6 +137,7 @@ impl Vars {
                     out += self.walk_down.last().unwrap_or(&self.firmware);
                 }
                 Some("walk-down") => out += &self.walk_down.join(","),
+                Some(DECLARED_FIRMWARE) => out += &self.declared_firmware.join(","),
                 _ => out.push('$'),
             }
             out += &part[name.unwrap_or_default().len()..];
@@ -143,6 +152,10 @@ impl Vars {
             fields: pattern.fields.iter().map(|(k, v)| (k.clone(), self.value(v))).collect(),
         }
     }
+}
+
+fn list(names: &[String]) -> Value {
+    Value::Array(names.iter().cloned().map(Value::String).collect())
 }
 
 /// Which runs something is for. Empty: all.
@@ -335,6 +348,7 @@ mod tests {
             opmode: "iwldvm".into(),
             firmware: "f-6".into(),
             walk_down: vec!["f-6".into(), "f-5".into()],
+            declared_firmware: Vec::new(),
         };
         assert_eq!(vars.string("$firmware.xz"), "f-6.xz");
         assert_eq!(vars.string("$firmware-oldest"), "f-5");

@@ -103,13 +103,15 @@ pub(crate) fn loader_command(root: &Path, program: &str) -> Result<Command, KitE
     Ok(command)
 }
 
-/// A module's `.modinfo`: what it wants loaded with it.
+/// A module's `.modinfo`: what it wants loaded with it, and what it loads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ModInfo {
     /// Modules whose symbols it uses.
     pub(crate) depends: Vec<String>,
     /// Modules that modprobe loads before or after it if they exist.
     pub(crate) soft: Vec<String>,
+    /// Firmware files that it may ask for, as `modinfo -F firmware` lists them.
+    pub(crate) firmware: Vec<String>,
 }
 
 /// A module's name as the kernel spells it.
@@ -141,6 +143,7 @@ pub(crate) fn modinfo(path: &Path, module: &[u8]) -> Result<ModInfo, KitError> {
                 let names = list.split_whitespace().filter(|word| !word.ends_with(':'));
                 info.soft.extend(names.map(module_name));
             }
+            Some(("firmware", name)) => info.firmware.push(name.to_owned()),
             _ => {}
         }
     }

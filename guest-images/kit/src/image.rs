@@ -24,8 +24,8 @@ use crate::progress::Progress;
 use crate::prune;
 use crate::store::{Source, Unpacked};
 
-/// Part of every key: change it when an image of the same inputs changes.
-const FORMAT: u32 = 1;
+/// Part of every key: change it when an image of the same inputs, or its record, changes.
+const FORMAT: u32 = 2;
 
 const KIND: &str = "tools";
 const NAME: &str = "kmod";
@@ -90,6 +90,8 @@ pub struct IncludedModule {
     pub path: String,
     /// SHA-256 of the decompressed file, in hex.
     pub sha256: String,
+    /// Firmware files that it declares, as `modinfo -F firmware` lists them.
+    pub firmware: Vec<String>,
 }
 
 /// The fetched kmod, if any.
@@ -248,6 +250,7 @@ impl<'a> Parts<'a> {
             name: module.name.clone(),
             path: format!("/lib/modules/{}/{}", self.release, module.path),
             sha256: sha256(&module.bytes),
+            firmware: module.firmware.clone(),
         });
         included.collect()
     }

@@ -23,6 +23,8 @@ pub(crate) struct Module {
     /// Path below `/lib/modules/<release>`, ending in `.ko`.
     pub(crate) path: String,
     pub(crate) bytes: Vec<u8>,
+    /// Firmware files that it declares.
+    pub(crate) firmware: Vec<String>,
 }
 
 /// The modules below one `/lib/modules/<release>`.
@@ -80,7 +82,8 @@ impl ModuleTree {
     /// below `/lib/modules/<release>`.
     pub(crate) fn replace(&mut self, path: &str, bytes: &[u8]) -> Option<()> {
         let name = name_of(path)?;
-        let module = Module { name: name.clone(), path: path.to_owned(), bytes: bytes.to_vec() };
+        let (path, bytes) = (path.to_owned(), bytes.to_vec());
+        let module = Module { name: name.clone(), path, bytes, firmware: Vec::new() };
         self.overlay.insert(name, module);
         Some(())
     }
@@ -93,7 +96,8 @@ impl ModuleTree {
         let file = self.dir.join(path);
         let bytes = decompress(&file)?;
         let end = path.rfind(".ko").map_or(path.len(), |at| at + ".ko".len());
-        Ok(Some(Module { name: name.to_owned(), path: path[..end].to_owned(), bytes }))
+        let (name, path) = (name.to_owned(), path[..end].to_owned());
+        Ok(Some(Module { name, path, bytes, firmware: Vec::new() }))
     }
 
     /// The wanted modules, the overlay's, and what any of them depends on,
@@ -109,7 +113,7 @@ impl ModuleTree {
             if without.contains(&name) || !seen.insert(name.clone()) {
                 continue;
             }
-            let Some(module) = self.module(&name)? else {
+            let Some(mut module) = self.module(&name)? else {
                 if must && !self.builtin.contains(&name) {
                     closure.missing.push(name);
                 }
@@ -118,6 +122,7 @@ impl ModuleTree {
             let info = modinfo(&self.dir.join(&module.path), &module.bytes)?;
             queue.extend(info.depends.into_iter().map(|name| (name, true)));
             queue.extend(info.soft.into_iter().map(|name| (name, false)));
+            module.firmware = info.firmware;
             closure.modules.push(module);
         }
         closure.modules.sort_by(|a, b| a.path.cmp(&b.path));
@@ -185,7 +190,12 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
         };
-        let top = testelf::module(&["depends=mid-dle", "softdep=pre: soft nowhere"]);
+        let top = testelf::module(&[
+            "firmware=top-2.bin",
+            "depends=mid-dle",
+            "softdep=pre: soft nowhere",
+            "firmware=top-1.bin",
+        ]);
         let middle = testelf::module(&["depends=base,inside"]);
         put("kernel/a/top.ko.xz", &xz(&top));
         let zstd = compress_to_vec(middle.as_slice(), CompressionLevel::Fastest);
@@ -212,6 +222,8 @@ mod tests {
         assert_eq!(closure.modules[1].path, "kernel/b/mid-dle.ko");
         assert_eq!(closure.modules[1].bytes, testelf::module(&["depends=base,inside"]));
         assert_eq!(closure.missing, Vec::<String>::new());
+        assert_eq!(closure.modules[0].firmware, ["top-2.bin", "top-1.bin"]);
+        assert_eq!(closure.modules[1].firmware, Vec::<String>::new());
     }
 
     #[test]
