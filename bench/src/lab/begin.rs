@@ -222,9 +222,14 @@ fn boot(session: &mut Session) -> Result<Hello, Verdict> {
     answered(session.boot(BOOT_WITHIN))
 }
 
-/// Waits until the guest has nothing left to do, so that no restored guest begins with it.
+/// Waits until the guest has nothing left to do, so that no restored guest begins with it, and
+/// makes what is to be kept of it small.
 fn settled(session: &mut Session) -> Result<(), Verdict> {
-    answered(session.command(Command::Settle, LOADED_WITHIN)).map(drop)
+    for command in [Command::Settle, Command::Scrub] {
+        // A guest that cannot do it is only larger.
+        let _ = answered(session.command(command, LOADED_WITHIN))?;
+    }
+    Ok(())
 }
 
 /// A guest that has come up has to answer.

@@ -18,7 +18,7 @@ use crate::children::{Children, Ran, real_modprobe};
 use crate::gate;
 use crate::inventory;
 use crate::observe::{kmsg, settle};
-use crate::{requests, rest, running};
+use crate::{requests, rest, running, scrub};
 
 /// Carries a step out; returns when it has ended. [`Command::PowerOff`] is the
 /// caller's to do, after it has said `Done`.
@@ -64,6 +64,9 @@ pub(crate) fn run(
         Command::RequestModules { count } => requests::start(*count)
             .map(|()| Reply::Ok)
             .map_err(|e| failed(&format!("requesting {count} modules"), &e)),
+        Command::Scrub => {
+            scrub::scrub().map(|()| Reply::Ok).map_err(|e| failed("overwriting free memory", &e))
+        }
         Command::Settle => settle::settle().map(|()| Reply::Ok),
         Command::LinkUp { interface } => set_link(interface, true),
         Command::LinkDown { interface } => set_link(interface, false),

@@ -31,6 +31,7 @@ mod port;
 mod requests;
 mod rest;
 mod running;
+mod scrub;
 mod shell;
 
 use std::process::ExitCode;

@@ -332,6 +332,8 @@ pub enum Command {
     },
     /// Wait until every observer has told what the kernel had said when this command came.
     Settle,
+    /// Overwrite free memory with zeros, which take no space in a snapshot.
+    Scrub,
     /// `ip link set IFNAME up`.
     LinkUp {
         /// Interface name.
