@@ -27,6 +27,8 @@ pub enum Command {
     Run(RunArgs),
     /// Play scenarios with cards and kernels, several guests at once
     Matrix(MatrixArgs),
+    /// Play every order of a scenario's steps and held requests, each in a guest of its own
+    Explore(ExploreArgs),
     /// Say what is wrong with scenario files, without playing them
     Check(CheckArgs),
     /// List cards, scenarios, kernels and faults
@@ -144,6 +146,41 @@ pub struct MatrixArgs {
     /// Write the results as KTAP here too
     #[arg(long, value_name = "FILE")]
     pub ktap: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `iwlbench explore`.
+#[derive(Debug, Args)]
+pub struct ExploreArgs {
+    /// Scenario: a built-in name or a .toml file
+    pub scenario: String,
+    /// Cards; each is explored by itself [default: as the scenario says]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub card: Vec<String>,
+    /// Make the card fail (`iwlbench list` names the faults)
+    #[arg(long, value_delimiter = ',', value_name = "FAULT")]
+    pub fault: Vec<iwl_card::Fault>,
+    /// Hold requests by these names too, `*` for any characters [default, if the scenario holds
+    /// nothing: $firmware,$opmode]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub hold: Vec<String>,
+    /// Play at most so many orders
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = at_least_one)]
+    pub bound: usize,
+    /// Guests at once [default: as many as there are CPUs]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub jobs: Option<usize>,
+    /// A step that has not ended so long after all was let go hangs
+    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub patience: u64,
+    /// The guest's kernel and machine
+    #[command(flatten)]
+    pub guest: GuestArgs,
+    /// Parent of the exploration's directory [default: ~/.local/state/iwlbench/runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,

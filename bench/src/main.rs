@@ -12,6 +12,7 @@ mod accel;
 mod cli;
 mod commands;
 mod expect;
+mod explore;
 mod firmware;
 mod gates;
 mod lab;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
     let result = signals::listen().map_err(anyhow::Error::from).and_then(|()| match cli.command {
         Command::Run(args) => commands::run::run(&args),
         Command::Matrix(args) => commands::matrix::matrix(&args),
+        Command::Explore(args) => commands::explore::explore(&args),
         Command::Check(args) => commands::check::check(&args),
         Command::List(args) => commands::list::list(&args),
         Command::Device(args) => commands::device::device(&args),

@@ -20,22 +20,27 @@ const AROUND: usize = 4;
 /// Columns of a wrapped list.
 const WIDTH: usize = 100;
 
-struct Paint(bool);
+/// Colours, or none.
+pub struct Paint(pub bool);
 
 impl Paint {
     fn with(&self, code: &str, text: &str) -> String {
         if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
-    fn good(&self, text: &str) -> String {
+    /// What is well.
+    pub fn good(&self, text: &str) -> String {
         self.with("32", text)
     }
-    fn bad(&self, text: &str) -> String {
+    /// What is not.
+    pub fn bad(&self, text: &str) -> String {
         self.with("1;31", text)
     }
-    fn faint(&self, text: &str) -> String {
+    /// What matters less.
+    pub fn faint(&self, text: &str) -> String {
         self.with("2", text)
     }
-    fn bold(&self, text: &str) -> String {
+    /// A heading.
+    pub fn bold(&self, text: &str) -> String {
         self.with("1", text)
     }
 }

@@ -268,6 +268,11 @@ impl Timeline {
         self.start
     }
 
+    /// All events so far, in order of arrival.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
     /// A host instant on the run's clock; before the start it is 0.
     pub fn at(&self, instant: Instant) -> Nanos {
         u64::try_from(instant.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::commands::matrix::Cell;
+use crate::explore::{Class, Order};
 use crate::milestone::Reached;
 use crate::verdict::Outcome;
 
@@ -69,6 +70,17 @@ impl Ui {
         );
         bar.enable_steady_tick(Duration::from_millis(500));
         MatrixProgress { ui: self.clone(), bar, not_passed: AtomicUsize::new(0) }
+    }
+
+    /// Progress of an exploration, whose size shows only as it goes.
+    pub fn orders_progress(&self) -> OrdersProgress {
+        let bar = self.bars.add(ProgressBar::no_length());
+        bar.set_style(
+            ProgressStyle::with_template("{elapsed:>5} {wide_bar} {pos} of {len} known {msg}")
+                .expect("a valid template"),
+        );
+        bar.enable_steady_tick(Duration::from_millis(500));
+        OrdersProgress { ui: self.clone(), bar, bad: AtomicUsize::new(0) }
     }
 
     /// Progress of the kit.
@@ -148,6 +160,57 @@ impl MatrixProgress {
 }
 
 impl Drop for MatrixProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// An exploration: its orders so far, and below them a line for each job.
+pub struct OrdersProgress {
+    ui: Ui,
+    bar: ProgressBar,
+    bad: AtomicUsize,
+}
+
+impl OrdersProgress {
+    /// One job's line.
+    pub fn job(&self, what: &str) -> RunProgress {
+        RunProgress { bar: self.ui.spinner(what), what: what.into(), lines: false }
+    }
+
+    /// An order was played; so many are known by now.
+    pub fn order(&self, order: &Order, known: usize) {
+        self.bar.set_length(known as u64);
+        self.bar.inc(1);
+        let points: Vec<_> = order.points.iter().map(ToString::to_string).collect();
+        let word = order.class.map_or(order.outcome.word(), Class::word);
+        if order.class != Some(Class::Fine) {
+            let bad = self.bad.fetch_add(1, Ordering::Relaxed) + 1;
+            self.bar.set_message(format!("{bad} not fine"));
+            self.ui.note(&format!("{word}: {}", points.join(" · ")));
+        } else if !self.ui.terminal {
+            let done = self.bar.position();
+            eprintln!("iwlbench: {done} of {known} known: {word}: {}", points.join(" · "));
+        }
+    }
+
+    /// So many orders are played again from their files.
+    pub fn replays(&self, orders: usize) {
+        self.bar.set_length(orders as u64);
+        self.bar.set_position(0);
+        self.bar.set_message("played again");
+    }
+
+    /// An order was played again.
+    pub fn replayed(&self, order: &Order) {
+        self.bar.inc(1);
+        if order.replays == Some(false) {
+            self.ui.note(&format!("order {} does not come to the same end again", order.number));
+        }
+    }
+}
+
+impl Drop for OrdersProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -221,6 +221,7 @@ fn play_one(
             without: &[],
             cold: args.cold,
             parent,
+            play: None,
         };
         let attempt = match play.lab.run(&spec, progress.job(&what)) {
             Ok(record) => Attempt {

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod device;
+pub mod explore;
 pub mod image;
 pub mod list;
 pub mod matrix;

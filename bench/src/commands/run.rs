@@ -78,6 +78,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
                     without: &args.without,
                     cold: args.cold,
                     parent: &parent,
+                    play: None,
                 },
                 ui.run_progress(&format!("{} {}", scenario.name, card.name)),
             )?;

@@ -1,20 +1,13 @@
-//! A scenario is played, and what came of it judged.
+//! What came of a run.
 
 use crate::expect::Judged;
-use crate::player;
-use crate::scenario::{Scenario, Vars};
-use crate::session::Session;
+use crate::scenario::Scenario;
 use crate::timeline::{BenchEvent, Event, What};
 use crate::trouble::Trouble;
 use crate::verdict::{Outcome, Verdict};
 
-pub(super) fn play(
-    session: &mut Session,
-    hello: &guest_protocol::Hello,
-    scenario: &Scenario,
-    vars: &Vars,
-    offers: &[(String, Vec<u8>)],
-) -> Result<(), Verdict> {
+/// Whether anything can be played in a guest that has found this.
+pub(super) fn usable(hello: &guest_protocol::Hello) -> Result<(), Verdict> {
     if hello.modprobe.is_none() {
         return Err(Verdict::new(
             Outcome::NoModprobe,
@@ -28,7 +21,7 @@ pub(super) fn play(
             format!("the guest has no gates: {}", hello.warnings.join("; ")),
         ));
     }
-    player::play(session, scenario, vars, offers)
+    Ok(())
 }
 
 pub(super) fn verdict(

@@ -14,7 +14,7 @@ use begin::{Begun, Loaded, Plan};
 use guest_kit::{CacheDir, ImageSpec, Kernel, KernelSelector, Kit, KitOptions, Qemu};
 use iwl_card::{Card, CardOptions, CardSpec, FaultPlan};
 use iwl_ucode::stub::{self, StubDef};
-use judge::{play, verdict};
+use judge::verdict;
 pub use record::{Began, Given, Record};
 
 use crate::accel::{self, Decision};
@@ -23,11 +23,14 @@ use crate::expect;
 use crate::gates::Gates;
 use crate::milestone;
 use crate::phases;
+use crate::player;
 use crate::qemu::{Accel, Machine};
 use crate::rundir::{self, RunDir};
 use crate::scenario::{Scenario, Vars};
+use crate::session::Session;
 use crate::snapshot::Snapshots;
 use crate::ui::{RunProgress, Ui};
+use crate::verdict::Verdict;
 
 /// The guest agent, a static program.
 pub const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-agent"));
@@ -81,7 +84,12 @@ pub struct RunSpec<'a> {
     pub cold: bool,
     /// Where the run's directory goes.
     pub parent: &'a Path,
+    /// Plays it otherwise than step by step.
+    pub play: Option<&'a Play<'a>>,
 }
+
+/// Plays a guest that is up, and says what is wrong with it.
+pub type Play<'a> = dyn Fn(&mut Session, &Vars) -> Result<(), Verdict> + Sync + 'a;
 
 /// A kit with the user's options.
 ///
@@ -174,6 +182,23 @@ impl<'a> Lab<'a> {
         Ok(build_image(&self.kit, &self.kernel, without)?)
     }
 
+    /// What a scenario's variables stand for with this card.
+    ///
+    /// # Errors
+    /// There is no stub for the card, or none knows this kernel.
+    pub fn vars(&self, card: &CardSpec) -> anyhow::Result<Vars> {
+        let kernel: stub::Kernel = self.kernel.release.parse()?;
+        let walk_down: Vec<String> = stub_of(card)?.names_tried(kernel).collect();
+        Ok(Vars {
+            card: card.name.to_owned(),
+            kernel: self.kernel.release.clone(),
+            opmode: card.opmode.module().to_owned(),
+            firmware: walk_down[0].clone(),
+            walk_down,
+            declared_firmware: Vec::new(),
+        })
+    }
+
     /// Plays one scenario with one card in a guest of its own.
     ///
     /// # Errors
@@ -185,15 +210,7 @@ impl<'a> Lab<'a> {
         let scenario = spec.scenario;
         let stub = stub_of(spec.card)?;
         let kernel_api: stub::Kernel = self.kernel.release.parse()?;
-        let walk_down: Vec<String> = stub.names_tried(kernel_api).collect();
-        let mut vars = Vars {
-            card: spec.card.name.to_owned(),
-            kernel: self.kernel.release.clone(),
-            opmode: spec.card.opmode.module().to_owned(),
-            firmware: walk_down[0].clone(),
-            walk_down,
-            declared_firmware: Vec::new(),
-        };
+        let mut vars = self.vars(spec.card)?;
         let own = spec.firmware.map(crate::firmware::read).transpose();
         let gates = own
             .and_then(|own| Gates::new(scenario, &vars, stub, kernel_api, own))
@@ -240,7 +257,11 @@ impl<'a> Lab<'a> {
 
         let played = hello.and_then(|hello| {
             progress.up();
-            play(&mut session, &hello, scenario, &vars, &offers)
+            judge::usable(&hello)?;
+            match spec.play {
+                Some(play) => play(&mut session, &vars),
+                None => player::play(&mut session, scenario, &vars, &offers),
+            }
         });
         let hello = session.hello.clone();
         let tail = session.console_tail(1);

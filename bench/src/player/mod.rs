@@ -2,6 +2,8 @@
 
 mod tear_down;
 
+pub use tear_down::Left;
+
 use std::time::Duration;
 
 use base64::Engine;
@@ -19,9 +21,8 @@ use crate::verdict::{Outcome, Verdict};
 
 /// The card that the steps speak of: the first.
 const THE_CARD: usize = 0;
-/// How long a guest takes over an unplug that nothing holds up: its hot-plug driver leaves the user
-/// 5 s to press the button again.
-const UNPLUGGED_WITHIN: Duration = Duration::from_secs(8);
+/// How long QEMU takes to tell that a card has moved, when the guest has done its part.
+const TOLD_WITHIN: Duration = Duration::from_secs(1);
 /// Where `modprobe-d` writes.
 const MODPROBE_D: &str = "/etc/modprobe.d/iwlbench.conf";
 
@@ -75,6 +76,10 @@ enum Work {
     Command(u64),
     /// The card leaves its slot.
     Unplug,
+    /// The card is in its slot: the guest has told of so many functions then.
+    Plug(usize),
+    /// The host did it at once.
+    Done,
 }
 
 impl Work {
@@ -82,13 +87,16 @@ impl Work {
         match self {
             Work::Command(id) => session.has_reply(id),
             Work::Unplug => session.unplugged(THE_CARD),
+            Work::Plug(functions) => session.functions_added() >= functions,
+            Work::Done => true,
         }
     }
 }
 
 /// A started step that has ended.
 pub struct Ended {
-    index: usize,
+    /// Of the step, as it was begun: 0-based.
+    pub index: usize,
     word: String,
     fails: Option<Fails>,
     /// How.
@@ -184,13 +192,15 @@ impl<'a> Player<'a> {
                     None => Ok(()),
                 }
             }
+            Some(work @ Work::Plug(_)) => self.await_moved(work, self.patience),
+            Some(Work::Done) => Ok(()),
             None => Ok(()),
         }
     }
 
-    /// Until the card is out, or the guest had time enough for what it does not wait with.
-    fn await_unplug(&mut self) -> Result<(), Verdict> {
-        match self.session.wait(UNPLUGGED_WITHIN, |s| s.unplugged(THE_CARD).then_some(())) {
+    /// Until the card is out or in, or time is up.
+    fn await_moved(&mut self, work: Work, within: Duration) -> Result<(), Verdict> {
+        match self.session.wait(within, |s| work.has_ended(s).then_some(())) {
             Ok(()) | Err(Stop::TimedOut) => Ok(()),
             Err(Stop::Verdict(verdict)) => Err(verdict),
         }
@@ -240,7 +250,7 @@ impl<'a> Player<'a> {
         let Pending { work, index, word, fails } = self.pending.remove(at);
         let result = match work {
             Work::Command(id) => reply(self.session.reply(id)?).map(drop),
-            Work::Unplug => Ok(()),
+            Work::Unplug | Work::Plug(_) | Work::Done => Ok(()),
         };
         Some(Ended { index, word, fails, result })
     }
@@ -257,11 +267,6 @@ impl<'a> Player<'a> {
             Err(Stop::TimedOut) => self.session.alive().map(|()| false).map_err(over),
             Err(Stop::Verdict(verdict)) => Err(verdict),
         }
-    }
-
-    /// The started steps that have not ended.
-    pub fn pending(&self) -> impl Iterator<Item = &str> {
-        self.pending.iter().map(|pending| pending.word.as_str())
     }
 
     fn done(&mut self, step: &Step) -> Result<(), StepError> {
@@ -329,16 +334,15 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    /// Until the guest is at rest, and all that its observers saw is in the timeline. An unplug
-    /// is not the guest's alone, and the guest takes its time over it.
+    /// Until the guest is at rest, and all that its observers saw is in the timeline.
     ///
     /// # Errors
     /// It does not come to rest, or the run is over.
     pub fn rest(&mut self) -> Result<(), StepError> {
         self.command(Command::AwaitRest, "the guest's coming to rest")?;
-        if self.pending.iter().any(|p| matches!(p.work, Work::Unplug)) {
-            self.await_unplug()?;
-            self.command(Command::AwaitRest, "the guest's coming to rest")?;
+        let moving = |p: &Pending| (!matches!(p.work, Work::Command(_))).then_some(p.work);
+        if let Some(work) = self.pending.iter().find_map(moving) {
+            self.await_moved(work, TOLD_WITHIN)?;
         }
         Ok(self.prepare(Command::Settle)?)
     }
@@ -420,14 +424,22 @@ impl<'a> Player<'a> {
 
     /// Starts an action that can take its time.
     fn start(&mut self, action: &Action) -> Result<Work, StepError> {
-        if *action == Action::Unplug {
-            return match self.session.eject(THE_CARD) {
-                Ok(()) => Ok(Work::Unplug),
-                Err(stop) => Err(over(stop).into()),
-            };
-        }
-        let command = self.guest_command(action)?;
-        Ok(Work::Command(self.session.start_command(command)))
+        let (moved, work) = match action {
+            Action::Unplug => (self.session.eject(THE_CARD), Work::Unplug),
+            Action::Plug => {
+                let seen = self.session.functions_added() + 1;
+                (self.session.insert(THE_CARD), Work::Plug(seen))
+            }
+            Action::Vanish | Action::RfKill(_) => {
+                self.act(action)?;
+                (Ok(()), Work::Done)
+            }
+            _ => {
+                let command = self.guest_command(action)?;
+                (Ok(()), Work::Command(self.session.start_command(command)))
+            }
+        };
+        moved.map(|()| work).map_err(|stop| over(stop).into())
     }
 
     fn guest_command(&mut self, action: &Action) -> Result<Command, StepError> {

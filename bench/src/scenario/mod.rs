@@ -19,7 +19,7 @@ pub use check::Check;
 pub use errno::Errno;
 pub use expectation::Expectation;
 pub use gate::{Compression, FirmwareRule, ModuleRule, Source};
-pub use pattern::{OneOrMany, Pattern, Vars, glob};
+pub use pattern::{OneOrMany, Pattern, Vars, When, glob};
 pub use step::{Action, Autoload, Fails, Step, Text};
 pub use twin::Twin;
 

@@ -84,6 +84,11 @@ impl Session {
         self.monitor("device_add", &qemu::session_card(card))
     }
 
+    /// How many PCI functions the guest has told of so far.
+    pub fn functions_added(&self) -> usize {
+        self.functions_added
+    }
+
     /// Asks for a card to be unplugged: the guest is told, its driver removed from the device,
     /// then the card taken out. [`Session::unplugged`] tells when.
     ///
