@@ -1,20 +1,33 @@
 //! Where a run's time goes: its phases, each from the end of the one before it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use guest_protocol::GuestEvent;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::milestone::{Milestone, Reached};
 use crate::timeline::{BenchEvent, Event, Source, What};
 
 /// A part of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
     /// What is done in it.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How long that took.
     pub seconds: f64,
+}
+
+impl Phase {
+    fn new(name: &'static str, took: Duration) -> Phase {
+        Phase { name: name.into(), seconds: took.as_secs_f64() }
+    }
+}
+
+/// Phases in a line, seconds after their names.
+pub fn in_words(phases: &[Phase]) -> String {
+    let words: Vec<_> = phases.iter().map(|p| format!("{} {:.2}", p.name, p.seconds)).collect();
+    words.join(" · ")
 }
 
 /// What ends a phase.
@@ -51,7 +64,7 @@ pub fn phases(
     prepared: Duration,
     total: Duration,
 ) -> Vec<Phase> {
-    let mut phases = vec![Phase { name: "preparation", seconds: prepared.as_secs_f64() }];
+    let mut phases = vec![Phase::new("preparation", prepared)];
     let mut from = 0;
     let over = u64::try_from((total.saturating_sub(prepared)).as_nanos()).unwrap_or(u64::MAX);
     for (name, end) in PHASES {
@@ -61,8 +74,7 @@ pub fn phases(
             End::Over => Some(over),
         };
         if let Some(at) = at.filter(|at| *at >= from) {
-            let seconds = Duration::from_nanos(at - from).as_secs_f64();
-            phases.push(Phase { name, seconds });
+            phases.push(Phase::new(name, Duration::from_nanos(at - from)));
             from = at;
         }
     }
@@ -91,7 +103,7 @@ mod tests {
         let reached = [Reached { seq: 0, t_ns: 50_000_000, milestone: opmode }];
         let ms = Duration::from_millis;
         let phases = phases(&events, &reached, ms(5), ms(105));
-        let names: Vec<_> = phases.iter().map(|p| p.name).collect();
+        let names: Vec<_> = phases.iter().map(|p| &*p.name).collect();
         assert_eq!(names, ["preparation", "QEMU starts", "restore", "to the end"]);
         let sum: f64 = phases.iter().map(|p| p.seconds).sum();
         assert!((sum - 0.105).abs() < 1e-9, "{phases:?}");

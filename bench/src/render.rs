@@ -9,7 +9,7 @@ use crate::commands::matrix::Cell;
 use crate::expect::seconds;
 use crate::lab::Record;
 use crate::milestone::{Milestone, Reached};
-use crate::phases::Phase;
+use crate::phases;
 use crate::timeline::{BenchEvent, Event, What};
 use crate::verdict::Outcome;
 
@@ -60,9 +60,8 @@ pub fn text(record: &Record, lab: &str, verbose: bool, colour: bool) -> String {
     if let Some(card) = &record.card {
         line(&mut out, &paint.faint(&unmodelled(card)));
     }
-    let spent = |p: &Phase| format!("{} {:.2}", p.name, p.seconds);
-    let spent: Vec<_> = record.phases.iter().map(spent).collect();
-    line(&mut out, &paint.faint(&format!("seconds: {}", spent.join(" · "))));
+    let spent = phases::in_words(&record.phases);
+    line(&mut out, &paint.faint(&format!("seconds: {spent}")));
     let word = record.verdict.outcome.word().to_uppercase();
     let word = if record.verdict.outcome == Outcome::Passed {
         paint.good(&word)

@@ -53,6 +53,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::phases::Phase;
+
 pub use read::{ReadError, locate};
 
 /// Lines of the kernel log that a failure carries.
@@ -95,6 +97,9 @@ pub struct Record {
     /// From power-on to the verdict.
     #[serde(default)]
     pub seconds: f64,
+    /// Where they went.
+    #[serde(default)]
+    pub phases: Vec<Phase>,
     /// KVM or TCG.
     #[serde(default)]
     pub accel: String,

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{Run, words};
 use crate::expect::seconds;
+use crate::phases;
 
 /// Every event but register accesses, then expectations and verdict.
 pub fn report(run: &Run) -> String {
@@ -28,6 +29,9 @@ pub fn report(run: &Run) -> String {
         for line in expectation.failure.iter().flat_map(|f| f.what.lines()) {
             let _ = writeln!(out, "      {line}");
         }
+    }
+    if let Some(record) = &run.record {
+        let _ = writeln!(out, "\nseconds: {}", phases::in_words(&record.phases));
     }
     let verdict = run.verdict();
     let _ = writeln!(out, "\n{}: {}", verdict.outcome.to_uppercase(), verdict.line);

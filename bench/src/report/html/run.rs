@@ -9,6 +9,7 @@ use super::events::{self, Row};
 use super::picture::{Picture, picture, shown_milestones};
 use super::{class, escape};
 use crate::expect::seconds;
+use crate::phases;
 use crate::report::{Record, Run, words};
 
 const SCRIPT: &str = concat!(include_str!("timeline.js"), include_str!("run.js"));
@@ -168,7 +169,8 @@ fn facts(out: &mut String, run: &Run) {
         .filter_map(|u| u.get("reg").and_then(Value::as_str))
         .collect();
     fact("unmodelled registers", unmodelled.join(", "));
-    fact("from power-on to verdict", format!("{:.1} s", record.seconds));
+    fact("to the verdict", format!("{:.2} s", record.seconds));
+    fact("seconds of it", phases::in_words(&record.phases));
     fact("run", run.directory.display().to_string());
     out.push_str("</dl>\n</section>\n");
 }
