@@ -155,6 +155,7 @@ impl Matrix {
             expectations: Vec::new(),
             milestones: Vec::new(),
             seconds: attempt.seconds,
+            phases: Vec::new(),
             accel: String::new(),
             facts,
         };
