@@ -156,6 +156,11 @@ pub enum Milestone {
         /// What it was doing.
         during: String,
     },
+    /// ALIVE is not held any more.
+    AliveReleased {
+        /// The card.
+        card: String,
+    },
     /// The card's RF-kill switch was moved.
     RfKillSwitched {
         /// The card.
@@ -210,6 +215,7 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ("netdev-removed", &["interface"]),
     ("fault-injected", &["card", "fault"]),
     ("dma-fault", &["card", "during"]),
+    ("alive-released", &["card"]),
     ("rf-kill-switched", &["card", "on"]),
     ("rf-kill-noticed", &["rfkill"]),
     ("vanished", &["card"]),
@@ -294,6 +300,7 @@ impl Deriver {
             CardEvent::DmaFault { during, .. } => {
                 Some(Milestone::DmaFault { card, during: (*during).to_owned() })
             }
+            CardEvent::AliveReleased => Some(Milestone::AliveReleased { card }),
             CardEvent::RfKillSwitched { on } => Some(Milestone::RfKillSwitched { card, on: *on }),
             CardEvent::Vanished => Some(Milestone::Vanished { card }),
             _ => None,
@@ -460,6 +467,7 @@ impl std::fmt::Display for Milestone {
             Milestone::NetdevRemoved { interface } => write!(f, "{interface} removed"),
             Milestone::FaultInjected { fault, .. } => write!(f, "fault: {fault}"),
             Milestone::DmaFault { during, .. } => write!(f, "DMA fault: {during}"),
+            Milestone::AliveReleased { .. } => write!(f, "ALIVE is let go"),
             Milestone::RfKillSwitched { on, .. } => {
                 write!(f, "RF-kill switch {}", if *on { "on" } else { "off" })
             }

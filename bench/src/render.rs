@@ -374,6 +374,7 @@ pub fn card(event: &CardEvent) -> String {
             "{} {name}, {len} bytes",
             if *notification { "notification" } else { "response" }
         ),
+        CardEvent::AliveReleased => "ALIVE is let go".to_owned(),
         CardEvent::RfKillSwitched { on } => {
             format!("RF-kill switch {}", if *on { "on" } else { "off" })
         }

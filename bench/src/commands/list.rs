@@ -15,6 +15,7 @@ fn about(fault: iwl_card::Fault) -> &'static str {
         Fault::ClockNeverReady => "CSR_GP_CNTRL never shows the MAC clock ready",
         Fault::NicNeverReady => "NIC_READY never reads back",
         Fault::NeverAlive => "the firmware starts and says nothing",
+        Fault::AliveHeld => "ALIVE waits for a step `release-alive`",
         Fault::AliveInvalid => "ALIVE says that the image is not valid",
         Fault::NoFhTx => "uploads arrive, their interrupt does not",
         Fault::HwErrorAfterAlive => "a hardware error interrupt right after ALIVE",

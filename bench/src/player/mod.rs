@@ -11,7 +11,7 @@ use card_host::Touch;
 use guest_protocol::{Autoload as KernelModprobe, Command, CommandError, PciDevice, Reply, State};
 
 use crate::expect::matches;
-use crate::milestone::{DRIVER, Milestone, Reached};
+use crate::milestone::{DRIVER, Milestone};
 use crate::scenario::{
     Action, Autoload, Check, Errno, Fails, OneOrMany, Pattern, Scenario, Step, Text, Vars,
 };
@@ -396,6 +396,7 @@ impl<'a> Player<'a> {
             }
             Action::Plug => self.session.plug(THE_CARD),
             Action::Unplug => self.session.unplug(THE_CARD, self.patience),
+            Action::ReleaseAlive => self.touch(Touch::ReleaseAlive),
             Action::Vanish => self.touch(Touch::Vanish),
             Action::RfKill(on) => self.touch(Touch::RfKill(*on)),
             _ => {
@@ -415,10 +416,7 @@ impl<'a> Player<'a> {
         let before = self.session.milestones.len();
         self.session.touch(THE_CARD, touch);
         self.session.wait(self.patience, |s| {
-            let felt = |r: &Reached| {
-                matches!(r.milestone, Milestone::Vanished { .. } | Milestone::RfKillSwitched { .. })
-            };
-            s.milestones[before..].iter().any(felt).then_some(())
+            s.milestones[before..].iter().any(|r| is_touch(&r.milestone)).then_some(())
         })
     }
 
@@ -482,6 +480,7 @@ impl<'a> Player<'a> {
             | Action::TearDown
             | Action::Plug
             | Action::Unplug
+            | Action::ReleaseAlive
             | Action::Vanish
             | Action::RfKill(_) => {
                 let what = format!("`{}` is the host's to do; it cannot `start`", action.word());
@@ -536,6 +535,16 @@ impl<'a> Player<'a> {
             Some(mismatches) => Err(StepError::Failed(mismatches.join("; or "))),
         }
     }
+}
+
+/// What a card tells when something is done to it by hand.
+fn is_touch(milestone: &Milestone) -> bool {
+    matches!(
+        milestone,
+        Milestone::AliveReleased { .. }
+            | Milestone::Vanished { .. }
+            | Milestone::RfKillSwitched { .. }
+    )
 }
 
 /// The end of a run whose guest does not say more.

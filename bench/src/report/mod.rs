@@ -18,7 +18,7 @@
 //! | kind | fields |
 //! |---|---|
 //! | `reg-read`, `reg-write` | `card`, `space` (`csr`, `prph`, `mem`, `config`), `reg`, `value`, `outcome` |
-//! | `reset`, `interrupt`, `dma-fault`, `bad-input`, `nvm-read`, `section-uploaded`, `cpu-released`, `alive`, `host-command`, `packet`, `rf-kill-switched`, `vanished`, `fault-injected` | `card`, and those of `iwl_card::CardEvent` |
+//! | `reset`, `interrupt`, `dma-fault`, `bad-input`, `nvm-read`, `section-uploaded`, `cpu-released`, `alive`, `host-command`, `packet`, `alive-released`, `rf-kill-switched`, `vanished`, `fault-injected` | `card`, and those of `iwl_card::CardEvent` |
 //! | `ask` | `id`, `gate` (`module`: `argv`, `module`; `firmware-lookup`: `path`) |
 //! | `answer` | as its `ask`, and `answer` (`proceed`, `exit`, `file`, `directory`, `errno`), `value` |
 //! | `uevent`, `module-load`, `module-free`, `module-request`, `module-loader-exit`, `kernel-log`, `kernel-log-lost`, `firmware-read`, `agent-note` | those of `guest_protocol::GuestEvent` |

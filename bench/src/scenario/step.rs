@@ -65,6 +65,8 @@ pub enum Action {
     Plug,
     /// Take the card out of its slot: the guest is told, lets go of it, and it is gone.
     Unplug,
+    /// Let go the ALIVE that the fault `alive-held` holds.
+    ReleaseAlive,
     /// The card is off the bus from now on, and the guest is not told: all reads give ones.
     Vanish,
     /// Move the card's RF-kill switch: with `true` the radio must not be used.
@@ -108,6 +110,7 @@ impl Action {
             Action::Rescan => "rescan",
             Action::Plug => "plug",
             Action::Unplug => "unplug",
+            Action::ReleaseAlive => "release-alive",
             Action::Vanish => "vanish",
             Action::RfKill(_) => "rf-kill",
             Action::Reset => "reset",

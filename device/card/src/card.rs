@@ -120,6 +120,12 @@ impl Card {
         !self.vanished && self.device.interrupting()
     }
 
+    /// Lets go an ALIVE that [`crate::Fault::AliveHeld`] holds, and all that come after.
+    pub fn release_alive(&mut self, world: &mut dyn World) {
+        self.device.release_alive(world);
+        world.emit(CardEvent::AliveReleased);
+    }
+
     /// Moves the RF-kill switch; the driver is told by an interrupt.
     pub fn set_rf_kill(&mut self, world: &mut dyn World, on: bool) {
         self.device.set_rf_kill(on);

@@ -100,6 +100,10 @@ pub(crate) struct Device {
     firmware: Firmware,
     cpu: Cpu,
     timers: Vec<Timer>,
+    /// No ALIVE goes out before it is let go.
+    hold_alive: bool,
+    /// The image whose ALIVE is held.
+    held_alive: Option<Image>,
     /// The RF-kill switch is on. It is no part of the chip: no reset moves it.
     rf_kill: bool,
     /// Register accesses so far.
@@ -119,6 +123,8 @@ impl Device {
         let mut device = Self {
             hal,
             rf_kill: faults.has(Fault::RfKill),
+            hold_alive: faults.has(Fault::AliveHeld),
+            held_alive: None,
             faults,
             regs: vec![0; (hal.bar_size / 4) as usize],
             prph: SparseMemory::new(PRPH_BYTES),
@@ -165,6 +171,7 @@ impl Device {
         self.tx = Transmit::new();
         self.cpu = Cpu::Off;
         self.timers.clear();
+        self.held_alive = None;
         self.told.clear();
         self.landing = false;
         self.more = false;
@@ -179,6 +186,14 @@ impl Device {
     pub(crate) fn store(&mut self, offset: u32, value: u32) {
         if let Some(register) = self.regs.get_mut(offset as usize / 4) {
             *register = value;
+        }
+    }
+
+    /// ALIVE is not held any more; one that was goes out at once.
+    pub(crate) fn release_alive(&mut self, world: &mut dyn World) {
+        self.hold_alive = false;
+        if let Some(image) = self.held_alive.take() {
+            self.schedule(world.now(), Due::Alive(image), world);
         }
     }
 
@@ -220,6 +235,7 @@ impl Device {
             bytes: uploaded.bytes,
         });
         self.timers.clear();
+        self.held_alive = None;
         self.rx.discard();
         self.firmware.boot();
         self.cpu = Cpu::Booting;
@@ -326,6 +342,11 @@ impl Device {
             fault_injected(Fault::NeverAlive, world);
             return;
         }
+        if self.hold_alive {
+            fault_injected(Fault::AliveHeld, world);
+            self.held_alive = Some(image);
+            return;
+        }
         let valid = !self.faults.has(Fault::AliveInvalid);
         if !valid {
             fault_injected(Fault::AliveInvalid, world);
@@ -365,6 +386,7 @@ impl Device {
     fn halt(&mut self, cause: Int) {
         self.cpu = Cpu::Dead;
         self.timers.clear();
+        self.held_alive = None;
         self.rx.discard();
         self.irq.latch(cause);
     }

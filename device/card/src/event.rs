@@ -180,6 +180,8 @@ pub enum CardEvent {
         /// Payload bytes.
         len: u32,
     },
+    /// ALIVE is not held any more.
+    AliveReleased,
     /// The RF-kill switch was moved.
     RfKillSwitched {
         /// The radio must not be used.

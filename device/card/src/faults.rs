@@ -15,6 +15,8 @@ pub enum Fault {
     NicNeverReady,
     /// The firmware starts and says nothing.
     NeverAlive,
+    /// ALIVE comes only when it is let go ([`crate::Card::release_alive`]).
+    AliveHeld,
     /// ALIVE says that the image is not valid.
     AliveInvalid,
     /// Uploads arrive, but their interrupt does not.
@@ -86,10 +88,11 @@ impl Engine {
 pub const MIN_EVERY: u64 = 4;
 
 /// Every fault, with the argument it has when none is written.
-const ALL: [Fault; 14] = [
+const ALL: [Fault; 15] = [
     Fault::ClockNeverReady,
     Fault::NicNeverReady,
     Fault::NeverAlive,
+    Fault::AliveHeld,
     Fault::AliveInvalid,
     Fault::NoFhTx,
     Fault::HwErrorAfterAlive,
@@ -134,6 +137,7 @@ impl Fault {
             Self::ClockNeverReady => "clock-never-ready",
             Self::NicNeverReady => "nic-never-ready",
             Self::NeverAlive => "never-alive",
+            Self::AliveHeld => "alive-held",
             Self::AliveInvalid => "alive-invalid",
             Self::NoFhTx => "no-fh-tx",
             Self::HwErrorAfterAlive => "hw-error-after-alive",

@@ -158,3 +158,28 @@ fn a_card_that_has_vanished_answers_nothing() {
     assert_eq!(driver.config_read(pci::PCI_COMMAND) & 0xffff, 0, "as after power-on");
     assert_eq!(driver.read(csr::CSR_HW_REV), card("7260").expect("a card").hw_rev);
 }
+
+#[test]
+fn alive_waits_to_be_let_go() {
+    let mut driver = faulty(Fault::AliveHeld);
+    driver.start_image(INIT);
+    driver.story();
+    driver.pass(1000 * MILLISECOND);
+    assert_eq!(driver.story(), "fault: alive-held\n");
+    driver.card.release_alive(&mut driver.world);
+    driver.settle();
+    assert_eq!(driver.take_packets().len(), 1);
+    driver.story();
+    // Nor is the next one held; and what a reset has undone does not come.
+    driver.start_image(INIT);
+    driver.pass(10 * MILLISECOND);
+    assert_eq!(driver.take_packets().len(), 1);
+
+    let mut driver = faulty(Fault::AliveHeld);
+    driver.start_image(INIT);
+    driver.pass(10 * MILLISECOND);
+    driver.set(csr::CSR_RESET, Reset::SW_RESET.bits());
+    driver.card.release_alive(&mut driver.world);
+    driver.pass(10 * MILLISECOND);
+    assert!(driver.story().ends_with("fault: alive-held\nreset: software\nALIVE released\n"));
+}

@@ -43,6 +43,8 @@ pub struct Ended {
 pub enum Touch {
     /// The RF-kill switch is moved; on means that the radio must not be used.
     RfKill(bool),
+    /// ALIVE is let go; see [`Card::release_alive`].
+    ReleaseAlive,
     /// The card is off the bus, and nobody is told; see [`Card::vanish`].
     Vanish,
 }
@@ -214,6 +216,7 @@ impl Device for Adapter<'_> {
         while let Ok(touch) = self.touches.try_recv() {
             self.with(bus, |card, world| match touch {
                 Touch::RfKill(on) => card.set_rf_kill(world, on),
+                Touch::ReleaseAlive => card.release_alive(world),
                 Touch::Vanish => card.vanish(world),
             });
         }

@@ -481,6 +481,7 @@ fn line(event: &CardEvent) -> Option<String> {
         CardEvent::Packet { name, notification, len, .. } => {
             format!("packet: {name}, {len} bytes, notification {notification}")
         }
+        CardEvent::AliveReleased => "ALIVE released".to_owned(),
         CardEvent::RfKillSwitched { on } => format!("RF-kill: {on}"),
         CardEvent::Vanished => "vanished".to_owned(),
         CardEvent::FaultInjected { fault } => format!("fault: {fault}"),
