@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use guest_protocol::{GuestEvent, LoaderOutcome, Question};
 use iwl_card::{CardEvent, Image, Space};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::timeline::{BenchEvent, Event, Nanos, What};
 use crate::trouble::Trouble;
@@ -16,7 +16,7 @@ pub const OPMODES: [&str; 3] = ["iwldvm", "iwlmvm", "iwlmld"];
 pub const DRIVER: &str = "iwlwifi";
 
 /// A step of the hand-over. In a scenario: `{ milestone = "opmode-asked", module = "iwlmvm" }`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "milestone", rename_all = "kebab-case")]
 pub enum Milestone {
     /// The driver touched an unbound card for the first time.

@@ -2,15 +2,16 @@
 
 use std::fmt::Write;
 
-use guest_protocol::{GuestEvent, Question};
-use iwl_card::{CardEvent, Outcome as Access, Space};
+use guest_protocol::GuestEvent;
+use iwl_card::CardEvent;
 
 use crate::commands::matrix::Cell;
 use crate::expect::seconds;
 use crate::lab::Record;
 use crate::milestone::{Milestone, Reached};
 use crate::phases;
-use crate::timeline::{BenchEvent, Event, What};
+use crate::report;
+use crate::timeline::{Event, What};
 use crate::verdict::Outcome;
 
 /// Lines of the kernel log shown with a failure.
@@ -175,7 +176,7 @@ fn row(t_ns: u64, source: &str, text: &str, paint: &Paint) -> String {
 fn timeline(out: &mut String, record: &Record, verbose: bool, paint: &Paint) {
     if verbose {
         for event in &record.events {
-            line(out, &row(event.t_ns, event.source.label(), &describe(event), paint));
+            line(out, &row(event.t_ns, event.source.label(), &report::line(event), paint));
         }
         return;
     }
@@ -235,7 +236,7 @@ fn expectations(out: &mut String, record: &Record, paint: &Paint) {
         if let Some(near) = failure.near.and_then(|n| usize::try_from(n).ok()) {
             for event in around(&record.events, near) {
                 let marker = if event.seq == near as u64 { "  >" } else { "   " };
-                let text = row(event.t_ns, event.source.label(), &describe(event), paint);
+                let text = row(event.t_ns, event.source.label(), &report::line(event), paint);
                 line(out, &format!("   {marker}{text}"));
             }
         }
@@ -296,144 +297,7 @@ fn log_tail(out: &mut String, record: &Record, paint: &Paint) {
     }
     line(out, "  the guest's kernel log ends:");
     for event in &log[log.len().saturating_sub(LOG_TAIL)..] {
-        let text = row(event.t_ns, event.source.label(), &describe(event), paint);
+        let text = row(event.t_ns, event.source.label(), &report::line(event), paint);
         line(out, &format!("   {text}"));
-    }
-}
-
-/// An event in a line.
-pub fn describe(event: &Event) -> String {
-    match &event.what {
-        What::Card { event, .. } => card(event),
-        What::Ask { question, .. } => match question {
-            Question::Module { argv, .. } => format!("kernel runs {}", argv.join(" ")),
-            Question::FirmwareLookup { path } => format!("loader looks up {path}"),
-        },
-        What::Answer { question, answer, value, .. } => {
-            let about = match question {
-                Question::Module { module, .. } => module,
-                Question::FirmwareLookup { path } => path,
-            };
-            let value = value.map_or(String::new(), |v| format!(" {v}"));
-            format!("bench answers {about}: {answer}{value}")
-        }
-        What::Hello { hello, .. } => format!(
-            "guest is up: kernel {}, {}",
-            hello.kernel_release,
-            hello.modprobe.as_deref().unwrap_or("no modprobe")
-        ),
-        What::Guest(event) => guest(event),
-        What::Bench(event) => bench(event),
-    }
-}
-
-/// A card's event in a line.
-pub fn card(event: &CardEvent) -> String {
-    let note = |outcome: &Access| match outcome {
-        Access::Implemented => "",
-        Access::Stub => " (stored)",
-        Access::ReadOnly => " (read-only)",
-        Access::Unknown => " (unmodelled)",
-        Access::BadSize => " (bad size)",
-    };
-    let space = |space: &Space| match space {
-        Space::Csr => "",
-        Space::Prph => "PRPH ",
-        Space::Mem => "MEM ",
-        Space::Config => "config ",
-    };
-    match event {
-        CardEvent::RegRead { space: s, reg, value, outcome } => {
-            format!("R {}{reg} = {value:#x}{}", space(s), note(outcome))
-        }
-        CardEvent::RegWrite { space: s, reg, value, outcome } => {
-            format!("W {}{reg} = {value:#x}{}", space(s), note(outcome))
-        }
-        CardEvent::Reset { how } => format!("reset: {how:?}"),
-        CardEvent::Interrupt { irq, causes } => format!("interrupt {irq:?}, causes {causes:#x}"),
-        CardEvent::DmaFault { addr, len, during } => {
-            format!("DMA fault at {addr:#x}, {len} bytes, during {during}")
-        }
-        CardEvent::BadInput { what } => format!("bad input: {what}"),
-        CardEvent::NvmRead { section, offset, len, present } => format!(
-            "NVM read: {section} at {offset:#x}, {len} bytes{}",
-            if *present { "" } else { ", absent" }
-        ),
-        CardEvent::SectionUploaded { image, index, dst, len } => {
-            format!("{image:?} ucode section {index}: {len} bytes to {dst:#x}")
-        }
-        CardEvent::CpuReleased { image, sections, bytes } => {
-            format!("CPU released: {image:?} ucode, {sections} sections, {bytes} bytes")
-        }
-        CardEvent::Alive { image, valid } => format!("ALIVE: {image:?} ucode, valid: {valid}"),
-        CardEvent::HostCommand { name, group, queue, len, modelled, .. } => format!(
-            "command {name} (group {group}, queue {queue}, {len} bytes){}",
-            if *modelled { "" } else { ", generic reply" }
-        ),
-        CardEvent::Packet { name, notification, len, .. } => format!(
-            "{} {name}, {len} bytes",
-            if *notification { "notification" } else { "response" }
-        ),
-        CardEvent::AliveReleased => "ALIVE is let go".to_owned(),
-        CardEvent::RfKillSwitched { on } => {
-            format!("RF-kill switch {}", if *on { "on" } else { "off" })
-        }
-        CardEvent::Vanished => "the card is off the bus, untold".to_owned(),
-        CardEvent::FaultInjected { fault } => format!("FAULT: {fault}"),
-    }
-}
-
-fn guest(event: &GuestEvent) -> String {
-    match event {
-        GuestEvent::Uevent { action, devpath, driver, interface, .. } => {
-            let extra = [("driver", driver), ("interface", interface)]
-                .into_iter()
-                .filter_map(|(name, value)| Some(format!(" {name}={}", value.as_ref()?)))
-                .collect::<String>();
-            format!("{action} {devpath}{extra}")
-        }
-        GuestEvent::ModuleLoad { module } => format!("module_load {module}"),
-        GuestEvent::ModuleFree { module } => format!("module_free {module}"),
-        GuestEvent::ModuleRequest { module, wait, call_site } => {
-            format!("module_request {module} wait={wait} from {call_site}")
-        }
-        GuestEvent::ModuleLoaderExit { argv, outcome, stderr, .. } => {
-            let stderr = stderr.trim();
-            let said = if stderr.is_empty() { String::new() } else { format!(": {stderr}") };
-            format!("{} ended: {outcome:?}{said}", argv.join(" "))
-        }
-        GuestEvent::KernelLog { level, text, .. } => format!("<{level}> {text}"),
-        GuestEvent::KernelLogLost => "kernel log records were lost".to_owned(),
-        GuestEvent::FirmwareRead { path, bytes } => format!("{path} read, {bytes} bytes"),
-        GuestEvent::AgentNote { text } => text.clone(),
-    }
-}
-
-fn bench(event: &BenchEvent) -> String {
-    match event {
-        BenchEvent::GuestStarted => "guest starts".to_owned(),
-        BenchEvent::GuestRestored => "guest restored from its snapshot".to_owned(),
-        BenchEvent::CardPlugged { card } => format!("card {card} plugged in"),
-        BenchEvent::CardEjected { card } => format!("card {card} asked to leave"),
-        BenchEvent::ClockMeasured { error_ns } => {
-            format!("guest clock known to ±{:.3} ms", seconds(*error_ns) * 1e3)
-        }
-        BenchEvent::StepStarted { step, .. } => format!("step {step}"),
-        BenchEvent::StepEnded { step, error: None, .. } => format!("step {step} done"),
-        BenchEvent::StepEnded { step, error: Some(error), .. } => {
-            format!("step {step} failed: {error}")
-        }
-        BenchEvent::KernelTrouble { trouble, text } => format!("{}: {text}", trouble.words()),
-        BenchEvent::Qmp { event, data } => {
-            let mut text = event.clone();
-            if !data.is_null() {
-                // A String takes any write.
-                let _ = write!(text, " {data}");
-            }
-            text
-        }
-        BenchEvent::QemuExited { status } => format!("QEMU ended: {status}"),
-        BenchEvent::CardStopped { why } => format!("the card stopped: {why}"),
-        BenchEvent::Note { text } => text.clone(),
     }
 }

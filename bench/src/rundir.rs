@@ -4,6 +4,7 @@
 //! `qemu.args`, `qemu.stderr`.
 
 use std::io::BufWriter;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -72,7 +73,10 @@ impl RunDir {
     /// # Errors
     /// They cannot be written; the file of the live ones then still stands.
     pub fn write_events(&self, events: &[Event]) -> anyhow::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
+        // Readable for whom the other files are; a temporary file is its owner's alone.
+        let mut file = tempfile::Builder::new()
+            .permissions(std::fs::Permissions::from_mode(0o666))
+            .tempfile_in(&self.path)?;
         {
             let mut out = BufWriter::new(&mut file);
             write_header(&mut out)?;

@@ -89,7 +89,12 @@ fn every_verdict_is_told_in_every_form() {
     let cells: Vec<_> = matrix.cells().iter().map(outcomes).collect();
     assert_eq!(cells, [vec!["passed"], vec!["failed", "failed"]], "{}", matrix.stderr);
     assert_eq!(matrix.document["flaky"], 0, "failing twice is no flake");
-    assert!(matrix.stderr.contains("no-probe 7260: failed"), "{}", matrix.stderr);
+    let kernel = text(&matrix.cells()[1]["kernel"]);
+    assert!(
+        matrix.stderr.contains(&format!("no-probe 7260 {kernel}: failed: ")),
+        "{}",
+        matrix.stderr
+    );
     let kept: Value = serde_json::from_str(&matrix.file("matrix.json")).expect("JSON");
     assert_eq!(kept, matrix.document);
 

@@ -15,7 +15,7 @@ use vfio_server::{Exit, Server};
 use crate::cli::{DeviceArgs, InterruptChoice};
 use crate::expect::seconds;
 use crate::timeline::{Event, Source, What};
-use crate::{BadUsage, commands, lab, qemu, render, signals};
+use crate::{BadUsage, commands, lab, qemu, report, signals};
 
 /// Serves until a signal comes, or the one client of `--fd` goes.
 pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
@@ -126,7 +126,7 @@ fn trace(
                 if args.json {
                     serde_json::to_string(&event)?
                 } else {
-                    format!("{:>9.3}  {}", seconds(t_ns), render::describe(&event))
+                    format!("{:>9.3}  {}", seconds(t_ns), report::line(&event))
                 }
             }
             Notice::Attached if args.json => {

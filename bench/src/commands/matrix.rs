@@ -163,7 +163,8 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
         for attempt in failed {
             let flaky = if cell.flaky { " (flaky: it passed when tried again)" } else { "" };
             let (word, line) = (attempt.outcome.word(), &attempt.line);
-            eprintln!("iwlbench: {} {}: {word}: {line}{flaky}", cell.scenario, cell.card);
+            let place = format!("{} {} {}", cell.scenario, cell.card, cell.kernel);
+            eprintln!("iwlbench: {place}: {word}: {line}{flaky}");
         }
     }
     written.with_context(|| format!("not all results are in {}", dir.path().display()))?;

@@ -3,32 +3,7 @@
 //! The reader knows the format of `run.json` and `events.jsonl`, not the types that wrote them: a
 //! report can be made of a run that an older or newer bench left, or of one that was killed.
 //!
-//! # `events.jsonl`, version 1
-//! One JSON object per line, UTF-8. The first line is the header
-//! `{"format":"iwlbench-events","version":1}`; each further line is one observation:
-//!
-//! | field | meaning |
-//! |---|---|
-//! | `seq` | place in the order, from 0 |
-//! | `t_ns` | nanoseconds since the run began, host's monotonic clock |
-//! | `source` | who saw it: `card`, `firmware-gate`, `module-gate`, `trace`, `netlink`, `kernel-log`, `agent`, `qemu`, `bench` |
-//! | `guest_ns` | the guest's `CLOCK_MONOTONIC`, where the guest said it |
-//! | `kind` | what it is; the further fields belong to it |
-//!
-//! | kind | fields |
-//! |---|---|
-//! | `reg-read`, `reg-write` | `card`, `space` (`csr`, `prph`, `mem`, `config`), `reg`, `value`, `outcome` |
-//! | `reset`, `interrupt`, `dma-fault`, `bad-input`, `nvm-read`, `section-uploaded`, `cpu-released`, `alive`, `host-command`, `packet`, `alive-released`, `rf-kill-switched`, `vanished`, `fault-injected` | `card`, and those of `iwl_card::CardEvent` |
-//! | `ask` | `id`, `gate` (`module`: `argv`, `module`; `firmware-lookup`: `path`) |
-//! | `answer` | as its `ask`, and `answer` (`proceed`, `exit`, `file`, `directory`, `errno`), `value` |
-//! | `uevent`, `module-load`, `module-free`, `module-request`, `module-loader-exit`, `kernel-log`, `kernel-log-lost`, `firmware-read`, `agent-note` | those of `guest_protocol::GuestEvent` |
-//! | `hello` | those of `guest_protocol::Hello` |
-//! | `guest-started`, `guest-restored`, `card-plugged`, `card-ejected`, `clock-measured`, `step-started`, `step-ended`, `kernel-trouble`, `qmp`, `qemu-exited`, `card-stopped`, `note` | those of [`crate::timeline::BenchEvent`] |
-//!
-//! While the run lasts, lines stand in order of arrival; when it has ended they are put in order
-//! of time. New fields and kinds may come without a new version; a reader passes over what it
-//! does not know. A change of meaning gets a new version. The last line of a run that was killed
-//! may be cut.
+//! `events.jsonl` is described in `bench/EVENTS.md`.
 //!
 //! # `run.json`, format 1
 //! [`crate::lab::Record`]: `format`, the verdict, the expectations, the milestones, the versions
@@ -45,6 +20,8 @@ mod spans;
 pub mod text;
 mod words;
 
+#[cfg(test)]
+mod kinds;
 #[cfg(test)]
 mod tests;
 
@@ -227,6 +204,12 @@ impl Event {
     }
 }
 
+/// An event in a line.
+pub fn line(event: &crate::timeline::Event) -> String {
+    let read = serde_json::to_value(event).and_then(serde_json::from_value::<Event>);
+    read.map_or_else(|error| error.to_string(), |event| event.text())
+}
+
 impl Milestone {
     /// In a line.
     pub fn text(&self) -> String {
@@ -236,7 +219,9 @@ impl Milestone {
     /// It is bad news.
     fn bad(&self) -> bool {
         match self.kind.as_str() {
-            "kernel-trouble" | "modprobe-failed" | "modprobe-missing" | "firmware-refused" => true,
+            "kernel-trouble" | "modprobe-missing" | "firmware-refused" | "dma-fault"
+            | "fault-injected" | "vanished" => true,
+            "modprobe-ended" => self.fields.get("status") != Some(&Value::from(0)),
             "step-ended" => self.fields.get("ok") == Some(&Value::Bool(false)),
             "alive" => self.fields.get("valid") == Some(&Value::Bool(false)),
             _ => false,

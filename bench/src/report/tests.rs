@@ -251,6 +251,12 @@ fn a_page_is_whole_and_takes_nothing_from_the_guest_as_markup() {
     }
     let data = page.split("id=\"data\">").nth(1).and_then(|p| p.split("</script>").next());
     let data: Value = serde_json::from_str(data.expect("data")).expect("JSON");
-    assert!(data["rows"].as_array().expect("rows").iter().any(|r| r["text"] == HOSTILE));
+    assert!(
+        data["rows"]
+            .as_array()
+            .expect("rows")
+            .iter()
+            .any(|r| r["text"] == format!("<3> {HOSTILE}"))
+    );
     assert!(page.contains("2 accesses: R CSR_HW_REV, W CSR_INT"), "accesses share a row");
 }

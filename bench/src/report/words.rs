@@ -1,4 +1,5 @@
-//! Events and milestones in a line. What is not known is shown as its fields.
+//! Events and milestones in a line, wherever they are shown. What is not known is shown as its
+//! fields.
 
 use serde_json::{Map, Value};
 
@@ -94,9 +95,12 @@ pub(super) fn event(event: &Event) -> String {
             show(f, "len"),
             hex(f, "dst")
         ),
-        "cpu-released" => {
-            format!("CPU released: {} ucode, {} sections", image(f), show(f, "sections"))
-        }
+        "cpu-released" => format!(
+            "CPU released: {} ucode, {} sections, {} bytes",
+            image(f),
+            show(f, "sections"),
+            show(f, "bytes")
+        ),
         "alive" => {
             format!("{} ALIVE{}", image(f), if is(f, "valid") { "" } else { ", not valid" })
         }
@@ -114,6 +118,9 @@ pub(super) fn event(event: &Event) -> String {
             str(f, "name"),
             show(f, "len")
         ),
+        "alive-released" => "ALIVE is let go".to_owned(),
+        "rf-kill-switched" => format!("RF-kill switch {}", if is(f, "on") { "on" } else { "off" }),
+        "vanished" => "the card is off the bus, untold".to_owned(),
         "fault-injected" => format!("FAULT: {}", str(f, "fault")),
         "ask" if str(f, "gate") == "module" => format!("kernel runs {}", words(f, "argv")),
         "ask" => format!("loader looks up {}", subject(event)),
@@ -146,11 +153,14 @@ pub(super) fn event(event: &Event) -> String {
             let said = if stderr.is_empty() { String::new() } else { format!(": {stderr}") };
             format!("{} {}{said}", words(f, "argv"), loader_outcome(f))
         }
-        "kernel-log" => str(f, "text").to_owned(),
+        "kernel-log" => format!("<{}> {}", show(f, "level"), str(f, "text")),
         "kernel-log-lost" => "kernel log records were lost".to_owned(),
         "firmware-read" => format!("{} read, {} bytes", str(f, "path"), show(f, "bytes")),
         "agent-note" | "note" => str(f, "text").to_owned(),
         "guest-started" => "guest starts".to_owned(),
+        "guest-restored" => "guest restored from its snapshot".to_owned(),
+        "card-plugged" => format!("card {} plugged in", str(f, "card")),
+        "card-ejected" => format!("card {} asked to leave", str(f, "card")),
         "clock-measured" => {
             let error = f.get("error_ns").and_then(Value::as_u64).unwrap_or_default();
             format!("guest clock known to ±{:.3} ms", seconds(error) * 1e3)
@@ -160,7 +170,7 @@ pub(super) fn event(event: &Event) -> String {
             None => format!("step {} done", str(f, "step")),
             Some(error) => format!("step {} failed: {}", str(f, "step"), plain(error)),
         },
-        "kernel-trouble" => format!("kernel {}: {}", str(f, "trouble"), str(f, "text")),
+        "kernel-trouble" => format!("kernel trouble, {}: {}", str(f, "trouble"), str(f, "text")),
         "qmp" => {
             let data = f.get("data").filter(|d| !d.is_null());
             format!("{}{}", str(f, "event"), data.map_or(String::new(), |d| format!(" {d}")))
@@ -199,50 +209,10 @@ fn loader_outcome(fields: &Fields) -> String {
     }
 }
 
+/// As the bench words it; one that it does not know as its fields.
 pub(super) fn milestone(milestone: &Milestone) -> String {
-    let f = &milestone.fields;
-    match milestone.kind.as_str() {
-        "probe" => "probe: the driver touches the card".to_owned(),
-        "bound" => format!("bound: {} to {}", str(f, "slot"), str(f, "driver")),
-        "unbound" => format!("unbound: {}", str(f, "slot")),
-        "firmware-asked" => format!("firmware asked for: {}", str(f, "name")),
-        "firmware-given" => {
-            format!("firmware given: {}, {} bytes", str(f, "name"), show(f, "bytes"))
-        }
-        "firmware-refused" => {
-            format!("firmware refused: {}, errno {}", str(f, "name"), show(f, "errno"))
-        }
-        "opmode-asked" => format!("opmode asked for: {}", str(f, "module")),
-        "modprobe-failed" => {
-            format!("modprobe {} failed, exit status {}", str(f, "module"), show(f, "status"))
-        }
-        "modprobe-missing" => format!("no modprobe in the guest to load {}", str(f, "module")),
-        "opmode-loaded" => format!("opmode loaded: {}", str(f, "module")),
-        "opmode-unloaded" => format!("opmode unloaded: {}", str(f, "module")),
-        "opmode-started" => "opmode started: it touches the card".to_owned(),
-        "section-uploaded" => format!(
-            "{} ucode section {} uploaded, {} bytes",
-            image(f),
-            show(f, "index"),
-            show(f, "bytes")
-        ),
-        "cpu-released" => {
-            format!("{} ucode released to run, {} sections", image(f), show(f, "sections"))
-        }
-        "alive" => {
-            format!("{} ALIVE{}", image(f), if is(f, "valid") { "" } else { ", not valid" })
-        }
-        "nvm-read" => format!(
-            "NVM read: {}{}",
-            str(f, "section"),
-            if is(f, "present") { "" } else { " (absent)" }
-        ),
-        "netdev-registered" => format!("{} registered", str(f, "interface")),
-        "netdev-removed" => format!("{} removed", str(f, "interface")),
-        "step-ended" => {
-            format!("step {}: {}", str(f, "step"), if is(f, "ok") { "done" } else { "failed" })
-        }
-        "kernel-trouble" => format!("the guest's kernel reported: {}", str(f, "trouble")),
-        other => generic(other, f),
-    }
+    let mut fields = milestone.fields.clone();
+    fields.insert("milestone".to_owned(), Value::String(milestone.kind.clone()));
+    serde_json::from_value::<crate::milestone::Milestone>(Value::Object(fields))
+        .map_or_else(|_| generic(&milestone.kind, &milestone.fields), |known| known.to_string())
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::world::Irq;
 
@@ -10,7 +10,7 @@ use crate::world::Irq;
 pub type RegName = Cow<'static, str>;
 
 /// Which of a firmware file's images the card was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Image {
     /// The INIT image: calibration and NVM.

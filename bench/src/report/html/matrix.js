@@ -43,10 +43,11 @@ function draw(play) {
   figure.setAttribute('aria-label', 'Timeline');
   detail.setAttribute('role', 'status');
   const list = html('ol', 'milestones');
-  picture.marks.forEach((mark, n) => {
+  picture.marks.forEach((mark, n, marks) => {
+    const gap = n > 0 ? `+${ms(mark.t - marks[n - 1].t)}` : '';
     const li = html('li', mark.bad ? 'bad' : '');
     li.dataset.mark = n;
-    li.append(html('span', 'n', n + 1), html('span', 't', mark.t.toFixed(3)), html('span', 'gap'), html('span', 'what', mark.text));
+    li.append(html('span', 'n', n + 1), html('span', 't', mark.t.toFixed(3)), html('span', 'gap', gap), html('span', 'what', mark.text));
     li.addEventListener('pointerenter', () => highlight(n));
     list.appendChild(li);
   });

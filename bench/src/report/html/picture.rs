@@ -1,5 +1,7 @@
 //! The timeline as data: what the page's script draws.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -133,13 +135,17 @@ pub(super) fn picture(run: &Run) -> Picture {
     let end = run.events.last().map_or(0.0, |e| seconds(e.t_ns));
     // Milestones before steps: modules of the network stack take long before the driver is there.
     let from = marks.first().map(|m| m.t).or(spans.first().map(|s| s.from)).unwrap_or(0.0);
+    // What is a milestone has its mark.
+    let marked: HashSet<u64> = marks.iter().map(|mark| mark.seq).collect();
+    let others = run.events.iter().filter(|event| !marked.contains(&event.seq));
+    let ticks = others.filter_map(|event| tick(event, &lane_of_card)).collect();
     Picture {
         lanes,
         from,
         end,
         spans,
         marks,
-        ticks: run.events.iter().filter_map(|e| tick(e, &lane_of_card)).collect(),
+        ticks,
         accesses: cards
             .iter()
             .map(|card| (lane_of_card(card), accesses(&run.events, card)))
@@ -150,8 +156,9 @@ pub(super) fn picture(run: &Run) -> Picture {
 fn lane_of(milestone: &Milestone, lane_of_card: &dyn Fn(&str) -> usize) -> usize {
     match milestone.kind.as_str() {
         "firmware-asked" | "firmware-given" | "firmware-refused" | "opmode-asked"
-        | "modprobe-failed" | "modprobe-missing" => LOADER,
-        "section-uploaded" | "cpu-released" | "alive" | "nvm-read" => {
+        | "modprobe-ended" | "modprobe-missing" => LOADER,
+        "section-uploaded" | "cpu-released" | "alive" | "alive-released" | "nvm-read" | "fault-injected"
+        | "dma-fault" | "rf-kill-switched" | "vanished" => {
             lane_of_card(words::str(&milestone.fields, "card"))
         }
         "step-ended" => HOST,
