@@ -33,6 +33,7 @@ mod trouble;
 mod ui;
 mod verdict;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -85,7 +86,7 @@ fn main() -> ExitCode {
         Command::Image(args) => commands::image::image(&args),
     });
     result.unwrap_or_else(|error| {
-        eprintln!("iwlbench: {error:#}");
+        eprintln!("iwlbench: {error:#}{}", remedy(&error));
         if error.is::<BadUsage>() || error.is::<scenario::ScenarioError>() {
             ExitCode::from(EXIT_USAGE)
         } else if error.is::<Interrupted>() {
@@ -94,4 +95,16 @@ fn main() -> ExitCode {
             ExitCode::from(EXIT_ENVIRONMENT)
         }
     })
+}
+
+/// What to do about it, where that is the same whatever could not be written.
+fn remedy(error: &anyhow::Error) -> &'static str {
+    let full = |cause: &(dyn std::error::Error + 'static)| {
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+    };
+    match error.chain().any(full) {
+        true => "; make room there, or use another place: --out, $IWLBENCH_CACHE, $TMPDIR",
+        false => "",
+    }
 }

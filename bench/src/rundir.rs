@@ -3,7 +3,7 @@
 //! `run.json` (versions, hashes, verdict), `events.jsonl`, `timeline.txt`, `console.log`,
 //! `qemu.args`, `qemu.stderr`.
 
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -50,19 +50,19 @@ impl RunDir {
         Ok(fs::File::create(self.path.join(name))?.into())
     }
 
-    /// Writes a whole file.
+    /// Writes a whole file, or none.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
-        Ok(fs::write(self.path.join(name), text)?)
+        write_whole(&self.path.join(name), |out| out.write_all(text.as_bytes()))
     }
 
     /// The events as they come; [`RunDir::write_events`] puts the ordered ones in its place.
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn live_events(&self) -> anyhow::Result<impl std::io::Write + Send + use<>> {
+    pub fn live_events(&self) -> anyhow::Result<impl Write + Send + use<>> {
         let mut file = BufWriter::new(self.create("events.jsonl")?);
         write_header(&mut file).context("events.jsonl")?;
         Ok(file)
@@ -73,21 +73,36 @@ impl RunDir {
     /// # Errors
     /// They cannot be written; the file of the live ones then still stands.
     pub fn write_events(&self, events: &[Event]) -> anyhow::Result<()> {
-        // Readable for whom the other files are; a temporary file is its owner's alone.
+        write_whole(&self.path.join("events.jsonl"), |out| {
+            write_header(out)?;
+            events.iter().try_for_each(|event| write_line(out, event))
+        })
+    }
+}
+
+/// Puts a file in its place when it has been written to its end: on a full disk there is none, or
+/// the one that was there, and never a part.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
+    let parent = path.parent().context("a file has a directory")?;
+    let written = || -> std::io::Result<()> {
+        // Readable for whom other files are; a temporary file is its owner's alone.
         let mut file = tempfile::Builder::new()
             .permissions(std::fs::Permissions::from_mode(0o666))
-            .tempfile_in(&self.path)?;
-        {
-            let mut out = BufWriter::new(&mut file);
-            write_header(&mut out)?;
-            for event in events {
-                write_line(&mut out, event)?;
-            }
-            std::io::Write::flush(&mut out)?;
-        }
-        file.persist(self.path.join("events.jsonl"))?;
+            .tempfile_in(parent)?;
+        let mut out = BufWriter::new(&mut file);
+        write(&mut out)?;
+        out.flush()?;
+        drop(out);
+        file.persist(path)?;
         Ok(())
-    }
+    };
+    written().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Where runs go if the user does not say: `$IWLBENCH_RUNS`, else `$XDG_STATE_HOME/iwlbench`,

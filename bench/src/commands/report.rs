@@ -83,7 +83,10 @@ pub fn matrix_page(matrix: &Matrix, base: &str) -> anyhow::Result<(String, Vec<R
     let mut pictures = html::Pictures::default();
     let runs = matrix.runs(|name, run| {
         pictures.add(name, run);
-        fs::write(run.directory.join("report.html"), html::run(run)?).map_err(anyhow::Error::from)
+        let page = html::run(run)?;
+        rundir::write_whole(&run.directory.join("report.html"), |out| {
+            out.write_all(page.as_bytes())
+        })
     })?;
     Ok((html::matrix(matrix, &runs, &pictures, base)?, runs))
 }

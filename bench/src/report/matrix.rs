@@ -157,6 +157,7 @@ impl Matrix {
             seconds: attempt.seconds,
             phases: Vec::new(),
             accel: String::new(),
+            phases: Vec::new(),
             facts,
         };
         Run {
