@@ -157,7 +157,6 @@ impl Matrix {
             seconds: attempt.seconds,
             phases: Vec::new(),
             accel: String::new(),
-            phases: Vec::new(),
             facts,
         };
         Run {
