@@ -1,6 +1,6 @@
 //! Whether KVM can run a kernel here is found out by booting it.
 
-use super::Lab;
+use super::{APPEND, Lab};
 use crate::accel;
 use crate::gates::Gates;
 use crate::qemu::Accel;
@@ -12,7 +12,7 @@ impl Lab<'_> {
     pub(super) fn boots_under_kvm(&self) -> anyhow::Result<Result<(), String>> {
         self.ui.note("/dev/kvm is there: booting the kernel once to see whether it works");
         let image = self.image(&[])?;
-        let machine = self.machine(Accel::Kvm, &image.path);
+        let machine = self.machine(Accel::Kvm, &image.path, APPEND);
         let temporary = tempfile::tempdir()?;
         let dir = RunDir::create_in(temporary.path(), "kvm")?;
         let mut session = Session::start(

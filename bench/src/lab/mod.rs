@@ -167,14 +167,14 @@ impl<'a> Lab<'a> {
         )
     }
 
-    fn machine<'m>(&'m self, accel: Accel, initrd: &'m Path) -> Machine<'m> {
+    fn machine<'m>(&'m self, accel: Accel, initrd: &'m Path, append: &'m str) -> Machine<'m> {
         Machine {
             accel,
             memory: MEMORY_MIB,
             cpus: self.cpus.unwrap_or(default_cpus(accel)),
             kernel: &self.kernel.bzimage,
             initrd,
-            append: APPEND,
+            append,
         }
     }
 
@@ -234,8 +234,9 @@ impl<'a> Lab<'a> {
         let name = format!("{}-{}-{}", rundir::stamp(), scenario.name, spec.card.name);
         let dir = RunDir::create_in(spec.parent, &name)?;
         let faults: FaultPlan = scenario.card.plan().chain(spec.faults.iter()).collect();
+        let append = format!("{APPEND} {}", vars.string(&scenario.guest.command_line.0));
         let plan = Plan {
-            machine: self.machine(self.accel.accel, &image_path),
+            machine: self.machine(self.accel.accel, &image_path, append.trim_end()),
             image_sha256: &image_sha256,
             loaded: &Loaded::new(&scenario.guest, &vars),
             dir: &dir,

@@ -123,6 +123,9 @@ pub struct Guest {
     /// Modules loaded before the scenario begins, in a guest from a snapshot before there is any
     /// card. Not given: [`Guest::LOADED`], as far as the guest has them.
     pub loaded: Option<Vec<String>>,
+    /// Put at the end of the kernel's command line: `"module_blacklist=iwlmvm"`.
+    #[serde(default)]
+    pub command_line: Text,
 }
 
 impl Guest {
