@@ -122,3 +122,33 @@ pub fn default_parent() -> anyhow::Result<PathBuf> {
 pub fn stamp() -> String {
     jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a full disk does it: a part is written, then no more.
+    #[test]
+    fn a_file_is_whole_or_not_there() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("run.json");
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let cut = |out: &mut dyn Write| out.write_all(&[b'x'; 1 << 16]).and(Err(full()));
+        let error = write_whole(&path, cut).expect_err("it does not fit");
+        assert!(format!("{error:#}").contains("run.json"), "{error:#}");
+        write_whole(&path, |out| out.write_all(b"whole")).expect("written");
+        write_whole(&path, cut).expect_err("it does not fit");
+        assert_eq!(fs::read(&path).expect("there"), b"whole");
+        assert_eq!(fs::read_dir(dir.path()).expect("there").count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn whoever_reads_other_files_reads_these() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let (ours, other) = (dir.path().join("events.jsonl"), dir.path().join("other"));
+        write_whole(&ours, |out| out.write_all(b"x")).expect("written");
+        fs::write(&other, "x").expect("written");
+        let mode = |path| fs::metadata(path).expect("there").permissions().mode();
+        assert_eq!(mode(ours), mode(other));
+    }
+}

@@ -1,6 +1,7 @@
 //! How a guest begins: from power-on, or from a snapshot, which is made when there is none.
 
 use std::path::Path;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use guest_protocol::{Command, Hello, Reply};
@@ -72,6 +73,10 @@ impl Lab<'_> {
     /// What the boot for a snapshot shows about the kernel is a verdict all the same.
     pub(super) fn restored(&self, plan: &Plan<'_>) -> anyhow::Result<Begun> {
         let key = self.snapshot_key(plan)?;
+        let unmade = || self.unmade.lock().unwrap_or_else(PoisonError::into_inner);
+        if unmade().contains(&key) {
+            return self.booted(plan);
+        }
         // A second time, if the first one's snapshot turns out to be damaged.
         for _ in 0..2 {
             let snapshot = match self.snapshot(&key, plan)? {
@@ -79,6 +84,7 @@ impl Lab<'_> {
                 Made::Over(begun) => return Ok(*begun),
                 Made::Not(why) => {
                     self.ui.note(&format!("{why}; booting from power-on instead"));
+                    unmade().push(key);
                     return self.booted(plan);
                 }
             };

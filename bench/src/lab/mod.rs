@@ -7,6 +7,7 @@ mod record;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -28,7 +29,7 @@ use crate::qemu::{Accel, Machine};
 use crate::rundir::{self, RunDir};
 use crate::scenario::{Scenario, Vars};
 use crate::session::Session;
-use crate::snapshot::Snapshots;
+use crate::snapshot::{Key, Snapshots};
 use crate::ui::{RunProgress, Ui};
 use crate::verdict::Verdict;
 
@@ -65,6 +66,8 @@ pub struct Lab<'a> {
     accel: Decision,
     cpus: Option<u32>,
     snapshots: Snapshots,
+    /// Those that could not be made: to try again in each run would cost a boot each time.
+    unmade: Mutex<Vec<Key>>,
     kernel_sha256: String,
     ui: &'a Ui,
 }
@@ -144,6 +147,7 @@ impl<'a> Lab<'a> {
             accel: decision,
             cpus: args.cpus,
             snapshots: Snapshots::new(cache.path()),
+            unmade: Mutex::default(),
             cache,
             ui,
         };
