@@ -70,9 +70,9 @@ pub struct RunArgs {
     /// Use this initramfs as it is (see `iwlbench image`)
     #[arg(long, value_name = "FILE", conflicts_with = "without")]
     pub image: Option<PathBuf>,
-    /// How often to play each scenario with each card
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), value_name = "K")]
-    pub repeat: u32,
+    /// How often to play each scenario with each card [default: as the scenario says]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "K")]
+    pub repeat: Option<u32>,
     /// Longest that a step may take [default: as the scenario says]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub patience: Option<u64>,
@@ -115,9 +115,9 @@ pub struct MatrixArgs {
     /// Guests at once [default: as many as there are CPUs]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
-    /// How often to play each scenario with each card and kernel
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), value_name = "K")]
-    pub repeat: u32,
+    /// How often to play each scenario with each card and kernel [default: as the scenario says]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "K")]
+    pub repeat: Option<u32>,
     /// How often to try a failed one again; if it passes then, it is reported as flaky
     #[arg(long, default_value_t = 1, value_name = "R")]
     pub retries: u32,

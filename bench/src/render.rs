@@ -1,9 +1,11 @@
 //! A run as text, for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use guest_protocol::GuestEvent;
 use iwl_card::CardEvent;
+use serde::Serialize;
 
 use crate::commands::matrix::Cell;
 use crate::expect::seconds;
@@ -105,9 +107,40 @@ pub fn totals(records: &[Record], colour: bool) -> String {
             ),
         );
     }
+    for rate in rates(records).iter().filter(|rate| rate.runs > 1) {
+        let outcomes = rate.outcomes.iter().map(|(word, count)| format!("{count} {word}"));
+        let outcomes = outcomes.collect::<Vec<_>>().join(", ");
+        line(&mut out, &format!("{} {}: {} runs: {outcomes}", rate.scenario, rate.card, rate.runs));
+    }
     let passed = records.iter().filter(|r| r.verdict.outcome == Outcome::Passed).count();
     line(&mut out, &format!("{passed} of {} passed", records.len()));
     out
+}
+
+/// How often each outcome came of a scenario with a card.
+#[derive(Debug, Serialize)]
+pub struct Rate<'a> {
+    scenario: &'a str,
+    card: &'a str,
+    runs: usize,
+    /// By the outcome's word.
+    outcomes: BTreeMap<&'static str, usize>,
+}
+
+/// The rates of some runs, in the order of each one's first.
+pub fn rates(records: &[Record]) -> Vec<Rate<'_>> {
+    let mut rates: Vec<Rate<'_>> = Vec::new();
+    for record in records {
+        let (scenario, card) = (record.scenario.as_str(), record.vars.card.as_str());
+        let known = rates.iter().position(|rate| (rate.scenario, rate.card) == (scenario, card));
+        let at = known.unwrap_or_else(|| {
+            rates.push(Rate { scenario, card, runs: 0, outcomes: BTreeMap::new() });
+            rates.len() - 1
+        });
+        rates[at].runs += 1;
+        *rates[at].outcomes.entry(record.verdict.outcome.word()).or_default() += 1;
+    }
+    rates
 }
 
 /// The table of a matrix: a row for each scenario, card and kernel, however often it was played.

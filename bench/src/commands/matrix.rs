@@ -117,9 +117,10 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     let mut plays = Vec::new();
-    for _ in 0..args.repeat {
+    let rounds = |scenario: &Scenario| args.repeat.unwrap_or(scenario.repeat);
+    for round in 0..scenarios.iter().map(rounds).max().unwrap_or(0) {
         for lab in &labs {
-            for scenario in &scenarios {
+            for scenario in scenarios.iter().filter(|scenario| round < rounds(scenario)) {
                 let own = scenario.cards.iter().map(|c| commands::card(c.get_ref()));
                 let cards =
                     if cards.is_empty() { own.collect::<Result<_, _>>()? } else { cards.clone() };

@@ -67,7 +67,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let lab = Lab::new(&args.guest, &ui)?;
     let mut records = Vec::new();
     'plays: for (scenario, card) in plays {
-        for _ in 0..args.repeat {
+        for _ in 0..args.repeat.unwrap_or(scenario.repeat) {
             let record = lab.run(
                 &RunSpec {
                     scenario,
@@ -94,7 +94,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
     if args.json {
         let passed = records.iter().filter(|r| r.verdict.outcome == Outcome::Passed).count();
-        let document = json!({ "format": 1, "passed": passed, "runs": records });
+        let rates = render::rates(&records);
+        let document = json!({ "format": 1, "passed": passed, "rates": rates, "runs": records });
         commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     } else if records.len() > 1 {
         commands::print(&render::totals(&records, ui.colour))?;

@@ -47,6 +47,10 @@ pub struct Scenario {
     pub evidence: Vec<String>,
     /// The cards it is played with when the user names none.
     pub cards: Vec<Spanned<String>>,
+    /// How often it is played, with each card, if the user does not say: a race is told by its
+    /// rate.
+    #[serde(default = "once")]
+    pub repeat: u32,
     /// Longest that any one step may take, seconds.
     #[serde(default = "default_patience")]
     pub patience: u64,
@@ -103,6 +107,10 @@ pub struct Explore {
     /// An order has to end in one of these; without any, unbound or with an interface.
     #[serde(default)]
     pub ends: Vec<Check>,
+}
+
+fn once() -> u32 {
+    1
 }
 
 fn default_patience() -> u64 {
@@ -311,6 +319,9 @@ fn check(scenario: &Scenario) -> Result<(), Complaint> {
         return Err((card.span().start, format!("a machine has {} slots for cards", qemu::PORTS)));
     }
     let complain = |at: usize, what: &str| Err((at, what.to_owned()));
+    if scenario.repeat == 0 {
+        return complain(0, "`repeat` is a number from 1 on");
+    }
     for rule in &scenario.firmware {
         let r = rule.get_ref();
         let at = rule.span().start;
