@@ -4,8 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use crate::cli::CheckArgs;
-use crate::scenario::{self, Scenario};
-use crate::{BadUsage, commands};
+use crate::{BadUsage, commands, scenario};
 
 /// Reads each scenario and says what it holds, or what is wrong with it and where.
 pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
@@ -22,7 +21,7 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
                     count(scenario.expectations.len(), "expectation"),
                     count(scenario.twins.len(), "twin")
                 );
-                for that in unguarded(&scenario) {
+                for that in scenario.unguarded() {
                     let _ = writeln!(out, "{name}: no twin turns this one red: {that}");
                 }
             }
@@ -38,20 +37,4 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 
 fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
-/// The expectations that nothing shows to be able to fail.
-fn unguarded(scenario: &Scenario) -> impl Iterator<Item = &str> {
-    let named: Vec<&String> = scenario
-        .twins
-        .iter()
-        .flat_map(|twin| &twin.get_ref().red)
-        .map(toml::Spanned::get_ref)
-        .collect();
-    scenario
-        .expectations
-        .iter()
-        .map(|expectation| &expectation.get_ref().that)
-        .filter(move |that| !named.contains(that))
-        .map(String::as_str)
 }

@@ -156,6 +156,14 @@ pub struct CardTable {
 }
 
 impl Scenario {
+    /// The expectations that no twin turns red: nothing shows that they can fail.
+    pub fn unguarded(&self) -> impl Iterator<Item = &str> {
+        let red: Vec<&String> =
+            self.twins.iter().flat_map(|twin| &twin.get_ref().red).map(Spanned::get_ref).collect();
+        let all = self.expectations.iter().map(|expectation| &expectation.get_ref().that);
+        all.filter(move |that| !red.contains(that)).map(String::as_str)
+    }
+
     /// Whether it speaks of what the image's driver module declares.
     pub fn reads_declarations(&self) -> bool {
         let speaks = |value: &Value| {
@@ -436,10 +444,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn built_in_scenarios_are_valid() {
+    fn built_in_scenarios_are_valid_and_guard_what_they_expect() {
         for built_in in BUILT_IN {
-            if let Err(error) = parse_built_in(built_in) {
-                panic!("{error}");
+            match parse_built_in(built_in) {
+                Ok(scenario) => {
+                    let unguarded: Vec<_> = scenario.unguarded().collect();
+                    assert!(unguarded.is_empty(), "{}: no twin for {unguarded:?}", scenario.name);
+                }
+                Err(error) => panic!("{error}"),
             }
         }
     }
