@@ -127,6 +127,19 @@ fn two_runs_make_one_snapshot() {
     assert_eq!(memory_files(&bench).len(), 2, "a record and its file");
 }
 
+/// Where none can be kept, runs go on without, say so once and do not try again.
+#[test]
+fn a_run_that_can_keep_no_snapshot_boots() {
+    let bench = Bench::with_own_snapshots();
+    std::fs::write(bench.snapshots(), "in the way").expect("written");
+    let run = bench.run(&["opmode-missing", "--card", "7260", "--repeat", "2"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(run.stderr.matches("no snapshot can be made in ").count(), 1, "{}", run.stderr);
+    for run in run.runs() {
+        assert_eq!((text(&run["began"]), text(&run["verdict"]["outcome"])), ("cold", "passed"));
+    }
+}
+
 /// The negative twin is as red from a snapshot as from power-on.
 #[test]
 fn a_restored_guest_fails_for_the_same_reason() {

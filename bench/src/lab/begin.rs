@@ -153,7 +153,8 @@ impl Lab<'_> {
         }
         plan.progress.phase("the guest boots, once for its snapshot");
         let not = |error: &dyn std::fmt::Display| {
-            Ok(Made::Not(format!("no snapshot can be made: {error}")))
+            let cache = self.cache.path().display();
+            Ok(Made::Not(format!("no snapshot can be made in {cache}: {error}")))
         };
         let lock = match self.snapshots.lock() {
             Ok(lock) => lock,
