@@ -172,9 +172,9 @@ pub struct ExploreArgs {
     /// Guests at once [default: as many as there are CPUs]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
-    /// A step that has not ended so long after all was let go hangs
-    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub patience: u64,
+    /// Longest that the guest may take to come to rest [default: as the scenario says]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub patience: Option<u64>,
     /// The guest's kernel and machine
     #[command(flatten)]
     pub guest: GuestArgs,

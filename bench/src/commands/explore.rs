@@ -1,7 +1,7 @@
 //! `iwlbench explore`.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -13,7 +13,12 @@ use crate::{Interrupted, commands, rundir, scenario, signals, verdict};
 
 /// Explores the scenario with each card.
 pub fn explore(args: &ExploreArgs) -> anyhow::Result<ExitCode> {
-    let scenario = scenario::find(&args.scenario)?;
+    let mut scenario = scenario::find(&args.scenario)?;
+    if let Some(patience) = args.patience {
+        // In the table too: the orders are made of that.
+        let seconds = i64::try_from(patience).map_err(crate::BadUsage::from_error)?;
+        scenario.table.insert("patience".into(), seconds.into());
+    }
     let names: Vec<&str> = match args.card.is_empty() {
         true => scenario.cards.iter().map(|card| card.get_ref().as_str()).collect(),
         false => args.card.iter().map(String::as_str).collect(),
@@ -42,7 +47,6 @@ pub fn explore(args: &ExploreArgs) -> anyhow::Result<ExitCode> {
             hold: &args.hold,
             bound: args.bound,
             jobs,
-            patience: Duration::from_secs(args.patience),
             parent: &parent,
         };
         let exploration = explore::explore(&lab, &spec, &ui.orders_progress())?;

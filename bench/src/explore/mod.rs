@@ -19,7 +19,6 @@ pub mod text;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use fs_err as fs;
 use iwl_card::{CardSpec, Fault, FaultPlan};
@@ -52,8 +51,6 @@ pub struct Spec<'a> {
     pub bound: usize,
     /// Guests at once.
     pub jobs: usize,
-    /// Longest that a step may take when nothing is held any more.
-    pub patience: Duration,
     /// Where the exploration's directory goes.
     pub parent: &'a Path,
 }
@@ -222,8 +219,7 @@ impl Explorer<'_> {
             &RunSpec {
                 play: Some(&|session, vars| {
                     let mut played = lock(&played);
-                    let patience = self.spec.patience;
-                    play::play(session, self.base, vars, patience, prefix, &mut played)
+                    play::play(session, self.base, vars, prefix, &mut played)
                 }),
                 ..self.run_spec(&self.base.scenario)
             },
@@ -285,9 +281,8 @@ impl Explorer<'_> {
                 name: &self.spec.scenario.name,
                 points: &order.points,
                 failures: &order.played.failures,
-                stuck: &order.played.stuck,
+                stuck: order.played.stuck,
                 problems: &order.problems,
-                patience: self.spec.patience.as_secs(),
             };
             fs::write(&file, replay.text())?;
             order.file = Some(file);
@@ -331,11 +326,11 @@ impl Explorer<'_> {
         let alike = record.verdict.outcome == order.outcome;
         // What fails tells the classes apart that have this outcome in common.
         let same_step = order.problems.iter().any(|problem| {
-            record.verdict.line.starts_with(match problem.class {
+            let step = match problem.class {
                 Class::UnexpectedState => "step check:",
-                Class::Leak => "step tear-down:",
-                _ => "step ",
-            })
+                _ => "step tear-down:",
+            };
+            record.verdict.line.starts_with(step)
         });
         Ok(Some(alike && (record.verdict.outcome != Outcome::Failed || same_step)))
     }

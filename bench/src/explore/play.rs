@@ -34,8 +34,8 @@ pub struct Played {
     pub choices: Vec<Choice>,
     /// The steps that failed, as some do in some orders.
     pub failures: Vec<Failure>,
-    /// The steps that never ended.
-    pub stuck: Vec<usize>,
+    /// A step never ended.
+    pub stuck: bool,
     /// What the guest looked like in the end.
     pub state: Option<String>,
     /// What is wrong with that.
@@ -63,12 +63,11 @@ pub fn play(
     session: &mut Session,
     base: &Base,
     vars: &Vars,
-    patience: Duration,
     prefix: &[Point],
     played: &mut Played,
 ) -> Result<(), Verdict> {
     let mut play = Play {
-        player: Player::new(session, vars, patience),
+        player: Player::new(session, vars, Duration::from_secs(base.scenario.patience)),
         base,
         begun: Vec::new(),
         running: Vec::new(),
@@ -190,7 +189,7 @@ impl Play<'_> {
             described += ", the card runs its firmware";
         }
         self.played.state = Some(described);
-        self.played.stuck.clone_from(&self.running);
+        self.played.stuck = !self.running.is_empty();
         for index in &self.running {
             let what =
                 format!("{} does not end, though nothing is held", self.base.step_name(*index));

@@ -21,6 +21,8 @@ use crate::verdict::{Outcome, Verdict};
 
 /// The card that the steps speak of: the first.
 const THE_CARD: usize = 0;
+/// What has not ended so long after the guest came to rest never does.
+const HANGS_AFTER: Duration = Duration::from_secs(10);
 /// How long QEMU takes to tell that a card has moved, when the guest has done its part.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
 /// Where `modprobe-d` writes.
@@ -255,14 +257,14 @@ impl<'a> Player<'a> {
         Some(Ended { index, word, fails, result })
     }
 
-    /// Until a started step has ended; says whether one has.
+    /// Until a started step has ended, when the guest is at rest; says whether one has.
     ///
     /// # Errors
     /// The run is over.
     pub fn await_ended(&mut self) -> Result<bool, Verdict> {
         let works: Vec<_> = self.pending.iter().map(|pending| pending.work).collect();
         let ended = |s: &mut Session| works.iter().any(|work| work.has_ended(s)).then_some(());
-        match self.session.wait(self.patience, ended) {
+        match self.session.wait(HANGS_AFTER, ended) {
             Ok(()) => Ok(true),
             Err(Stop::TimedOut) => self.session.alive().map(|()| false).map_err(over),
             Err(Stop::Verdict(verdict)) => Err(verdict),
@@ -339,7 +341,16 @@ impl<'a> Player<'a> {
     /// # Errors
     /// It does not come to rest, or the run is over.
     pub fn rest(&mut self) -> Result<(), StepError> {
-        self.command(Command::AwaitRest, "the guest's coming to rest")?;
+        match self.session.command(Command::AwaitRest, self.patience) {
+            Ok(result) => drop(reply(result)?),
+            Err(Stop::Verdict(verdict)) => return Err(verdict.into()),
+            Err(Stop::TimedOut) => {
+                self.session.alive().map_err(over)?;
+                let within = self.patience.as_secs();
+                let what = format!("the guest does not come to rest within {within} s");
+                return Err(StepError::Failed(what));
+            }
+        }
         let moving = |p: &Pending| (!matches!(p.work, Work::Command(_))).then_some(p.work);
         if let Some(work) = self.pending.iter().find_map(moving) {
             self.await_moved(work, TOLD_WITHIN)?;

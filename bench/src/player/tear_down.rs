@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use guest_protocol::{Command, Reply, State};
+use guest_protocol::{Command, State};
 
-use super::{Player, StepError, reply};
+use super::{HANGS_AFTER, Player, StepError, over, reply};
 use crate::milestone::{DRIVER, OPMODES};
 use crate::session::Stop;
 
@@ -39,6 +39,14 @@ impl Player<'_> {
         self.session.release_all();
         self.rest()?;
         let mut left = Vec::new();
+        self.collect()?;
+        while !self.pending.is_empty() {
+            if !self.await_ended()? {
+                let steps = self.pending.iter().map(|step| step.word.clone());
+                return Ok(steps.map(Left::Hangs).collect());
+            }
+            self.collect()?;
+        }
         for device in self.state()?.devices {
             if device.driver.as_deref() == Some(DRIVER) {
                 let (driver, slot) = (DRIVER.to_owned(), device.slot.clone());
@@ -75,11 +83,13 @@ impl Player<'_> {
         what: String,
         left: &mut Vec<Left>,
     ) -> Result<bool, StepError> {
-        let result: Result<Reply, StepError> = match self.session.command(command, self.patience) {
+        let id = self.session.start_command(command);
+        self.rest()?;
+        let result = match self.session.wait(HANGS_AFTER, |s| s.reply(id)) {
             Ok(result) => reply(result),
             Err(Stop::Verdict(verdict)) => return Err(verdict.into()),
             Err(Stop::TimedOut) => {
-                self.session.alive().map_err(super::over)?;
+                self.session.alive().map_err(over)?;
                 left.push(Left::Hangs(what));
                 return Ok(false);
             }
