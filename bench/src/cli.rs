@@ -162,8 +162,8 @@ pub struct ExploreArgs {
     /// Make the card fail (`iwlbench list` names the faults)
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<iwl_card::Fault>,
-    /// Hold requests by these names too, `*` for any characters [default, if the scenario holds
-    /// nothing: $firmware,$opmode]
+    /// Hold requests by these names, `*` for any characters, beside what the scenario's rules hold
+    /// [default: as the scenario's `hold` says, else $firmware,$opmode]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub hold: Vec<String>,
     /// Play at most so many orders

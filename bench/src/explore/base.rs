@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use crate::BadUsage;
 use crate::scenario::{self, Action, Check, Scenario, Step, Vars, When};
 
-/// Held if the scenario holds nothing and the user says nothing.
+/// Held, beside what the rules hold, if neither scenario nor user names anything.
 const HELD_BY_DEFAULT: [&str; 2] = ["$firmware", "$opmode"];
 
 /// A scenario whose order is open.
@@ -28,7 +28,7 @@ impl Base {
     /// Of a scenario, for one card and kernel; `hold` names what is held beyond its own rules.
     ///
     /// # Errors
-    /// It has no order to be chosen, or a name in `hold` has an unknown variable.
+    /// It has no gates, or a name in `hold` has an unknown variable.
     pub fn of(
         scenario: &Scenario,
         vars: &Vars,
@@ -46,28 +46,23 @@ impl Base {
             table.remove(key);
         }
         let steps = points(table.get("step"), vars);
-        if steps.is_empty() {
-            return Err(BadUsage(format!("scenario {name} has no step that the host does")));
-        }
         let written = match table.remove("explore") {
             Some(Value::Table(mut explore)) => explore.remove("ends"),
             _ => None,
         };
         let ends_as_written = written.unwrap_or_else(default_ends);
         table.insert("cards".into(), vec![vars.card.clone()].into());
-        let holds = hold_rules(&mut table, scenario);
+        hold_rules(&mut table, scenario);
         let names = match table.remove("hold") {
             Some(Value::Array(names)) => names,
             _ => Vec::new(),
         };
         let mut names: Vec<Value> =
             names.into_iter().chain(hold.iter().map(|name| name.as_str().into())).collect();
-        if names.is_empty() && !holds {
+        if names.is_empty() {
             names = HELD_BY_DEFAULT.map(Value::from).into();
         }
-        if !names.is_empty() {
-            table.insert("hold".into(), names.into());
-        }
+        table.insert("hold".into(), names.into());
         add_faults(&mut table, faults);
         table.insert("step".into(), steps.clone().into());
 
@@ -147,17 +142,15 @@ fn flatten(steps: Option<&Value>, vars: &Vars, points: &mut Vec<Table>) {
     }
 }
 
-/// Makes every rule that holds, or that takes its time, hold until it is let go; says whether
-/// there is one. Files beside the scenario get absolute names.
-fn hold_rules(table: &mut Table, scenario: &Scenario) -> bool {
-    let mut any = false;
+/// Makes every rule that holds, or that takes its time, hold until it is let go. Files beside the
+/// scenario get absolute names.
+fn hold_rules(table: &mut Table, scenario: &Scenario) {
     for gate in ["firmware", "module"] {
         let Some(Value::Array(rules)) = table.get_mut(gate) else { continue };
         for rule in rules.iter_mut().filter_map(Value::as_table_mut) {
             let timing = ["hold", "hold-until", "delay"].map(|key| rule.remove(key));
             if timing.iter().flatten().any(|value| *value != Value::Boolean(false)) {
                 rule.insert("hold".into(), true.into());
-                any = true;
             }
             if let Some(Value::String(give)) = rule.get_mut("give")
                 && let Some(file) = give.strip_prefix("file:")
@@ -167,7 +160,6 @@ fn hold_rules(table: &mut Table, scenario: &Scenario) -> bool {
             }
         }
     }
-    any
 }
 
 fn add_faults(table: &mut Table, faults: &[Fault]) {
@@ -245,7 +237,6 @@ mod tests {
         let modules: Vec<_> = base.scenario.module.iter().map(|rule| rule.get_ref()).collect();
         assert!(modules[0].hold && modules[0].delay.is_none());
         assert!(modules[1].hang && !modules[1].hold);
-        assert!(base.scenario.hold.is_empty(), "the rules hold what there is to hold");
     }
 
     #[test]
@@ -263,7 +254,6 @@ mod tests {
         assert!(ungated.to_string().contains("no gates"), "{ungated}");
         let unknown = base(STEPS, &["$opmod".to_owned()]).expect_err("no such variable");
         assert!(unknown.to_string().contains("no variable `$opmod`"), "{unknown}");
-        assert!(base("[[step]]\nawait = \"bound\"\n", &[]).is_err());
     }
 
     #[test]
