@@ -234,7 +234,7 @@ mod tests {
         let base = base(&format!("{rules}{STEPS}"), &[]).expect("explorable");
         let firmware = base.scenario.firmware[0].get_ref();
         assert!(firmware.hold && firmware.hold_until.is_none() && firmware.refuse.is_some());
-        let modules: Vec<_> = base.scenario.module.iter().map(|rule| rule.get_ref()).collect();
+        let modules: Vec<_> = base.scenario.module.iter().map(toml::Spanned::get_ref).collect();
         assert!(modules[0].hold && modules[0].delay.is_none());
         assert!(modules[1].hang && !modules[1].hold);
     }

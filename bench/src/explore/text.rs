@@ -55,7 +55,7 @@ fn row(out: &mut String, order: &Order, paint: &Paint) {
     }
     match order.replays {
         Some(false) => {
-            under(out, "its replay ended otherwise: this order does not decide it alone")
+            under(out, "its replay ended otherwise: this order does not decide it alone");
         }
         Some(true) => under(out, &paint.faint("its replay ended the same")),
         None => {}
