@@ -100,7 +100,12 @@ pub fn describe(state: &State) -> String {
         .collect();
     let devices = match devices.as_slice() {
         [] => "no card".to_owned(),
-        devices => devices.join(" / "),
+        [only] => only.clone(),
+        several => several
+            .chunk_by(|one, next| one == next)
+            .map(|alike| format!("{} {}", alike.len(), alike[0]))
+            .collect::<Vec<_>>()
+            .join(" / "),
     };
     let of_driver = |module: &&String| *module == DRIVER || OPMODES.contains(&module.as_str());
     let mut modules: Vec<_> = state.modules.iter().filter(of_driver).map(String::as_str).collect();
@@ -176,6 +181,9 @@ mod tests {
         let silent = guest(Some("iwlwifi"), &[], &["iwlwifi"]);
         assert_eq!(describe(&silent), "bound without interface, iwlwifi loaded");
         assert_eq!(describe(&State::default()), "no card, no driver loaded");
+        let mut two = guest(None, &[], &[]);
+        two.devices.push(two.devices[0].clone());
+        assert_eq!(describe(&two), "2 unbound, no driver loaded");
     }
 
     #[test]

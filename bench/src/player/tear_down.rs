@@ -5,7 +5,8 @@ use std::fmt;
 
 use guest_protocol::{Command, State};
 
-use super::{HANGS_AFTER, Player, StepError, over, reply};
+use super::started::HANGS_AFTER;
+use super::{Player, StepError, over, reply};
 use crate::milestone::{DRIVER, OPMODES};
 use crate::session::Stop;
 
