@@ -28,10 +28,7 @@ pub fn explore(args: &ExploreArgs) -> anyhow::Result<ExitCode> {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
     };
-    let jobs = match args.jobs {
-        Some(jobs) => jobs,
-        None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-    };
+    let jobs = commands::jobs(args.jobs);
     let ui = Ui::new();
     let lab = Lab::new(&args.guest, &ui)?;
     let started = Instant::now();

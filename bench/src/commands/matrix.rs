@@ -129,10 +129,7 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
         }
     }
 
-    let jobs = match args.jobs {
-        Some(jobs) => jobs,
-        None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-    };
+    let jobs = commands::jobs(args.jobs);
     let dir = RunDir::create_in(&parent, &format!("{}-matrix", rundir::stamp()))?;
     let started = Instant::now();
     let progress = ui.matrix_progress(plays.len());

@@ -26,6 +26,12 @@ pub fn card(name: &str) -> Result<&'static CardSpec, BadUsage> {
     })
 }
 
+/// Guests at once: as many as the user wants, else as there are CPUs.
+pub fn jobs(wanted: Option<usize>) -> usize {
+    let cpus = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    wanted.unwrap_or_else(cpus)
+}
+
 /// Writes to standard output; a reader that has gone (`| head`) is no error.
 ///
 /// # Errors
