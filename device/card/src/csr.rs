@@ -85,7 +85,7 @@ impl Device {
         }
         match register.id {
             csr::CSR_HW_IF_CONFIG_REG => self.hw_if_config(world),
-            csr::CSR_INT => self.irq.pending(),
+            csr::CSR_INT => self.irq.read(),
             csr::CSR_INT_MASK => self.irq.mask(),
             csr::CSR_FH_INT_STATUS => self.fh_int.bits(),
             csr::CSR_GP_CNTRL => self.gp_cntrl(world),

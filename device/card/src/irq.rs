@@ -34,6 +34,8 @@ pub(crate) struct Interrupts {
     pending: Int,
     /// Of the pending causes: those not yet told through the table.
     untold: Int,
+    /// Of the pending causes: those that a read of `CSR_INT` has shown.
+    shown: Int,
     mask: Int,
     ict: Option<Ict>,
     /// What the line showed last: the host is told of edges.
@@ -47,6 +49,7 @@ impl Interrupts {
         Self {
             pending: Int::empty(),
             untold: Int::empty(),
+            shown: Int::empty(),
             mask: Int::empty(),
             ict: None,
             asserted: false,
@@ -59,8 +62,9 @@ impl Interrupts {
         *self = Self { raised: self.raised, ..Self::new() };
     }
 
-    /// `CSR_INT`.
-    pub(crate) fn pending(&self) -> u32 {
+    /// The driver reads `CSR_INT`.
+    pub(crate) fn read(&mut self) -> u32 {
+        self.shown = self.pending;
         self.pending.bits()
     }
 
@@ -73,13 +77,20 @@ impl Interrupts {
     pub(crate) fn latch(&mut self, causes: Int) {
         self.pending |= causes;
         self.untold |= causes;
+        self.shown.remove(causes);
     }
 
-    /// The driver acknowledged causes.
+    /// The driver acknowledged causes: those that it can know of. Its writes are posted: one that
+    /// answers an earlier cause may come here after a doorbell has led to the same cause again, for
+    /// a packet that the driver has not looked for. To acknowledge all is to know of all: so the
+    /// driver clears the slate.
     pub(crate) fn acknowledge(&mut self, causes: u32) {
-        let causes = Int::from_bits_retain(causes);
-        self.pending.remove(causes);
-        self.untold.remove(causes);
+        let mut known = Int::from_bits_retain(causes);
+        if causes != u32::MAX {
+            known.remove(self.untold - self.shown);
+        }
+        self.pending.remove(known);
+        self.untold.remove(known);
     }
 
     /// The driver wrote the mask.

@@ -325,6 +325,31 @@ fn causes_wait_for_the_mask() {
     assert_eq!(driver.world.raised, [Irq::Msi; 2], "acknowledged");
 }
 
+/// The driver's writes are posted: an acknowledgement may come after a doorbell that was rung before
+/// the driver knew of what the doorbell leads to.
+#[test]
+fn an_acknowledgement_is_of_what_was_told() {
+    let queue = dvm::IWL_DEFAULT_CMD_QUEUE_NUM;
+    let mut driver = Driver::new("6205");
+    driver.boot(INIT, queue);
+    driver.command(queue, dvm::id::REPLY_ADD_STA, &[0; 92]);
+    assert_eq!(driver.take_ict(), [Int::FH_RX.ict_entry()]);
+    driver.mask(Int::empty());
+    driver.command(queue, dvm::id::REPLY_ADD_STA, &[0; 92]);
+    driver.write(csr::CSR_INT, Int::FH_RX.bits());
+    driver.mask(Int::all());
+    assert_eq!(driver.take_ict(), [Int::FH_RX.ict_entry()], "of the second one");
+    // What a read has shown can be acknowledged, and all can.
+    for all in [false, true] {
+        driver.mask(Int::empty());
+        driver.command(queue, dvm::id::REPLY_ADD_STA, &[0; 92]);
+        let causes = if all { u32::MAX } else { driver.read(csr::CSR_INT) };
+        driver.write(csr::CSR_INT, causes);
+        driver.mask(Int::all());
+        assert_eq!(driver.take_ict(), [], "{all}");
+    }
+}
+
 #[test]
 fn accesses_have_outcomes() {
     let mut driver = Driver::new("7260");
