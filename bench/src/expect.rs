@@ -95,13 +95,13 @@ fn failure(e: &Expectation, vars: &Vars, milestones: &[Reached]) -> Option<Failu
         });
     }
     let pattern = vars.pattern(e.every.as_ref()?.get_ref());
-    let mut wants = e.has.iter().flat_map(|has| has.get_ref());
+    let mut wants = e.has.iter().flat_map(toml::Spanned::get_ref);
     if let Some(failure) =
         wants.find_map(|(field, want)| values(&pattern, field, &vars.value(want), milestones))
     {
         return Some(failure);
     }
-    let mut lists = e.among.iter().flat_map(|among| among.get_ref());
+    let mut lists = e.among.iter().flat_map(toml::Spanned::get_ref);
     lists.find_map(|(field, list)| among(&pattern, field, &vars.value(list), milestones))
 }
 

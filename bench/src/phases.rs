@@ -85,7 +85,7 @@ pub fn phases(
 mod tests {
     use super::*;
 
-    fn event(t_ns: u64, source: Source, what: What) -> Event {
+    fn event(t_ns: u64, source: Source, what: &What) -> Event {
         Event { seq: 0, t_ns, source, guest_ns: None, what: what.clone() }
     }
 
@@ -94,9 +94,9 @@ mod tests {
         let clock = What::Bench(BenchEvent::ClockMeasured { error_ns: 1 });
         let restored = What::Bench(BenchEvent::GuestRestored);
         let events = [
-            event(1_000, Source::Bench, What::Bench(BenchEvent::GuestStarted)),
-            event(40_000_000, Source::Qemu, clock.clone()),
-            event(60_000_000, Source::Bench, restored),
+            event(1_000, Source::Bench, &What::Bench(BenchEvent::GuestStarted)),
+            event(40_000_000, Source::Qemu, &clock),
+            event(60_000_000, Source::Bench, &restored),
         ];
         let opmode = Milestone::OpmodeLoaded { module: "iwlmvm".to_owned() };
         // Before the guest was restored: no phase of this run.

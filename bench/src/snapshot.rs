@@ -432,9 +432,7 @@ mod tests {
     fn make(snapshots: &Snapshots, key: &Key, content: &[u8]) -> Snapshot {
         let lock = snapshots.lock().expect("locked");
         let unfinished = snapshots.begin(&lock).expect("begun");
-        File::from(unfinished.file().try_clone().expect("a descriptor"))
-            .write_all(content)
-            .expect("written");
+        unfinished.file().write_all(content).expect("written");
         snapshots.finish(&lock, key, unfinished, &hello()).expect("finished")
     }
 

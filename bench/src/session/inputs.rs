@@ -27,7 +27,7 @@ pub(super) enum Input {
 pub struct Interrupter(pub(super) Sender<Input>);
 
 impl Interrupter {
-    /// The session ends as [`Outcome::Interrupted`].
+    /// The session ends as [`crate::verdict::Outcome::Interrupted`].
     pub fn interrupt(&self, signal: i32) {
         // A session that has ended needs no interruption.
         let _ = self.0.send(Input::Signal(signal));
