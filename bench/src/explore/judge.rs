@@ -3,7 +3,6 @@
 use std::fmt;
 
 use guest_protocol::State;
-use iwl_card::CardEvent;
 use serde::Serialize;
 
 use crate::milestone::{DRIVER, OPMODES};
@@ -114,19 +113,6 @@ pub fn describe(state: &State) -> String {
         [] => format!("{devices}, no driver loaded"),
         modules => format!("{devices}, {} loaded", modules.join(" and ")),
     }
-}
-
-/// Whether the first card runs firmware that the driver has started and not stopped.
-pub fn runs_firmware(events: &[Event], card: &str) -> bool {
-    let last = events.iter().rev().find_map(|event| match &event.what {
-        What::Card { card: name, event } if name == card => match event {
-            CardEvent::CpuReleased { .. } => Some(true),
-            CardEvent::Reset { .. } => Some(false),
-            _ => None,
-        },
-        _ => None,
-    });
-    last.unwrap_or(false)
 }
 
 /// What the run as a whole says: none if it says nothing about the driver or the kernel.

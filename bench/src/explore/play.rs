@@ -184,8 +184,7 @@ impl Play<'_> {
     fn judge(&mut self) -> Result<(), StepError> {
         let state = self.player.state()?;
         let mut described = judge::describe(&state);
-        let card = &self.player.vars.card;
-        if judge::runs_firmware(self.player.session.timeline.events(), card) {
+        if self.player.card_runs() {
             described += ", the card runs its firmware";
         }
         self.played.state = Some(described);

@@ -4,11 +4,13 @@
 use std::fmt;
 
 use guest_protocol::{Command, State};
+use iwl_card::CardEvent;
 
 use super::started::HANGS_AFTER;
 use super::{Player, StepError, over, reply};
 use crate::milestone::{DRIVER, OPMODES};
 use crate::session::Stop;
+use crate::timeline::What;
 
 /// Every machine has this interface.
 const LOOPBACK: &str = "lo";
@@ -69,12 +71,31 @@ impl Player<'_> {
         }
         self.rest()?;
         if left.is_empty() {
-            left.extend(remains(&self.state()?).map(Left::Stays));
+            let state = self.state()?;
+            left.extend(remains(&state).map(Left::Stays));
+            // A card that has gone is nobody's to stop.
+            if !state.devices.is_empty() && self.card_runs() {
+                left.push(Left::Stays("the card runs its firmware, and no driver has it".into()));
+            }
         }
         let running =
             |module| Left::Stays(format!("modprobe {module}, started by the kernel, runs"));
         left.extend(self.session.loaders().map(running));
         Ok(left)
+    }
+
+    /// Whether the first card runs firmware that a driver has started and none has stopped.
+    pub fn card_runs(&self) -> bool {
+        let last =
+            self.session.timeline.events().iter().rev().find_map(|event| match &event.what {
+                What::Card { card, event } if *card == self.vars.card => match event {
+                    CardEvent::CpuReleased { .. } => Some(true),
+                    CardEvent::Reset { .. } => Some(false),
+                    _ => None,
+                },
+                _ => None,
+            });
+        last.unwrap_or(false)
     }
 
     /// Runs a command and notes what is wrong with its end; says whether it has one.
