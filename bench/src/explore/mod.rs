@@ -244,7 +244,11 @@ impl Explorer<'_> {
             end: played.state.clone(),
             problems: played.problems.clone(),
             outcome: record.verdict.outcome,
-            line: record.verdict.line,
+            // Its run has no expectations to speak of.
+            line: match class {
+                Some(Class::Fine) => "nothing is wrong with it".to_owned(),
+                _ => record.verdict.line,
+            },
             seconds: record.seconds,
             directory: record.directory,
             file: None,
