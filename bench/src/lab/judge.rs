@@ -1,7 +1,7 @@
 //! What came of a run.
 
 use crate::expect::Judged;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Vars};
 use crate::timeline::{BenchEvent, Event, What};
 use crate::trouble::Trouble;
 use crate::verdict::{Outcome, Verdict};
@@ -26,6 +26,7 @@ pub(super) fn usable(hello: &guest_protocol::Hello) -> Result<(), Verdict> {
 
 pub(super) fn verdict(
     scenario: &Scenario,
+    vars: &Vars,
     played: Result<(), Verdict>,
     expectations: &[Judged],
     events: &[Event],
@@ -33,7 +34,7 @@ pub(super) fn verdict(
 ) -> Verdict {
     let trouble = events.iter().find_map(|e| match &e.what {
         What::Bench(BenchEvent::KernelTrouble { trouble, text })
-            if !scenario.trouble.contains(trouble) =>
+            if !scenario.tolerates(*trouble, vars) =>
         {
             Some((*trouble, text.clone()))
         }

@@ -282,7 +282,7 @@ impl<'a> Lab<'a> {
         }
         let milestones = milestone::derive(&finished.events);
         let expectations = expect::judge(scenario, &vars, &milestones);
-        let verdict = verdict(scenario, played, &expectations, &finished.events, &tail);
+        let verdict = verdict(scenario, &vars, played, &expectations, &finished.events, &tail);
         let verdict = match &scenario.twin {
             Some(twin) => expect::judge_twin(twin, &expectations, &verdict),
             None => verdict,

@@ -8,6 +8,7 @@ mod expectation;
 mod gate;
 mod pattern;
 mod step;
+mod tolerated;
 mod twin;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ pub use expectation::Expectation;
 pub use gate::{Compression, FirmwareRule, ModuleRule, Source};
 pub use pattern::{OneOrMany, Pattern, Vars, When, glob};
 pub use step::{Action, Autoload, Fails, Step, Text};
+pub use tolerated::Tolerated;
 pub use twin::Twin;
 
 use crate::milestone::KINDS;
@@ -79,7 +81,7 @@ pub struct Scenario {
     pub explore: Explore,
     /// Kernel trouble that belongs to the scenario; any other fails it.
     #[serde(default)]
-    pub trouble: Vec<Trouble>,
+    pub trouble: Vec<Tolerated>,
     /// What the host does, in order.
     #[serde(rename = "step")]
     pub steps: Vec<Spanned<Step>>,
@@ -156,6 +158,11 @@ pub struct CardTable {
 }
 
 impl Scenario {
+    /// Whether this kernel trouble belongs to it, in such a run.
+    pub fn tolerates(&self, trouble: Trouble, vars: &Vars) -> bool {
+        self.trouble.iter().any(|t| t.kind == trouble && t.when.applies(vars))
+    }
+
     /// The expectations that no twin turns red: nothing shows that they can fail.
     pub fn unguarded(&self) -> impl Iterator<Item = &str> {
         let red: Vec<&String> =
