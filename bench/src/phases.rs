@@ -7,7 +7,7 @@ use guest_protocol::GuestEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::milestone::{Milestone, Reached};
-use crate::timeline::{BenchEvent, Event, Source, What};
+use crate::timeline::{BenchEvent, Event, What};
 
 /// A part of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ enum End {
 /// In their order. One whose end does not come, or comes before that of an earlier one, is left
 /// out, and its time counted in the next.
 const PHASES: [(&str, End); 9] = [
-    ("QEMU starts", End::Event(|e| e.source == Source::Qemu)),
+    ("QEMU starts", End::Event(is_qemu_ready)),
     ("boot", End::Event(|e| e.guest_ns.is_some() && matches!(e.what, What::Hello { .. }))),
     ("restore", End::Event(|e| matches!(e.what, What::Bench(BenchEvent::GuestRestored)))),
     ("clock", End::Event(|e| matches!(e.what, What::Bench(BenchEvent::ClockMeasured { .. })))),
@@ -51,6 +51,11 @@ const PHASES: [(&str, End); 9] = [
     ("interface up", End::Milestone(|m| matches!(m, Milestone::NetdevRegistered { .. }))),
     ("to the end", End::Over),
 ];
+
+/// QEMU says nothing on the way to a boot of its own.
+fn is_qemu_ready(event: &Event) -> bool {
+    matches!(&event.what, What::Bench(BenchEvent::Qmp { event, .. }) if event == "MIGRATION")
+}
 
 fn is_card_seen(event: &Event) -> bool {
     matches!(&event.what, What::Guest(GuestEvent::Uevent { action, subsystem, .. })
@@ -84,6 +89,8 @@ pub fn phases(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timeline::Source;
+    use serde_json::json;
 
     fn event(t_ns: u64, source: Source, what: &What) -> Event {
         Event { seq: 0, t_ns, source, guest_ns: None, what: what.clone() }
@@ -91,12 +98,14 @@ mod tests {
 
     #[test]
     fn phases_follow_each_other_and_add_up() {
-        let clock = What::Bench(BenchEvent::ClockMeasured { error_ns: 1 });
+        let event_of = |name: &str| BenchEvent::Qmp { event: name.to_owned(), data: json!({}) };
+        let (ready, over) = (What::Bench(event_of("MIGRATION")), What::Bench(event_of("SHUTDOWN")));
         let restored = What::Bench(BenchEvent::GuestRestored);
         let events = [
             event(1_000, Source::Bench, &What::Bench(BenchEvent::GuestStarted)),
-            event(40_000_000, Source::Qemu, &clock),
+            event(40_000_000, Source::Qemu, &ready),
             event(60_000_000, Source::Bench, &restored),
+            event(90_000_000, Source::Qemu, &over),
         ];
         let opmode = Milestone::OpmodeLoaded { module: "iwlmvm".to_owned() };
         // Before the guest was restored: no phase of this run.
