@@ -1,10 +1,13 @@
 //! Milestones: the steps of the hand-over, derived from typed events, never from log text.
 
+mod touches;
+
 use std::collections::HashSet;
 
 use guest_protocol::{GuestEvent, LoaderOutcome, Question};
 use iwl_card::{CardEvent, Image, Space};
 use serde::{Deserialize, Serialize};
+use touches::Touches;
 
 use crate::timeline::{BenchEvent, Event, Nanos, What};
 use crate::trouble::Trouble;
@@ -23,6 +26,9 @@ pub enum Milestone {
     Probe {
         /// The card.
         card: String,
+        /// Its PCI slot.
+        #[serde(default)]
+        slot: String,
     },
     /// The driver core bound the device: probe returned 0.
     Bound {
@@ -89,10 +95,13 @@ pub enum Milestone {
         /// Module.
         module: String,
     },
-    /// The driver touched the card for the first time since an opmode was loaded.
+    /// The driver touched the card for the first time since its opmode was loaded.
     OpmodeStarted {
         /// The card.
         card: String,
+        /// Its PCI slot.
+        #[serde(default)]
+        slot: String,
     },
     /// A ucode section, or a chunk of one, is in the card.
     SectionUploaded {
@@ -194,7 +203,7 @@ pub enum Milestone {
 
 /// The names of all milestones with their fields: the schema that scenarios are checked against.
 pub const KINDS: &[(&str, &[&str])] = &[
-    ("probe", &["card"]),
+    ("probe", &["card", "slot"]),
     ("bound", &["slot", "driver"]),
     ("unbound", &["slot"]),
     ("firmware-asked", &["name"]),
@@ -206,7 +215,7 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ("modprobe-missing", &["module"]),
     ("opmode-loaded", &["module"]),
     ("opmode-unloaded", &["module"]),
-    ("opmode-started", &["card"]),
+    ("opmode-started", &["card", "slot"]),
     ("section-uploaded", &["card", "image", "index", "bytes"]),
     ("cpu-released", &["card", "image", "sections"]),
     ("alive", &["card", "image", "valid"]),
@@ -236,16 +245,19 @@ pub struct Reached {
 }
 
 /// Derives milestones from events, fed in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Deriver {
     loaded: HashSet<String>,
     traced: bool,
-    bound: bool,
-    probing: bool,
-    starting: bool,
+    touches: Touches,
 }
 
 impl Deriver {
+    /// For a run with these cards, by name, in the order of their ports.
+    pub fn new(cards: &[String]) -> Deriver {
+        Deriver { loaded: HashSet::new(), traced: false, touches: Touches::new(cards) }
+    }
+
     /// The milestone that this event is, if it is one.
     pub fn feed(&mut self, event: &Event) -> Option<Reached> {
         let milestone = match &event.what {
@@ -274,13 +286,7 @@ impl Deriver {
             CardEvent::RegRead { space, .. } | CardEvent::RegWrite { space, .. }
                 if *space != Space::Config =>
             {
-                if std::mem::take(&mut self.starting) {
-                    Some(Milestone::OpmodeStarted { card })
-                } else if !self.bound && !std::mem::replace(&mut self.probing, true) {
-                    Some(Milestone::Probe { card })
-                } else {
-                    None
-                }
+                self.touches.touch(&card)
             }
             CardEvent::SectionUploaded { image, index, len, .. } => {
                 Some(Milestone::SectionUploaded { card, image: *image, index: *index, bytes: *len })
@@ -356,18 +362,17 @@ impl Deriver {
                 match (subsystem.as_deref(), action.as_str()) {
                     (Some("pci"), "bind") => {
                         let driver = driver.clone()?;
-                        if driver == DRIVER {
-                            self.bound = true;
+                        let slot = pci_slot.clone().unwrap_or_default();
+                        if driver != DRIVER {
+                            return None;
                         }
-                        (driver == DRIVER).then(|| Milestone::Bound {
-                            slot: pci_slot.clone().unwrap_or_default(),
-                            driver,
-                        })
+                        self.touches.bound(&slot);
+                        Some(Milestone::Bound { slot, driver })
                     }
                     (Some("pci"), "unbind") => {
-                        self.bound = false;
-                        self.probing = false;
-                        Some(Milestone::Unbound { slot: pci_slot.clone().unwrap_or_default() })
+                        let slot = pci_slot.clone().unwrap_or_default();
+                        self.touches.unbound(&slot);
+                        Some(Milestone::Unbound { slot })
                     }
                     (Some("net"), "add") if devpath.contains("/pci") => {
                         Some(Milestone::NetdevRegistered { interface: interface.clone()? })
@@ -395,7 +400,7 @@ impl Deriver {
         if !is_opmode(module) || !self.loaded.insert(module.to_owned()) {
             return None;
         }
-        self.starting = true;
+        self.touches.loaded(module);
         Some(Milestone::OpmodeLoaded { module: module.to_owned() })
     }
 }
@@ -411,8 +416,8 @@ fn is_firmware(path: &str) -> bool {
 }
 
 /// All milestones of a finished run.
-pub fn derive(events: &[Event]) -> Vec<Reached> {
-    let mut deriver = Deriver::default();
+pub fn derive(events: &[Event], cards: &[String]) -> Vec<Reached> {
+    let mut deriver = Deriver::new(cards);
     events.iter().filter_map(|event| deriver.feed(event)).collect()
 }
 

@@ -280,7 +280,7 @@ impl<'a> Lab<'a> {
             return Err(error)
                 .with_context(|| format!("cannot write events.jsonl in {}", dir.path().display()));
         }
-        let milestones = milestone::derive(&finished.events);
+        let milestones = milestone::derive(&finished.events, &finished.cards);
         let expectations = expect::judge(scenario, &vars, &milestones);
         let verdict = verdict(scenario, &vars, played, &expectations, &finished.events, &tail);
         let verdict = match &scenario.twin {

@@ -173,7 +173,7 @@ impl Session {
             timeline,
             milestones: Vec::new(),
             hello: None,
-            deriver: Deriver::default(),
+            deriver: Deriver::new(&card_names),
             gates,
             inputs,
             guest,
@@ -350,7 +350,9 @@ impl Session {
         }
         let timeline = std::mem::replace(&mut self.timeline, Timeline::new(None));
         let (events, write_error) = timeline.finish();
-        Finished { events, write_error, summaries: std::mem::take(&mut self.summaries) }
+        let cards = std::mem::take(&mut self.card_names);
+        let summaries = std::mem::take(&mut self.summaries);
+        Finished { events, write_error, cards, summaries }
     }
 
     /// Whether somebody has killed QEMU.
@@ -381,6 +383,8 @@ pub struct Finished {
     pub events: Vec<Event>,
     /// The first error of writing them as they came.
     pub write_error: Option<std::io::Error>,
+    /// The cards' names, in the order of their ports.
+    pub cards: Vec<String>,
     /// Each card's totals.
     pub summaries: Vec<Option<Summary>>,
 }
