@@ -83,12 +83,12 @@ impl Interrupts {
     /// The driver acknowledged causes: those that it can know of. Its writes are posted: one that
     /// answers an earlier cause may come here after a doorbell has led to the same cause again, for
     /// a packet that the driver has not looked for. To acknowledge all is to know of all: so the
-    /// driver clears the slate.
+    /// driver clears the slate. Only a hardware error is a state and no event: it stays until the
+    /// driver has seen it, or resets the card.
     pub(crate) fn acknowledge(&mut self, causes: u32) {
         let mut known = Int::from_bits_retain(causes);
-        if causes != u32::MAX {
-            known.remove(self.untold - self.shown);
-        }
+        let unknown = self.untold - self.shown;
+        known.remove(if causes == u32::MAX { unknown & Int::HW_ERR } else { unknown });
         self.pending.remove(known);
         self.untold.remove(known);
     }
