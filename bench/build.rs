@@ -48,8 +48,14 @@ fn build_agent(root: &Path, target_dir: &Path) -> PathBuf {
         .args(["build", "--release", "--locked", "--package", "guest-agent"])
         .args(["--target", TARGET, "--target-dir"])
         .arg(target_dir)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        // Its symbols would be most of it, in each guest's memory.
+        // Where it is linked to, so that nothing is relocated each time it starts.
+        .env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static")
+        // Under TCG each piece of code is translated when it first runs, which takes longer than
+        // running it: less code is faster code. Its symbols would be most of it, in each guest's
+        // memory.
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "fat")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
         .env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
     // What the outer cargo set for itself would change or break the inner one.
     for inherited in [

@@ -6,7 +6,7 @@
 use std::io::{self, BufReader, Read};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
 use guest_protocol::{Answer, LoaderOutcome};
 use nix::sys::signal::{Signal, raise};
@@ -20,7 +20,7 @@ const NOT_FOUND: i32 = 127;
 const FAILED: i32 = 1;
 
 /// Runs, and returns what the kernel is to see.
-pub(crate) fn run() -> ExitCode {
+pub(crate) fn run() -> u8 {
     let argv: Vec<String> =
         std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let end = UnixStream::connect(SOCKET)
@@ -32,13 +32,13 @@ pub(crate) fn run() -> ExitCode {
         End::Exited(FAILED)
     });
     match end {
-        End::Exited(status) => ExitCode::from(status as u8),
+        End::Exited(status) => status as u8,
         End::Killed(signal) => {
             if let Ok(signal) = Signal::try_from(signal) {
                 // Fails only for a signal that does not exist.
                 let _ = raise(signal);
             }
-            ExitCode::from(End::Killed(signal).shell_status() as u8)
+            End::Killed(signal).shell_status() as u8
         }
     }
 }

@@ -16,6 +16,8 @@
 //! Left out: no udev (nothing is loaded that the bench did not ask for), no
 //! module parameters, no directory listing below `/lib/firmware`.
 
+#![cfg_attr(not(test), no_main)]
+
 mod asks;
 mod children;
 mod clock;
@@ -34,9 +36,34 @@ mod running;
 mod scrub;
 mod shell;
 
-use std::process::ExitCode;
+/// The C library's entry, not Rust's. For each module request this program starts anew, and what
+/// Rust's own does first (it reads `/proc/self/maps`, to tell of a stack overflow) is more than the
+/// rest of its work.
+#[cfg(not(test))]
+#[allow(unsafe_code, reason = "the C library calls a program by this name")]
+// SAFETY: nothing else here has the name; the signature is that of C's `main`.
+#[unsafe(no_mangle)]
+extern "C" fn main(_argc: i32, _argv: *const *const u8) -> i32 {
+    ignore_broken_pipes();
+    match std::panic::catch_unwind(program) {
+        Ok(status) => status.into(),
+        // As Rust's own entry.
+        Err(_) => 101,
+    }
+}
 
-fn main() -> ExitCode {
+/// Who writes to one that has gone gets an error, as everywhere in Rust, and does not die.
+#[allow(unsafe_code, reason = "how a signal is dealt with is set by a system call")]
+fn ignore_broken_pipes() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: no handler is installed.
+    let ignored = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+    // Fails only for a signal that does not exist.
+    debug_assert!(ignored.is_ok());
+}
+
+/// Returns the exit status.
+fn program() -> u8 {
     if std::process::id() == 1 {
         init::run();
     }
@@ -45,12 +72,19 @@ fn main() -> ExitCode {
     let mut argv = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
     let name = argv.next().unwrap_or_default();
     match name.rsplit('/').next() {
-        Some("modprobe") => return loader::run(),
-        Some("sh") => return shell::run(argv),
-        Some("true") => return ExitCode::SUCCESS,
-        Some("false") => return ExitCode::FAILURE,
-        _ => {}
+        Some("modprobe") => loader::run(),
+        Some("sh") => shell::run(argv),
+        Some("true") => 0,
+        Some("false") => 1,
+        _ => {
+            eprintln!(
+                "guest-agent runs as PID 1 of a test guest: copy it to /init of an initramfs"
+            );
+            2
+        }
     }
-    eprintln!("guest-agent runs as PID 1 of a test guest: copy it to /init of an initramfs");
-    ExitCode::from(2)
 }
+
+/// The tests have an entry of their own.
+#[cfg(test)]
+const _: (fn() -> u8, fn()) = (program, ignore_broken_pipes);

@@ -8,7 +8,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 const PLACE: &str = "/run/iwlbench-scrub";
 /// Kept free, so that nothing else in the guest goes without.
-const RESERVE: u64 = 32 << 20;
+const RESERVE: u64 = 12 << 20;
 const CHUNK: usize = 1 << 20;
 
 /// Fills a file system in memory with zeros, and gives it up again.

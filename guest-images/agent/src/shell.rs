@@ -8,7 +8,7 @@
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 /// Links to the agent, made where the image has no such program.
 const PROGRAMS: [&str; 3] = ["/bin/sh", "/bin/true", "/bin/false"];
@@ -27,23 +27,23 @@ pub(crate) fn install(own: &Path) -> std::io::Result<()> {
 }
 
 /// `sh -c COMMAND`.
-pub(crate) fn run(args: impl Iterator<Item = String>) -> ExitCode {
+pub(crate) fn run(args: impl Iterator<Item = String>) -> u8 {
     let args: Vec<String> = args.collect();
     // glibc's system() passes `--` since 2.38.
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let (["-c", command] | ["-c", "--", command]) = args[..] else {
         eprintln!("sh: only `sh -c COMMAND` is known, not {args:?}");
-        return ExitCode::from(SYNTAX);
+        return SYNTAX;
     };
     match words(command) {
         Some(words) => {
             let error = Command::new(words[0]).args(&words[1..]).exec();
             eprintln!("sh: {}: {error}", words[0]);
-            ExitCode::from(NOT_FOUND)
+            NOT_FOUND
         }
         None => {
             eprintln!("sh: only a simple command is known, not `{command}`");
-            ExitCode::from(SYNTAX)
+            SYNTAX
         }
     }
 }
