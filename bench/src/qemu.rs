@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 
 use anyhow::Context;
 use command_fds::{CommandFdExt, FdMapping};
@@ -109,7 +109,7 @@ impl CardSocket {
 /// The host's ends of a started guest.
 pub struct Guest {
     /// The process.
-    pub child: Child,
+    pub process: Process,
     /// QMP.
     pub qmp: UnixStream,
     /// The serial console.
@@ -118,6 +118,38 @@ pub struct Guest {
     pub agent: UnixStream,
     /// The whole command line.
     pub command_line: Vec<String>,
+}
+
+/// QEMU's process. Dropped, it has ended.
+#[derive(Debug)]
+pub struct Process(Child);
+
+impl Process {
+    /// Its status, if it has ended.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().ok().flatten()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// As the system's.
+    pub fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        self.0.wait()
+    }
+
+    /// Ends it, without waiting for that.
+    pub fn kill(&mut self) {
+        // Fails only if it has ended.
+        let _ = self.0.kill();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.wait();
+    }
 }
 
 /// First descriptor that QEMU inherits.
@@ -197,12 +229,15 @@ pub fn arguments(machine: &Machine<'_>, start: Start) -> Vec<OsString> {
         }
         Start::Incoming => arg("-incoming", "defer"),
     }
-    args.push("-kernel".into());
-    args.push(machine.kernel.into());
-    args.push("-initrd".into());
-    args.push(machine.initrd.into());
-    args.push("-append".into());
-    args.push(machine.append.into());
+    // A guest that is restored has booted: to read 40 MB for it once more takes time.
+    if start != Start::Incoming {
+        args.push("-kernel".into());
+        args.push(machine.kernel.into());
+        args.push("-initrd".into());
+        args.push(machine.initrd.into());
+        args.push("-append".into());
+        args.push(machine.append.into());
+    }
     args.push("-nodefaults".into());
     args.push("-no-user-config".into());
     args
@@ -260,7 +295,7 @@ pub fn start(
     })?;
     let mut ours = ours.into_iter();
     let mut next = || ours.next().expect("one per descriptor");
-    Ok(Guest { child, qmp: next(), console: next(), agent: next(), command_line })
+    Ok(Guest { process: Process(child), qmp: next(), console: next(), agent: next(), command_line })
 }
 
 /// QEMU must not outlive a bench that was killed.

@@ -7,7 +7,7 @@ mod record;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -25,7 +25,7 @@ use crate::gates::Gates;
 use crate::milestone;
 use crate::phases;
 use crate::player;
-use crate::qemu::{Accel, Machine};
+use crate::qemu::{self, Accel, Machine};
 use crate::rundir::{self, RunDir};
 use crate::scenario::{Scenario, Vars};
 use crate::session::Session;
@@ -68,6 +68,9 @@ pub struct Lab<'a> {
     snapshots: Snapshots,
     /// Those that could not be made: to try again in each run would cost a boot each time.
     unmade: Mutex<Vec<Key>>,
+    /// Those that were killed and have not ended yet: a verdict does not wait for them, the lab's
+    /// end does.
+    leaving: Mutex<Vec<qemu::Process>>,
     kernel_sha256: String,
     ui: &'a Ui,
 }
@@ -148,6 +151,7 @@ impl<'a> Lab<'a> {
             cpus: args.cpus,
             snapshots: Snapshots::new(cache.path()),
             unmade: Mutex::default(),
+            leaving: Mutex::default(),
             cache,
             ui,
         };
@@ -204,6 +208,12 @@ impl<'a> Lab<'a> {
             walk_down,
             declared_firmware: Vec::new(),
         })
+    }
+
+    fn leave(&self, qemu: qemu::Process) {
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.retain_mut(|qemu| qemu.status().is_none());
+        leaving.push(qemu);
     }
 
     /// Plays one scenario with one card in a guest of its own.
@@ -276,6 +286,7 @@ impl<'a> Lab<'a> {
         // A snapshot may have been made first.
         let prepared = session.timeline.start() - started;
         let finished = session.end();
+        self.leave(finished.qemu);
         if let Some(error) = finished.write_error {
             return Err(error)
                 .with_context(|| format!("cannot write events.jsonl in {}", dir.path().display()));

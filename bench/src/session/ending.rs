@@ -21,7 +21,7 @@ impl Session {
             // What it still had to say; a second end changes nothing.
             let _ = self.take(input);
         }
-        let status = match self.guest.child.wait() {
+        let status = match self.guest.process.wait() {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };

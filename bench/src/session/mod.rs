@@ -49,8 +49,6 @@ impl From<Verdict> for Stop {
     }
 }
 
-/// How long QEMU has to end when it is asked to.
-const QUIT_WITHIN: Duration = Duration::from_secs(5);
 /// How much of the console is kept in memory for the verdict.
 const CONSOLE_TAIL: usize = 64 << 10;
 
@@ -327,21 +325,11 @@ impl Session {
         self.record(now, source, None, what);
     }
 
-    /// Ends the guest and everything that belongs to it; leaves nothing running.
+    /// Ends the guest and everything that belongs to it; of QEMU there is [`Finished::qemu`] left.
     pub fn end(mut self) -> Finished {
         self.quitting = true;
-        if !self.qemu_gone {
-            // Nothing in the guest is worth saving: no shutdown of its own.
-            let asked = qemu::qmp_send(&mut self.guest.qmp, 0, "quit", &json!({})).is_ok();
-            let deadline = Instant::now() + QUIT_WITHIN;
-            while asked && !self.qemu_gone {
-                match self.inputs.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                    Ok(input) => drop(self.take(input)),
-                    Err(_) => break,
-                }
-            }
-        }
-        self.kill();
+        // Nothing in the guest is worth an end in good order.
+        self.guest.process.kill();
         for card in std::mem::take(&mut self.cards) {
             drop(card);
         }
@@ -352,28 +340,13 @@ impl Session {
         let (events, write_error) = timeline.finish();
         let cards = std::mem::take(&mut self.card_names);
         let summaries = std::mem::take(&mut self.summaries);
-        Finished { events, write_error, cards, summaries }
+        Finished { events, write_error, cards, summaries, qemu: self.guest.process }
     }
 
     /// Whether somebody has killed QEMU.
     pub fn killed(&mut self) -> bool {
         use std::os::unix::process::ExitStatusExt;
-        let killed = |status: std::process::ExitStatus| status.signal() == Some(9);
-        matches!(self.guest.child.try_wait(), Ok(Some(status)) if killed(status))
-    }
-
-    fn kill(&mut self) {
-        if !matches!(self.guest.child.try_wait(), Ok(Some(_))) {
-            // Fails only if it has just ended.
-            let _ = self.guest.child.kill();
-            let _ = self.guest.child.wait();
-        }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.kill();
+        matches!(self.guest.process.status(), Some(status) if status.signal() == Some(9))
     }
 }
 
@@ -387,6 +360,8 @@ pub struct Finished {
     pub cards: Vec<String>,
     /// Each card's totals.
     pub summaries: Vec<Option<Summary>>,
+    /// Killed; to give up a guest's memory takes it a while yet.
+    pub qemu: qemu::Process,
 }
 
 /// Each card's name in this run: its model, numbered where there are several of it.

@@ -97,7 +97,7 @@ impl Session {
     fn qemu_ends(&mut self) -> bool {
         let deadline = Instant::now() + Duration::from_secs(1);
         while Instant::now() < deadline {
-            if matches!(self.guest.child.try_wait(), Ok(Some(_))) {
+            if self.guest.process.status().is_some() {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(10));
