@@ -2,9 +2,12 @@
 //! `cargo bench -p iwlbench --bench restore [-- ROUNDS]`.
 //!
 //! Each round plays `opmode-load` with the 7260 once each way, so that both see the same load on
-//! the machine. The time is from the command to its end; its parts are what the run itself says.
+//! the machine. The time is from the command to its verdict, printed; its parts are what the run
+//! itself says. What the command does after that, to wait until QEMU's memory is given back, is
+//! told apart.
 
 use std::collections::BTreeMap;
+use std::io::BufReader;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -14,18 +17,21 @@ use serde_json::Value;
 /// Seconds of each phase, by its place and name.
 type Phases = BTreeMap<(usize, String), Vec<f64>>;
 
-/// Seconds from the command to its end.
-fn play(runs: &Path, cold: bool, phases: &mut Phases) -> f64 {
+/// Seconds from the command to its verdict, and from there to its end.
+fn play(runs: &Path, cold: bool, phases: &mut Phases) -> [f64; 2] {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iwlbench"));
     command.args(["run", "opmode-load", "--card", "7260", "--json", "--out"]).arg(runs);
     if cold {
         command.arg("--cold");
     }
     let started = Instant::now();
-    let output = command.stderr(Stdio::inherit()).output().expect("the program runs");
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the program runs");
+    let output = BufReader::new(child.stdout.take().expect("piped"));
+    let mut documents = serde_json::Deserializer::from_reader(output).into_iter();
+    let document: Value = documents.next().expect("a document").expect("JSON");
     let seconds = started.elapsed().as_secs_f64();
-    assert!(output.status.success(), "the run did not pass");
-    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(child.wait().expect("it ends").success(), "the run did not pass");
+    let after = started.elapsed().as_secs_f64() - seconds;
     let spent = document["runs"][0]["phases"].as_array().expect("a run has phases");
     let mut inside = 0.0;
     for (place, phase) in spent.iter().enumerate() {
@@ -36,7 +42,7 @@ fn play(runs: &Path, cold: bool, phases: &mut Phases) -> f64 {
     }
     let rest = (usize::MAX, "before and after it".to_owned());
     phases.entry(rest).or_default().push(seconds - inside);
-    seconds
+    [seconds, after]
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -61,17 +67,23 @@ fn main() {
     // Fetches, builds and saves whatever is not there yet.
     play(runs.path(), false, &mut Phases::new());
     println!("load before: {}", load());
-    let (mut restored, mut cold) = (Vec::new(), Vec::new());
+    let (mut restored, mut cold, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     let (mut restored_phases, mut cold_phases) = (Phases::new(), Phases::new());
     for _ in 0..rounds {
-        restored.push(play(runs.path(), false, &mut restored_phases));
-        cold.push(play(runs.path(), true, &mut cold_phases));
+        for (cold, verdicts, phases) in
+            [(false, &mut restored, &mut restored_phases), (true, &mut cold, &mut cold_phases)]
+        {
+            let [verdict, after] = play(runs.path(), cold, phases);
+            verdicts.push(verdict);
+            ends.push(after);
+        }
     }
     println!("load after:  {}", load());
     let (restored, cold) = (median(restored), median(cold));
-    println!("median of {rounds}, from the command to its end:");
+    println!("median of {rounds}, from the command to its verdict:");
     println!("  restored {restored:>6.2} s");
     print(restored_phases);
     println!("  --cold   {cold:>6.2} s   {:.1} times as long", cold / restored);
     print(cold_phases);
+    println!("  and {:.3} s until QEMU's memory is given back", median(ends));
 }
