@@ -236,7 +236,7 @@ impl<'a> Apt<'a> {
     pub(crate) fn update(&self) -> Result<(), KitError> {
         self.progress.step("reading the archive's package lists");
         let mut command = self.tool(&APT_GET)?;
-        let end = APT_GET.run(command.args(["-q", "update"]), |_| ());
+        let end = APT_GET.fetch(command.args(["-q", "update"]), &self.dir, |_| ());
         self.progress.finish();
         let end = end?;
         // Before 2.5.3, apt calls an update that failed to fetch a success.
@@ -352,7 +352,7 @@ impl<'a> Apt<'a> {
         let mut command = self.tool(&APT_GET)?;
         command.current_dir(&archives).args(["-q", "-o", "APT::Status-Fd=1", "download"]);
         command.args(missing.iter().map(|c| format!("{}={}", c.package.name, c.package.version)));
-        let end = APT_GET.run(&mut command, |line| {
+        let end = APT_GET.fetch(&mut command, &archives, |line| {
             if let Some(done) = downloaded(line, total) {
                 self.progress.bytes(done, total);
             }
