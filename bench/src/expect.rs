@@ -68,16 +68,42 @@ pub fn judge(scenario: &Scenario, vars: &Vars, milestones: &[Reached]) -> Vec<Ju
 }
 
 fn failure(e: &Expectation, vars: &Vars, milestones: &[Reached]) -> Option<Failure> {
-    let milestones = match part(e, vars, milestones) {
+    let part = match part(e, vars, milestones) {
         Ok(part) => part,
         Err(failure) => return Some(failure),
     };
+    let mut failure = failure_in(e, vars, part, milestones)?;
+    if let Some(limits) = limits(e, vars) {
+        failure.what += &format!("\nlooked at: only what came {limits}");
+    }
+    Some(failure)
+}
+
+/// What limits an expectation to a part of the run, in words.
+fn limits(e: &Expectation, vars: &Vars) -> Option<String> {
+    let mut limits = Vec::new();
+    if let Some(after) = &e.after {
+        let within = e.within.map(|s| format!("within {s} s ")).unwrap_or_default();
+        limits.push(format!("{within}after {}", vars.pattern(after.get_ref())));
+    }
+    if let Some(before) = &e.before {
+        limits.push(format!("before {}", vars.pattern(before.get_ref())));
+    }
+    (!limits.is_empty()).then(|| limits.join(" and "))
+}
+
+fn failure_in(
+    e: &Expectation,
+    vars: &Vars,
+    milestones: &[Reached],
+    run: &[Reached],
+) -> Option<Failure> {
     if let Some(patterns) = &e.in_order {
         let patterns: Vec<_> = patterns.iter().map(|p| vars.pattern(p.get_ref())).collect();
-        return in_order(&patterns, milestones);
+        return in_order(&patterns, milestones, run);
     }
     if let Some(pattern) = &e.eventually {
-        return in_order(&[vars.pattern(pattern.get_ref())], milestones);
+        return in_order(&[vars.pattern(pattern.get_ref())], milestones, run);
     }
     if let Some(pattern) = &e.never {
         let pattern = vars.pattern(pattern.get_ref());
@@ -136,8 +162,8 @@ fn part<'m>(
     Ok(part)
 }
 
-/// All patterns in this order, others may stand between.
-fn in_order(patterns: &[Pattern], milestones: &[Reached]) -> Option<Failure> {
+/// All patterns in this order in a part of the run, others may stand between.
+fn in_order(patterns: &[Pattern], milestones: &[Reached], run: &[Reached]) -> Option<Failure> {
     let mut from = 0;
     let mut previous: Option<(&Pattern, &Reached)> = None;
     for pattern in patterns {
@@ -152,17 +178,22 @@ fn in_order(patterns: &[Pattern], milestones: &[Reached]) -> Option<Failure> {
         }
         // The nearest mismatch: the right thing too early, else the right kind with other values.
         let early = milestones[..from].iter().rev().find(|r| matches(pattern, r));
-        let alike = milestones.iter().find(|r| kind(r) == pattern.milestone);
-        let near = match (early, alike) {
-            (Some(r), _) => {
+        let elsewhere = run.iter().find(|r| matches(pattern, r));
+        let alike = milestones.iter().chain(run).find(|r| kind(r) == pattern.milestone);
+        let near = match (early, elsewhere, alike) {
+            (Some(r), _, _) => {
                 what += &format!("\nbut it came before that: {}", line(r));
                 Some(r.seq)
             }
-            (None, Some(r)) => {
+            (None, Some(r), _) => {
+                what += &format!("\nbut it came at another time: {}", line(r));
+                Some(r.seq)
+            }
+            (None, None, Some(r)) => {
                 what += &format!("\nnearest:  {}", line(r));
                 Some(r.seq)
             }
-            (None, None) => {
+            (None, None, None) => {
                 what += &format!("\nbut there is no {} in this run", pattern.milestone);
                 previous.map(|(_, r)| r.seq)
             }
@@ -344,7 +375,14 @@ mod tests {
             |s| format!("eventually = \"opmode-loaded\"\nafter = \"opmode-asked\"\nwithin = {s}");
         let late = || vec![asked(), firmware("x"), loaded()];
         assert_eq!(verdict(&within("2e-9"), late()), None);
-        assert!(verdict(&within("1e-9"), late()).is_some());
+        let late = verdict(&within("1e-9"), late()).expect("fails");
+        assert!(
+            late.what.contains("came at another time: 0.000 s  opmode loaded"),
+            "{}",
+            late.what
+        );
+        assert!(late.what.ends_with("within 0.000000001 s after opmode-asked"), "{}", late.what);
+        assert_eq!(late.near, Some(2));
     }
 
     #[test]
