@@ -13,10 +13,11 @@ use crate::lab::Record;
 use crate::milestone::{Milestone, Reached};
 use crate::phases;
 use crate::report;
-use crate::timeline::{Event, What};
+use crate::timeline::{BenchEvent, Event, What};
+use crate::trouble::complaint;
 use crate::verdict::Outcome;
 
-/// Lines of the kernel log shown with a failure.
+/// Last lines of the kernel log shown with a failure.
 const LOG_TAIL: usize = 12;
 /// Events shown on either side of a failed expectation's place.
 const AROUND: usize = 4;
@@ -58,7 +59,7 @@ pub fn text(record: &Record, lab: &str, verbose: bool, colour: bool) -> String {
     timeline(&mut out, record, verbose, &paint);
     expectations(&mut out, record, &paint);
     if record.verdict.outcome != Outcome::Passed {
-        log_tail(&mut out, record, &paint);
+        kernel_log(&mut out, record, &paint);
     }
     if let Some(card) = &record.card {
         line(&mut out, &paint.faint(&unmodelled(card)));
@@ -319,18 +320,33 @@ fn unmodelled(card: &iwl_card::Summary) -> String {
     text
 }
 
-fn log_tail(out: &mut String, record: &Record, paint: &Paint) {
-    let log: Vec<_> = record
-        .events
-        .iter()
-        .filter(|e| matches!(e.what, What::Guest(GuestEvent::KernelLog { .. })))
-        .collect();
-    if log.is_empty() {
-        return;
-    }
-    line(out, "  the guest's kernel log ends:");
-    for event in &log[log.len().saturating_sub(LOG_TAIL)..] {
-        let text = row(event.t_ns, event.source.label(), &report::line(event), paint);
-        line(out, &format!("   {text}"));
+/// What the kernel complained of, with its trace, if that decided the run; and the log's end.
+fn kernel_log(out: &mut String, record: &Record, paint: &Paint) {
+    let text = |event: &Event| match &event.what {
+        What::Guest(GuestEvent::KernelLog { text, .. }) => Some(text.clone()),
+        _ => None,
+    };
+    let (log, texts): (Vec<_>, Vec<_>) =
+        record.events.iter().filter_map(|event| Some((event, text(event)?))).unzip();
+    let decided = record.events.iter().find_map(|event| match &event.what {
+        What::Bench(BenchEvent::KernelTrouble { text, .. }) => {
+            record.verdict.line.ends_with(text.as_str()).then_some(text)
+        }
+        _ => None,
+    });
+    let complaint =
+        decided.map_or(0..0, |first| complaint(texts.iter().map(String::as_str), first));
+    let tail = log.len().saturating_sub(LOG_TAIL).max(complaint.end)..log.len();
+    for (title, lines) in
+        [("the kernel complains:", complaint), ("the guest's kernel log ends:", tail)]
+    {
+        if lines.is_empty() {
+            continue;
+        }
+        line(out, &format!("  {title}"));
+        for event in &log[lines] {
+            let text = row(event.t_ns, event.source.label(), &report::line(event), paint);
+            line(out, &format!("   {text}"));
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! `lib/bug.c`, `kernel/panic.c`, `lib/dump_stack.c`, lockdep, RCU, KASAN and the hung-task
 //! detector.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 /// What kind of complaint.
@@ -63,6 +65,26 @@ pub fn classify(line: &str) -> Option<Trouble> {
     WORDS.iter().find(|(words, _)| line.starts_with(words)).map(|(_, trouble)| *trouble)
 }
 
+/// Lines of a complaint at most; one whose end is not marked has so many.
+const COMPLAINT: usize = 70;
+/// What the kernel ends a trace with, if it does: lockdep, RCU and hung tasks do not.
+const ENDS: [&str; 2] = ["---[ end trace", "---[ end Kernel panic"];
+
+/// The lines of a kernel log that are the complaint which begins with the line `first`: as far as
+/// its trace goes. Empty if there is no such line.
+pub fn complaint<'a>(log: impl IntoIterator<Item = &'a str>, first: &str) -> Range<usize> {
+    let mut lines = log.into_iter().enumerate().skip_while(|(_, line)| *line != first);
+    let Some((begin, _)) = lines.next() else { return 0..0 };
+    let mut end = begin + 1;
+    for (index, line) in lines.take(COMPLAINT - 1) {
+        end = index + 1;
+        if ENDS.iter().any(|words| line.starts_with(words)) {
+            break;
+        }
+    }
+    begin..end
+}
+
 impl Trouble {
     /// In a sentence: "the guest's kernel reported …".
     pub fn words(self) -> &'static str {
@@ -81,6 +103,16 @@ impl Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_complaint_ends_with_its_trace() {
+        let log = ["x", "BUG: y", "Call Trace:", " z+0x1/0x2", "---[ end trace 0 ]---", "w"];
+        assert_eq!(complaint(log, "BUG: y"), 1..5);
+        assert_eq!(complaint(log[..4].iter().copied(), "BUG: y"), 1..4, "the guest died in it");
+        assert_eq!(complaint(log, "BUG: q"), 0..0);
+        let long = std::iter::once("BUG: y").chain(std::iter::repeat_n("x", 1000));
+        assert_eq!(complaint(long, "BUG: y"), 0..COMPLAINT);
+    }
 
     #[test]
     fn first_words_tell() {

@@ -63,9 +63,9 @@ fn case(scenario: &str, name: String, run: &Run) -> TestCase {
         case.add_property(("accel", record.accel.as_str()));
     }
     case.add_property(("run", run.directory.display().to_string().as_str()));
-    let log = run.log_tail();
-    if verdict.class() != Class::Passed && !log.is_empty() {
-        case.set_system_out(format!("The guest's kernel log ends:\n{log}\n"));
+    if verdict.class() != Class::Passed && !run.log.is_empty() {
+        let parts = run.log.iter().map(|log| format!("{}:\n{}\n", log.title, log.text));
+        case.set_system_out(parts.collect::<Vec<_>>().join("\n"));
     }
     case
 }

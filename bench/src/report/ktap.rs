@@ -51,7 +51,9 @@ fn expectations(out: &mut Ktap, run: &Run) {
     if !passed(run) {
         out.diagnostic(&format!("{}: {}", verdict.outcome, verdict.line));
         out.diagnostic(&format!("run: {}", run.directory.display()));
-        out.diagnostic(&run.log_tail());
+        for log in &run.log {
+            out.diagnostic(&format!("{}:\n{}", log.title, log.text));
+        }
     }
     out.result(passed(run), run.expectations().len(), &format!("verdict {}", verdict.outcome));
 }

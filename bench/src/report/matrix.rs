@@ -20,7 +20,7 @@ use fs_err as fs;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
-use super::{Class, LOG_TAIL, ReadError, Record, Run, Vars, Verdict};
+use super::{Class, ReadError, Record, Run, Vars, Verdict};
 
 /// The file that makes a directory a matrix'.
 pub const FILE: &str = "matrix.json";
@@ -163,6 +163,7 @@ impl Matrix {
             directory: self.directory.clone(),
             record: Some(record),
             events: Vec::new(),
+            log: Vec::new(),
             earlier: Vec::new(),
             cut: false,
         }
@@ -170,12 +171,9 @@ impl Matrix {
 }
 
 impl Run {
-    /// Keeps the verdict, the expectations and the end of the kernel log.
+    /// Keeps the verdict, the expectations and what a failure carries of the kernel log.
     fn shorten(&mut self) {
-        self.events.retain(|event| event.kind == "kernel-log");
-        let extra = self.events.len().saturating_sub(LOG_TAIL);
-        self.events.drain(..extra);
-        self.events.shrink_to_fit();
+        self.events = Vec::new();
         if let Some(record) = &mut self.record {
             record.milestones = Vec::new();
         }

@@ -31,6 +31,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::phases::Phase;
+use crate::trouble::complaint;
 
 pub use read::{ReadError, locate};
 
@@ -46,10 +47,23 @@ pub struct Run {
     pub record: Option<Record>,
     /// In order of time.
     pub events: Vec<Event>,
+    /// What of the kernel log a failure carries.
+    pub log: Vec<Log>,
     /// Earlier attempts at the same, which failed; a matrix tries again.
     pub earlier: Vec<Run>,
     /// The last line of `events.jsonl` was cut and left out.
     pub cut: bool,
+}
+
+/// A part of the guest's kernel log.
+#[derive(Debug)]
+pub struct Log {
+    /// Which.
+    pub title: &'static str,
+    /// It is what the kernel complained of, with the trace.
+    pub complaint: bool,
+    /// A line each.
+    pub text: String,
 }
 
 /// What a report needs of `run.json`. All but the verdict may be absent.
@@ -273,19 +287,39 @@ impl Run {
         }
     }
 
+    /// All that is told of why it ended as it did: two runs with the same ended alike.
+    fn reasons(&self) -> impl PartialEq + use<> {
+        let verdict = self.verdict();
+        let failed = self.expectations().iter().filter_map(|expectation| {
+            Some((expectation.that.clone(), expectation.failure.as_ref()?.what.clone()))
+        });
+        (verdict.outcome, verdict.line, failed.collect::<Vec<_>>())
+    }
+
     fn milestones(&self) -> &[Milestone] {
         self.record.as_ref().map_or(&[], |r| &r.milestones)
     }
 
-    fn kernel_log(&self) -> impl DoubleEndedIterator<Item = &Event> {
-        self.events.iter().filter(|e| e.kind == "kernel-log")
-    }
-
-    /// The end of the guest's kernel log, a line each.
-    pub fn log_tail(&self) -> String {
-        let mut lines: Vec<_> = self.kernel_log().rev().take(LOG_TAIL).map(words::timed).collect();
-        lines.reverse();
-        lines.join("\n")
+    /// What the kernel complained of, with its trace, if that decided the run; and the log's end.
+    fn log_of_failure(&self) -> Vec<Log> {
+        let log: Vec<_> = self.events.iter().filter(|e| e.kind == "kernel-log").collect();
+        let verdict = self.verdict();
+        let decided = |event: &&Event| {
+            event.kind == "kernel-trouble" && verdict.line.ends_with(event.str("text"))
+        };
+        let complaint = match self.events.iter().find(decided) {
+            Some(trouble) => complaint(log.iter().map(|e| e.str("text")), trouble.str("text")),
+            None => 0..0,
+        };
+        let tail = log.len().saturating_sub(LOG_TAIL).max(complaint.end)..log.len();
+        [("the kernel's complaint", true, complaint), ("the kernel log's end", false, tail)]
+            .into_iter()
+            .filter(|(_, _, lines)| !lines.is_empty())
+            .map(|(title, complaint, lines)| {
+                let lines: Vec<_> = log[lines].iter().map(|event| words::timed(event)).collect();
+                Log { title, complaint, text: lines.join("\n") }
+            })
+            .collect()
     }
 }
 

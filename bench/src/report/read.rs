@@ -132,7 +132,9 @@ impl Run {
             // As the bench does at the end of a run.
             events.sort_by_key(|e| e.t_ns);
         }
-        Ok(Run { directory, record, events, earlier: Vec::new(), cut })
+        let mut run = Run { directory, record, events, log: Vec::new(), earlier: Vec::new(), cut };
+        run.log = run.log_of_failure();
+        Ok(run)
     }
 }
 

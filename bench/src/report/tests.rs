@@ -174,6 +174,47 @@ fn outcomes_mean_what_exit_codes_say() {
     }
 }
 
+/// A complaint whose head the log's end is too short for.
+fn complained() -> (TempDir, Run) {
+    let mut lines = vec![HEADER.to_owned()];
+    let mut log = |text: &str| {
+        let seq = lines.len() - 1;
+        let event = json!({ "seq": seq, "t_ns": seq, "source": "kernel-log", "kind": "kernel-log",
+            "record": seq, "level": 4, "text": text });
+        lines.push(event.to_string());
+    };
+    for text in ["before", "BUG: bad", "Call Trace:", " in_it+0x1/0x2", "---[ end trace 0 ]---"] {
+        log(text);
+    }
+    (0..100).for_each(|n| log(&format!("later {n}")));
+    let trouble = json!({ "seq": 105, "t_ns": 1, "source": "kernel-log", "kind": "kernel-trouble",
+        "trouble": "oops", "text": "BUG: bad" });
+    lines.push(trouble.to_string());
+    let mut record = run_json("kernel-trouble", &Value::Null);
+    record["verdict"]["line"] = json!("the guest's kernel reported an oops: BUG: bad");
+    let dir = directory(Some(&record), &lines);
+    let run = Run::read(dir.path()).expect("readable");
+    (dir, run)
+}
+
+#[test]
+fn a_complaint_is_shown_with_its_trace_and_the_logs_end() {
+    let (_dir, run) = complained();
+    let page = html::run(&run).expect("page");
+    let shown = page.split("<pre class=\"log\"").nth(1).and_then(|p| p.split("</pre>").next());
+    let shown = shown.expect("the complaint");
+    assert!(shown.contains("BUG: bad") && shown.contains("in_it+0x1/0x2"), "{shown}");
+    assert!(!shown.contains("before") && !shown.contains("later"), "{shown}");
+    let runs = [run];
+    for text in [junit::report(&runs).expect("XML"), ktap::report(&runs)] {
+        for part in ["in_it+0x1/0x2", "later 70", "later 99"] {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+        assert!(!text.contains("later 69"), "{text}");
+    }
+    assert!(!html::run(&failed().1).expect("page").contains("<pre class=\"log\""));
+}
+
 #[test]
 fn junit_tells_failures_from_errors() {
     let (_dir, run) = failed();

@@ -227,11 +227,12 @@ fn table(out: &mut String, places: &[Place<'_>], base: &str) {
     }
     out.push_str("<section>\n<div class=\"table\">\n<table>\n<thead>\n<tr><th></th>");
     for (kernel, cards) in &columns {
-        let _ = write!(out, "<th colspan=\"{}\">{}</th>", cards.len(), escape(kernel));
+        let _ =
+            write!(out, "<th class=\"first\" colspan=\"{}\">{}</th>", cards.len(), escape(kernel));
     }
     out.push_str("</tr>\n<tr><th>scenario</th>");
-    for card in columns.iter().flat_map(|(_, cards)| cards) {
-        let _ = write!(out, "<th>{}</th>", escape(card));
+    for (n, card) in columns.iter().flat_map(|(_, cards)| cards.iter().enumerate()) {
+        let _ = write!(out, "<th{}>{}</th>", first(n), escape(card));
     }
     out.push_str("</tr>\n</thead>\n<tbody>\n");
     let mut rows: Vec<&str> = Vec::new();
@@ -242,19 +243,25 @@ fn table(out: &mut String, places: &[Place<'_>], base: &str) {
     }
     for scenario in rows {
         let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(scenario));
-        for (kernel, card) in
-            columns.iter().flat_map(|(kernel, cards)| cards.iter().map(move |card| (kernel, card)))
-        {
-            let wanted = (scenario, *card, *kernel);
-            let at = places.iter().position(|p| (p.scenario, p.card, p.kernel) == wanted);
-            match at {
-                Some(number) => cell(out, number, &places[number], base),
-                None => out.push_str("<td></td>"),
+        for (kernel, cards) in &columns {
+            for (n, card) in cards.iter().enumerate() {
+                let wanted = (scenario, *card, *kernel);
+                let at = places.iter().position(|p| (p.scenario, p.card, p.kernel) == wanted);
+                let _ = write!(out, "<td{}>", first(n));
+                if let Some(number) = at {
+                    cell(out, number, &places[number], base);
+                }
+                out.push_str("</td>");
             }
         }
         out.push_str("</tr>\n");
     }
     out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+}
+
+/// The first card of a kernel sets it apart from the kernel before.
+fn first(column: usize) -> &'static str {
+    if column == 0 { " class=\"first\"" } else { "" }
 }
 
 fn cell(out: &mut String, number: usize, place: &Place<'_>, base: &str) {
@@ -278,8 +285,8 @@ fn cell(out: &mut String, number: usize, place: &Place<'_>, base: &str) {
     let address = run.map_or("#".to_owned(), |name| address(base, name));
     let _ = write!(
         out,
-        "<td><a class=\"{class}\" href=\"{}\" data-place=\"{number}\" \
-         title=\"{class}\"><span class=\"mark\">{mark}</span> {rate}{:.1}<small> s</small></a></td>",
+        "<a class=\"{class}\" href=\"{}\" data-place=\"{number}\" \
+         title=\"{class}\"><span class=\"mark\">{mark}</span> {rate}{:.1}<small> s</small></a>",
         escape(&address),
         place.median(),
     );
@@ -308,8 +315,9 @@ fn not_passed(out: &mut String, runs: &[Run], base: &str, directory: &std::path:
             escape(&run.combination()),
             escape(word),
         );
-        for attempt in run.earlier.iter().chain([*run]) {
-            told_attempt(out, attempt, base, directory);
+        for (n, attempt) in run.earlier.iter().chain([*run]).enumerate() {
+            let before = n.checked_sub(1).map(|before| &run.earlier[before]);
+            told_attempt(out, n, attempt, before, base, directory);
         }
         out.push_str("</article>\n");
     }
@@ -319,14 +327,28 @@ fn not_passed(out: &mut String, runs: &[Run], base: &str, directory: &std::path:
     out.push_str("</section>\n");
 }
 
-fn told_attempt(out: &mut String, run: &Run, base: &str, directory: &std::path::Path) {
+/// One attempt; of one that failed as the one before it did, only that.
+fn told_attempt(
+    out: &mut String,
+    number: usize,
+    run: &Run,
+    before: Option<&Run>,
+    base: &str,
+    directory: &std::path::Path,
+) {
     let verdict = run.verdict();
-    let _ = write!(out, "<p>{}: {}", escape(&verdict.outcome), escape(&verdict.line));
+    let alike = before.is_some_and(|before| before.reasons() == run.reasons());
+    let when = if number == 0 { "" } else { "<span class=\"sub\">tried again:</span> " };
+    let _ = write!(out, "<p class=\"attempt\">{when}");
+    let _ = match alike {
+        true => write!(out, "the same"),
+        false => write!(out, "{}: {}", escape(&verdict.outcome), escape(&verdict.line)),
+    };
     if run.directory != directory {
-        let _ = write!(out, " <a href=\"{}\">its page</a>", escape(&address(base, &run.name())));
+        let _ = write!(out, " · <a href=\"{}\">its page</a>", escape(&address(base, &run.name())));
     }
     out.push_str("</p>\n");
-    if verdict.class() == Class::Passed {
+    if alike || verdict.class() == Class::Passed {
         return;
     }
     for expectation in run.expectations() {
@@ -339,12 +361,12 @@ fn told_attempt(out: &mut String, run: &Run, base: &str, directory: &std::path::
             );
         }
     }
-    let log = run.log_tail();
-    if !log.is_empty() {
+    for log in &run.log {
         let _ = writeln!(
             out,
-            "<details><summary>the end of the guest's kernel log</summary><pre>{}</pre></details>",
-            escape(&log)
+            "<details><summary>{}</summary><pre>{}</pre></details>",
+            log.title,
+            escape(&log.text)
         );
     }
 }

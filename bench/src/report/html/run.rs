@@ -32,6 +32,7 @@ pub fn report(run: &Run) -> serde_json::Result<String> {
     let mut body = String::new();
     head(&mut body, run, class(verdict.class()));
     expectations(&mut body, run);
+    complaint(&mut body, run);
     body.push_str(
         "<section>\n<h2>Timeline</h2>\n\
          <p class=\"tools\" id=\"tools\"></p>\n\
@@ -128,6 +129,17 @@ fn expectations(out: &mut String, run: &Run) {
         }
     }
     out.push_str("</ul>\n</section>\n");
+}
+
+/// The end of the log is among the events.
+fn complaint(out: &mut String, run: &Run) {
+    let Some(log) = run.log.iter().find(|log| log.complaint) else { return };
+    let _ = write!(
+        out,
+        "<section>\n<h2>The kernel's complaint</h2>\n<pre class=\"log\" tabindex=\"0\">{}</pre>\n\
+         </section>\n",
+        escape(&log.text),
+    );
 }
 
 fn facts(out: &mut String, run: &Run) {
