@@ -153,7 +153,7 @@ function timeline(data, figure, tools, detail) {
       }
       for (const t of data.ticks) {
         if (t.lane !== lane.index || t.class.includes('fault') || !seen(t.t, t.t)) continue;
-        const node = svg('line', { class: t.class, x1: x(t.t), x2: x(t.t), y1: line - 4, y2: line + 4 });
+        const node = svg('rect', { class: t.class, x: x(t.t), y: line - 4, height: 8 });
         explain(node, `${t.t.toFixed(6)} s: ${t.text}`);
         g.appendChild(node);
       }
@@ -181,6 +181,7 @@ function timeline(data, figure, tools, detail) {
         node.appendChild(m.i === undefined
           ? svg('path', { class: 'dot bad', d: `M${m.x} ${line - 7}l6 11h-12z` })
           : svg('circle', { class: m.bad ? 'dot bad' : 'dot', cx: m.x, cy: line, r: 4 }));
+        node.appendChild(svg('circle', { class: 'hit', cx: m.x, cy: line }));
         explain(node, `${m.i === undefined ? '▲' : m.i + 1}  ${m.t.toFixed(6)} s: ${m.text}`, m.i);
         g.appendChild(node);
       });
