@@ -69,12 +69,12 @@ impl Ui {
                 .expect("a valid template"),
         );
         bar.enable_steady_tick(Duration::from_millis(500));
-        MatrixProgress { ui: self.clone(), bar, not_passed: AtomicUsize::new(0) }
+        MatrixProgress { ui: self.clone(), bar, counts: [const { AtomicUsize::new(0) }; 2] }
     }
 
     /// Progress of an exploration, whose size shows only as it goes.
     pub fn orders_progress(&self) -> OrdersProgress {
-        let bar = self.bars.add(ProgressBar::no_length());
+        let bar = self.bars.add(ProgressBar::new(1));
         bar.set_style(
             ProgressStyle::with_template("{elapsed:>5} {wide_bar} {pos} of {len} known {msg}")
                 .expect("a valid template"),
@@ -129,7 +129,8 @@ impl Drop for RunProgress {
 pub struct MatrixProgress {
     ui: Ui,
     bar: ProgressBar,
-    not_passed: AtomicUsize,
+    /// Not passed, flaky.
+    counts: [AtomicUsize; 2],
 }
 
 impl MatrixProgress {
@@ -142,19 +143,20 @@ impl MatrixProgress {
     pub fn done(&self, cell: &Cell) {
         let last = cell.last();
         let what = format!("{} {} {}", cell.scenario, cell.card, cell.kernel);
+        let passed = last.outcome == Outcome::Passed;
         let word = if cell.flaky { "flaky" } else { last.outcome.word() };
-        if word != Outcome::Passed.word() {
-            self.not_passed.fetch_add(1, Ordering::Relaxed);
-            self.ui.note(&format!("{what}: {word}"));
+        if !passed || cell.flaky {
+            self.counts[usize::from(passed)].fetch_add(1, Ordering::Relaxed);
         }
         self.bar.inc(1);
-        match self.not_passed.load(Ordering::Relaxed) {
-            0 => {}
-            n => self.bar.set_message(format!("{n} not passed")),
-        }
-        if !self.ui.terminal && word == Outcome::Passed.word() {
+        let counts = self.counts.iter().zip(["not passed", "flaky"]);
+        let counts = counts.map(|(count, word)| (count.load(Ordering::Relaxed), word));
+        let told =
+            counts.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+        self.bar.set_message(told.collect::<Vec<_>>().join(", "));
+        if !passed || cell.flaky || !self.ui.terminal {
             let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
-            eprintln!("iwlbench: {done}/{all} {what}: {word} in {:.1} s", last.seconds);
+            self.ui.note(&format!("{done}/{all} {what}: {word} in {:.1} s", last.seconds));
         }
     }
 }

@@ -67,6 +67,7 @@ fn every_order_is_played_once() {
     let args = ["unbind-while-firmware-is-held", "--card", "7260", "--bound", "2", "--jobs", "1"];
     let output = bench.output(&[&["explore"], &args[..]].concat());
     let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("every order, at most 2 (--bound)"), "{said}");
     assert!(said.contains("the bound of 2 orders was reached, 1 or more are left"), "{said}");
     assert!(!said.contains("   3 fine"), "{said}");
     assert_eq!(output.status.code(), Some(0));
@@ -106,6 +107,23 @@ fn an_unexpected_end_is_found_and_replayed() {
     let file = bench.file("late-start.toml", format!("{scenario}{ends}"));
     let explored = explore(&bench, &[&file.to_string_lossy(), "--bound", "1"]);
     assert_eq!(explored.table(), [(want[0].0.clone(), "fine")], "{}", explored.stderr);
+}
+
+/// A point that changes nothing makes orders that the guest cannot tell apart.
+#[test]
+fn orders_that_went_alike_are_told() {
+    let bench = Bench::new();
+    let file = bench.file(
+        "alike.toml",
+        "about = \"t\"\ncards = [\"7260\"]\nhold = [\"$firmware\"]\n\
+         [[step]]\ndo = \"coldplug\"\n\
+         [[step]]\ndo = { write = { path = \"/proc/sys/kernel/printk\", text = \"7\" } }\n",
+    );
+    let explored = explore(&bench, &[&file.to_string_lossy()]);
+    let want = [format!("coldplug {FIRMWARE} write"), format!("coldplug write {FIRMWARE}")];
+    assert_eq!(explored.table(), want.map(|order| (order, "fine")), "{}", explored.stderr);
+    let alike: Vec<_> = explored.orders().iter().map(|order| order["alike"].as_u64()).collect();
+    assert_eq!(alike, [None, Some(1)], "{}", explored.stderr);
 }
 
 /// A guest that ends in an order ends only that; its replay ends so too.

@@ -6,7 +6,7 @@
 //! which order to play next, [`play`] plays it, [`judge`] says what is wrong with its end, and
 //! [`replay`] writes it as a scenario.
 //!
-//! Left out: orders that are alike are not merged; requests for one name are let go in the order
+//! Left out: orders that turn out alike are told, but played all the same; requests for one name are let go in the order
 //! in which they came; what the kernel does by a timer is not a point.
 
 mod base;
@@ -31,6 +31,7 @@ use play::Played;
 use replay::Replay;
 
 use crate::lab::{Lab, RunSpec};
+use crate::milestone::Milestone;
 use crate::rundir::{self, RunDir};
 use crate::scenario::{self, Scenario};
 use crate::signals;
@@ -64,6 +65,9 @@ pub struct Order {
     pub points: Vec<Point>,
     /// The steps that failed, which in some orders they have to.
     pub failed_steps: Vec<String>,
+    /// The first order before it in which the guest went through the same milestones, steps aside, in
+    /// the same order, to the same end: the two may differ in nothing that the guest can see.
+    pub alike: Option<usize>,
     /// How bad its end is; none if it could not be played.
     pub class: Option<Class>,
     /// What the guest looked like when all was played.
@@ -84,6 +88,15 @@ pub struct Order {
     pub replays: Option<bool>,
     #[serde(skip)]
     played: Played,
+    #[serde(skip)]
+    course: Vec<Milestone>,
+}
+
+impl Order {
+    fn is_like(&self, other: &Order) -> bool {
+        let key = |order: &Order| (order.class, order.end.clone(), order.failed_steps.clone());
+        self.class.is_some() && self.course == other.course && key(self) == key(other)
+    }
 }
 
 /// All orders that were played.
@@ -133,6 +146,10 @@ pub fn explore(
     orders.sort_by_cached_key(|order| path(&order.played.choices));
     for (index, order) in orders.iter_mut().enumerate() {
         order.number = index + 1;
+    }
+    for index in 0..orders.len() {
+        let (before, order) = orders.split_at_mut(index);
+        order[0].alike = before.iter().find(|b| b.is_like(&order[0])).map(|b| b.number);
     }
     explorer.replay_all(&mut orders)?;
     let exploration = Exploration {
@@ -234,12 +251,15 @@ impl Explorer<'_> {
             (None, _) => None,
         };
         let step = |index| self.base.step_name(index);
+        let course = record.milestones.into_iter().map(|reached| reached.milestone);
+        let course = course.filter(|m| !matches!(m, Milestone::StepEnded { .. })).collect();
         Ok(Order {
             number: 0,
             points: played.choices.iter().map(|choice| choice.point().clone()).collect(),
             failed_steps: (played.failures.iter())
                 .map(|failure| format!("{}: {}", step(failure.index), failure.why))
                 .collect(),
+            alike: None,
             class,
             end: played.state.clone(),
             problems: played.problems.clone(),
@@ -254,6 +274,7 @@ impl Explorer<'_> {
             file: None,
             replays: None,
             played,
+            course,
         })
     }
 

@@ -9,7 +9,8 @@ use crate::render::Paint;
 pub fn table(exploration: &Exploration, lab: &str, colour: bool) -> String {
     let paint = Paint(colour);
     let mut out = String::new();
-    let head = format!("{} · {} · every order", exploration.scenario, exploration.card);
+    let Exploration { scenario, card, bound, .. } = exploration;
+    let head = format!("{scenario} · {card} · every order, at most {bound} (--bound)");
     line(&mut out, &paint.bold(&head));
     line(&mut out, &paint.faint(lab));
     for order in &exploration.orders {
@@ -42,7 +43,8 @@ fn row(out: &mut String, order: &Order, paint: &Paint) {
         Some(Class::Fine) => paint.good(&format!("{word:<16}")),
         _ => paint.bad(&format!("{word:<16}")),
     };
-    line(out, &format!("{:>4} {word} {}", order.number, points.join(" · ")));
+    let alike = order.alike.map(|n| paint.faint(&format!("  (went like {n})"))).unwrap_or_default();
+    line(out, &format!("{:>4} {word} {}{alike}", order.number, points.join(" · ")));
     let under = |out: &mut String, text: &str| line(out, &format!("{:22}{text}", ""));
     for problem in &order.problems {
         under(out, &paint.bad(&problem.to_string()));
@@ -81,9 +83,10 @@ fn last(exploration: &Exploration, bad: usize, paint: &Paint) -> String {
     let played = match (left, orders.len()) {
         (0, all) => format!("played {all} of {all} orders"),
         (left, played) if played >= *bound => {
-            format!("the bound of {bound} orders was reached, {left} or more are left (--bound)")
+            format!("the bound of {bound} orders was reached, {left} or more are left")
         }
-        (left, played) => format!("played {played} orders, {left} or more are left"),
+        (left, 1) => format!("stopped: played 1 order, {left} or more are left"),
+        (left, played) => format!("stopped: played {played} orders, {left} or more are left"),
     };
     let unplayed = orders.iter().filter(|order| order.class.is_none()).count();
     let unplayed = match unplayed {
@@ -91,7 +94,10 @@ fn last(exploration: &Exploration, bad: usize, paint: &Paint) -> String {
         n => format!(", {n} could not be played"),
     };
     match bad {
-        0 if unplayed.is_empty() => format!("{played}: {}", paint.good("all fine")),
+        0 if unplayed.is_empty() => {
+            let which = if *left == 0 { "all fine" } else { "the played ones are all fine" };
+            format!("{played}: {}", paint.good(which))
+        }
         0 => format!("{played}{unplayed}"),
         bad => format!("{played}{unplayed}: {}", paint.bad(&format!("{bad} bad"))),
     }
