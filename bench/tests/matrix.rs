@@ -172,6 +172,7 @@ fn what_passes_only_when_tried_again_is_flaky() {
     assert!(told.iter().any(|line| line.contains("flaky: it passed when tried again")), "{told:?}");
     assert!(matrix.file("junit.xml").contains(r#"<flakyError message="#));
     assert!(matrix.file("results.ktap").contains("# an earlier attempt: qemu-died"));
+    assert!(matrix.file("results.ktap").contains("verdict passed when tried again (flaky)\n"));
     let page = matrix.file("report.html");
     assert!(page.contains("1 of 1 passed, 1 of them only when tried again (flaky)"));
     assert!(page.contains(r#"<a class="flaky""#));

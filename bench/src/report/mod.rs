@@ -30,6 +30,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::expect::seconds;
 use crate::phases::Phase;
 use crate::trouble::complaint;
 
@@ -316,7 +317,8 @@ impl Run {
             .into_iter()
             .filter(|(_, _, lines)| !lines.is_empty())
             .map(|(title, complaint, lines)| {
-                let lines: Vec<_> = log[lines].iter().map(|event| words::timed(event)).collect();
+                let line = |e: &&Event| format!("{:>9.3}  {}", seconds(e.t_ns), e.str("text"));
+                let lines: Vec<_> = log[lines].iter().map(line).collect();
                 Log { title, complaint, text: lines.join("\n") }
             })
             .collect()

@@ -217,7 +217,8 @@ fn a_complaint_is_shown_with_its_trace_and_the_logs_end() {
 
 #[test]
 fn junit_tells_failures_from_errors() {
-    let (_dir, run) = failed();
+    let (_dir, mut run) = failed();
+    run.earlier.push(failed().1);
     let broken = directory(Some(&run_json("qemu-died", &Value::Null)), &events());
     let broken = Run::read(broken.path()).expect("readable");
     let xml = junit::report(&[run, broken]).expect("XML");
@@ -225,6 +226,8 @@ fn junit_tells_failures_from_errors() {
         r#"<testsuite name="opmode-load" tests="2" skipped="0" errors="1" failures="1">"#,
         r#"<failure message="1 of 2 expectations failed" type="failed">"#,
         r#"<error message="1 of 2 expectations failed" type="qemu-died">"#,
+        r#"<rerunFailure message="1 of 2 expectations failed" type="failed">"#,
+        "<stackTrace>failed: 1 of 2 expectations failed",
         "✗ an interface comes",
         "expected: netdev-registered",
         "&lt;/script&gt;",
@@ -232,6 +235,7 @@ fn junit_tells_failures_from_errors() {
     ] {
         assert!(xml.contains(part), "no {part} in {xml}");
     }
+    assert!(!xml.contains("<properties"), "strict readers refuse them");
     assert!(!xml.contains(|c: char| c.is_control() && c != '\n'), "XML has no such characters");
 }
 

@@ -301,7 +301,14 @@ fn not_passed(out: &mut String, runs: &[Run], base: &str, directory: &std::path:
     if told.is_empty() {
         return;
     }
-    out.push_str("<section>\n<h2>Failed, not run, flaky</h2>\n");
+    let of = |wanted| told.iter().any(|run| run.verdict().class() == wanted);
+    let kinds = [
+        ("failed", of(Class::Failed)),
+        ("not run", of(Class::NotRun)),
+        ("flaky", of(Class::Passed)),
+    ];
+    let kinds: Vec<_> = kinds.iter().filter(|(_, there)| *there).map(|(word, _)| *word).collect();
+    let _ = writeln!(out, "<section>\n<h2 class=\"kinds\">{}</h2>", kinds.join(", "));
     for run in told.iter().take(MAX_TOLD) {
         let verdict = run.verdict();
         let flaky = verdict.class() == Class::Passed;
