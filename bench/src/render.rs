@@ -155,8 +155,10 @@ pub fn matrix(cells: &[Cell], planned: usize, seconds: f64, colour: bool) -> Str
             None => rows.push((cell, vec![cell])),
         }
     }
-    let width = rows.iter().map(|(first, _)| first.scenario.len()).max().unwrap_or(0);
+    let width = rows.iter().map(|(first, _)| first.scenario.len()).max().unwrap_or(0).max(8);
     let mut out = String::new();
+    let head = format!("{:<width$}  {:<6} {:<24} {:>8}", "scenario", "card", "kernel", "median");
+    line(&mut out, &paint.faint(&head));
     for (first, all) in &rows {
         let count = |wanted: &dyn Fn(&Cell) -> bool| all.iter().filter(|c| wanted(c)).count();
         let flaky = count(&|c| c.flaky);
@@ -167,6 +169,7 @@ pub fn matrix(cells: &[Cell], planned: usize, seconds: f64, colour: bool) -> Str
         }
         let mut outcomes: Vec<_> = all.iter().map(|c| c.last().outcome.word()).collect();
         outcomes.retain(|word| *word != Outcome::Passed.word());
+        outcomes.sort_unstable();
         outcomes.dedup();
         if !outcomes.is_empty() {
             words += &format!(": {}", outcomes.join(", "));

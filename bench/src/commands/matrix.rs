@@ -157,12 +157,17 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
         commands::print(&format!("matrix: {}\n", dir.path().display()))?;
     }
     for cell in &cells {
-        let failed = cell.attempts.iter().filter(|a| a.outcome != Outcome::Passed);
-        for attempt in failed {
-            let flaky = if cell.flaky { " (flaky: it passed when tried again)" } else { "" };
-            let (word, line) = (attempt.outcome.word(), &attempt.line);
+        let failed: Vec<_> =
+            cell.attempts.iter().filter(|a| a.outcome != Outcome::Passed).collect();
+        for alike in failed.chunk_by(|a, b| (a.outcome, &a.line) == (b.outcome, &b.line)) {
+            let (word, line) = (alike[0].outcome.word(), &alike[0].line);
             let place = format!("{} {} {}", cell.scenario, cell.card, cell.kernel);
-            eprintln!("iwlbench: {place}: {word}: {line}{flaky}");
+            let note = match (cell.flaky, alike.len()) {
+                (true, _) => " (flaky: it passed when tried again)".to_owned(),
+                (false, 1) => String::new(),
+                (false, times) => format!(" ({times} times)"),
+            };
+            eprintln!("iwlbench: {place}: {word}: {line}{note}");
         }
     }
     written.with_context(|| format!("not all results are in {}", dir.path().display()))?;
