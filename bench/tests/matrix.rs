@@ -203,6 +203,49 @@ fn a_stopped_matrix_keeps_what_it_found() {
     assert!(page.contains("<strong>interrupted</strong>"));
 }
 
+/// A matrix that is killed leaves what it knew, and a report can be made of it.
+#[test]
+fn a_killed_matrix_can_be_reported() {
+    let bench = Bench::new();
+    let (mut child, mut lines) =
+        started(&bench, &["opmode-missing", "--card", "7260", "--repeat", "50", "--jobs", "1"]);
+    lines.find(|line| line.contains("2/50")).expect("the second verdict");
+    let qemu = guest_of(&child);
+    kill(child.id(), "-KILL");
+    child.wait().expect("it ends");
+    wait_ended(qemu);
+    bench.nothing_left();
+    let runs = std::fs::read_dir(bench.dir.path().join("runs")).expect("there").flatten();
+    let directory = runs.map(|entry| entry.path()).next().expect("the matrix");
+    let output = bench.output(&["report", &directory.to_string_lossy()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = std::fs::read_to_string(directory.join("report.html")).expect("the page");
+    assert!(page.contains("<strong>interrupted</strong>") && page.contains("not played"));
+}
+
+/// Each kernel is a column of its own, and no result is taken for the other's.
+#[test]
+#[ignore = "fetches another kernel"]
+fn two_kernels_are_told_apart() {
+    let bench = Bench::new();
+    let matrix = matrix(&bench, &["opmode-load", "--card", "7260", "--kernel", "default,6.12"]);
+    assert_eq!(matrix.code, Some(0), "{}", matrix.stderr);
+    let kernels: Vec<_> = matrix.cells().iter().map(|cell| text(&cell["kernel"])).collect();
+    assert!(kernels.len() == 2 && kernels[1].starts_with("6.12."), "{kernels:?}");
+    assert_ne!(kernels[0], kernels[1]);
+    let page = matrix.file("report.html");
+    for (kernel, cell) in kernels.iter().zip(matrix.cells()) {
+        let column = format!("<th class=\"first\" colspan=\"1\">{kernel}</th>");
+        assert!(page.contains(&column), "no {column}");
+        let name = text(&cell["attempts"][0]["directory"]);
+        let run = std::fs::read(matrix.directory.join(name).join("run.json")).expect("a run");
+        let run: Value = serde_json::from_slice(&run).expect("JSON");
+        assert_eq!(text(&run["kernel"]["release"]), *kernel);
+        let result = format!(r#"<testcase name="7260 / {kernel} / "#);
+        assert!(matrix.file("junit.xml").contains(&result), "no {result}");
+    }
+}
+
 /// Two with one cache and one place for the results: neither sees anything of the other.
 #[test]
 fn two_at_once_are_both_right() {

@@ -67,7 +67,7 @@ impl Cell {
 }
 
 /// What the whole came to; `matrix.json`, which [`crate::report::matrix`] describes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 struct Results<'a> {
     format: u32,
     planned: usize,
@@ -78,6 +78,19 @@ struct Results<'a> {
     seconds: f64,
     directory: &'a Path,
     cells: &'a [Cell],
+}
+
+impl<'a> Results<'a> {
+    fn with(self, cells: &'a [Cell], started: Instant) -> Results<'a> {
+        let count = |wanted: &dyn Fn(&Cell) -> bool| cells.iter().filter(|c| wanted(c)).count();
+        Results {
+            passed: count(&|cell| cell.last().outcome == Outcome::Passed),
+            flaky: count(&|cell| cell.flaky),
+            seconds: started.elapsed().as_secs_f64(),
+            cells,
+            ..self
+        }
+    }
 }
 
 /// Plays everything, `--jobs` at a time.
@@ -133,20 +146,27 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
     let dir = RunDir::create_in(&parent, &format!("{}-matrix", rundir::stamp()))?;
     let started = Instant::now();
     let progress = ui.matrix_progress(plays.len());
-    let cells = play_all(args, &plays, jobs, dir.path(), &progress);
-    drop(progress);
-
-    let results = Results {
+    let nothing = Results {
         format: 1,
         planned: plays.len(),
-        passed: cells.iter().filter(|c| c.last().outcome == Outcome::Passed).count(),
-        flaky: cells.iter().filter(|c| c.flaky).count(),
-        interrupted: signals::stopping(),
+        passed: 0,
+        flaky: 0,
+        interrupted: true,
         jobs,
-        seconds: started.elapsed().as_secs_f64(),
+        seconds: 0.0,
         directory: dir.path(),
-        cells: &cells,
+        cells: &[],
     };
+    // Should the bench be killed, what is known by then can be reported. That it cannot be written
+    // is told at the end.
+    let keep = |cells: &[Cell]| {
+        let written = serde_json::to_string(&nothing.with(cells, started));
+        drop(written.map(|document| dir.write(FILE, &document)));
+    };
+    let cells = play_all(args, &plays, jobs, dir.path(), &progress, &keep);
+    drop(progress);
+
+    let results = Results { interrupted: signals::stopping(), ..nothing.with(&cells, started) };
     let document = serde_json::to_string_pretty(&results)?;
     // What was found is told, whether or not it can be written.
     let written = write_reports(args, &dir, &document);
@@ -177,13 +197,15 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
     Ok(verdict::combined(cells.iter().map(|cell| cell.last().outcome)))
 }
 
-/// The cells in the plays' order; those that an interruption left out are missing.
+/// The cells in the plays' order; those that an interruption left out are missing. Each time that
+/// one is done, `keep` gets all that are.
 fn play_all(
     args: &MatrixArgs,
     plays: &[Play<'_>],
     jobs: usize,
     parent: &Path,
     progress: &MatrixProgress,
+    keep: &(dyn Fn(&[Cell]) + Sync),
 ) -> Vec<Cell> {
     let next = AtomicUsize::new(0);
     let cells = Mutex::new(BTreeMap::new());
@@ -195,7 +217,9 @@ fn play_all(
                     let Some(play) = plays.get(index) else { return };
                     let Some(cell) = play_one(args, play, parent, progress) else { return };
                     progress.done(&cell);
-                    cells.lock().unwrap_or_else(PoisonError::into_inner).insert(index, cell);
+                    let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
+                    cells.insert(index, cell);
+                    keep(&cells.values().cloned().collect::<Vec<_>>());
                 }
             });
         }

@@ -7,7 +7,7 @@
 //! | `format` | 1 |
 //! | `planned` | places of the matrix: scenario × card × kernel × repeat |
 //! | `passed`, `flaky` | places that passed; those of them that failed before |
-//! | `interrupted` | it was stopped: places are missing |
+//! | `interrupted` | it was stopped, or has not ended yet: places are missing |
 //! | `jobs`, `seconds` | guests at once; how long it took |
 //! | `directory` | where it was written |
 //! | `cells` | a list, in order of the plan: `scenario`, `card`, `kernel`, `flaky`, `attempts` |
