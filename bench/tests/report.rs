@@ -118,6 +118,11 @@ fn what_cannot_be_reported_is_bad_usage() {
     leave(&bench, "two");
     failing(&["report", "three"], "there is no run `three`");
     failing(&["report", "one", "two"], "--format html takes one run, not 2");
+    let explored = bench.dir.path().join("runs/all-orders");
+    std::fs::create_dir_all(&explored).expect("made");
+    failing(&["report", "all-orders"], "holds no run and no matrix");
+    std::fs::write(explored.join("explore.json"), "{}").expect("written");
+    failing(&["report", "all-orders"], "is an exploration: name one of the orders' runs in it");
     std::fs::write(dir.join("events.jsonl"), EVENTS.replace(":1}", ":9}")).expect("written");
     failing(&["report", "one"], "one/events.jsonl:1: format version 9 is not known");
 }

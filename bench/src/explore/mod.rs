@@ -38,6 +38,9 @@ use crate::signals;
 use crate::ui::OrdersProgress;
 use crate::verdict::Outcome;
 
+/// What an exploration came to, in its directory.
+pub const FILE: &str = "explore.json";
+
 /// What is explored.
 pub struct Spec<'a> {
     /// The scenario.
@@ -162,7 +165,7 @@ pub fn explore(
         orders,
         directory: dir.path().to_owned(),
     };
-    dir.write("explore.json", &serde_json::to_string_pretty(&exploration)?)?;
+    dir.write(FILE, &serde_json::to_string_pretty(&exploration)?)?;
     Ok(exploration)
 }
 

@@ -7,6 +7,7 @@ use fs_err as fs;
 use serde_json::Value;
 
 use super::{Event, Record, Run, matrix};
+use crate::explore;
 use crate::timeline::FORMAT_VERSION;
 
 /// Format of `run.json` that is understood.
@@ -37,6 +38,12 @@ pub enum ReadError {
     /// The directory is not a run's.
     #[error("{} holds no run and no matrix: there is neither {EVENTS} nor {} in it", directory.display(), matrix::FILE)]
     NotARun {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The directory is an exploration's.
+    #[error("{} is an exploration: name one of the orders' runs in it", directory.display())]
+    Exploration {
         /// The directory.
         directory: PathBuf,
     },
@@ -122,7 +129,10 @@ impl Run {
         let path = directory.join(EVENTS);
         let text = match fs::read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(ReadError::NotARun { directory });
+                return Err(match directory.join(explore::FILE).is_file() {
+                    true => ReadError::Exploration { directory },
+                    false => ReadError::NotARun { directory },
+                });
             }
             other => other?,
         };
