@@ -53,6 +53,25 @@ fn firmware_missing() {
     }
 }
 
+/// What an oops has killed is not waited for until patience ends; the trace is shown whole.
+#[test]
+fn an_oops_ends_the_wait() {
+    let bench = Bench::new();
+    let file = bench.file(
+        "oops.toml",
+        "about = \"t\"\ncards = [\"7260\"]\npatience = 600\n\
+         [[firmware]]\nname = \"$firmware\"\ncorrupt = \"no-sections\"\n\
+         [[step]]\ndo = \"coldplug\"\n[[step]]\nawait = \"netdev-registered\"\n\
+         [[expect]]\nthat = \"t\"\neventually = \"netdev-registered\"\n",
+    );
+    let output = bench.output(&["run", &file.to_string_lossy()]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in ["BUG: kernel NULL pointer", "RIP: 0010:iwl_req_fw_callback", "Call Trace:"] {
+        assert!(said.contains(part), "no {part} in {said}");
+    }
+}
+
 /// The negative twin of opmode-load: the module is not there.
 #[test]
 fn opmode_load_fails_without_the_opmode() {

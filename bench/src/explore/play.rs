@@ -1,7 +1,6 @@
 //! Plays one order in a guest.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::base::Base;
 use super::judge::{self, Class, Problem};
@@ -67,7 +66,7 @@ pub fn play(
     played: &mut Played,
 ) -> Result<(), Verdict> {
     let mut play = Play {
-        player: Player::new(session, vars, Duration::from_secs(base.scenario.patience)),
+        player: Player::new(session, &base.scenario, vars),
         base,
         begun: Vec::new(),
         running: Vec::new(),

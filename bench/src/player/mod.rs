@@ -14,18 +14,22 @@ use card_host::Touch;
 use guest_protocol::{Autoload as KernelModprobe, Command, CommandError, PciDevice, Reply, State};
 
 use crate::expect::matches;
-use crate::milestone::{DRIVER, Milestone};
+use crate::milestone::{DRIVER, Milestone, Reached};
 use crate::scenario::{
     Action, Autoload, Check, Errno, Fails, OneOrMany, Pattern, Scenario, Step, Text, Vars,
 };
 use crate::session::{Session, Stop};
 use crate::timeline::BenchEvent;
+use crate::trouble::Trouble;
 use crate::verdict::{Outcome, Verdict};
 
 /// The card that the steps speak of: the first.
 const THE_CARD: usize = 0;
 /// Where `modprobe-d` writes.
 const MODPROBE_D: &str = "/etc/modprobe.d/iwlbench.conf";
+/// Longest that a milestone is awaited after an oops that no scenario wants: what was to bring it may
+/// have died, and the run has failed either way.
+const AFTER_AN_OOPS: Duration = Duration::from_secs(5);
 
 /// Plays all steps, and then waits until the guest's observers have told what they saw.
 ///
@@ -38,7 +42,7 @@ pub fn play(
     vars: &Vars,
     files: &[(String, Vec<u8>)],
 ) -> Result<(), Verdict> {
-    let mut player = Player::new(session, vars, Duration::from_secs(scenario.patience));
+    let mut player = Player::new(session, scenario, vars);
     if !scenario.gates {
         player.ungate(files)?;
     }
@@ -68,6 +72,7 @@ pub struct Player<'a> {
     pub session: &'a mut Session,
     /// What the scenario's variables stand for.
     pub vars: &'a Vars,
+    scenario: &'a Scenario,
     /// Longest that a step may take.
     pub patience: Duration,
     /// Milestones before this one were awaited already.
@@ -79,8 +84,9 @@ pub struct Player<'a> {
 
 impl<'a> Player<'a> {
     /// At the first step.
-    pub fn new(session: &'a mut Session, vars: &'a Vars, patience: Duration) -> Player<'a> {
-        Player { session, vars, patience, seen: 0, next_index: 0, pending: Vec::new() }
+    pub fn new(session: &'a mut Session, scenario: &'a Scenario, vars: &'a Vars) -> Player<'a> {
+        let patience = Duration::from_secs(scenario.patience);
+        Player { session, vars, scenario, patience, seen: 0, next_index: 0, pending: Vec::new() }
     }
 
     fn steps(&mut self, steps: &[toml::Spanned<Step>]) -> Result<(), Verdict> {
@@ -155,14 +161,26 @@ impl<'a> Player<'a> {
     }
 
     /// Time ran out: either the guest is gone, or it lives and what was waited for did not come.
-    fn timed_out(&mut self, what: &str) -> StepError {
+    fn timed_out(&mut self, what: &str, within: Duration) -> StepError {
         match self.session.alive() {
             Ok(()) => StepError::Failed(format!(
                 "{what} did not come within {} s, though the guest lives",
-                self.patience.as_secs()
+                within.as_secs()
             )),
             Err(stop) => over(stop).into(),
         }
+    }
+
+    /// How long a milestone is awaited, as things stand.
+    fn wait_for_milestones(&self) -> Duration {
+        let oops = |reached: &Reached| match reached.milestone {
+            Milestone::KernelTrouble { trouble } => {
+                trouble == Trouble::Oops && !self.scenario.tolerates(trouble, self.vars)
+            }
+            _ => false,
+        };
+        let oopsed = self.session.milestones.iter().any(oops);
+        if oopsed { self.patience.min(AFTER_AN_OOPS) } else { self.patience }
     }
 
     fn await_milestones(&mut self, mut patterns: Vec<Pattern>) -> Result<(), StepError> {
@@ -181,7 +199,8 @@ impl<'a> Player<'a> {
                 return Ok(());
             }
             let pending: Vec<_> = self.pending.iter().map(|p| p.work).collect();
-            let more = self.session.wait(self.patience, |s| {
+            let within = self.wait_for_milestones();
+            let more = self.session.wait(within, |s| {
                 let ended = pending.iter().any(|work| work.has_ended(s));
                 (ended || s.milestones.len() > at).then_some(())
             });
@@ -190,7 +209,7 @@ impl<'a> Player<'a> {
                 Err(Stop::Verdict(verdict)) => return Err(verdict.into()),
                 Err(Stop::TimedOut) => {
                     let missing: Vec<_> = patterns.iter().map(Pattern::to_string).collect();
-                    return Err(self.timed_out(&missing.join(" and ")));
+                    return Err(self.timed_out(&missing.join(" and "), within));
                 }
             }
         }
@@ -227,7 +246,9 @@ impl<'a> Player<'a> {
         match self.session.command(command, self.patience) {
             Ok(result) => reply(result),
             Err(Stop::Verdict(verdict)) => Err(verdict.into()),
-            Err(Stop::TimedOut) => Err(self.timed_out(&format!("the end of {what}"))),
+            Err(Stop::TimedOut) => {
+                Err(self.timed_out(&format!("the end of {what}"), self.patience))
+            }
         }
     }
 
@@ -266,7 +287,9 @@ impl<'a> Player<'a> {
         match moved {
             Ok(()) => Ok(()),
             Err(Stop::Verdict(verdict)) => Err(verdict.into()),
-            Err(Stop::TimedOut) => Err(self.timed_out(&format!("the end of {}", action.word()))),
+            Err(Stop::TimedOut) => {
+                Err(self.timed_out(&format!("the end of {}", action.word()), self.patience))
+            }
         }
     }
 
@@ -344,7 +367,7 @@ impl<'a> Player<'a> {
         match self.session.state() {
             Ok(state) => Ok(state),
             Err(Stop::Verdict(verdict)) => Err(verdict.into()),
-            Err(Stop::TimedOut) => Err(self.timed_out("the guest's state")),
+            Err(Stop::TimedOut) => Err(self.timed_out("the guest's state", self.patience)),
         }
     }
 
