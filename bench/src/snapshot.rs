@@ -4,8 +4,10 @@
 //! `<cache>/snapshots/` holds for each snapshot a record, `KEY.json`, and the file that it names,
 //! the guest's memory with QEMU's own record of the devices after it. The key is a digest of all that
 //! went in, so a snapshot is never stale: what changes has another key. A record is put in place
-//! last and at once; a file that no record names is a leftover. What makes or removes snapshots
-//! holds `lock`. What uses one needs no lock: it opens the file once, and an open file stays.
+//! last and at once; a file that no record names is a leftover. Who puts one in place or removes one
+//! holds the first byte of `lock`, and who makes one, which takes as long as a boot, another byte
+//! by its key: two can make two at once. What uses one needs no lock: it opens the file once, and
+//! an open file stays.
 //!
 //! A file is taken for good if it is the very file that was written (inode, size, time of the last
 //! change, which nobody can set). If it is another, a copy of the cache say, its SHA-256 decides.
@@ -110,9 +112,16 @@ pub enum SnapshotError {
     Io(#[from] io::Error),
 }
 
-/// Proof that nobody else makes or removes snapshots.
+/// Proof that nobody else puts snapshots in place or removes them.
 #[derive(Debug)]
 pub struct Lock {
+    _file: File,
+}
+
+/// Proof that nobody else makes the snapshot of this key.
+#[derive(Debug)]
+pub struct Making {
+    key: Key,
     _file: File,
 }
 
@@ -168,16 +177,13 @@ impl Snapshots {
         Ok(Some(Snapshot { path, file, record }))
     }
 
-    /// Waits until nobody else makes or removes snapshots; removes what a killed one left.
+    /// Waits until nobody else puts snapshots in place or removes them; removes what a killed one
+    /// left.
     ///
     /// # Errors
     /// There is no place for them, or their file system has no locks.
     pub fn lock(&self) -> io::Result<Lock> {
-        fs::create_dir_all(&self.dir)?;
-        let path = self.dir.join("lock");
-        let file = File::options().create(true).truncate(false).write(true).open(path)?;
-        rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))?;
-        let lock = Lock { _file: file };
+        let lock = Lock { _file: self.locked(0)? };
         let records = self.records(&lock)?;
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
@@ -186,11 +192,44 @@ impl Snapshots {
                 || records.iter().any(|(path, record)| {
                     path.file_name() == Some(&name) || name == record.file.as_str()
                 });
-            if !known {
+            if !known && !is_being_written(&entry.path())? {
                 fs::remove_file(entry.path())?;
             }
         }
         Ok(lock)
+    }
+
+    /// Waits until nobody else makes the snapshot of this key: then it is there, or to be made.
+    ///
+    /// # Errors
+    /// As [`Snapshots::lock`].
+    pub fn making(&self, key: &Key) -> io::Result<Making> {
+        // Two keys of one number only wait for each other.
+        let number = key.digest.get(..15).and_then(|d| i64::from_str_radix(d, 16).ok());
+        Ok(Making { key: key.clone(), _file: self.locked(1 + number.unwrap_or(0))? })
+    }
+
+    /// A file that holds this byte of `lock`, once it can be had.
+    fn locked(&self, byte: i64) -> io::Result<File> {
+        use nix::fcntl::{FcntlArg, fcntl};
+        fs::create_dir_all(&self.dir)?;
+        let path = self.dir.join("lock");
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        let wanted = libc::flock {
+            l_type: libc::F_WRLCK as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: byte,
+            l_len: 1,
+            l_pid: 0,
+        };
+        // Of the open file, not of the process: threads wait for each other too.
+        loop {
+            match fcntl(&file, FcntlArg::F_OFD_SETLKW(&wanted)) {
+                Ok(_) => return Ok(file),
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
     }
 
     /// A file for QEMU to write a snapshot to. It has no name yet: whatever ends the bench leaves
@@ -198,7 +237,7 @@ impl Snapshots {
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn begin(&self, _lock: &Lock) -> io::Result<Unfinished> {
+    pub fn begin(&self, _making: &Making) -> io::Result<Unfinished> {
         let mode = Mode::RUSR | Mode::WUSR;
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match openat(CWD, &self.dir, flags, mode) {
@@ -206,6 +245,7 @@ impl Snapshots {
             // A file system without nameless files; the next lock's holder removes it if need be.
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR) => {
                 let (file, name) = tempfile::NamedTempFile::new_in(&self.dir)?.into_parts();
+                flock(&file, FlockOperation::NonBlockingLockExclusive)?;
                 Ok(Unfinished { file, name: Some(name) })
             }
             Err(error) => Err(error.into()),
@@ -219,14 +259,15 @@ impl Snapshots {
     /// It cannot be written.
     pub fn finish(
         &self,
-        lock: &Lock,
-        key: &Key,
+        making: &Making,
         unfinished: Unfinished,
         hello: &Hello,
     ) -> io::Result<Snapshot> {
+        let key = &making.key;
         let Unfinished { file, name } = unfinished;
         file.sync_data()?;
         let digest = sha256_of(&file)?;
+        let lock = self.lock()?;
         // Named by its content too, so that the old one stays whole until the record changes.
         let target = format!("{}-{}.memory", &key.digest[..32], &digest[..16]);
         let path = self.dir.join(&target);
@@ -254,7 +295,7 @@ impl Snapshots {
         };
         let record_path = self.record_path(key);
         self.write_record(&record_path, &record)?;
-        self.shrink(lock, &record_path)?;
+        self.shrink(&lock, &record_path)?;
         Ok(Snapshot { path: record_path, file: File::open(&path)?, record })
     }
 
@@ -380,6 +421,19 @@ fn read_record(path: &Path) -> io::Result<Option<Record>> {
     }
 }
 
+/// Whether somebody writes a file that has no record yet: who does holds a lock on it.
+fn is_being_written(path: &Path) -> io::Result<bool> {
+    match File::open(path) {
+        Ok(file) => match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+            Err(error) => Err(error.into()),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
 fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -430,10 +484,10 @@ mod tests {
     }
 
     fn make(snapshots: &Snapshots, key: &Key, content: &[u8]) -> Snapshot {
-        let lock = snapshots.lock().expect("locked");
-        let unfinished = snapshots.begin(&lock).expect("begun");
+        let making = snapshots.making(key).expect("nobody else does");
+        let unfinished = snapshots.begin(&making).expect("begun");
         unfinished.file().write_all(content).expect("written");
-        snapshots.finish(&lock, key, unfinished, &hello()).expect("finished")
+        snapshots.finish(&making, unfinished, &hello()).expect("finished")
     }
 
     fn memory(dir: &Path) -> PathBuf {
@@ -493,6 +547,43 @@ mod tests {
         std::fs::copy(&file, &copy).expect("copied");
         std::fs::rename(&copy, &file).expect("renamed");
         assert!(snapshots.find(&key).expect("found").is_some());
+    }
+
+    #[test]
+    fn two_make_two_at_once_and_one_of_a_kind_waits() {
+        use std::sync::mpsc;
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let snapshots = Snapshots::new(dir.path());
+        let (one, other) = (Key::new(vec!["one".to_owned()]), Key::new(vec!["other".to_owned()]));
+        let making = snapshots.making(&one).expect("nobody else does");
+        // It would hang here.
+        make(&snapshots, &other, b"memory");
+        let (tell, told) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                drop(snapshots.making(&one).expect("after a while"));
+                tell.send(()).expect("heard");
+            });
+            let early = told.recv_timeout(Duration::from_millis(50));
+            assert!(early.is_err(), "it has not waited");
+            drop(making);
+            told.recv().expect("it goes on");
+        });
+    }
+
+    #[test]
+    fn what_is_being_written_stays() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let snapshots = Snapshots::new(dir.path());
+        drop(snapshots.lock().expect("locked"));
+        let path = dir.path().join("snapshots/.tmpX");
+        let file = File::create(&path).expect("created");
+        flock(&file, FlockOperation::NonBlockingLockExclusive).expect("locked");
+        drop(snapshots.lock().expect("locked"));
+        assert!(path.exists());
+        drop(file);
+        drop(snapshots.lock().expect("locked"));
+        assert!(!path.exists());
     }
 
     #[test]

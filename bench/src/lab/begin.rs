@@ -156,23 +156,25 @@ impl Lab<'_> {
             let cache = self.cache.path().display();
             Ok(Made::Not(format!("no snapshot can be made in {cache}: {error}")))
         };
-        let lock = match self.snapshots.lock() {
-            Ok(lock) => lock,
+        let making = match self.snapshots.making(key) {
+            Ok(making) => making,
             Err(error) => return not(&error),
         };
-        // Whoever held the lock may have made it.
+        // Whoever did may have made it.
         match self.snapshots.find(key) {
             Ok(Some(snapshot)) => return Ok(Made::Snapshot(Box::new(snapshot))),
             Ok(None) => {}
             Err(error @ SnapshotError::Damaged { .. }) => {
                 self.ui.note(&format!("{error}; making it anew"));
-                if let Err(error) = self.snapshots.discard(&lock, key) {
+                let discarded =
+                    self.snapshots.lock().and_then(|lock| self.snapshots.discard(&lock, key));
+                if let Err(error) = discarded {
                     return not(&error);
                 }
             }
             Err(SnapshotError::Io(error)) => return not(&error),
         }
-        let unfinished = match self.snapshots.begin(&lock) {
+        let unfinished = match self.snapshots.begin(&making) {
             Ok(unfinished) => unfinished,
             Err(error) => return not(&error),
         };
@@ -209,7 +211,7 @@ impl Lab<'_> {
         if let Some(why) = why {
             return not(&format!("{why}{}", qemu_said(plan.dir)));
         }
-        match self.snapshots.finish(&lock, key, unfinished, &hello) {
+        match self.snapshots.finish(&making, unfinished, &hello) {
             Ok(snapshot) => Ok(Made::Snapshot(Box::new(snapshot))),
             Err(error) => not(&error),
         }
