@@ -75,7 +75,10 @@ impl Served {
         let (touch, touches) = channel();
         let name = format!("card {}", card.spec().name);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
-            let mut adapter = Adapter { card, epoch: Instant::now(), touches, sink: &mut sink };
+            server.set_busy_poll(BUSY_POLL);
+            let told = Vec::new();
+            let mut adapter =
+                Adapter { card, epoch: Instant::now(), touches, told, sink: &mut sink };
             let served = catch_unwind(AssertUnwindSafe(|| server.serve(&mut adapter, &stopped)));
             let ended = match served {
                 Ok(result) => Ended {
@@ -87,6 +90,7 @@ impl Served {
                     summary: None,
                 },
             };
+            adapter.tell();
             drop(server);
             sink(Instant::now(), Notice::Ended(ended));
         })?;
@@ -131,21 +135,34 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         .unwrap_or("no message")
 }
 
+/// Longer than a driver that waits for the card to change waits between two reads. With QEMU 11.1.3
+/// on two cores it saves 3 % of a restored run, and costs what it saves of the CPU's time.
+const BUSY_POLL: Duration = Duration::from_micros(100);
+
 type Sink<'a> = &'a mut (dyn FnMut(Instant, Notice) + Send);
 
 struct Adapter<'a> {
     card: Card,
     epoch: Instant,
     touches: Receiver<Touch>,
+    /// What came of an access, until it is answered: the guest waits for the answer, nobody for
+    /// this.
+    told: Vec<(Instant, Notice)>,
     sink: Sink<'a>,
 }
 
 impl Adapter<'_> {
     /// Lets the card act on the world, then do the work this left.
     fn with(&mut self, bus: &mut Bus<'_>, act: impl FnOnce(&mut Card, &mut dyn World)) {
-        let mut world = Seam { bus, epoch: self.epoch, sink: &mut *self.sink };
+        let mut world = Seam { bus, epoch: self.epoch, told: &mut self.told };
         act(&mut self.card, &mut world);
         self.card.run(&mut world);
+    }
+
+    fn tell(&mut self) {
+        for (at, notice) in self.told.drain(..) {
+            (self.sink)(at, notice);
+        }
     }
 }
 
@@ -199,11 +216,16 @@ impl Device for Adapter<'_> {
 
     fn attached(&mut self, _bus: &mut Bus<'_>) {
         self.card.inserted();
-        (self.sink)(Instant::now(), Notice::Attached);
+        self.told.push((Instant::now(), Notice::Attached));
     }
 
     fn detached(&mut self, why: &Disconnect) {
-        (self.sink)(Instant::now(), Notice::Detached(why.to_string()));
+        self.told.push((Instant::now(), Notice::Detached(why.to_string())));
+        self.tell();
+    }
+
+    fn answered(&mut self) {
+        self.tell();
     }
 
     fn pin_unmasked(&mut self, bus: &mut Bus<'_>) {
@@ -232,7 +254,7 @@ impl Device for Adapter<'_> {
 struct Seam<'a, 'b> {
     bus: &'a mut Bus<'b>,
     epoch: Instant,
-    sink: Sink<'a>,
+    told: &'a mut Vec<(Instant, Notice)>,
 }
 
 impl World for Seam<'_, '_> {
@@ -270,7 +292,7 @@ impl World for Seam<'_, '_> {
     }
 
     fn emit(&mut self, event: CardEvent) {
-        (self.sink)(Instant::now(), Notice::Card(event));
+        self.told.push((Instant::now(), Notice::Card(event)));
     }
 }
 

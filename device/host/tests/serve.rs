@@ -69,9 +69,10 @@ fn a_panic_ends_the_service_with_its_words() {
     let (_served, notices) = serve(&path, true);
     let mut client = Client::new(&path).expect("connected");
     let hw_rev = u64::from(iwl_hw::csr::CSR_HW_REV);
-    client.region_read(BAR0, hw_rev, &mut [0; 4]).expect_err("nobody answers");
+    client.region_read(BAR0, hw_rev, &mut [0; 4]).expect("answered, then told");
     let ended = ended(&notices);
     let why = ended.result.expect_err("it failed");
+    client.region_read(BAR0, hw_rev, &mut [0; 4]).expect_err("nobody answers any more");
     assert!(why.contains("panicked") && why.contains("broken on purpose"), "{why}");
 }
 

@@ -1,5 +1,5 @@
-//! A register read and a posted write through a socket pair: this server against the one of
-//! the crate `vfio_user`, by turns in the same run.
+//! A register read and a posted write through a socket pair: this server, asleep between two
+//! messages and not, against the one of the crate `vfio_user`, by turns in the same run.
 //!
 //! ```text
 //! cargo bench -p vfio-server
@@ -21,6 +21,8 @@ const SAMPLES: usize = 60;
 const READS: u32 = 1000;
 const WRITES: u32 = 2000;
 const SIZE: u64 = 0x1000;
+/// Longer than the client takes from an answer to its next question.
+const BUSY_POLL: Duration = Duration::from_micros(100);
 
 /// One register.
 struct Register([u8; 4]);
@@ -152,13 +154,18 @@ fn median(mut samples: Vec<Duration>) -> Duration {
 
 fn main() {
     let place = tempfile::tempdir().expect("a directory");
-    let (own_path, other_path) = (place.path().join("own"), place.path().join("other"));
+    let paths = ["own", "busy", "other"].map(|name| place.path().join(name));
+    let [own_path, busy_path, other_path] = &paths;
 
-    let mut own = Server::bind(&own_path).expect("a socket");
     let stop = StopHandle::new().expect("an eventfd");
-    let stopper = stop.clone();
-    let own = std::thread::spawn(move || own.serve(&mut Register([0; 4]), &stop).map(|_| ()));
-    let listener = UnixListener::bind(&other_path).expect("a socket");
+    let serve = |path: &Path, busy_poll: Duration| {
+        let mut server = Server::bind(path).expect("a socket");
+        server.set_busy_poll(busy_poll);
+        let stop = stop.clone();
+        std::thread::spawn(move || server.serve(&mut Register([0; 4]), &stop).map(|_| ()))
+    };
+    let own = [serve(own_path, Duration::ZERO), serve(busy_path, BUSY_POLL)];
+    let listener = UnixListener::bind(other_path).expect("a socket");
     let region = vfio_user::ServerRegion {
         region_info: vfio_bindings::bindings::vfio::vfio_region_info {
             size: SIZE,
@@ -170,26 +177,31 @@ fn main() {
     let other = vfio_user::Server::from_owned_fd(listener.into(), true, vec![], vec![region]);
     let other = std::thread::spawn(move || other.run(&mut Register([0; 4])));
 
-    let mut clients = [Client::connect(&own_path), Client::connect(&other_path)];
-    let mut reads = [vec![], vec![]];
-    let mut writes = [vec![], vec![]];
+    let mut clients = paths.each_ref().map(|path| Client::connect(path));
+    let mut reads = [const { Vec::new() }; 3];
+    let mut writes = [const { Vec::new() }; 3];
     for sample in 0..SAMPLES {
-        for turn in 0..2 {
-            // Neither is always the first.
-            let which = (turn + sample) % 2;
+        for turn in 0..3 {
+            // None is always the first.
+            let which = (turn + sample) % 3;
             reads[which].push(clients[which].reads());
             writes[which].push(clients[which].writes());
         }
     }
     for (name, samples) in [("read", reads), ("posted write", writes)] {
-        let [own, other] = samples.map(median);
+        let [own, busy, other] = samples.map(median);
+        let ratio = |time: Duration| time.as_secs_f64() / other.as_secs_f64();
         println!(
-            "{name:>12}: {own:>9.2?} here, {other:>9.2?} vfio_user, ratio {:.2}",
-            own.as_secs_f64() / other.as_secs_f64()
+            "{name:>12}: {own:>9.2?} here, {busy:>9.2?} busy, {other:>9.2?} vfio_user, \
+             ratios {:.2} and {:.2}",
+            ratio(own),
+            ratio(busy),
         );
     }
     drop(clients);
-    stopper.stop();
-    own.join().expect("no panic").expect("no error");
+    stop.stop();
+    for own in own {
+        own.join().expect("no panic").expect("no error");
+    }
     other.join().expect("no panic").expect("no error");
 }

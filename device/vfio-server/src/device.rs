@@ -152,6 +152,9 @@ pub trait Device {
         let _ = why;
     }
 
+    /// All that the client has asked for so far is answered: what nobody waits for can be done now.
+    fn answered(&mut self) {}
+
     /// The client has unmasked the pin: a level that is still asserted must be triggered again.
     fn pin_unmasked(&mut self, bus: &mut Bus<'_>) {
         let _ = bus;

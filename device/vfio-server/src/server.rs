@@ -8,7 +8,7 @@ use std::{
         unix::fs::{FileTypeExt, MetadataExt},
     },
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -44,6 +44,10 @@ pub struct Server {
     link: Link,
     /// Others may have the device called.
     waker: Option<WakeHandle>,
+    /// For how long the next message is looked for without sleeping.
+    busy_poll: Duration,
+    /// Until when that is, since the last one.
+    awake_until: Option<Instant>,
 }
 
 impl Server {
@@ -95,7 +99,16 @@ impl Server {
             session: Session::default(),
             link: Link::default(),
             waker: None,
+            busy_poll: Duration::ZERO,
+            awake_until: None,
         }
+    }
+
+    /// After each message, looks for the next one for this long before it sleeps, giving way to
+    /// whoever else wants the CPU. A client whose VM stands still until it has its answer mostly
+    /// asks again at once, and to be woken takes longer than to answer. Zero, as at first, for never.
+    pub fn set_busy_poll(&mut self, time: Duration) {
+        self.busy_poll = time;
     }
 
     /// A handle by which another thread has [`Device::wake`] called.
@@ -184,6 +197,7 @@ impl Server {
             return self.socket.try_clone().map(Some).map_err(failed("duplicating the socket"));
         }
         loop {
+            device.answered();
             let mut fds = [
                 PollFd::new(&self.socket, PollFlags::IN),
                 PollFd::from_borrowed_fd(stop.fd(), PollFlags::IN),
@@ -236,6 +250,8 @@ impl Server {
         device: &mut D,
         stop: &StopHandle,
     ) -> Result<(), Disconnect> {
+        device.answered();
+        let awake_until = self.awake_until.take();
         let Some(socket) = self.link.socket() else {
             return Err(Disconnect::Closed);
         };
@@ -253,7 +269,11 @@ impl Server {
             fds[3] = PollFd::from_borrowed_fd(unmask, PollFlags::IN);
         }
         let polled = if unmask.is_some() { 4 } else { 3 };
-        wait(&mut fds[..polled], device.deadline()).map_err(io::Error::from)?;
+        let fds_polled = &mut fds[..polled];
+        let deadline = device.deadline();
+        if !busy_wait(fds_polled, awake_until, deadline).map_err(io::Error::from)? {
+            wait(fds_polled, deadline).map_err(io::Error::from)?;
+        }
         let [socket, stopped, woken, unmasked] = fds.map(|fd| fd.revents());
 
         if !stopped.is_empty() {
@@ -274,6 +294,9 @@ impl Server {
                 && let Some(message) = self.receiver.next_message()?
             {
                 self.session.handle(message, &mut self.link, device)?;
+            }
+            if !self.busy_poll.is_zero() {
+                self.awake_until = Some(Instant::now() + self.busy_poll);
             }
         }
         if self.link.irqs.take_pin_unmasked() {
@@ -396,6 +419,23 @@ fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<(), Errno> 
         }
         Err(errno) => Err(errno),
     }
+}
+
+/// Looks for a descriptor until then or the deadline, without sleeping; whether there was one.
+fn busy_wait(
+    fds: &mut [PollFd<'_>],
+    until: Option<Instant>,
+    deadline: Option<Instant>,
+) -> Result<bool, Errno> {
+    while until.is_some_and(|until| Instant::now() < until) && !is_due(deadline) {
+        match poll(fds, Some(&Timespec::default())) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => return Ok(true),
+            Err(errno) => return Err(errno),
+        }
+        std::thread::yield_now();
+    }
+    Ok(false)
 }
 
 fn is_due(deadline: Option<Instant>) -> bool {

@@ -8,6 +8,7 @@ use std::{
         unix::net::{UnixListener, UnixStream},
     },
     path::Path,
+    time::Duration,
 };
 
 use common::{
@@ -215,9 +216,21 @@ fn existing_paths_are_refused() {
 
 #[test]
 fn deadlines_pass_with_and_without_a_client() {
+    deadlines_pass(Duration::ZERO);
+}
+
+#[test]
+fn deadlines_pass_while_it_looks_for_the_next_message() {
+    // Longer than the test: it ends by what it finds, or not at all.
+    deadlines_pass(Duration::from_secs(600));
+}
+
+fn deadlines_pass(busy_poll: Duration) {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("socket");
-    let running = Running::start(Server::bind(&path).unwrap());
+    let mut server = Server::bind(&path).unwrap();
+    server.set_busy_poll(busy_poll);
+    let running = Running::start(server);
     let mut peer = connect(&path);
     peer.negotiate(VERSION_DATA);
     assert_eq!(running.next(), Seen::Attached);
