@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::accel::Choice;
+use crate::scenario::{LONGEST_PATIENCE, MOST_REPEATS};
 
 /// Boots the real iwlwifi against an emulated Intel wireless card and asserts the order of the
 /// hand-over: firmware request, opmode request, upload, ALIVE, interface.
@@ -71,10 +72,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "without")]
     pub image: Option<PathBuf>,
     /// How often to play each scenario with each card [default: as the scenario says]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "K")]
+    #[arg(long, value_parser = repeat, value_name = "K")]
     pub repeat: Option<u32>,
     /// Longest that a step may take [default: as the scenario says]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = patience)]
     pub patience: Option<u64>,
     /// Boot for real, the card present from power-on, instead of restoring a snapshot
     #[arg(long)]
@@ -116,13 +117,13 @@ pub struct MatrixArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
     /// How often to play each scenario with each card and kernel [default: as the scenario says]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "K")]
+    #[arg(long, value_parser = repeat, value_name = "K")]
     pub repeat: Option<u32>,
     /// How often to try a failed one again; if it passes then, it is reported as flaky
     #[arg(long, default_value_t = 1, value_name = "R")]
     pub retries: u32,
     /// Longest that a step may take [default: as the scenario says]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = patience)]
     pub patience: Option<u64>,
     /// Boot for real, the card present from power-on, instead of restoring a snapshot
     #[arg(long)]
@@ -173,7 +174,7 @@ pub struct ExploreArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
     /// Longest that the guest may take to come to rest [default: as the scenario says]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = patience)]
     pub patience: Option<u64>,
     /// The guest's kernel and machine
     #[command(flatten)]
@@ -191,6 +192,21 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("at least one".to_owned()),
         Ok(n) => Ok(n),
         Err(error) => Err(format!("{error}")),
+    }
+}
+
+/// As in a scenario: more would be for ever, and past what a clock can add.
+fn patience(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=LONGEST_PATIENCE) => Ok(seconds),
+        _ => Err(format!("a whole number of seconds from 1 to {LONGEST_PATIENCE}")),
+    }
+}
+
+fn repeat(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(times @ 1..=MOST_REPEATS) => Ok(times),
+        _ => Err(format!("a whole number from 1 to {MOST_REPEATS}")),
     }
 }
 

@@ -121,13 +121,13 @@ fn failure_in(
         });
     }
     let pattern = vars.pattern(e.every.as_ref()?.get_ref());
-    let mut wants = e.has.iter().flat_map(toml::Spanned::get_ref);
+    let mut wants = e.has.iter().flat_map(|values| &values.get_ref().0);
     if let Some(failure) =
         wants.find_map(|(field, want)| values(&pattern, field, &vars.value(want), milestones))
     {
         return Some(failure);
     }
-    let mut lists = e.among.iter().flat_map(toml::Spanned::get_ref);
+    let mut lists = e.among.iter().flat_map(|values| &values.get_ref().0);
     lists.find_map(|(field, list)| among(&pattern, field, &vars.value(list), milestones))
 }
 

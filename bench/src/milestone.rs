@@ -9,6 +9,7 @@ use iwl_card::{CardEvent, Image, Space};
 use serde::{Deserialize, Serialize};
 use touches::Touches;
 
+use crate::scenario::Errno;
 use crate::timeline::{BenchEvent, Event, Nanos, What};
 use crate::trouble::Trouble;
 
@@ -232,6 +233,35 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ("kernel-trouble", &["trouble"]),
 ];
 
+/// What a field's values are; a field is of one kind in all milestones that have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldKind {
+    /// A number.
+    Number,
+    /// An error number; scenarios write its name.
+    Errno,
+    /// `true` or `false`.
+    Truth,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Any text.
+    Text,
+}
+
+impl FieldKind {
+    /// Of a field, by its name.
+    pub fn of(field: &str) -> FieldKind {
+        match field {
+            "bytes" | "index" | "sections" | "status" => FieldKind::Number,
+            "errno" => FieldKind::Errno,
+            "wait" | "valid" | "present" | "on" | "ok" => FieldKind::Truth,
+            "image" => FieldKind::Word(&["init", "runtime", "unknown"]),
+            "trouble" => FieldKind::Word(Trouble::WORDS),
+            _ => FieldKind::Text,
+        }
+    }
+}
+
 /// A milestone and the event it was derived from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reached {
@@ -437,7 +467,8 @@ impl std::fmt::Display for Milestone {
                 write!(f, "firmware given: {name}, {bytes} bytes")
             }
             Milestone::FirmwareRefused { name, errno } => {
-                write!(f, "firmware refused: {name}, errno {errno}")
+                let errno = i32::try_from(*errno).unwrap_or_default();
+                write!(f, "firmware refused: {name}, {}", Errno(errno))
             }
             Milestone::OpmodeRequested { module, wait } => {
                 let how = if *wait { "waiting" } else { "not waiting" };

@@ -86,6 +86,9 @@ pub fn complaint<'a>(log: impl IntoIterator<Item = &'a str>, first: &str) -> Ran
 }
 
 impl Trouble {
+    /// All of them, as scenarios write them.
+    pub const WORDS: &[&str] = &["panic", "oops", "warning", "sanitizer", "locking", "rcu", "hang"];
+
     /// In a sentence: "the guest's kernel reported …".
     pub fn words(self) -> &'static str {
         match self {

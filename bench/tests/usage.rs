@@ -76,6 +76,22 @@ fn check_reads_scenarios_without_a_guest() {
     }
 }
 
+/// What a clock cannot add, and what no file is.
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    let bench = Bench::new();
+    let cases: [(&[&str], &str); 3] = [
+        (&["run", "--patience", "18446744073709551614"], "from 1 to 86400"),
+        (&["matrix", "--repeat", "0"], "from 1 to 1000000"),
+        (&["check", "/"], "there is no scenario `/`"),
+    ];
+    for (args, expected) in cases {
+        let (code, stderr) = failing(&bench, args);
+        assert_eq!(code, Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(expected), "{args:?}: {stderr}");
+    }
+}
+
 #[test]
 fn a_socket_path_that_exists_is_not_touched() {
     let bench = Bench::new();

@@ -88,9 +88,7 @@ fn one(key: &str, value: impl Into<Value>) -> Table {
 fn as_written(fails: Fails) -> Value {
     match fails {
         Fails::Status(status @ 1..=255) => i64::from(status).into(),
-        Fails::Errno(errno) if Errno::by_name(&errno.to_string()).is_some() => {
-            errno.to_string().into()
-        }
+        Fails::Errno(errno) if Errno::known(&errno.to_string()).is_ok() => errno.to_string().into(),
         _ => true.into(),
     }
 }

@@ -3,6 +3,7 @@
 use guest_protocol::State;
 use serde::Deserialize;
 
+use super::number;
 use super::pattern::Vars;
 use super::step::Text;
 
@@ -15,6 +16,7 @@ pub struct Check {
     /// It is bound to a driver, or not.
     pub bound: Option<bool>,
     /// How many network interfaces it has.
+    #[serde(default, deserialize_with = "number::maybe::<_, _, 0, 1_000>")]
     pub interfaces: Option<usize>,
     /// These modules are loaded.
     #[serde(default)]

@@ -46,8 +46,15 @@ pub struct Errno(pub i32);
 
 impl Errno {
     /// By name.
-    pub fn by_name(name: &str) -> Option<Errno> {
-        NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| Errno(*number))
+    ///
+    /// # Errors
+    /// There is none of this name; those that there are.
+    pub fn known(name: &str) -> Result<Errno, String> {
+        let number = NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
+        number.map(Errno).ok_or_else(|| {
+            let known: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
+            format!("there is no error `{name}`; there are: {}", known.join(", "))
+        })
     }
 }
 
@@ -63,12 +70,6 @@ impl std::fmt::Display for Errno {
 impl<'de> Deserialize<'de> for Errno {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Errno::by_name(&name).ok_or_else(|| {
-            let known: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
-            de::Error::custom(format!(
-                "there is no error `{name}`; there are: {}",
-                known.join(", ")
-            ))
-        })
+        Errno::known(&name).map_err(de::Error::custom)
     }
 }

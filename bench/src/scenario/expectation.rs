@@ -1,11 +1,10 @@
 //! What has to come of it.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
-use toml::{Spanned, Value};
+use toml::Spanned;
 
-use super::pattern::{Pattern, When};
+use super::number;
+use super::pattern::{Pattern, Values, When};
 
 /// An expectation: exactly one of the forms, and the part of the run that it looks at.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,14 +25,15 @@ pub struct Expectation {
     /// As often as `times` says.
     pub exactly: Option<Spanned<Pattern>>,
     /// With `exactly`.
+    #[serde(default, deserialize_with = "number::maybe::<_, _, 0, 1_000_000>")]
     pub times: Option<usize>,
     /// Every milestone of this kind …
     pub every: Option<Spanned<Pattern>>,
     /// … has, in order, these values in its field: `{ name = ["a", "b"] }`; a variable may
     /// stand for the list.
-    pub has: Option<Spanned<BTreeMap<String, Value>>>,
+    pub has: Option<Spanned<Values>>,
     /// … or has one of these, in any order and as often as it likes.
-    pub among: Option<Spanned<BTreeMap<String, Value>>>,
+    pub among: Option<Spanned<Values>>,
 
     /// Looks only at what came after the first of these, which has to come.
     pub after: Option<Spanned<Pattern>>,
@@ -46,6 +46,9 @@ pub struct Expectation {
 impl Expectation {
     /// What is wrong with it, if something is.
     pub(super) fn complaint(&self) -> Option<String> {
+        if self.that.trim().is_empty() {
+            return Some("`that` says in a few words what is expected".into());
+        }
         let forms = [
             self.in_order.is_some(),
             self.eventually.is_some(),
@@ -59,6 +62,9 @@ impl Expectation {
                  and `every`"
                     .into(),
             );
+        }
+        if self.in_order.as_ref().is_some_and(Vec::is_empty) {
+            return Some("`in-order` names at least one milestone".into());
         }
         if self.exactly.is_some() != self.times.is_some() {
             return Some("`exactly` and `times` go together".into());

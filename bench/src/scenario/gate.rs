@@ -8,6 +8,7 @@ use serde::de::{self, Deserializer};
 use toml::Spanned;
 
 use super::errno::Errno;
+use super::number;
 use super::pattern::{OneOrMany, Pattern, When};
 
 /// A rule of the firmware gate. Without `give` and `refuse` a request gets what it would get
@@ -22,6 +23,7 @@ pub struct FirmwareRule {
     #[serde(default)]
     pub when: When,
     /// Only for the first so many requests that it fits.
+    #[serde(default, deserialize_with = "number::maybe::<_, _, 1, 1_000_000>")]
     pub times: Option<u32>,
     /// Give this file.
     pub give: Option<Source>,
@@ -110,13 +112,16 @@ pub struct ModuleRule {
     #[serde(default)]
     pub when: When,
     /// Only for the first so many requests that it fits.
+    #[serde(default, deserialize_with = "number::maybe::<_, _, 1, 1_000_000>")]
     pub times: Option<u32>,
     /// modprobe does nothing and exits with this status.
+    #[serde(default, deserialize_with = "number::maybe::<_, _, 0, 255>")]
     pub exit: Option<u8>,
     /// modprobe does nothing and exits with 0.
     #[serde(default)]
     pub lie: bool,
     /// modprobe does nothing and dies of this signal.
+    #[serde(default, deserialize_with = "number::maybe::<_, _, 1, 64>")]
     pub kill: Option<i32>,
     /// modprobe never ends.
     #[serde(default)]

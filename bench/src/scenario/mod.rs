@@ -6,7 +6,9 @@ mod check;
 mod errno;
 mod expectation;
 mod gate;
+mod number;
 mod pattern;
+mod sense;
 mod step;
 mod tolerated;
 mod twin;
@@ -14,6 +16,7 @@ mod twin;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::{self, Deserializer};
 use toml::{Spanned, Table, Value};
 
 pub use check::Check;
@@ -25,9 +28,12 @@ pub use step::{Action, Autoload, Fails, Step, Text};
 pub use tolerated::Tolerated;
 pub use twin::Twin;
 
-use crate::milestone::KINDS;
-use crate::qemu;
 use crate::trouble::Trouble;
+
+/// How often something can be repeated: more would be a mistake.
+pub const MOST_REPEATS: u32 = 1_000_000;
+/// A day, in seconds.
+pub const LONGEST_PATIENCE: u64 = 86_400;
 
 /// A scenario.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,13 +54,20 @@ pub struct Scenario {
     #[serde(default)]
     pub evidence: Vec<String>,
     /// The cards it is played with when the user names none.
+    #[serde(deserialize_with = "some_cards")]
     pub cards: Vec<Spanned<String>>,
     /// How often it is played, with each card, if the user does not say: a race is told by its
     /// rate.
-    #[serde(default = "once")]
+    #[serde(
+        default = "once",
+        deserialize_with = "number::whole::<_, _, 1, { MOST_REPEATS as i64 }>"
+    )]
     pub repeat: u32,
     /// Longest that any one step may take, seconds.
-    #[serde(default = "default_patience")]
+    #[serde(
+        default = "default_patience",
+        deserialize_with = "number::whole::<_, _, 1, { LONGEST_PATIENCE as i64 }>"
+    )]
     pub patience: u64,
     /// The loaders' requests wait for the bench; `false`: the kernel's own modprobe and plain
     /// files.
@@ -111,6 +124,17 @@ pub struct Explore {
     pub ends: Vec<Check>,
 }
 
+fn some_cards<'de, D>(deserializer: D) -> Result<Vec<Spanned<String>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let cards = Vec::deserialize(deserializer)?;
+    if cards.is_empty() {
+        return Err(de::Error::custom("name at least one card, as in cards = [\"7260\"]"));
+    }
+    Ok(cards)
+}
+
 fn once() -> u32 {
     1
 }
@@ -134,7 +158,7 @@ pub struct Guest {
     /// card. Not given: [`Guest::LOADED`], as far as the guest has them.
     pub loaded: Option<Vec<String>>,
     /// Put at the end of the kernel's command line: `"module_blacklist=iwlmvm"`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "command_line")]
     pub command_line: Text,
 }
 
@@ -142,6 +166,21 @@ impl Guest {
     /// What the driver's modules have in common with every other Wi-Fi driver's; it brings
     /// cfg80211, rfkill and libarc4.
     pub const LOADED: &str = "mac80211";
+}
+
+/// What x86's `COMMAND_LINE_SIZE` leaves beside the bench's own words.
+const LONGEST_COMMAND_LINE: usize = 1024;
+
+fn command_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
+    let line = Text::deserialize(deserializer)?;
+    if line.0.len() > LONGEST_COMMAND_LINE {
+        let what = format!("the kernel's command line has room for {LONGEST_COMMAND_LINE} bytes");
+        return Err(de::Error::custom(what));
+    }
+    if line.0.contains(char::is_control) {
+        return Err(de::Error::custom("the kernel's command line has no control characters"));
+    }
+    Ok(line)
 }
 
 /// The card.
@@ -181,7 +220,7 @@ impl Scenario {
         self.expectations
             .iter()
             .flat_map(|e| e.get_ref().has.iter().chain(&e.get_ref().among))
-            .any(|values| values.get_ref().values().any(speaks))
+            .any(|values| values.get_ref().0.values().any(speaks))
     }
 }
 
@@ -211,14 +250,14 @@ pub enum ScenarioError {
         source: std::io::Error,
     },
     /// It is not the TOML of a scenario. The text names line and column and shows the line.
-    #[error("{file}: {error}")]
+    #[error("{file}: {}", error.trim_end())]
     Parse {
         /// The file.
         file: String,
         /// Where and why.
-        error: Box<toml::de::Error>,
+        error: String,
     },
-    /// It parses but makes no sense.
+    /// It parses but makes no sense, or is too long a line to be shown.
     #[error("{file}:{line}: {what}")]
     Invalid {
         /// The file.
@@ -262,7 +301,7 @@ pub fn find(name: &str) -> Result<Scenario, ScenarioError> {
     }
     let path = Path::new(name);
     if path.extension().is_some_and(|e| e == "toml") {
-        let text = std::fs::read_to_string(path)
+        let text = read_file(path)
             .map_err(|source| ScenarioError::Read { path: name.to_owned(), source })?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         return parse(&stem, name, &text);
@@ -271,19 +310,54 @@ pub fn find(name: &str) -> Result<Scenario, ScenarioError> {
     Err(ScenarioError::Unknown { name: name.to_owned(), known: known.join(", ") })
 }
 
+/// Largest file that is taken for a scenario: the largest built-in one has a hundredth of that.
+const LARGEST: u64 = 1 << 20;
+/// Longest line, and longest complaint, that a terminal is given.
+const LONGEST_SHOWN: usize = 1000;
+
+/// The text of a scenario's file. Anything may be behind the name of it: what has no end, or does
+/// not begin, is not read.
+fn read_file(path: &Path) -> Result<String, std::io::Error> {
+    use std::io::{Error, Read};
+
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Error::other(format!("it has more than {LARGEST} bytes: that is no scenario")));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Error::other(format!("line {line} is not UTF-8"))
+    })
+}
+
 /// Reads and checks a scenario and its twins.
 ///
 /// # Errors
 /// [`ScenarioError::Parse`] and [`ScenarioError::Invalid`].
 pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
-    let parse_error =
-        |error| ScenarioError::Parse { file: file.to_owned(), error: Box::new(error) };
-    let invalid = |(at, what): Complaint| {
-        let line = text[..at.min(text.len())].matches('\n').count() + 1;
+    let invalid = |(at, mut what): sense::Complaint| {
+        let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        if let Some((end, _)) = what.char_indices().nth(LONGEST_SHOWN) {
+            what.truncate(end);
+            what.push('…');
+        }
         ScenarioError::Invalid { file: file.to_owned(), line, what }
     };
+    let parse_error = |error: toml::de::Error| {
+        let whole = error.to_string();
+        if whole.len() <= 2 * LONGEST_SHOWN {
+            return ScenarioError::Parse { file: file.to_owned(), error: whole };
+        }
+        let at = error.span().map_or(0, |span| span.start);
+        invalid((at, error.message().to_owned()))
+    };
     let mut scenario = read(name, file, text).map_err(parse_error)?;
-    check(&scenario).map_err(invalid)?;
+    sense::check(&scenario).map_err(invalid)?;
     for (index, twin) in scenario.twins.iter().enumerate() {
         let twin_scenario =
             twin_scenario(&scenario, index).map_err(|what| invalid((twin.span().start, what)))?;
@@ -308,147 +382,14 @@ fn twin_scenario(scenario: &Scenario, index: usize) -> Result<Scenario, String> 
     let mut made = read(&name, "", &text).map_err(|error| of_twin(error.message().to_owned()))?;
     made.directory.clone_from(&scenario.directory);
     made.twin = Some(twin.clone());
-    check(&made).map_err(|(_, what)| of_twin(what))?;
+    sense::check(&made).map_err(|(_, what)| of_twin(what))?;
     Ok(made)
-}
-
-/// A place in the text and what is wrong there.
-type Complaint = (usize, String);
-
-fn check(scenario: &Scenario) -> Result<(), Complaint> {
-    for card in scenario.cards.iter().chain(&scenario.card.more) {
-        if iwl_card::card(card.get_ref()).is_none() {
-            let known: Vec<_> = iwl_card::cards().iter().map(|c| c.name).collect();
-            return Err((
-                card.span().start,
-                format!("there is no card `{}`; there are: {}", card.get_ref(), known.join(", ")),
-            ));
-        }
-    }
-    for fault in &scenario.card.faults {
-        if let Err(error) = fault.get_ref().parse::<iwl_card::Fault>() {
-            return Err((fault.span().start, error.to_string()));
-        }
-    }
-    if let Some(card) = scenario.card.more.get(qemu::PORTS - 1) {
-        return Err((card.span().start, format!("a machine has {} slots for cards", qemu::PORTS)));
-    }
-    let complain = |at: usize, what: &str| Err((at, what.to_owned()));
-    if scenario.repeat == 0 {
-        return complain(0, "`repeat` is a number from 1 on");
-    }
-    for rule in &scenario.firmware {
-        let r = rule.get_ref();
-        let at = rule.span().start;
-        if r.give.is_some() && r.refuse.is_some() {
-            return complain(at, "a firmware rule has at most one of `give` and `refuse`");
-        }
-        if r.refuse.is_some() && (!r.corrupt.is_empty() || r.compress.is_some()) {
-            return complain(at, "what is refused is neither corrupted nor compressed");
-        }
-        check_timing(r.hold_until.is_some(), r.hold, r.delay).or_else(|w| complain(at, w))?;
-        check_text(&r.name).map_err(|what| (at, what))?;
-    }
-    for rule in &scenario.module {
-        let r = rule.get_ref();
-        let at = rule.span().start;
-        let forms = [r.exit.is_some(), r.lie, r.kill.is_some(), r.hang];
-        if forms.into_iter().filter(|form| *form).count() > 1 {
-            return complain(at, "a module rule has at most one of `exit`, `lie`, `kill`, `hang`");
-        }
-        check_timing(r.hold_until.is_some(), r.hold, r.delay).or_else(|w| complain(at, w))?;
-        check_text(&r.name).map_err(|what| (at, what))?;
-    }
-    check_steps(&scenario.steps)?;
-    for expectation in &scenario.expectations {
-        check_expectation(expectation)?;
-    }
-    for twin in &scenario.twins {
-        check_twin(twin, &scenario.expectations)?;
-    }
-    Ok(())
-}
-
-fn check_text(text: &str) -> Result<(), String> {
-    pattern::known_vars(&Value::String(text.to_owned()))
-}
-
-fn check_timing(hold_until: bool, hold: bool, delay: Option<f64>) -> Result<(), &'static str> {
-    if usize::from(hold_until) + usize::from(hold) + usize::from(delay.is_some()) > 1 {
-        return Err("a rule has at most one of `hold-until`, `hold` and `delay`");
-    }
-    if delay.is_some_and(|seconds| !(0.0..=3600.0).contains(&seconds)) {
-        return Err("`delay` is a number of seconds, at most 3600");
-    }
-    Ok(())
-}
-
-fn check_steps(steps: &[Spanned<Step>]) -> Result<(), Complaint> {
-    for step in steps {
-        let s = step.get_ref();
-        let complain = |what: &str| Err((step.span().start, what.to_owned()));
-        let forms = [s.r#do.is_some(), s.r#await.is_some(), s.check.is_some(), s.repeat.is_some()];
-        if forms.into_iter().filter(|form| *form).count() != 1 {
-            return complain("a step has exactly one of `do`, `await`, `check` and `repeat`");
-        }
-        if s.r#do.is_none() && (s.start || s.fails.is_some()) {
-            return complain("`start` and `fails` go with `do`");
-        }
-        if s.repeat.is_some() == s.step.is_empty() {
-            return complain("`repeat` and its steps, [[step.step]], go together");
-        }
-        check_steps(&s.step)?;
-    }
-    Ok(())
-}
-
-fn check_expectation(expectation: &Spanned<Expectation>) -> Result<(), Complaint> {
-    let e = expectation.get_ref();
-    if let Some(what) = e.complaint() {
-        return Err((expectation.span().start, what));
-    }
-    let kind = e.every.as_ref().map(|every| every.get_ref().milestone.as_str());
-    let known = KINDS.iter().find(|(known, _)| Some(*known) == kind);
-    for values in e.has.iter().chain(&e.among) {
-        for (field, value) in values.get_ref() {
-            if !known.is_some_and(|(_, fields)| fields.contains(&field.as_str())) {
-                let what =
-                    format!("milestone `{}` has no field `{field}`", kind.unwrap_or_default());
-                return Err((values.span().start, what));
-            }
-            pattern::known_vars(value).map_err(|what| (values.span().start, what))?;
-        }
-    }
-    Ok(())
-}
-
-fn check_twin(
-    twin: &Spanned<Twin>,
-    expectations: &[Spanned<Expectation>],
-) -> Result<(), Complaint> {
-    let t = twin.get_ref();
-    if t.red.is_empty() && t.outcome.is_none() {
-        return Err((
-            twin.span().start,
-            "a twin says with `red` which expectations must fail, or with `outcome` how the run \
-             must end"
-                .into(),
-        ));
-    }
-    for red in t.red.iter().chain(&t.may) {
-        if !expectations.iter().any(|e| e.get_ref().that == *red.get_ref()) {
-            return Err((
-                red.span().start,
-                format!("`red` names no expectation: none says that \"{}\"", red.get_ref()),
-            ));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::milestone::KINDS;
 
     #[test]
     fn built_in_scenarios_are_valid_and_guard_what_they_expect() {
@@ -492,5 +433,53 @@ mod tests {
         let card = "about = \"t\"\ncards = [\"9999\"]\n[[step]]\ndo = \"unbind\"\n";
         let text = error_of(card);
         assert!(text.starts_with("t.toml:2:") && text.contains("no card `9999`"), "{text}");
+    }
+
+    #[test]
+    fn an_error_is_no_longer_than_a_terminal() {
+        let long = "b".repeat(100_000);
+        let error = error_of(&format!("{HEAD}[[step]]\nawait = \"{long}\"\n"));
+        assert!(error.len() < 3000 && error.starts_with("t.toml:4: there is no"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_text_is_told_without_reading_on() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let of = |name: &str, content: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, content).expect("written");
+            find(&path.to_string_lossy()).map(drop)
+        };
+        let good = format!("{HEAD}[[step]]\ndo = \"unbind\"\n");
+        assert!(of("crlf.toml", good.replace('\n', "\r\n").as_bytes()).is_ok());
+        assert!(of("bom.toml", format!("\u{feff}{good}").as_bytes()).is_ok());
+        let latin = [good.as_bytes(), b"# \xe9\n"].concat();
+        let error = of("latin.toml", &latin).expect_err("not UTF-8").to_string();
+        assert!(error.contains("line 5 is not UTF-8"), "{error}");
+        let error = of("large.toml", &vec![b'#'; 2 << 20]).expect_err("too large").to_string();
+        assert!(error.contains("more than 1048576 bytes"), "{error}");
+        let error = find(&format!("{}/none.toml", dir.path().display())).expect_err("none");
+        assert!(error.to_string().contains("No such file"), "{error}");
+        std::fs::create_dir(dir.path().join("d.toml")).expect("made");
+        let error = find(&dir.path().join("d.toml").to_string_lossy()).expect_err("a directory");
+        assert!(error.to_string().contains("no regular file"), "{error}");
+    }
+
+    /// Whoever writes a scenario has the README alone.
+    #[test]
+    fn each_milestone_and_field_is_described() {
+        let readme = include_str!("../../scenarios/README.md");
+        for (milestone, fields) in KINDS {
+            let quoted = format!("`{milestone}`");
+            let row = readme.lines().find(|line| {
+                line.strip_prefix("| ").is_some_and(|line| {
+                    line.split('|').next().is_some_and(|cell| cell.contains(&quoted))
+                })
+            });
+            let row = row.unwrap_or_else(|| panic!("{milestone} is not described"));
+            let described = row.split('|').nth(2).unwrap_or_default();
+            let want = fields.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>();
+            assert_eq!(described.trim(), want.join(", "), "{milestone}");
+        }
     }
 }

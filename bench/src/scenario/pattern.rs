@@ -6,7 +6,8 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
-use crate::milestone::KINDS;
+use super::errno::Errno;
+use crate::milestone::{FieldKind, KINDS, OPMODES};
 
 /// A milestone by name and, where it matters, by its fields' values.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +20,7 @@ pub struct Pattern {
 
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (milestone, fields) = match Value::deserialize(deserializer)? {
+        let (milestone, mut fields) = match Value::deserialize(deserializer)? {
             Value::String(milestone) => (milestone, BTreeMap::new()),
             Value::Table(mut table) => {
                 let Some(Value::String(milestone)) = table.remove("milestone") else {
@@ -49,11 +50,65 @@ impl<'de> Deserialize<'de> for Pattern {
                 known.join(", ")
             )));
         }
-        for value in fields.values() {
-            known_vars(value).map_err(de::Error::custom)?;
+        for (field, value) in &mut fields {
+            fit(field, value).map_err(de::Error::custom)?;
         }
         Ok(Pattern { milestone, fields })
     }
+}
+
+/// Values by field, as `has` and `among` write them: one, or a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Values(pub BTreeMap<String, Value>);
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut values = BTreeMap::<String, Value>::deserialize(deserializer)?;
+        if values.is_empty() {
+            return Err(de::Error::custom("a field is missing: { name = [\"…\"] }"));
+        }
+        for (field, value) in &mut values {
+            let each = match value {
+                Value::Array(values) => values.iter_mut().collect(),
+                one => vec![one],
+            };
+            for value in each {
+                fit(field, value).map_err(de::Error::custom)?;
+            }
+        }
+        Ok(Values(values))
+    }
+}
+
+/// Makes a value what events have in this field: a value of another kind would equal none of them,
+/// and the scenario look as if the milestone had not come.
+///
+/// # Errors
+/// What it has to be.
+fn fit(field: &str, value: &mut Value) -> Result<(), String> {
+    known_vars(value)?;
+    let fits = match (FieldKind::of(field), &*value) {
+        (FieldKind::Errno, Value::String(name)) => {
+            *value = Value::Integer(Errno::known(name)?.0.into());
+            true
+        }
+        (FieldKind::Number | FieldKind::Errno, Value::Integer(_))
+        | (FieldKind::Truth, Value::Boolean(_)) => true,
+        (FieldKind::Word(words), Value::String(word)) => words.contains(&word.as_str()),
+        (FieldKind::Text, Value::String(_)) => true,
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    let wanted = match FieldKind::of(field) {
+        FieldKind::Number => "a number".to_owned(),
+        FieldKind::Errno => "an error's name, like \"ENOENT\"".to_owned(),
+        FieldKind::Truth => "true or false".to_owned(),
+        FieldKind::Word(words) => format!("one of: {}", words.join(", ")),
+        FieldKind::Text => "a string".to_owned(),
+    };
+    Err(format!("`{field}` is {wanted}; no milestone has {value} there"))
 }
 
 impl std::fmt::Display for Pattern {
@@ -163,11 +218,38 @@ fn list(names: &[String]) -> Value {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct When {
     /// Cards that lead to this opmode.
+    #[serde(default, deserialize_with = "known_opmode")]
     pub opmode: Option<String>,
     /// These cards.
+    #[serde(default, deserialize_with = "known_cards")]
     pub card: Option<OneOrMany<String>>,
     /// Kernels in this range: `">=6.12, <7.3"`.
     pub kernel: Option<KernelRange>,
+}
+
+fn known_opmode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let opmode = String::deserialize(deserializer)?;
+    if OPMODES.contains(&opmode.as_str()) {
+        return Ok(Some(opmode));
+    }
+    let known = OPMODES.join(", ");
+    Err(de::Error::custom(format!("there is no opmode `{opmode}`; there are: {known}")))
+}
+
+fn known_cards<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<OneOrMany<String>>, D::Error> {
+    let cards: OneOrMany<String> = Deserialize::deserialize(deserializer)?;
+    if let Some(unknown) = cards.iter().find(|card| iwl_card::card(card).is_none()) {
+        return Err(de::Error::custom(no_card(unknown)));
+    }
+    Ok(Some(cards))
+}
+
+/// Says that there is no such card, and which there are.
+pub fn no_card(name: &str) -> String {
+    let known: Vec<_> = iwl_card::cards().iter().map(|card| card.name).collect();
+    format!("there is no card `{name}`; there are: {}", known.join(", "))
 }
 
 impl When {
@@ -190,6 +272,11 @@ impl<T: de::DeserializeOwned> OneOrMany<T> {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter()
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -248,7 +335,10 @@ impl KernelRange {
     /// Whether a release is in it. A condition looks at as many numbers as it names: `<=6.12`
     /// holds for 6.12.43.
     pub fn contains(&self, release: &str) -> bool {
-        let release = numbers(release);
+        self.has(&numbers(release))
+    }
+
+    fn has(&self, release: &[u32]) -> bool {
         self.0.iter().all(|(comparison, bound)| {
             let ordering = release[..release.len().min(bound.len())].cmp(bound);
             match comparison {
@@ -259,6 +349,25 @@ impl KernelRange {
                 Comparison::Equal => ordering.is_eq(),
             }
         })
+    }
+}
+
+impl KernelRange {
+    /// Whether no kernel can be in it. If one can, the first is at a bound, or next to one.
+    fn is_empty(&self) -> bool {
+        let longest = self.0.iter().map(|(_, bound)| bound.len()).max().unwrap_or_default();
+        let mut candidates = vec![vec![0; longest]];
+        for (_, bound) in &self.0 {
+            let mut next = bound.clone();
+            if let Some(last) = next.last_mut() {
+                *last = last.saturating_add(1);
+            }
+            for mut release in [bound.clone(), next] {
+                release.resize(longest, 0);
+                candidates.push(release);
+            }
+        }
+        !candidates.iter().any(|release| self.has(release))
     }
 }
 
@@ -273,12 +382,19 @@ impl<'de> Deserialize<'de> for KernelRange {
             let whole = bound.iter().map(u32::to_string).collect::<Vec<_>>().join(".") == version;
             (whole && !bound.is_empty()).then_some((*comparison, bound))
         };
-        text.split(',').map(condition).collect::<Option<_>>().map(KernelRange).ok_or_else(|| {
+        let range = text.split(',').map(condition).collect::<Option<_>>().map(KernelRange);
+        let range = range.ok_or_else(|| {
             de::Error::custom(format!(
                 "`{text}` is no range of kernels: write conditions that all hold, as in \
                  \">=6.12, <7.3\""
             ))
-        })
+        })?;
+        if range.is_empty() {
+            return Err(de::Error::custom(format!(
+                "no kernel is in `{text}`: all its conditions have to hold"
+            )));
+        }
+        Ok(range)
     }
 }
 
@@ -335,7 +451,10 @@ mod tests {
         ] {
             assert_eq!(range(text).expect("a range").contains(release), want, "{text} {release}");
         }
-        for text in ["6.12", ">=six", "", ">=6.12,", ">=6.12+deb"] {
+        for text in [">=6.10, <7.3", ">6.1, <6.3", "=6.12, >=6.12.5", "<1", ">=7.3, <=7.3"] {
+            assert!(range(text).is_ok(), "{text}");
+        }
+        for text in ["6.12", ">=six", "", ">=6.12,", ">=6.12+deb", ">=7.3, <7.3", ">6.12, <6.13"] {
             assert!(range(text).is_err(), "{text}");
         }
     }

@@ -1,11 +1,14 @@
 //! What the host does, in order.
 
+use guest_protocol::MAX_REQUESTS;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::{Spanned, Value};
 
+use super::MOST_REPEATS;
 use super::check::Check;
 use super::errno::Errno;
+use super::number;
 use super::pattern::{OneOrMany, Pattern, When, known_vars};
 
 /// One step. Exactly one of `do`, `await`, `check` and `repeat`.
@@ -31,6 +34,7 @@ pub struct Step {
     /// Look at the guest: one of these has to hold.
     pub check: Option<OneOrMany<Check>>,
     /// Play the steps in `step` so often.
+    #[serde(default, deserialize_with = "number::maybe::<_, _, 1, { MOST_REPEATS as i64 }>")]
     pub repeat: Option<u32>,
     /// With `repeat`.
     #[serde(default)]
@@ -89,12 +93,26 @@ pub enum Action {
     Write(Write),
     /// Have the kernel request so many modules at once, `fs-iwlbench-0` and on, none of which
     /// exists.
+    #[serde(deserialize_with = "number::whole::<_, _, 1, { MAX_REQUESTS as i64 }>")]
     RequestModules(u32),
     /// A magic SysRq key: `c` crashes the kernel, `b` resets the machine.
+    #[serde(deserialize_with = "sysrq")]
     Sysrq(char),
 }
 
 impl Action {
+    /// Whether it can `start`: the host does the others at once, or waits for the guest itself.
+    pub fn can_start(&self) -> bool {
+        !matches!(
+            self,
+            Action::Release(_)
+                | Action::ReleaseOne(_)
+                | Action::ReleaseAlive
+                | Action::Rest
+                | Action::TearDown
+        )
+    }
+
     /// As the scenario writes it.
     pub fn word(&self) -> &'static str {
         match self {
@@ -151,6 +169,15 @@ pub enum Autoload {
     Gate,
     /// The real modprobe, past the gate.
     Modprobe,
+}
+
+fn sysrq<'de, D: Deserializer<'de>>(deserializer: D) -> Result<char, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(key), None) if key.is_ascii_alphanumeric() => Ok(key),
+        _ => Err(de::Error::custom(format!("`{text}` is no SysRq key: write one like \"c\""))),
+    }
 }
 
 /// A file of the guest and what to write there, in one write.
