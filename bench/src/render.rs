@@ -14,11 +14,13 @@ use crate::milestone::{Milestone, Reached};
 use crate::phases;
 use crate::report;
 use crate::timeline::{BenchEvent, Event, What};
-use crate::trouble::complaint;
+use crate::trouble::{self, complaint};
 use crate::verdict::Outcome;
 
 /// Last lines of the kernel log shown with a failure.
 const LOG_TAIL: usize = 12;
+/// Lines of a trace shown at most.
+const TRACE: usize = 60;
 /// Events shown on either side of a failed expectation's place.
 const AROUND: usize = 4;
 /// Columns of a wrapped list.
@@ -59,6 +61,7 @@ pub fn text(record: &Record, lab: &str, verbose: bool, colour: bool) -> String {
     timeline(&mut out, record, verbose, &paint);
     expectations(&mut out, record, &paint);
     if record.verdict.outcome != Outcome::Passed {
+        panic_trace(&mut out, record, &paint);
         kernel_log(&mut out, record, &paint);
     }
     if let Some(card) = &record.card {
@@ -351,5 +354,26 @@ fn kernel_log(out: &mut String, record: &Record, paint: &Paint) {
             let text = row(event.t_ns, event.source.label(), &report::line(event), paint);
             line(out, &format!("   {text}"));
         }
+    }
+}
+
+/// A panic's words, which only the console has: nobody in the guest could tell them.
+fn panic_trace(out: &mut String, record: &Record, paint: &Paint) {
+    if record.verdict.outcome != Outcome::GuestPanicked {
+        return;
+    }
+    let console = std::fs::read(record.directory.join("console.log")).unwrap_or_default();
+    let console = String::from_utf8_lossy(&console);
+    let lines: Vec<_> = console.lines().map(str::trim_end).collect();
+    // What led to it may have been reported before it.
+    let trouble = |text: &&str| {
+        let text = text.split_once("] ").map_or(*text, |(_, text)| text);
+        trouble::classify(text).is_some()
+    };
+    let ends = lines.len().saturating_sub(TRACE);
+    let Some(at) = lines[ends..].iter().position(trouble) else { return };
+    line(out, "  the guest's console ends:");
+    for text in &lines[ends + at..] {
+        line(out, &format!("   {}", paint.faint(text)));
     }
 }

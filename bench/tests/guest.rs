@@ -281,3 +281,46 @@ fn an_image_without_init_does_not_boot() {
     assert_eq!((run.code, run.outcome()), (Some(125), "not-booted"), "{}", run.stderr);
     assert!(run.stderr.contains("Kernel panic"), "{}", run.stderr);
 }
+
+/// A panic ends the steps; where the scenario says that it belongs to it, what came is judged.
+#[test]
+fn a_panic_that_belongs_to_the_scenario_passes() {
+    let bench = Bench::new();
+    let file = bench.file(
+        "panic.toml",
+        "about = \"the guest panics\"\ncards = [\"7260\"]\ntrouble = [\"panic\"]\n\n\
+         [[step]]\ndo = { sysrq = \"c\" }\n\n[[expect]]\nthat = \"it is noticed\"\n\
+         exactly = { milestone = \"kernel-trouble\", trouble = \"panic\" }\ntimes = 1\n",
+    );
+    let run = bench.run(&[&file.to_string_lossy()]);
+    assert_eq!((run.code, run.outcome()), (Some(0), "passed"), "{}", run.stderr);
+}
+
+/// Whoever reads the output has the kernel's own report before him, and need not look for it.
+#[test]
+fn trouble_is_shown_with_its_trace() {
+    let bench = Bench::new();
+    let head = "about = \"trouble\"\ncards = [\"7260\"]\n";
+    let hang = "[[firmware]]\nname = \"$firmware\"\nhold = true\n\n\
+        [[step]]\ndo = { write = { path = \"/proc/sys/kernel/hung_task_timeout_secs\", text = \"1\" } }\n\n\
+        [[step]]\ndo = \"coldplug\"\n\n\
+        [[step]]\nawait = { milestone = \"firmware-asked\", name = \"$firmware\" }\n\n\
+        [[step]]\ndo = \"unbind\"\nstart = true\n\n\
+        [[step]]\nawait = { milestone = \"kernel-trouble\", trouble = \"hang\" }\n\n\
+        [[step]]\ndo = { release = \"$firmware\" }\n\n[[step]]\nawait = \"unbound\"\n";
+    for (steps, said) in [
+        (hang, ["the guest's kernel reports:", "blocked for more than", "Call Trace:"]),
+        (
+            "[[step]]\ndo = { sysrq = \"c\" }\n",
+            ["the guest's console ends:", "Kernel panic", "sysrq_handle_crash"],
+        ),
+    ] {
+        let file = bench.file("trouble.toml", format!("{head}{steps}"));
+        let output = bench.output(&["run", &file.to_string_lossy()]);
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{shown}");
+        for said in said {
+            assert!(shown.contains(said), "{said}: {shown}");
+        }
+    }
+}

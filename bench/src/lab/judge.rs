@@ -40,22 +40,29 @@ pub(super) fn verdict(
         }
         _ => None,
     });
+    let played = match played {
+        // It ends the steps, and what came before it is judged.
+        Err(verdict)
+            if verdict.outcome == Outcome::GuestPanicked
+                && scenario.tolerates(Trouble::Panic, vars) =>
+        {
+            Ok(())
+        }
+        played => played,
+    };
     match (played, trouble) {
         // The end of the guest says more than what came before it.
         (Err(verdict), _) if verdict.outcome != Outcome::Failed => verdict,
         (_, Some((trouble, text))) => Verdict::new(
             Outcome::KernelTrouble,
-            format!(
-                "the guest's kernel reported {}: {text}",
-                if trouble == Trouble::Hang { "a hang" } else { trouble.words() }
-            ),
+            format!("the guest's kernel reported {}: {text}", trouble.words()),
         ),
         (Err(verdict), None) => verdict,
         (Ok(()), None) => {
             let failed: Vec<_> = expectations.iter().filter(|j| j.failure.is_some()).collect();
             let total = expectations.len();
             match failed.first() {
-                None => Verdict::new(Outcome::Passed, format!("all {total} expectations held")),
+                None => Verdict::new(Outcome::Passed, held(total)),
                 Some(first) => Verdict::new(
                     Outcome::Failed,
                     format!(
@@ -67,5 +74,14 @@ pub(super) fn verdict(
                 ),
             }
         }
+    }
+}
+
+fn held(expectations: usize) -> String {
+    match expectations {
+        // Not to be read as more than it is.
+        0 => "all steps were done; nothing is expected of this run".into(),
+        1 => "the one expectation held".into(),
+        n => format!("all {n} expectations held"),
     }
 }

@@ -31,6 +31,10 @@ impl Session {
             let at = line.find("Kernel panic - not syncing")?;
             (trouble::classify(&line[at..]) == Some(Trouble::Panic)).then(|| line[at..].to_owned())
         });
+        if let Some(text) = panic.clone() {
+            // The agent cannot tell of it any more.
+            self.note(BenchEvent::KernelTrouble { trouble: Trouble::Panic, text });
+        }
         let verdict = match (panic, self.shutdown.as_deref()) {
             (Some(panic), _) => Verdict::new(
                 Outcome::GuestPanicked,
