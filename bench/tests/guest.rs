@@ -324,3 +324,22 @@ fn trouble_is_shown_with_its_trace() {
         }
     }
 }
+
+/// A step that the slot does not suit is the scenario's fault, not the environment's.
+#[test]
+fn a_card_is_plugged_where_there_is_none() {
+    let bench = Bench::new();
+    let head = "about = \"the slot\"\ncards = [\"7260\"]\n";
+    for (steps, said) in [
+        ("[[step]]\ndo = \"plug\"\n", "step plug: the card is in its slot"),
+        (
+            "[[step]]\ndo = \"unplug\"\n\n[[step]]\ndo = \"unplug\"\nstart = true\n",
+            "step unplug: the card is out of its slot",
+        ),
+    ] {
+        let file = bench.file("slot.toml", format!("{head}{steps}"));
+        let run = bench.run(&[&file.to_string_lossy()]);
+        assert_eq!((run.code, run.outcome()), (Some(1), "failed"), "{}", run.stderr);
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    }
+}

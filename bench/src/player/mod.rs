@@ -252,7 +252,19 @@ impl<'a> Player<'a> {
         }
     }
 
+    /// Whether the card's slot is as the action needs it: QEMU would refuse, and its refusal say
+    /// nothing about the scenario.
+    fn slot_suits(&self, action: &Action) -> Result<(), StepError> {
+        let why = match (action, self.session.unplugged(THE_CARD)) {
+            (Action::Plug, false) => "the card is in its slot; `unplug` comes first",
+            (Action::Unplug, true) => "the card is out of its slot; `plug` comes first",
+            _ => return Ok(()),
+        };
+        Err(StepError::Failed(why.to_owned()))
+    }
+
     fn act(&mut self, action: &Action) -> Result<(), StepError> {
+        self.slot_suits(action)?;
         let moved = match action {
             Action::Release(name) | Action::ReleaseOne(name) => {
                 let name = self.text(name);
@@ -336,6 +348,7 @@ impl<'a> Player<'a> {
             Action::Write(file) => write(self.text(&file.path), self.text(&file.text)),
             Action::RequestModules(count) => Command::RequestModules { count: *count },
             Action::Sysrq(key) => write("/proc/sysrq-trigger", key.to_string()),
+            // One that cannot start is refused when the scenario is read.
             Action::Release(_)
             | Action::ReleaseOne(_)
             | Action::Rest

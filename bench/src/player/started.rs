@@ -102,6 +102,7 @@ impl Player<'_> {
 
     /// Starts an action that can take its time.
     fn start(&mut self, action: &Action) -> Result<Work, StepError> {
+        self.slot_suits(action)?;
         let (moved, work) = match action {
             Action::Unplug => (self.session.eject(THE_CARD), Work::Unplug),
             Action::Plug => {
