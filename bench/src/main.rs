@@ -87,7 +87,10 @@ fn main() -> ExitCode {
     });
     result.unwrap_or_else(|error| {
         eprintln!("iwlbench: {error:#}{}", remedy(&error));
-        if error.is::<BadUsage>() || error.is::<scenario::ScenarioError>() {
+        let usage = error.is::<BadUsage>()
+            || error.is::<scenario::ScenarioError>()
+            || matches!(error.downcast_ref(), Some(guest_kit::KitError::NoSuchModule { .. }));
+        if usage {
             ExitCode::from(EXIT_USAGE)
         } else if error.is::<Interrupted>() {
             ExitCode::from(verdict::Outcome::Interrupted.exit_code())

@@ -343,3 +343,13 @@ fn a_card_is_plugged_where_there_is_none() {
         assert!(run.stderr.contains(said), "{}", run.stderr);
     }
 }
+
+/// A slip of the pen would leave the image as it is, and the scenario to fail for no visible reason.
+#[test]
+fn only_what_is_there_can_be_left_out() {
+    let bench = Bench::new();
+    let output = bench.output(&["run", "--card", "7260", "--without", "iwlmwm"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("iwlmwm cannot be left out of the image: there is no such"), "{said}");
+}

@@ -172,6 +172,16 @@ pub enum KitError {
         /// The kernel.
         release: String,
     },
+    /// A module is to be left out that the kernel does not have as one: that would change nothing.
+    #[error("{name} cannot be left out of the image: {why} in kernel {release}")]
+    NoSuchModule {
+        /// The module.
+        name: String,
+        /// What it is instead.
+        why: &'static str,
+        /// The kernel.
+        release: String,
+    },
     /// The agent cannot run as `/init`.
     #[error("the agent cannot be /init: {reason}")]
     BadAgent {

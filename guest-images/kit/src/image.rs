@@ -225,6 +225,14 @@ impl<'a> Parts<'a> {
         for (path, file) in &extra.modules {
             tree.replace(path, &file.content);
         }
+        for name in spec.without {
+            // One that is wanted where there is one may be missing from some kernels.
+            let wanted = spec.modules.iter().any(|module| module_name(module) == module_name(name));
+            if let Some(why) = tree.not_to_leave_out(name).filter(|_| !wanted) {
+                let (name, release) = (name.clone(), release.clone());
+                return Err(KitError::NoSuchModule { name, why, release });
+            }
+        }
         let wanted: Vec<&str> = spec.modules.iter().chain(spec.required).copied().collect();
         let closure = tree.closure(&wanted, spec.without)?;
         let missing = |name: &&&str| closure.missing.contains(&module_name(name));

@@ -100,6 +100,17 @@ impl ModuleTree {
         Ok(Some(Module { name, path, bytes, firmware: Vec::new() }))
     }
 
+    /// Why leaving a module out would change nothing, if so.
+    pub(crate) fn not_to_leave_out(&self, name: &str) -> Option<&'static str> {
+        let name = module_name(name);
+        let module = self.files.contains_key(&name) || self.overlay.contains_key(&name);
+        match (module, self.builtin.contains(&name)) {
+            (true, _) => None,
+            (false, true) => Some("it is built in"),
+            (false, false) => Some("there is no such module"),
+        }
+    }
+
     /// The wanted modules, the overlay's, and what any of them depends on,
     /// softly or not, except the ones left out.
     pub(crate) fn closure(&self, wanted: &[&str], without: &[String]) -> Result<Closure, KitError> {
@@ -211,6 +222,17 @@ mod tests {
 
     fn names(closure: &Closure) -> Vec<&str> {
         closure.modules.iter().map(|module| module.name.as_str()).collect()
+    }
+
+    #[test]
+    fn only_modules_can_be_left_out() {
+        let dir = tree();
+        fs::write(dir.path().join("modules.builtin"), "kernel/net/rfkill/rfkill.ko\n").unwrap();
+        let tree = ModuleTree::open(dir.path()).unwrap();
+        assert_eq!(tree.not_to_leave_out("mid-dle"), None);
+        assert_eq!(tree.not_to_leave_out("mid_dle"), None);
+        assert_eq!(tree.not_to_leave_out("rfkill"), Some("it is built in"));
+        assert_eq!(tree.not_to_leave_out("midle"), Some("there is no such module"));
     }
 
     #[test]
