@@ -199,7 +199,22 @@ impl Gates {
 
     /// The answers to what was held for a `release` step, by module or file name.
     pub fn release(&mut self, pattern: &str) -> Vec<(u64, Answered)> {
-        self.let_go(|held| glob(pattern, name_of(&held.answered.question)))
+        self.let_go(|held| {
+            matches!(held.until, Until::Release) && glob(pattern, name_of(&held.answered.question))
+        })
+    }
+
+    /// All that waits, oldest first, and for what: for people.
+    pub fn waiting(&self) -> impl Iterator<Item = String> {
+        self.held.iter().map(|held| {
+            let name = name_of(&held.answered.question);
+            match &held.until {
+                Until::Milestone(pattern) => format!("{name} until {pattern}"),
+                Until::Release => format!("{name} until a release"),
+                Until::Instant(_) => format!("{name} for a while"),
+                Until::Never => format!("{name} for ever"),
+            }
+        })
     }
 
     /// As [`Gates::release`], the oldest request only.
@@ -452,7 +467,9 @@ mod tests {
             Reached { seq: 0, t_ns: 0, milestone: Milestone::Unbound { slot: "s".into() } };
         let due: Vec<_> = gates.due(std::slice::from_ref(&unbound)).iter().map(|d| d.0).collect();
         assert_eq!(due, [3]);
+        assert_eq!(gates.waiting().collect::<Vec<_>>(), ["iwlmvm until a release", "a for ever"]);
         assert!(gates.release("iwldvm").is_empty());
+        assert!(gates.release("a").is_empty(), "it hangs");
         assert_eq!(gates.release("iwl*").len(), 1);
         assert!(gates.ask(5, file("iwlwifi-7260-17.ucode"), &[unbound]).is_some(), "reached");
     }

@@ -309,7 +309,7 @@ fn trouble_is_shown_with_its_trace() {
         [[step]]\nawait = { milestone = \"kernel-trouble\", trouble = \"hang\" }\n\n\
         [[step]]\ndo = { release = \"$firmware\" }\n\n[[step]]\nawait = \"unbound\"\n";
     for (steps, said) in [
-        (hang, ["the guest's kernel reports:", "blocked for more than", "Call Trace:"]),
+        (hang, ["the kernel complains:", "blocked for more than", "Call Trace:"]),
         (
             "[[step]]\ndo = { sysrq = \"c\" }\n",
             ["the guest's console ends:", "Kernel panic", "sysrq_handle_crash"],

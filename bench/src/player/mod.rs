@@ -25,6 +25,8 @@ use crate::verdict::{Outcome, Verdict};
 
 /// The card that the steps speak of: the first.
 const THE_CARD: usize = 0;
+/// How many of the requests that wait are named.
+const LISTED: usize = 4;
 /// Where `modprobe-d` writes.
 const MODPROBE_D: &str = "/etc/modprobe.d/iwlbench.conf";
 /// Longest that a milestone is awaited after an oops that no scenario wants: what was to bring it may
@@ -164,8 +166,9 @@ impl<'a> Player<'a> {
     fn timed_out(&mut self, what: &str, within: Duration) -> StepError {
         match self.session.alive() {
             Ok(()) => StepError::Failed(format!(
-                "{what} did not come within {} s, though the guest lives",
-                within.as_secs()
+                "{what} did not come within {} s, though the guest lives{}",
+                within.as_secs(),
+                self.held()
             )),
             Err(stop) => over(stop).into(),
         }
@@ -181,6 +184,20 @@ impl<'a> Player<'a> {
         };
         let oopsed = self.session.milestones.iter().any(oops);
         if oopsed { self.patience.min(AFTER_AN_OOPS) } else { self.patience }
+    }
+
+    /// What the gates hold, as the end of a sentence: often it is why nothing goes on.
+    fn held(&self) -> String {
+        let mut waiting = self.session.waiting();
+        let more = waiting.len().saturating_sub(LISTED);
+        waiting.truncate(LISTED);
+        if more > 0 {
+            waiting.push(format!("{more} more"));
+        }
+        if waiting.is_empty() {
+            return String::new();
+        }
+        format!("; the gates hold {}", waiting.join(", "))
     }
 
     fn await_milestones(&mut self, mut patterns: Vec<Pattern>) -> Result<(), StepError> {
@@ -272,8 +289,11 @@ impl<'a> Player<'a> {
                     Action::Release(_) => self.session.release(&name) > 0,
                     _ => self.session.release_one(&name),
                 };
-                let none = || StepError::Failed(format!("no gate holds {name}"));
-                return released.then_some(()).ok_or_else(none);
+                if released {
+                    return Ok(());
+                }
+                let why = format!("no gate holds {name} until a release{}", self.held());
+                return Err(StepError::Failed(why));
             }
             Action::Rest => {
                 self.rest()?;

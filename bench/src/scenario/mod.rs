@@ -152,10 +152,11 @@ fn yes() -> bool {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Guest {
     /// Modules left out of the image. `$opmode` is the card's own.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "names")]
     pub without: Vec<String>,
     /// Modules loaded before the scenario begins, in a guest from a snapshot before there is any
     /// card. Not given: [`Guest::LOADED`], as far as the guest has them.
+    #[serde(default, deserialize_with = "some_names")]
     pub loaded: Option<Vec<String>>,
     /// Put at the end of the kernel's command line: `"module_blacklist=iwlmvm"`.
     #[serde(default, deserialize_with = "command_line")]
@@ -166,6 +167,16 @@ impl Guest {
     /// What the driver's modules have in common with every other Wi-Fi driver's; it brings
     /// cfg80211, rfkill and libarc4.
     pub const LOADED: &str = "mac80211";
+}
+
+/// Names whose variables all exist.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names: Vec<Text> = Vec::deserialize(deserializer)?;
+    Ok(names.into_iter().map(|name| name.0).collect())
+}
+
+fn some_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    names(deserializer).map(Some)
 }
 
 /// What x86's `COMMAND_LINE_SIZE` leaves beside the bench's own words.

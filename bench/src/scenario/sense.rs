@@ -3,7 +3,7 @@
 
 use toml::{Spanned, Value};
 
-use super::pattern::{self, OneOrMany, When, glob};
+use super::pattern::{self, OneOrMany, Pattern, When, glob};
 use super::{Action, Check, Expectation, FirmwareRule, Scenario, Source, Step, Twin};
 use crate::milestone::KINDS;
 use crate::qemu;
@@ -42,6 +42,10 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
             let what = format!("another expectation says \"{that}\" too: twins tell them by that");
             return Err((expectation.span().start, what));
         }
+    }
+    // A twin may leave out the step whose end it waits for in vain.
+    if scenario.twin.is_none() {
+        check_step_names(scenario)?;
     }
     for twin in &scenario.twins {
         check_twin(twin, &scenario.expectations)?;
@@ -176,6 +180,53 @@ fn check_steps(steps: &[Spanned<Step>]) -> Result<(), Complaint> {
     Ok(())
 }
 
+/// A step that is not there never ends: nothing would tell that from one that was not reached.
+fn check_step_names(scenario: &Scenario) -> Result<(), Complaint> {
+    let mut names = Vec::new();
+    step_names(&scenario.steps, &mut names);
+    for (at, pattern) in patterns(scenario) {
+        let Some(Value::String(step)) = pattern.fields.get("step") else { continue };
+        let known = names.contains(&step.as_str()) || step == "check" || step.starts_with("await ");
+        if !known {
+            names.sort_unstable();
+            names.dedup();
+            let what = format!("no step is called `{step}`; there are: {}", names.join(", "));
+            return Err((at, what));
+        }
+    }
+    Ok(())
+}
+
+fn step_names<'s>(steps: &'s [Spanned<Step>], names: &mut Vec<&'s str>) {
+    for step in steps.iter().map(Spanned::get_ref) {
+        let word = step.r#do.as_ref().map(Action::word);
+        names.extend(step.name.as_deref().or(word));
+        step_names(&step.step, names);
+    }
+}
+
+/// All that a scenario says about milestones, and where.
+fn patterns(scenario: &Scenario) -> Vec<(usize, &Pattern)> {
+    let mut all = Vec::new();
+    step_patterns(&scenario.steps, &mut all);
+    let firmware = scenario.firmware.iter().filter_map(|r| r.get_ref().hold_until.as_ref());
+    let module = scenario.module.iter().filter_map(|r| r.get_ref().hold_until.as_ref());
+    let expected = scenario.expectations.iter().map(Spanned::get_ref).flat_map(|e| {
+        let one = [&e.eventually, &e.never, &e.exactly, &e.every, &e.after, &e.before];
+        one.into_iter().flatten().chain(e.in_order.iter().flatten())
+    });
+    all.extend(firmware.chain(module).chain(expected).map(|p| (p.span().start, p.get_ref())));
+    all
+}
+
+fn step_patterns<'s>(steps: &'s [Spanned<Step>], all: &mut Vec<(usize, &'s Pattern)>) {
+    for step in steps {
+        let awaited = step.get_ref().r#await.iter().flat_map(OneOrMany::iter);
+        all.extend(awaited.map(|pattern| (step.span().start, pattern)));
+        step_patterns(&step.get_ref().step, all);
+    }
+}
+
 fn action_complaint(action: &Action, start: bool) -> Option<String> {
     match action {
         _ if start && !action.can_start() => {
@@ -257,6 +308,8 @@ mod tests {
             ("repeat = 99999999999999999999", "a whole number from 1"),
             ("patience = 0", "a whole number from 1"),
             ("guest.command-line = \"a\\nb\"", "no control characters"),
+            ("guest.without = [\"$opmod\"]", "no variable `$opmod`"),
+            ("guest.loaded = [\"$opmod\"]", "no variable `$opmod`"),
             ("[[module]]\nexit = 300", "a whole number from 0 to 255"),
             ("[[module]]\nkill = 99", "a whole number from 1 to 64"),
             ("[[module]]\ntimes = 0", "a whole number from 1"),
@@ -278,6 +331,10 @@ mod tests {
             ("[[step]]\ndo = \"bind\"\nwhen.opmode = \"iwlxvm\"", "no opmode `iwlxvm`"),
             ("[[step]]\ndo = \"bind\"\nwhen.card = \"1234\"", "no card `1234`"),
             ("[[step]]\ndo = \"bind\"\nwhen.kernel = \">=7, <6\"", "no kernel is in"),
+            (
+                "[[step]]\nawait = { milestone = \"step-ended\", step = \"unbnd\" }",
+                "no step is called `unbnd`; there are: unbind",
+            ),
             ("[[expect]]\nthat = \"\"\nnever = \"bound\"", "what is expected"),
             ("[[expect]]\nthat = \"a\"\nin-order = []", "at least one milestone"),
             (

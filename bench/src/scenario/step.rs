@@ -81,7 +81,8 @@ pub enum Action {
     LinkUp,
     /// `ip link set … down` on the card's interface.
     LinkDown,
-    /// Let go what a gate holds: requests whose name fits; `*` stands for any characters.
+    /// Let go what a gate holds until a release: requests whose name fits; `*` stands for any
+    /// characters.
     Release(Text),
     /// Let go only the oldest of them.
     ReleaseOne(Text),

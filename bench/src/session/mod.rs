@@ -230,6 +230,11 @@ impl Session {
         self.gates.held()
     }
 
+    /// What the gates hold, and until when: for people.
+    pub fn waiting(&self) -> Vec<String> {
+        self.gates.waiting().collect()
+    }
+
     /// Holds nothing from now on, but what a rule holds for ever.
     pub fn release_all(&mut self) {
         for (id, answered) in self.gates.open() {
