@@ -1,12 +1,16 @@
 //! Firmware files as a scenario wants them: broken, compressed.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use iwl_ucode::corrupt::{CorruptError, Corruption};
 use lzma_rust2::{CheckType, XzOptions, XzWriter};
 
 use crate::scenario::Compression;
+
+/// The largest file that is given to a guest. Intel's have up to 2 MiB; in base64, within one line
+/// of [`guest_protocol::MAX_LINE`] bytes, there is room for 12.
+const LARGEST: u64 = 8 << 20;
 
 /// Why a firmware file cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +22,14 @@ pub enum FirmwareError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// It is larger than the guest's agent can be told in one line.
+    #[error("the firmware file {what} has {bytes} bytes; the guest takes {LARGEST}")]
+    TooLarge {
+        /// Which.
+        what: String,
+        /// Its size.
+        bytes: u64,
     },
     /// A fault does not go into it.
     #[error("cannot corrupt the firmware file: {0}")]
@@ -37,15 +49,29 @@ impl FirmwareError {
 /// Reads a firmware file.
 ///
 /// # Errors
-/// [`FirmwareError::Read`].
+/// [`FirmwareError::Read`] and [`FirmwareError::TooLarge`].
 pub fn read(path: &Path) -> Result<Vec<u8>, FirmwareError> {
-    std::fs::read(path).map_err(|source| FirmwareError::Read { path: path.to_owned(), source })
+    let read = |source| FirmwareError::Read { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(read)?;
+    let length = file.metadata().map_err(read)?.len();
+    let mut bytes = Vec::new();
+    // What has no length, a device or a pipe, ends here too.
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(read)?;
+    fits(path.display().to_string(), length.max(bytes.len() as u64))?;
+    Ok(bytes)
+}
+
+fn fits(what: String, bytes: u64) -> Result<(), FirmwareError> {
+    if bytes > LARGEST {
+        return Err(FirmwareError::TooLarge { what, bytes });
+    }
+    Ok(())
 }
 
 /// The file with faults put into it, in order, and then compressed.
 ///
 /// # Errors
-/// [`FirmwareError::Corrupt`] and [`FirmwareError::Compress`].
+/// [`FirmwareError::Corrupt`], [`FirmwareError::Compress`] and [`FirmwareError::TooLarge`].
 pub fn change(
     file: Vec<u8>,
     corruptions: &[Corruption],
@@ -54,6 +80,7 @@ pub fn change(
     let mut bytes = file;
     for corruption in corruptions {
         bytes = corruption.apply(&bytes)?;
+        fits("with its faults".into(), bytes.len() as u64)?;
     }
     match compression {
         None => Ok(bytes),
@@ -126,5 +153,20 @@ mod tests {
                 assert!(out == file, "{compression:?}, {len} bytes");
             }
         }
+    }
+
+    #[test]
+    fn what_the_guest_cannot_be_given_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("huge.ucode");
+        let file = std::fs::File::create(&path).expect("made");
+        file.set_len(1 << 40).expect("sparse");
+        let error = read(&path).expect_err("too large").to_string();
+        assert!(error.contains("huge.ucode has 1099511627776 bytes"), "{error}");
+        let endless = read(Path::new("/dev/zero")).expect_err("has no end");
+        assert!(matches!(endless, FirmwareError::TooLarge { .. }), "{endless}");
+        let longer = "trailing-bytes=9000000".parse().expect("a fault");
+        let error = change(vec![0; 64], &[longer], None).expect_err("too large").to_string();
+        assert!(error.contains("with its faults has 9000064 bytes"), "{error}");
     }
 }
