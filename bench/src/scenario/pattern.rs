@@ -115,7 +115,13 @@ impl std::fmt::Display for Pattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.milestone)?;
         for (i, (field, value)) in self.fields.iter().enumerate() {
-            write!(f, "{}{field} = {value}", if i == 0 { " (" } else { ", " })?;
+            write!(f, "{}{field} = ", if i == 0 { " (" } else { ", " })?;
+            match (field.as_str(), value) {
+                ("errno", Value::Integer(errno)) => {
+                    write!(f, "{}", Errno(i32::try_from(*errno).unwrap_or_default()))?;
+                }
+                _ => write!(f, "{value}")?,
+            }
         }
         if self.fields.is_empty() { Ok(()) } else { f.write_str(")") }
     }

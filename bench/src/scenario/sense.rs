@@ -386,5 +386,6 @@ mod tests {
         let patterns = scenario.steps[0].get_ref().r#await.as_ref().expect("there");
         let pattern = patterns.iter().next().expect("one");
         assert_eq!(pattern.fields["errno"], Value::Integer(13));
+        assert_eq!(pattern.to_string(), "firmware-refused (errno = EACCES)");
     }
 }
