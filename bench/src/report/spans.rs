@@ -61,6 +61,8 @@ pub(super) fn spans(run: &Run) -> Vec<Span> {
             continue;
         }
         open.push((spans.len(), key));
+        // What waits or runs when the run is over may well do so.
+        let bad = matches!(kind, Kind::Step | Kind::Upload | Kind::Starting);
         spans.push(Span {
             kind,
             name,
@@ -69,7 +71,7 @@ pub(super) fn spans(run: &Run) -> Vec<Span> {
             to: event.t_ns,
             open: true,
             end: "did not end".to_owned(),
-            bad: true,
+            bad,
             row: 0,
         });
     }
@@ -134,8 +136,11 @@ fn bad_end(event: &Event) -> bool {
         "step-ended" => event.fields.contains_key("error"),
         "section-uploaded" => true,
         "alive" => event.fields.get("valid") != Some(&true.into()),
+        // An alias, `ledtrig:phy0radio` say, need have no module.
         "module-loader-exit" => {
-            event.fields.get("outcome").and_then(|o| o.get("status")) != Some(&0.into())
+            let status = event.fields.get("outcome").and_then(|o| o.get("status"));
+            let name = event.fields.get("argv").and_then(|argv| argv.as_array()?.last()?.as_str());
+            status != Some(&0.into()) && !name.is_some_and(|name| name.contains(':'))
         }
         _ => false,
     }
@@ -158,5 +163,48 @@ fn rows(spans: &mut [Span]) {
             ends.push(0);
         }
         ends[span.row] = span.to;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn spans_of(lines: &[Value]) -> Vec<Span> {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let header = json!({ "format": "iwlbench-events", "version": 1 });
+        let lines = std::iter::once(&header).chain(lines).map(|line| format!("{line}\n"));
+        std::fs::write(dir.path().join("events.jsonl"), lines.collect::<String>())
+            .expect("written");
+        spans(&Run::read(dir.path()).expect("a run"))
+    }
+
+    fn event(t_ns: u64, kind: &str, fields: &Value) -> Value {
+        let mut event = json!({ "seq": t_ns, "t_ns": t_ns, "source": "x", "kind": kind });
+        let fields = fields.as_object().expect("an object").clone();
+        event.as_object_mut().expect("an object").extend(fields);
+        event
+    }
+
+    #[test]
+    fn what_ends_badly_is_what_should_not_end_so() {
+        let modprobe = |name: &str, status: Option<i32>| {
+            let asked = json!({ "id": 1, "gate": "module", "module": name, "answer": "proceed",
+                "argv": ["modprobe", "-q", "--", name], "outcome": { "status": status } });
+            let mut lines = vec![event(1, "ask", &asked), event(2, "answer", &asked)];
+            lines.extend(status.map(|_| event(3, "module-loader-exit", &asked)));
+            lines.push(event(4, "note", &json!({})));
+            let spans = spans_of(&lines);
+            let span = spans.iter().find(|span| span.kind == Kind::Modprobe).expect("it ran");
+            (span.open, span.bad)
+        };
+        assert_eq!(modprobe("iwlmvm", Some(0)), (false, false));
+        assert_eq!(modprobe("iwlmvm", Some(1)), (false, true));
+        assert_eq!(modprobe("ledtrig:phy0radio", Some(1)), (false, false));
+        assert_eq!(modprobe("iwlmvm", None), (true, false), "it still runs");
+        let released = event(1, "cpu-released", &json!({ "card": "7260", "image": "init" }));
+        let starts = &spans_of(&[released, event(4, "note", &json!({}))])[0];
+        assert!(starts.open && starts.bad, "it never says ALIVE");
     }
 }
