@@ -279,6 +279,7 @@ mod tests {
         Vars {
             card: "7260".into(),
             kernel: "7.3.4+deb13-amd64".into(),
+            kernel_version: "7.3.4+deb13-amd64".into(),
             opmode: "iwlmvm".into(),
             firmware: "iwlwifi-7260-17.ucode".into(),
             walk_down: vec!["a-6".into(), "a-5".into()],

@@ -195,6 +195,7 @@ mod tests {
         Vars {
             card: "7260".into(),
             kernel: "7.3.4".into(),
+            kernel_version: "7.3.4".into(),
             opmode: "iwlmvm".into(),
             firmware: "iwlwifi-7260-17.ucode".into(),
             walk_down: vec!["iwlwifi-7260-17.ucode".into()],

@@ -175,6 +175,7 @@ ends = { bound = false }
         let vars = Vars {
             card: "7260".into(),
             kernel: "7.3.4".into(),
+            kernel_version: "7.3.4".into(),
             opmode: "iwlmvm".into(),
             firmware: "f".into(),
             walk_down: vec!["f".into()],

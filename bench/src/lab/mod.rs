@@ -203,6 +203,7 @@ impl<'a> Lab<'a> {
         Ok(Vars {
             card: card.name.to_owned(),
             kernel: self.kernel.release.clone(),
+            kernel_version: self.kernel.version().to_owned(),
             opmode: card.opmode.module().to_owned(),
             firmware: walk_down[0].clone(),
             walk_down,

@@ -134,6 +134,8 @@ pub struct Vars {
     pub card: String,
     /// `$kernel`: its release.
     pub kernel: String,
+    /// Its version, which ranges are about: Debian's 6.1.0-50 is 6.1.174.
+    pub kernel_version: String,
     /// `$opmode`: the module that the card's firmware leads to.
     pub opmode: String,
     /// `$firmware`: the first file name the driver asks for.
@@ -263,7 +265,7 @@ impl When {
     pub fn applies(&self, vars: &Vars) -> bool {
         self.opmode.as_ref().is_none_or(|o| *o == vars.opmode)
             && self.card.as_ref().is_none_or(|cards| cards.iter().any(|card| *card == vars.card))
-            && self.kernel.as_ref().is_none_or(|range| range.contains(&vars.kernel))
+            && self.kernel.as_ref().is_none_or(|range| range.contains(&vars.kernel_version))
     }
 }
 
@@ -305,7 +307,7 @@ where
     values.into_iter().map(|value| T::deserialize(value).map_err(de::Error::custom)).collect()
 }
 
-/// A range of kernel releases, as conditions that all hold.
+/// A range of kernel versions, as conditions that all hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelRange(Vec<(Comparison, Vec<u32>)>);
 
@@ -465,16 +467,29 @@ mod tests {
         }
     }
 
-    #[test]
-    fn variables_within_strings() {
-        let vars = Vars {
+    fn vars(release: &str, version: &str) -> Vars {
+        Vars {
             card: "6205".into(),
-            kernel: "7.3.4".into(),
+            kernel: release.into(),
+            kernel_version: version.into(),
             opmode: "iwldvm".into(),
             firmware: "f-6".into(),
             walk_down: vec!["f-6".into(), "f-5".into()],
             declared_firmware: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_range_is_of_versions_not_of_release_names() {
+        let since = |text| When { kernel: Some(range(text).expect("a range")), ..When::default() };
+        let bookworm = vars("6.1.0-50-amd64", "6.1.174-1");
+        assert!(since(">=6.1.100").applies(&bookworm));
+        assert!(!since(">=6.1.175").applies(&bookworm));
+    }
+
+    #[test]
+    fn variables_within_strings() {
+        let vars = vars("7.3.4", "7.3.4");
         assert_eq!(vars.string("$firmware.xz"), "f-6.xz");
         assert_eq!(vars.string("$firmware-oldest"), "f-5");
         assert_eq!(vars.string("blacklist $opmode\n"), "blacklist iwldvm\n");

@@ -72,6 +72,14 @@ pub struct Kernel {
     pub packages: Vec<Package>,
 }
 
+impl Kernel {
+    /// Which of Linux's versions it is, as far as can be known: `6.1.174-1`, where the release
+    /// says no more than `6.1.0-50-amd64`.
+    pub fn version(&self) -> &str {
+        self.package_version.as_deref().unwrap_or(&self.release)
+    }
+}
+
 /// Leading whole numbers of a version: `7.3.4+deb13` is 7, 3, 4.
 fn leading_numbers(version: &str) -> Vec<u64> {
     let end = version.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(version.len());
