@@ -202,6 +202,26 @@ pub enum Milestone {
     },
 }
 
+impl Milestone {
+    /// The card's name, where it is one's.
+    pub fn card(&self) -> Option<&str> {
+        match self {
+            Milestone::Probe { card, .. }
+            | Milestone::OpmodeStarted { card, .. }
+            | Milestone::SectionUploaded { card, .. }
+            | Milestone::CpuReleased { card, .. }
+            | Milestone::Alive { card, .. }
+            | Milestone::NvmRead { card, .. }
+            | Milestone::FaultInjected { card, .. }
+            | Milestone::DmaFault { card, .. }
+            | Milestone::AliveReleased { card }
+            | Milestone::RfKillSwitched { card, .. }
+            | Milestone::Vanished { card } => Some(card),
+            _ => None,
+        }
+    }
+}
+
 /// The names of all milestones with their fields: the schema that scenarios are checked against.
 pub const KINDS: &[(&str, &[&str])] = &[
     ("probe", &["card", "slot"]),

@@ -220,6 +220,13 @@ fn timeline(out: &mut String, record: &Record, verbose: bool, paint: &Paint) {
         }
         return;
     }
+    let mut cards: Vec<_> = record.milestones.iter().filter_map(|r| r.milestone.card()).collect();
+    cards.dedup();
+    // Where there are several, each line says which.
+    let whose = |reached: &Reached| match reached.milestone.card() {
+        Some(card) if cards.iter().any(|other| *other != card) => format!("{card}: "),
+        _ => String::new(),
+    };
     let mut milestones = record.milestones.iter().peekable();
     while let Some(reached) = milestones.next() {
         let source = source_of(record, reached);
@@ -233,17 +240,18 @@ fn timeline(out: &mut String, record: &Record, verbose: bool, paint: &Paint) {
                 }
             };
             note(reached);
-            while let Some(next) =
-                milestones.next_if(|r| matches!(r.milestone, Milestone::NvmRead { .. }))
-            {
+            while let Some(next) = milestones.next_if(|r| {
+                matches!(r.milestone, Milestone::NvmRead { .. })
+                    && r.milestone.card() == reached.milestone.card()
+            }) {
                 note(next);
             }
             let absent = if absent > 0 { format!("; {absent} absent") } else { String::new() };
-            let text = format!("NVM read: {}{absent}", present.join(", "));
+            let text = format!("{}NVM read: {}{absent}", whose(reached), present.join(", "));
             line(out, &row(reached.t_ns, source, &text, paint));
             continue;
         }
-        let text = reached.milestone.to_string();
+        let text = format!("{}{}", whose(reached), reached.milestone);
         let text = match &reached.milestone {
             Milestone::KernelTrouble { .. }
             | Milestone::ModprobeEnded { .. }
