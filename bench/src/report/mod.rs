@@ -301,6 +301,17 @@ impl Run {
         self.record.as_ref().map_or(&[], |r| &r.milestones)
     }
 
+    /// A milestone's card as a prefix, where there are several.
+    fn whose(&self, milestone: &Milestone) -> String {
+        let card = |m: &Milestone| words::str(&m.fields, "card").to_owned();
+        let own = card(milestone);
+        let others = |m: &Milestone| !card(m).is_empty() && card(m) != own;
+        match own.is_empty() || !self.milestones().iter().any(others) {
+            true => String::new(),
+            false => format!("{own}: "),
+        }
+    }
+
     /// What the kernel complained of, with its trace, if that decided the run; and the log's end.
     fn log_of_failure(&self) -> Vec<Log> {
         let log: Vec<_> = self.events.iter().filter(|e| e.kind == "kernel-log").collect();

@@ -36,7 +36,7 @@ pub fn report(run: &Run) -> Value {
             &track,
             "i",
             milestone.t_ns,
-            &milestone.text(),
+            &(run.whose(milestone) + &milestone.text()),
             json!({
                 "s": "p", "args": { "seq": milestone.seq, "milestone": milestone.kind },
             }),

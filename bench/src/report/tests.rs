@@ -305,3 +305,20 @@ fn a_page_is_whole_and_takes_nothing_from_the_guest_as_markup() {
     );
     assert!(page.contains("2 accesses: R CSR_HW_REV, W CSR_INT"), "accesses share a row");
 }
+
+#[test]
+fn each_line_says_whose_it_is_where_there_are_several_cards() {
+    let probe = |card: &str| json!({ "seq": 6, "t_ns": 1, "milestone": "probe", "card": card });
+    let shown = |cards: &[&str]| {
+        let mut record = run_json("passed", &Value::Null);
+        record["milestones"] = cards.iter().map(|card| probe(card)).collect();
+        let dir = directory(Some(&record), &events());
+        let run = Run::read(dir.path()).expect("readable");
+        (text::report(&run), html::run(&run).expect("page"))
+    };
+    let (text, page) = shown(&["7260", "7260-2"]);
+    assert!(text.contains("7260: probe") && text.contains("7260-2: probe"), "{text}");
+    assert!(page.contains("<span class=\"what\">7260-2: probe"), "{page}");
+    let (text, _) = shown(&["7260"]);
+    assert!(text.contains("  probe: ") && !text.contains("7260: probe"), "{text}");
+}

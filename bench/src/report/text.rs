@@ -18,7 +18,8 @@ pub fn report(run: &Run) -> String {
         let _ = writeln!(out, "\nMilestones");
     }
     for milestone in run.milestones() {
-        let _ = writeln!(out, "{:>9.3}  {}", seconds(milestone.t_ns), milestone.text());
+        let (t, whose) = (seconds(milestone.t_ns), run.whose(milestone));
+        let _ = writeln!(out, "{t:>9.3}  {whose}{}", milestone.text());
     }
     if !run.expectations().is_empty() {
         let _ = writeln!(out, "\nExpectations");

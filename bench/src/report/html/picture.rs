@@ -107,12 +107,17 @@ pub(super) fn picture(run: &Run) -> Picture {
     }
     let marks: Vec<Mark> = shown_milestones(run)
         .into_iter()
-        .map(|(milestone, text)| Mark {
-            lane: lane_of(milestone, &lane_of_card),
-            t: seconds(milestone.t_ns),
-            text,
-            bad: milestone.bad(),
-            seq: milestone.seq,
+        .map(|(milestone, text)| {
+            let lane = lane_of(milestone, &lane_of_card);
+            // A card's lane bears its name.
+            let whose = if lane < CARD { run.whose(milestone) } else { String::new() };
+            Mark {
+                lane,
+                t: seconds(milestone.t_ns),
+                text: whose + &text,
+                bad: milestone.bad(),
+                seq: milestone.seq,
+            }
         })
         .collect();
     let mut spans: Vec<Bar> = spans(run)

@@ -87,7 +87,7 @@ fn milestones(out: &mut String, run: &Run) {
              <span class=\"gap\">{gap}</span><span class=\"what\">{}</span></li>",
             if milestone.bad() { " class=\"bad\"" } else { "" },
             number + 1,
-            escape(text),
+            escape(&(run.whose(milestone) + text)),
         );
     }
     out.push_str("</ol>\n</section>\n");
