@@ -113,7 +113,7 @@ pub struct MatrixArgs {
     /// Debian kernels by version
     #[arg(long, default_value = "default", value_delimiter = ',', value_name = "VERSION")]
     pub kernel: Vec<String>,
-    /// Guests at once [default: as many as there are CPUs]
+    /// Guests at once [default: half as many again as there are CPUs]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
     /// How often to play each scenario with each card and kernel [default: as the scenario says]
@@ -170,7 +170,7 @@ pub struct ExploreArgs {
     /// Play at most so many orders
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = at_least_one)]
     pub bound: usize,
-    /// Guests at once [default: as many as there are CPUs]
+    /// Guests at once [default: half as many again as there are CPUs]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
     /// Longest that the guest may take to come to rest [default: as the scenario says]

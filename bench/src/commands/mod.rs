@@ -26,10 +26,13 @@ pub fn card(name: &str) -> Result<&'static CardSpec, BadUsage> {
     })
 }
 
-/// Guests at once: as many as the user wants, else as there are CPUs.
+/// Guests at once: as many as the user wants, else half as many again as there are CPUs: often
+/// one waits for a driver's timeout and leaves its CPU to another.
 pub fn jobs(wanted: Option<usize>) -> usize {
-    let cpus = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    wanted.unwrap_or_else(cpus)
+    wanted.unwrap_or_else(|| {
+        let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        cpus + cpus.div_ceil(2)
+    })
 }
 
 /// Writes to standard output; a reader that has gone (`| head`) is no error.
