@@ -1,44 +1,32 @@
 //! iwlbench: boots the real iwlwifi against an emulated Intel wireless card, sees every step of
 //! the hand-over from the host, and asserts the order.
 //!
-//! [`lab`] finds QEMU and a kernel and plays a scenario in a guest; [`session`] is that guest:
-//! the card's thread, the agent, the console and the monitor all speak into it, and what they say
-//! becomes one [`timeline`]. [`milestone`] derives the steps of the hand-over from it, [`expect`]
-//! judges them, [`verdict`] says it in a line.
+//! The layers, from the ground; none knows of one above it:
+//!
+//! - [`facts`]: one timeline of typed events, the milestones derived from it, the verdict;
+//! - [`script`]: scenarios, and the judge of their expectations;
+//! - [`record`]: what is kept of a run;
+//! - [`report`]: pages, traces and lists made of what was kept;
+//! - [`machine`]: one guest; its card, agent, console and monitor all speak into its session;
+//! - [`lab`]: finds QEMU and a kernel, and plays a scenario, or all its orders, in guests;
+//! - [`app`]: the command line and what a terminal shows.
 
 #![allow(unreachable_pub, reason = "a program: nothing of it is reached from outside")]
 
-mod accel;
-mod cli;
-mod commands;
-mod expect;
-mod explore;
-mod firmware;
-mod gates;
+mod app;
+mod facts;
 mod lab;
-mod memory;
-mod milestone;
-mod phases;
-mod player;
-mod qemu;
-mod render;
+mod machine;
+mod record;
 mod report;
-mod rundir;
-mod scenario;
-mod session;
-mod signals;
-mod snapshot;
-mod timeline;
-mod trouble;
-mod ui;
-mod verdict;
+mod script;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::app::cli::{Cli, Command};
 
 /// The user's mistake: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -73,27 +61,28 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let cli = Cli::parse();
-    let result = signals::listen().map_err(anyhow::Error::from).and_then(|()| match cli.command {
-        Command::Run(args) => commands::run::run(&args),
-        Command::Matrix(args) => commands::matrix::matrix(&args),
-        Command::Explore(args) => commands::explore::explore(&args),
-        Command::Check(args) => commands::check::check(&args),
-        Command::List(args) => commands::list::list(&args),
-        Command::Device(args) => commands::device::device(&args),
-        Command::Report(args) => commands::report::report(&args),
-        Command::Ucode(command) => commands::ucode::ucode(&command),
-        Command::Setup(args) => commands::setup::setup(&args),
-        Command::Image(args) => commands::image::image(&args),
-    });
+    let result =
+        machine::signals::listen().map_err(anyhow::Error::from).and_then(|()| match cli.command {
+            Command::Run(args) => app::commands::run::run(&args),
+            Command::Matrix(args) => app::commands::matrix::matrix(&args),
+            Command::Explore(args) => app::commands::explore::explore(&args),
+            Command::Check(args) => app::commands::check::check(&args),
+            Command::List(args) => app::commands::list::list(&args),
+            Command::Device(args) => app::commands::device::device(&args),
+            Command::Report(args) => app::commands::report::report(&args),
+            Command::Ucode(command) => app::commands::ucode::ucode(&command),
+            Command::Setup(args) => app::commands::setup::setup(&args),
+            Command::Image(args) => app::commands::image::image(&args),
+        });
     result.unwrap_or_else(|error| {
         eprintln!("iwlbench: {error:#}{}", remedy(&error));
         let usage = error.is::<BadUsage>()
-            || error.is::<scenario::ScenarioError>()
+            || error.is::<script::scenario::ScenarioError>()
             || matches!(error.downcast_ref(), Some(guest_kit::KitError::NoSuchModule { .. }));
         if usage {
             ExitCode::from(EXIT_USAGE)
         } else if error.is::<Interrupted>() {
-            ExitCode::from(verdict::Outcome::Interrupted.exit_code())
+            ExitCode::from(facts::verdict::Outcome::Interrupted.exit_code())
         } else {
             ExitCode::from(EXIT_ENVIRONMENT)
         }

@@ -7,17 +7,17 @@ use std::time::Duration;
 use guest_protocol::{Command, Hello, Reply};
 use iwl_card::Card;
 
-use super::record::Began;
 use super::{Lab, version};
-use crate::accel;
-use crate::gates::Gates;
-use crate::qemu::{self, Accel, Machine};
-use crate::rundir::RunDir;
-use crate::scenario::{Guest, Vars};
-use crate::session::{Origin, Session, Stop};
-use crate::snapshot::{Key, Snapshot, SnapshotError};
-use crate::ui::RunProgress;
-use crate::verdict::{Outcome, Verdict};
+use crate::app::ui::RunProgress;
+use crate::facts::verdict::{Outcome, Verdict};
+use crate::machine::accel;
+use crate::machine::gates::Gates;
+use crate::machine::qemu::{self, Accel, Machine};
+use crate::machine::session::{Origin, Session, Stop};
+use crate::machine::snapshot::{Key, Snapshot, SnapshotError};
+use crate::record::run::Began;
+use crate::record::rundir::RunDir;
+use crate::script::scenario::{Guest, Vars};
 
 /// How long a kernel has from power-on to its agent. Measured: 4 to 9 s under TCG on two cores.
 const BOOT_WITHIN: Duration = Duration::from_secs(180);

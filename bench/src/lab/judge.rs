@@ -1,10 +1,10 @@
 //! What came of a run.
 
-use crate::expect::Judged;
-use crate::scenario::{Scenario, Vars};
-use crate::timeline::{BenchEvent, Event, What};
-use crate::trouble::Trouble;
-use crate::verdict::{Outcome, Verdict};
+use crate::facts::timeline::{BenchEvent, Event, What};
+use crate::facts::trouble::Trouble;
+use crate::facts::verdict::{Outcome, Verdict};
+use crate::script::expect::Judged;
+use crate::script::scenario::{Scenario, Vars};
 
 /// Whether anything can be played in a guest that has found this.
 pub(super) fn usable(hello: &guest_protocol::Hello) -> Result<(), Verdict> {

@@ -1,12 +1,12 @@
 //! Whether KVM can run a kernel here is found out by booting it.
 
 use super::{APPEND, Lab};
-use crate::accel;
-use crate::gates::Gates;
-use crate::qemu::Accel;
-use crate::rundir::RunDir;
-use crate::session::{Origin, Session, Stop};
-use crate::verdict::Outcome;
+use crate::facts::verdict::Outcome;
+use crate::machine::accel;
+use crate::machine::gates::Gates;
+use crate::machine::qemu::Accel;
+use crate::machine::session::{Origin, Session, Stop};
+use crate::record::rundir::RunDir;
 
 impl Lab<'_> {
     pub(super) fn boots_under_kvm(&self) -> anyhow::Result<Result<(), String>> {

@@ -1,9 +1,10 @@
 //! A lab: QEMU, a kernel and a way to run its CPU, found once, used for many runs.
 
 mod begin;
+pub mod explore;
 mod judge;
 mod kvm;
-mod record;
+pub mod player;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -16,22 +17,21 @@ use guest_kit::{CacheDir, ImageSpec, Kernel, KernelSelector, Kit, KitOptions, Qe
 use iwl_card::{Card, CardOptions, CardSpec, FaultPlan};
 use iwl_ucode::stub::{self, StubDef};
 use judge::verdict;
-pub use record::{Began, Given, Record};
 
-use crate::accel::{self, Decision};
-use crate::cli::{FetchArgs, GuestArgs};
-use crate::expect;
-use crate::gates::Gates;
-use crate::milestone;
-use crate::phases;
-use crate::player;
-use crate::qemu::{self, Accel, Machine};
-use crate::rundir::{self, RunDir};
-use crate::scenario::{Scenario, Vars};
-use crate::session::Session;
-use crate::snapshot::{Key, Snapshots};
-use crate::ui::{RunProgress, Ui};
-use crate::verdict::Verdict;
+use crate::app::cli::{FetchArgs, GuestArgs};
+use crate::app::ui::{RunProgress, Ui};
+use crate::facts::milestone;
+use crate::facts::phases;
+use crate::facts::verdict::Verdict;
+use crate::machine::accel::{self, Decision};
+use crate::machine::gates::Gates;
+use crate::machine::qemu::{self, Accel, Machine};
+use crate::machine::session::Session;
+use crate::machine::snapshot::{Key, Snapshots};
+use crate::record::run::{Given, Record};
+use crate::record::rundir::{self, RunDir};
+use crate::script::expect;
+use crate::script::scenario::{Scenario, Vars};
 
 /// The guest agent, a static program.
 pub const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-agent"));
@@ -229,12 +229,13 @@ impl<'a> Lab<'a> {
         let stub = stub_of(spec.card)?;
         let kernel_api: stub::Kernel = self.kernel.release.parse()?;
         let mut vars = self.vars(spec.card)?;
-        let own = spec.firmware.map(crate::firmware::read).transpose();
+        let own = spec.firmware.map(crate::machine::firmware::read).transpose();
         let gates = own
             .and_then(|own| Gates::new(scenario, &vars, stub, kernel_api, own))
             .map_err(crate::BadUsage::from_error)?;
         let offers = gates.offers(&vars);
-        let given = offers.iter().map(|(name, bytes)| Given::new(name, bytes, spec)).collect();
+        let from = spec.firmware.map_or("stub".to_owned(), |path| path.display().to_string());
+        let given = offers.iter().map(|(name, bytes)| Given::new(name, bytes, &from)).collect();
         let without: Vec<String> =
             scenario.guest.without.iter().chain(spec.without).map(|m| vars.string(m)).collect();
         let (image_path, image_sha256, modules) = match spec.image {
@@ -328,7 +329,7 @@ impl<'a> Lab<'a> {
         };
         dir.write_events(&record.events)?;
         dir.write("run.json", &serde_json::to_string_pretty(&record)?)?;
-        dir.write("timeline.txt", &crate::render::full(&record))?;
+        dir.write("timeline.txt", &crate::app::render::full(&record))?;
         Ok(record)
     }
 }

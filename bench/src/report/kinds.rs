@@ -4,8 +4,8 @@ use guest_protocol::{GuestEvent, Hello, LoaderOutcome, Question};
 use iwl_card::{CardEvent, Image, Irq, Outcome, ResetKind, Space};
 use serde_json::Value;
 
-use crate::timeline::{BenchEvent, Event, Source, Tag, What};
-use crate::trouble::Trouble;
+use crate::facts::timeline::{BenchEvent, Event, Source, Tag, What};
+use crate::facts::trouble::Trouble;
 
 const DESCRIPTION: &str = include_str!("../../EVENTS.md");
 
@@ -181,8 +181,10 @@ fn row(kind: &str) -> &'static str {
 
 #[test]
 fn each_kind_and_field_is_described() {
-    let version =
-        format!(r#"{{"format":"iwlbench-events","version":{}}}"#, crate::timeline::FORMAT_VERSION);
+    let version = format!(
+        r#"{{"format":"iwlbench-events","version":{}}}"#,
+        crate::facts::timeline::FORMAT_VERSION
+    );
     assert!(DESCRIPTION.contains(&version), "the version");
     for event in one_of_each() {
         known(&event.what);

@@ -30,9 +30,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::expect::seconds;
-use crate::phases::Phase;
-use crate::trouble::complaint;
+use crate::facts::phases::Phase;
+use crate::facts::trouble::complaint;
+use crate::script::expect::seconds;
 
 pub use read::{ReadError, locate};
 
@@ -220,7 +220,7 @@ impl Event {
 }
 
 /// An event in a line.
-pub fn line(event: &crate::timeline::Event) -> String {
+pub fn line(event: &crate::facts::timeline::Event) -> String {
     let read = serde_json::to_value(event).and_then(serde_json::from_value::<Event>);
     read.map_or_else(|error| error.to_string(), |event| event.text())
 }

@@ -7,8 +7,8 @@ use fs_err as fs;
 use serde_json::Value;
 
 use super::{Event, Record, Run, matrix};
-use crate::explore;
-use crate::timeline::FORMAT_VERSION;
+use crate::facts::timeline::FORMAT_VERSION;
+use crate::lab::explore;
 
 /// Format of `run.json` that is understood.
 const RECORD_FORMAT: u64 = 1;

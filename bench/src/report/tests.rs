@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{Class, ReadError, Run, Verdict, html, junit, ktap, locate, perfetto, text};
-use crate::timeline::{Event, Source, What, write_line};
+use crate::facts::timeline::{Event, Source, What, write_line};
 
 const HEADER: &str = r#"{"format":"iwlbench-events","version":1}"#;
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)> --> ]]> \u{1b}[31m\u{0} # SKIP";
@@ -148,7 +148,7 @@ fn every_event_of_the_bench_has_each_name_once() {
 
 #[test]
 fn outcomes_mean_what_exit_codes_say() {
-    use crate::verdict::Outcome::*;
+    use crate::facts::verdict::Outcome::*;
     for outcome in [
         Passed,
         Failed,

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{Run, words};
-use crate::expect::seconds;
-use crate::phases;
+use crate::facts::phases;
+use crate::script::expect::seconds;
 
 /// Every event but register accesses, then expectations and verdict.
 pub fn report(run: &Run) -> String {

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::{Event, Milestone};
-use crate::expect::seconds;
+use crate::script::expect::seconds;
 
 type Fields = Map<String, Value>;
 
@@ -213,6 +213,6 @@ fn loader_outcome(fields: &Fields) -> String {
 pub(super) fn milestone(milestone: &Milestone) -> String {
     let mut fields = milestone.fields.clone();
     fields.insert("milestone".to_owned(), Value::String(milestone.kind.clone()));
-    serde_json::from_value::<crate::milestone::Milestone>(Value::Object(fields))
+    serde_json::from_value::<crate::facts::milestone::Milestone>(Value::Object(fields))
         .map_or_else(|_| generic(&milestone.kind, &milestone.fields), |known| known.to_string())
 }

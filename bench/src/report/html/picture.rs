@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::expect::seconds;
 use crate::report::spans::{Kind, spans};
 use crate::report::{Event, Milestone, Run, words};
+use crate::script::expect::seconds;
 
 /// What the script draws.
 #[derive(Serialize)]

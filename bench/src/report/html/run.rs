@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::events::{self, Row};
 use super::picture::{Picture, picture, shown_milestones};
 use super::{class, escape};
-use crate::expect::seconds;
-use crate::phases;
+use crate::facts::phases;
 use crate::report::{Record, Run, words};
+use crate::script::expect::seconds;
 
 const SCRIPT: &str = concat!(include_str!("timeline.js"), include_str!("run.js"));
 

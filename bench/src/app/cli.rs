@@ -1,0 +1,405 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::machine::accel::Choice;
+use crate::script::scenario::{LONGEST_PATIENCE, MOST_REPEATS};
+
+/// Boots the real iwlwifi against an emulated Intel wireless card and asserts the order of the
+/// hand-over: firmware request, opmode request, upload, ALIVE, interface.
+#[derive(Debug, Parser)]
+#[command(name = "iwlbench", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 every expectation held; 1 an expectation failed (the \
+driver's or the kernel's fault); 2 bad usage or input; 125 the environment could not run it; \
+130 interrupted.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Boot a guest with the real driver and an emulated card, play a scenario, judge it
+    Run(RunArgs),
+    /// Play scenarios with cards and kernels, several guests at once
+    Matrix(MatrixArgs),
+    /// Play every order of a scenario's steps and held requests, each in a guest of its own
+    Explore(ExploreArgs),
+    /// Say what is wrong with scenario files, without playing them
+    Check(CheckArgs),
+    /// List cards, scenarios, kernels and faults
+    List(ListArgs),
+    /// Serve one card on a vfio-user socket, for any QEMU from 10.1 on
+    Device(DeviceArgs),
+    /// Show a run again: as a page, a trace, or for a CI server
+    Report(ReportArgs),
+    /// Make and read firmware files
+    #[command(subcommand)]
+    Ucode(UcodeCommand),
+    /// Fetch QEMU, kernel and modprobe ahead of time
+    Setup(SetupArgs),
+    /// Build the guest's initramfs and keep a copy
+    Image(ImageArgs),
+}
+
+/// `iwlbench run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Scenarios: built-in names or .toml files
+    #[arg(default_value = "opmode-load")]
+    pub scenario: Vec<String>,
+    /// Play the scenarios' negative twins instead: each must fail, and only for its reason
+    #[arg(long)]
+    pub twins: bool,
+    /// Cards; each is played in a guest of its own [default: as the scenario says]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub card: Vec<String>,
+    /// Make the card fail (`iwlbench list` names the faults)
+    #[arg(long, value_delimiter = ',', value_name = "FAULT")]
+    pub fault: Vec<iwl_card::Fault>,
+    /// Firmware the guest is given: `stub`, or a file, given under the first name asked for
+    #[arg(long, default_value = "stub", value_name = "stub|FILE")]
+    pub firmware: String,
+    /// Leave a module out of the guest's image
+    #[arg(long, value_delimiter = ',', value_name = "MODULE")]
+    pub without: Vec<String>,
+    /// Use this initramfs as it is (see `iwlbench image`)
+    #[arg(long, value_name = "FILE", conflicts_with = "without")]
+    pub image: Option<PathBuf>,
+    /// How often to play each scenario with each card [default: as the scenario says]
+    #[arg(long, value_parser = repeat, value_name = "K")]
+    pub repeat: Option<u32>,
+    /// Longest that a step may take [default: as the scenario says]
+    #[arg(long, value_name = "SECONDS", value_parser = patience)]
+    pub patience: Option<u64>,
+    /// Boot for real, the card present from power-on, instead of restoring a snapshot
+    #[arg(long)]
+    pub cold: bool,
+    /// The guest's kernel and machine
+    #[command(flatten)]
+    pub guest: GuestArgs,
+    /// Parent of the runs' directories [default: ~/.local/state/iwlbench/runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print every event, not only the milestones
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `iwlbench check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Scenarios: .toml files or built-in names
+    #[arg(required = true, value_name = "FILE")]
+    pub scenario: Vec<String>,
+}
+
+/// `iwlbench matrix`.
+#[derive(Debug, Args)]
+pub struct MatrixArgs {
+    /// Scenarios: built-in names or .toml files [default: all built-in ones]
+    pub scenario: Vec<String>,
+    /// Cards [default: as each scenario says]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub card: Vec<String>,
+    /// Debian kernels by version
+    #[arg(long, default_value = "default", value_delimiter = ',', value_name = "VERSION")]
+    pub kernel: Vec<String>,
+    /// Guests at once [default: half as many again as there are CPUs]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub jobs: Option<usize>,
+    /// How often to play each scenario with each card and kernel [default: as the scenario says]
+    #[arg(long, value_parser = repeat, value_name = "K")]
+    pub repeat: Option<u32>,
+    /// How often to try a failed one again; if it passes then, it is reported as flaky
+    #[arg(long, default_value_t = 1, value_name = "R")]
+    pub retries: u32,
+    /// Longest that a step may take [default: as the scenario says]
+    #[arg(long, value_name = "SECONDS", value_parser = patience)]
+    pub patience: Option<u64>,
+    /// Boot for real, the card present from power-on, instead of restoring a snapshot
+    #[arg(long)]
+    pub cold: bool,
+    /// How the guests' CPUs are run
+    #[arg(long, default_value = "auto")]
+    pub accel: Choice,
+    /// CPUs of each guest [default: 1 under TCG, 2 under KVM]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub cpus: Option<u32>,
+    /// Where things are fetched from
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+    /// Parent of the matrix' directory, which holds the runs, report.html, junit.xml,
+    /// results.ktap and matrix.json [default: ~/.local/state/iwlbench/runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write the results as JUnit XML here too
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write the results as KTAP here too
+    #[arg(long, value_name = "FILE")]
+    pub ktap: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `iwlbench explore`.
+#[derive(Debug, Args)]
+pub struct ExploreArgs {
+    /// Scenario: a built-in name or a .toml file
+    pub scenario: String,
+    /// Cards; each is explored by itself [default: as the scenario says]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub card: Vec<String>,
+    /// Make the card fail (`iwlbench list` names the faults)
+    #[arg(long, value_delimiter = ',', value_name = "FAULT")]
+    pub fault: Vec<iwl_card::Fault>,
+    /// Hold requests by these names, `*` for any characters, beside what the scenario's rules hold
+    /// [default: as the scenario's `hold` says, else $firmware,$opmode]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub hold: Vec<String>,
+    /// Play at most so many orders
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = at_least_one)]
+    pub bound: usize,
+    /// Guests at once [default: half as many again as there are CPUs]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub jobs: Option<usize>,
+    /// Longest that the guest may take to come to rest [default: as the scenario says]
+    #[arg(long, value_name = "SECONDS", value_parser = patience)]
+    pub patience: Option<u64>,
+    /// The guest's kernel and machine
+    #[command(flatten)]
+    pub guest: GuestArgs,
+    /// Parent of the exploration's directory [default: ~/.local/state/iwlbench/runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one".to_owned()),
+        Ok(n) => Ok(n),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+/// As in a scenario: more would be for ever, and past what a clock can add.
+fn patience(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=LONGEST_PATIENCE) => Ok(seconds),
+        _ => Err(format!("a whole number of seconds from 1 to {LONGEST_PATIENCE}")),
+    }
+}
+
+fn repeat(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(times @ 1..=MOST_REPEATS) => Ok(times),
+        _ => Err(format!("a whole number from 1 to {MOST_REPEATS}")),
+    }
+}
+
+/// What a guest is made of.
+#[derive(Debug, Args)]
+pub struct GuestArgs {
+    /// Debian kernel by version (`7.3.4`, `6.12`), or a bzImage (with --modules)
+    #[arg(long, default_value = "default", value_name = "VERSION|BZIMAGE")]
+    pub kernel: String,
+    /// Modules of the bzImage: …/lib/modules/RELEASE
+    #[arg(long, value_name = "DIR")]
+    pub modules: Option<PathBuf>,
+    /// How the guest's CPU is run
+    #[arg(long, default_value = "auto")]
+    pub accel: Choice,
+    /// CPUs of the guest [default: 1 under TCG, 2 under KVM]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub cpus: Option<u32>,
+    /// Where things are fetched from
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+}
+
+/// Where the guest kit comes from.
+#[derive(Debug, Clone, Args)]
+pub struct FetchArgs {
+    /// Debian mirror [default: $IWLBENCH_MIRROR, else the one apt is configured for]
+    #[arg(long, value_name = "URI")]
+    pub mirror: Option<String>,
+    /// Touch no network: use what was fetched before
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// `iwlbench list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which interrupts the card offers beside INTx.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InterruptChoice {
+    /// MSI only: QEMU can unplug the card again
+    Msi,
+    /// MSI, and MSI-X where the card's generation has it
+    Msix,
+}
+
+/// `iwlbench device`.
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// The card
+    #[arg(long, value_name = "NAME")]
+    pub card: String,
+    /// Listen on a new socket here
+    #[arg(long, value_name = "PATH", required_unless_present = "fd")]
+    pub socket_path: Option<PathBuf>,
+    /// Serve this inherited socket instead
+    #[arg(long, value_name = "FD", conflicts_with = "socket_path")]
+    pub fd: Option<std::os::fd::RawFd>,
+    /// Interrupts to offer
+    #[arg(long, default_value = "msi")]
+    pub interrupts: InterruptChoice,
+    /// Make the card fail (`iwlbench list` names the faults)
+    #[arg(long, value_delimiter = ',', value_name = "FAULT")]
+    pub fault: Vec<iwl_card::Fault>,
+    /// Trace register accesses too
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Trace as JSON lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Forms of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One self-contained page; goes to report.html in the directory of the run or matrix
+    Html,
+    /// A trace for ui.perfetto.dev or chrome://tracing; goes to trace.json there
+    Perfetto,
+    /// JUnit XML, for CI servers
+    Junit,
+    /// KTAP, for `kunit.py parse` and the kernel's CI
+    Ktap,
+    /// Text
+    Text,
+}
+
+/// `iwlbench report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A run's or matrix' directory, its name below the runs' parent, or `last`; several for junit,
+    /// ktap, text.
+    /// For junit also JUnit files of several runners, which become one
+    #[arg(default_value = "last")]
+    pub run: Vec<String>,
+    /// Form
+    #[arg(long, default_value = "html")]
+    pub format: ReportFormat,
+    /// File to write; `-` is standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Parent of the runs' directories [default: ~/.local/state/iwlbench/runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `iwlbench ucode`.
+#[derive(Debug, Subcommand)]
+pub enum UcodeCommand {
+    /// Write a card's stub firmware
+    Build(UcodeBuildArgs),
+    /// Say what a firmware file holds and which opmode the driver will ask for
+    Inspect(UcodeInspectArgs),
+}
+
+/// `iwlbench ucode build`.
+#[derive(Debug, Args)]
+pub struct UcodeBuildArgs {
+    /// The card
+    #[arg(long, value_name = "NAME")]
+    pub card: String,
+    /// API number [default: the one the kernel asks for first]
+    #[arg(long, value_name = "N")]
+    pub api: Option<iwl_ucode::stub::Api>,
+    /// Kernel whose first choice is built
+    #[arg(long, default_value = "7.3", value_name = "VERSION")]
+    pub kernel: iwl_ucode::stub::Kernel,
+    /// Break the file (`iwlbench list` names the ways)
+    #[arg(long, value_delimiter = ',', value_name = "FAULT")]
+    pub fault: Vec<iwl_ucode::corrupt::Corruption>,
+    /// File or directory to write [default: the driver's name for it, here]
+    #[arg(long, short, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `iwlbench ucode inspect`.
+#[derive(Debug, Args)]
+pub struct UcodeInspectArgs {
+    /// Firmware files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `iwlbench setup`.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// Kernels to fetch: `default` or versions
+    #[arg(long, default_value = "default", value_delimiter = ',', value_name = "VERSION")]
+    pub kernel: Vec<String>,
+    /// Look for newer versions of what is there already
+    #[arg(long)]
+    pub refresh: bool,
+    /// Remove snapshots, images and kernels that were not used for so many days; fetch nothing
+    #[arg(
+        long,
+        value_name = "DAYS",
+        num_args = 0..=1,
+        default_missing_value = "14",
+        conflicts_with_all = ["kernel", "refresh"]
+    )]
+    pub prune: Option<u32>,
+    /// Where from
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+}
+
+/// `iwlbench image`.
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    /// File to write
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Leave a module out
+    #[arg(long, value_delimiter = ',', value_name = "MODULE")]
+    pub without: Vec<String>,
+    /// Debian kernel by version, or a bzImage (with --modules)
+    #[arg(long, default_value = "default", value_name = "VERSION|BZIMAGE")]
+    pub kernel: String,
+    /// Modules of the bzImage
+    #[arg(long, value_name = "DIR")]
+    pub modules: Option<PathBuf>,
+    /// Where things are fetched from
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+}

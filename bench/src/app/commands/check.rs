@@ -1,0 +1,42 @@
+//! `iwlbench check`.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use crate::BadUsage;
+use crate::app::cli::CheckArgs;
+use crate::app::commands;
+use crate::script::scenario;
+
+/// Reads each scenario and says what it holds, or what is wrong with it and where.
+pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let mut out = String::new();
+    let mut errors = Vec::new();
+    for name in &args.scenario {
+        match scenario::find(name) {
+            Ok(scenario) => {
+                // A String takes any write.
+                let _ = writeln!(
+                    out,
+                    "{name}: good: {}, {}, {}",
+                    count(scenario.steps.len(), "step"),
+                    count(scenario.expectations.len(), "expectation"),
+                    count(scenario.twins.len(), "twin")
+                );
+                for that in scenario.unguarded() {
+                    let _ = writeln!(out, "{name}: no twin turns this one red: {that}");
+                }
+            }
+            Err(error) => errors.push(error.to_string()),
+        }
+    }
+    commands::print(&out)?;
+    match errors.len() {
+        0 => Ok(ExitCode::SUCCESS),
+        _ => Err(BadUsage(errors.join("\niwlbench: ")).into()),
+    }
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}

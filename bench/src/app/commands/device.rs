@@ -1,0 +1,171 @@
+//! `iwlbench device`: the card alone, for any QEMU.
+
+use std::io::Write;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Instant;
+
+use anyhow::Context;
+use card_host::{Ended, Notice, Served};
+use iwl_card::{Card, CardEvent, CardOptions, Interrupts};
+use serde_json::json;
+use vfio_server::{Exit, Server};
+
+use crate::app::cli::{DeviceArgs, InterruptChoice};
+use crate::app::commands;
+use crate::facts::timeline::{Event, Source, What};
+use crate::machine::{qemu, signals};
+use crate::script::expect::seconds;
+use crate::{BadUsage, lab, report};
+
+/// Serves until a signal comes, or the one client of `--fd` goes.
+pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
+    let spec = commands::card(&args.card)?;
+    let server = match (&args.socket_path, args.fd) {
+        (Some(path), _) => Server::bind(path).map_err(BadUsage::from_error)?,
+        (None, Some(fd)) => Server::from_fd(inherited(fd)?)
+            .map_err(|error| BadUsage(format!("descriptor {fd} cannot be served: {error}")))?,
+        (None, None) => unreachable!("clap requires one"),
+    };
+    let options = CardOptions {
+        interrupts: match args.interrupts {
+            InterruptChoice::Msi => Interrupts::MsiOnly,
+            InterruptChoice::Msix => Interrupts::MsiAndMsix,
+        },
+        faults: args.fault.iter().copied().collect(),
+        ..CardOptions::default()
+    };
+    let (sender, notices) = mpsc::channel();
+    let served = Served::start(Card::new(spec, options), server, move |at, notice| {
+        // The receiver goes only after the card.
+        let _ = sender.send((at, notice));
+    })?;
+    let stop = served.stop_handle();
+    let _watched = signals::on_signal(move |_| stop.stop());
+
+    let socket = match (&args.socket_path, args.fd) {
+        (Some(path), _) => {
+            let path = std::path::absolute(path)?;
+            json!({ "type": "unix", "path": path })
+        }
+        (None, fd) => json!({ "type": "fd", "str": fd.unwrap_or_default().to_string() }),
+    };
+    if !args.json {
+        let stub = lab::stub_of(spec)?;
+        commands::print(&format!(
+            "card {}: {} (8086:{:04x}), drives {}\n\
+             firmware in the guest: /lib/firmware/{}<API>.ucode (`iwlbench ucode build --card {}` makes one)\n\n\
+             QEMU from 10.1 on; the card reads and writes guest memory, so share it:\n\n  \
+             -object memory-backend-memfd,id=mem,size=1G,share=on -m 1G \\\n  \
+             -machine q35,memory-backend=mem \\\n  \
+             -device pcie-root-port,id=rp0 \\\n  \
+             -device '{}'\n\n\
+             Ctrl-C ends it.\n",
+            spec.name,
+            spec.marketing,
+            spec.pci.device,
+            spec.opmode.module(),
+            stub.stem,
+            spec.name,
+            qemu::card_device("rp0", "wlan-card", &socket)
+        ))?;
+    }
+    trace(&notices, args, served)
+}
+
+/// Takes over a descriptor that the parent left open for us.
+fn inherited(fd: RawFd) -> anyhow::Result<OwnedFd> {
+    if fd < 3 {
+        return Err(BadUsage(format!("--fd {fd}: give a socket's descriptor, 3 or higher")).into());
+    }
+    #[expect(unsafe_code, reason = "a number from the command line becomes a descriptor")]
+    // SAFETY: nothing else in this process knows this number: the process has opened nothing by
+    // it, and `fcntl` below tells whether it is open at all before it is used.
+    let owned = unsafe { OwnedFd::from_raw_fd(fd) };
+    match rustix::io::fcntl_getfd(&owned) {
+        Ok(_) => Ok(owned),
+        Err(error) => {
+            // It is not ours to close.
+            std::mem::forget(owned);
+            Err(BadUsage(format!("--fd {fd}: {error}")).into())
+        }
+    }
+}
+
+fn trace(
+    notices: &mpsc::Receiver<(Instant, Notice)>,
+    args: &DeviceArgs,
+    served: Served,
+) -> anyhow::Result<ExitCode> {
+    let start = Instant::now();
+    let mut out = std::io::BufWriter::new(std::io::stdout());
+    let mut reader_there = true;
+    let mut seq = 0;
+    loop {
+        // What is printed goes out at the latest when there is nothing more to print.
+        let next = match notices.try_recv() {
+            Err(mpsc::TryRecvError::Empty) => {
+                reader_there &= out.flush().is_ok();
+                notices.recv().ok()
+            }
+            other => other.ok(),
+        };
+        let Some((at, notice)) = next else {
+            anyhow::bail!("the card's thread ended without a word")
+        };
+        let t_ns = u64::try_from(at.saturating_duration_since(start).as_nanos())?;
+        let text = match notice {
+            Notice::Card(event) => {
+                let access =
+                    matches!(event, CardEvent::RegRead { .. } | CardEvent::RegWrite { .. });
+                if access && !args.verbose && !args.json {
+                    continue;
+                }
+                let what = What::Card { card: args.card.clone(), event };
+                let event = Event { seq, t_ns, source: Source::Card, guest_ns: None, what };
+                seq += 1;
+                if args.json {
+                    serde_json::to_string(&event)?
+                } else {
+                    format!("{:>9.3}  {}", seconds(t_ns), report::line(&event))
+                }
+            }
+            Notice::Attached if args.json => {
+                json!({ "t_ns": t_ns, "kind": "attached" }).to_string()
+            }
+            Notice::Detached(why) if args.json => {
+                json!({ "t_ns": t_ns, "kind": "detached", "why": why }).to_string()
+            }
+            Notice::Attached => format!("{:>9.3}  QEMU is here", seconds(t_ns)),
+            Notice::Detached(why) => format!("{:>9.3}  QEMU has gone: {why}", seconds(t_ns)),
+            Notice::Ended(Ended { result, summary }) => {
+                if let Some(summary) = summary
+                    && !args.json
+                    && reader_there
+                {
+                    write_summary(&mut out, &summary)?;
+                }
+                out.flush().ok();
+                served.join();
+                let exit = result.map_err(anyhow::Error::msg).context("the card stopped")?;
+                return Ok(match exit {
+                    Exit::Stopped | Exit::Disconnected => ExitCode::SUCCESS,
+                });
+            }
+        };
+        reader_there = reader_there && writeln!(out, "{text}").is_ok();
+    }
+}
+
+fn write_summary(out: &mut impl Write, summary: &iwl_card::Summary) -> std::io::Result<()> {
+    writeln!(out, "{} register reads, {} writes", summary.reads, summary.writes)?;
+    for unmodelled in &summary.unmodelled {
+        writeln!(
+            out,
+            "  unmodelled: {} ({} reads, {} writes)",
+            unmodelled.reg, unmodelled.reads, unmodelled.writes
+        )?;
+    }
+    Ok(())
+}

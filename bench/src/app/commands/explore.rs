@@ -1,0 +1,77 @@
+//! `iwlbench explore`.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::Interrupted;
+use crate::app::cli::ExploreArgs;
+use crate::app::commands;
+use crate::app::ui::Ui;
+use crate::facts::verdict;
+use crate::lab::Lab;
+use crate::lab::explore::{self, Class, Spec};
+use crate::machine::signals;
+use crate::record::rundir;
+use crate::script::scenario;
+
+/// Explores the scenario with each card.
+pub fn explore(args: &ExploreArgs) -> anyhow::Result<ExitCode> {
+    let mut scenario = scenario::find(&args.scenario)?;
+    if let Some(patience) = args.patience {
+        // In the table too: the orders are made of that.
+        let seconds = i64::try_from(patience).map_err(crate::BadUsage::from_error)?;
+        scenario.table.insert("patience".into(), seconds.into());
+    }
+    let names: Vec<&str> = match args.card.is_empty() {
+        true => scenario.cards.iter().map(|card| card.get_ref().as_str()).collect(),
+        false => args.card.iter().map(String::as_str).collect(),
+    };
+    let cards = names.into_iter().map(commands::card).collect::<Result<Vec<_>, _>>()?;
+    let parent = match &args.out {
+        Some(out) => out.clone(),
+        None => rundir::default_parent()?,
+    };
+    let jobs = commands::jobs(args.jobs);
+    let ui = Ui::new();
+    let lab = Lab::new(&args.guest, &ui)?;
+    let started = Instant::now();
+    let mut explorations = Vec::new();
+    for card in cards {
+        if signals::stopping() {
+            break;
+        }
+        let spec = Spec {
+            scenario: &scenario,
+            card,
+            faults: &args.fault,
+            hold: &args.hold,
+            bound: args.bound,
+            jobs,
+            parent: &parent,
+        };
+        let exploration = explore::explore(&lab, &spec, &ui.orders_progress())?;
+        if !args.json {
+            commands::print(&explore::text::table(&exploration, &lab.describe(), ui.colour))?;
+        }
+        explorations.push(exploration);
+    }
+    if args.json {
+        let document = json!({
+            "format": 1,
+            "jobs": jobs,
+            "seconds": started.elapsed().as_secs_f64(),
+            "explorations": explorations,
+        });
+        commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+    }
+    let orders = || explorations.iter().flat_map(|exploration| &exploration.orders);
+    for order in orders().filter(|order| order.class != Some(Class::Fine)) {
+        eprintln!("iwlbench: {}", explore::text::failure(order));
+    }
+    if signals::stopping() {
+        return Err(Interrupted.into());
+    }
+    Ok(verdict::combined(orders().map(|order| order.outcome)))
+}

@@ -1,0 +1,28 @@
+//! `iwlbench image`.
+
+use std::process::ExitCode;
+
+use fs_err as fs;
+
+use crate::app::cli::ImageArgs;
+use crate::app::{commands, ui::Ui};
+use crate::{BadUsage, lab};
+
+/// Builds the guest's initramfs and keeps a copy where the user wants it.
+pub fn image(args: &ImageArgs) -> anyhow::Result<ExitCode> {
+    let selector = lab::kernel_selector(&args.kernel, args.modules.as_deref())
+        .map_err(BadUsage::from_error)?;
+    let ui = Ui::new();
+    let kit = lab::kit(&args.fetch, &ui)?;
+    let kernel = kit.kernel(&selector)?;
+    let image = lab::build_image(&kit, &kernel, &args.without)?;
+    fs::copy(&image.path, &args.output)?;
+    commands::print(&format!(
+        "{}: kernel {}, {} modules; use it with `iwlbench run --image {}`\n",
+        args.output.display(),
+        kernel.release,
+        image.modules.len(),
+        args.output.display()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,122 @@
+//! `iwlbench list`.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::app::cli::ListArgs;
+use crate::app::commands;
+use crate::lab;
+use crate::script::scenario;
+
+/// What a fault does, one line each.
+fn about(fault: iwl_card::Fault) -> &'static str {
+    use iwl_card::Fault;
+    match fault {
+        Fault::ClockNeverReady => "CSR_GP_CNTRL never shows the MAC clock ready",
+        Fault::NicNeverReady => "NIC_READY never reads back",
+        Fault::NeverAlive => "the firmware starts and says nothing",
+        Fault::AliveHeld => "ALIVE waits for a step `release-alive`",
+        Fault::AliveInvalid => "ALIVE says that the image is not valid",
+        Fault::NoFhTx => "uploads arrive, their interrupt does not",
+        Fault::HwErrorAfterAlive => "a hardware error interrupt right after ALIVE",
+        Fault::NoCalibration => "calibration never completes",
+        Fault::RfKill => "the RF-kill switch is on from power-on",
+        Fault::SpuriousInterrupt { .. } => {
+            "an interrupt without a cause at every n-th register access: spurious-interrupt=8"
+        }
+        Fault::UnknownCause { .. } => {
+            "an interrupt with an unknown cause at every n-th register access: unknown-cause=8"
+        }
+        Fault::LostInterrupt { .. } => "the n-th interrupt is lost: lost-interrupt=2",
+        Fault::LostInterrupts { .. } => {
+            "all interrupts from the n-th on are lost: lost-interrupts=2"
+        }
+        Fault::DmaFault { .. } => {
+            "DMA hits nothing: dma-fault=upload, dma-fault=transmit, dma-fault=receive"
+        }
+        Fault::AllOnes { .. } => "registers read all ones from the n-th access on: all-ones=400",
+    }
+}
+
+/// Kernels that `--kernel` takes.
+const KERNELS: [(&str, &str); 3] = [
+    ("default", "what trixie-backports holds: 7.3.4 or newer"),
+    ("6.12", "trixie"),
+    ("6.1", "bookworm"),
+];
+
+/// Drivers that can be put to the test.
+const DRIVERS: [(&str, &str); 1] = [("stock", "iwlwifi as the kernel's package ships it")];
+
+/// Prints cards, scenarios, kernels, drivers and faults.
+pub fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let scenarios = scenario::built_in();
+    if args.json {
+        let cards: Vec<_> = iwl_card::cards()
+            .iter()
+            .map(|card| {
+                json!({
+                    "name": card.name, "about": card.about, "marketing": card.marketing,
+                    "pci": format!("8086:{:04x}", card.pci.device),
+                    "subsystem": format!("8086:{:04x}", card.pci.subsystem),
+                    "opmode": card.opmode.module(),
+                    "firmware": lab::stub_of(card).map(|s| s.stem).ok(),
+                })
+            })
+            .collect();
+        let pairs = |rows: &[(&str, &str)]| -> Vec<_> {
+            rows.iter().map(|(name, about)| json!({ "name": name, "about": about })).collect()
+        };
+        let scenarios: Vec<_> = scenarios
+            .iter()
+            .map(|s| {
+                let cards: Vec<_> = s.cards.iter().map(toml::Spanned::get_ref).collect();
+                json!({
+                    "name": s.name, "group": s.group, "about": s.about, "cards": cards,
+                    "evidence": s.evidence, "twins": s.twins.len(),
+                })
+            })
+            .collect();
+        let faults: Vec<_> = iwl_card::Fault::all()
+            .map(|f| json!({ "name": f.name(), "about": about(f) }))
+            .collect();
+        let document = json!({
+            "format": 1, "cards": cards, "scenarios": scenarios, "faults": faults,
+            "kernels": pairs(&KERNELS), "drivers": pairs(&DRIVERS),
+        });
+        commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = String::new();
+    let mut section = |title: &str, rows: Vec<(String, String)>| {
+        let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        // A String takes any write.
+        let _ = writeln!(out, "{title}");
+        for (name, about) in rows {
+            let _ = writeln!(out, "  {name:<width$}  {about}");
+        }
+        out.push('\n');
+    };
+    let cards = iwl_card::cards().iter().map(|c| {
+        (
+            c.name.to_owned(),
+            format!("8086:{:04x}  {:<6}  {}", c.pci.device, c.opmode.module(), c.about),
+        )
+    });
+    section("Cards (--card)", cards.collect());
+    for group in scenarios.chunk_by(|a, b| a.group == b.group) {
+        let title = format!("Scenarios: {}", group[0].group.as_deref().unwrap_or_default());
+        section(&title, group.iter().map(|s| (s.name.clone(), s.about.clone())).collect());
+    }
+    let owned = |rows: &[(&str, &str)]| {
+        rows.iter().map(|(n, a)| ((*n).to_owned(), (*a).to_owned())).collect::<Vec<_>>()
+    };
+    section("Kernels (--kernel)", owned(&KERNELS));
+    section("Drivers", owned(&DRIVERS));
+    let faults = iwl_card::Fault::all().map(|f| (f.name().to_owned(), about(f).to_owned()));
+    section("Card faults (--fault)", faults.collect());
+    commands::print(&out)?;
+    Ok(ExitCode::SUCCESS)
+}

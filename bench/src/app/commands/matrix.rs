@@ -1,0 +1,310 @@
+//! `iwlbench matrix`: scenarios × cards × kernels, several guests at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::Context;
+use fs_err as fs;
+use iwl_card::{CardSpec, FaultPlan};
+use serde::Serialize;
+
+use crate::BadUsage;
+use crate::app::cli::{GuestArgs, MatrixArgs};
+use crate::app::ui::{MatrixProgress, Ui};
+use crate::app::{commands, render};
+use crate::facts::verdict::{self, Outcome};
+use crate::lab::{Lab, RunSpec};
+use crate::machine::signals;
+use crate::record::run::Began;
+use crate::record::rundir;
+use crate::record::rundir::RunDir;
+use crate::report::matrix::{FILE, Matrix};
+use crate::report::{junit, ktap};
+use crate::script::scenario;
+use crate::script::scenario::Scenario;
+
+/// One place of the matrix, once.
+struct Play<'a> {
+    lab: &'a Lab<'a>,
+    scenario: &'a Scenario,
+    card: &'static CardSpec,
+}
+
+/// What one try of it came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Attempt {
+    /// In one word.
+    pub outcome: Outcome,
+    /// In one line.
+    pub line: String,
+    /// From power-on or the snapshot's start.
+    pub seconds: f64,
+    /// The run's directory, in that of the matrix; none if it never came to a run.
+    pub directory: Option<String>,
+    /// Power-on or a snapshot.
+    pub began: Option<Began>,
+}
+
+/// What one place of the matrix came to: the last attempt counts, the others stay to be seen.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cell {
+    /// Scenario.
+    pub scenario: String,
+    /// Card.
+    pub card: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// In order; all but the last failed.
+    pub attempts: Vec<Attempt>,
+    /// It failed, and passed when it was tried again.
+    pub flaky: bool,
+}
+
+impl Cell {
+    /// The attempt that counts.
+    pub fn last(&self) -> &Attempt {
+        self.attempts.last().expect("at least one attempt")
+    }
+}
+
+/// What the whole came to; `matrix.json`, which [`crate::report::matrix`] describes.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Results<'a> {
+    format: u32,
+    planned: usize,
+    passed: usize,
+    flaky: usize,
+    interrupted: bool,
+    jobs: usize,
+    seconds: f64,
+    directory: &'a Path,
+    cells: &'a [Cell],
+}
+
+impl<'a> Results<'a> {
+    fn with(self, cells: &'a [Cell], started: Instant) -> Results<'a> {
+        let count = |wanted: &dyn Fn(&Cell) -> bool| cells.iter().filter(|c| wanted(c)).count();
+        Results {
+            passed: count(&|cell| cell.last().outcome == Outcome::Passed),
+            flaky: count(&|cell| cell.flaky),
+            seconds: started.elapsed().as_secs_f64(),
+            cells,
+            ..self
+        }
+    }
+}
+
+/// Plays everything, `--jobs` at a time.
+pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
+    let mut scenarios = match args.scenario.is_empty() {
+        true => scenario::built_in(),
+        false => {
+            args.scenario.iter().map(|name| scenario::find(name)).collect::<Result<Vec<_>, _>>()?
+        }
+    };
+    if let Some(patience) = args.patience {
+        scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
+    }
+    let cards = args.card.iter().map(|name| commands::card(name)).collect::<Result<Vec<_>, _>>()?;
+    let parent = match &args.out {
+        Some(out) => out.clone(),
+        None => rundir::default_parent()?,
+    };
+    // Better to know it before an hour of runs.
+    for file in args.junit.iter().chain(&args.ktap) {
+        fs::File::create(file).map_err(BadUsage::from_error)?;
+    }
+
+    let ui = Ui::new();
+    let labs = args
+        .kernel
+        .iter()
+        .map(|kernel| {
+            let guest = GuestArgs {
+                kernel: kernel.clone(),
+                modules: None,
+                accel: args.accel,
+                cpus: args.cpus,
+                fetch: args.fetch.clone(),
+            };
+            Lab::new(&guest, &ui)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut plays = Vec::new();
+    let rounds = |scenario: &Scenario| args.repeat.unwrap_or(scenario.repeat);
+    for round in 0..scenarios.iter().map(rounds).max().unwrap_or(0) {
+        for lab in &labs {
+            for scenario in scenarios.iter().filter(|scenario| round < rounds(scenario)) {
+                let own = scenario.cards.iter().map(|c| commands::card(c.get_ref()));
+                let cards =
+                    if cards.is_empty() { own.collect::<Result<_, _>>()? } else { cards.clone() };
+                plays.extend(cards.into_iter().map(|card| Play { lab, scenario, card }));
+            }
+        }
+    }
+
+    let jobs = commands::jobs(args.jobs);
+    let dir = RunDir::create_in(&parent, &format!("{}-matrix", rundir::stamp()))?;
+    let started = Instant::now();
+    let progress = ui.matrix_progress(plays.len());
+    let nothing = Results {
+        format: 1,
+        planned: plays.len(),
+        passed: 0,
+        flaky: 0,
+        interrupted: true,
+        jobs,
+        seconds: 0.0,
+        directory: dir.path(),
+        cells: &[],
+    };
+    // Should the bench be killed, what is known by then can be reported. That it cannot be written
+    // is told at the end.
+    let keep = |cells: &[Cell]| {
+        let written = serde_json::to_string(&nothing.with(cells, started));
+        drop(written.map(|document| dir.write(FILE, &document)));
+    };
+    let cells = play_all(args, &plays, jobs, dir.path(), &progress, &keep);
+    drop(progress);
+
+    let results = Results { interrupted: signals::stopping(), ..nothing.with(&cells, started) };
+    let document = serde_json::to_string_pretty(&results)?;
+    // What was found is told, whether or not it can be written.
+    let written = write_reports(args, &dir, &document);
+    if args.json {
+        commands::print(&format!("{document}\n"))?;
+    } else {
+        commands::print(&render::matrix(&cells, plays.len(), results.seconds, ui.colour))?;
+        commands::print(&format!("matrix: {}\n", dir.path().display()))?;
+    }
+    for cell in &cells {
+        let failed: Vec<_> =
+            cell.attempts.iter().filter(|a| a.outcome != Outcome::Passed).collect();
+        for alike in failed.chunk_by(|a, b| (a.outcome, &a.line) == (b.outcome, &b.line)) {
+            let (word, line) = (alike[0].outcome.word(), &alike[0].line);
+            let place = format!("{} {} {}", cell.scenario, cell.card, cell.kernel);
+            let note = match (cell.flaky, alike.len()) {
+                (true, _) => " (flaky: it passed when tried again)".to_owned(),
+                (false, 1) => String::new(),
+                (false, times) => format!(" ({times} times)"),
+            };
+            eprintln!("iwlbench: {place}: {word}: {line}{note}");
+        }
+    }
+    written.with_context(|| format!("not all results are in {}", dir.path().display()))?;
+    if results.interrupted {
+        return Err(crate::Interrupted.into());
+    }
+    Ok(verdict::combined(cells.iter().map(|cell| cell.last().outcome)))
+}
+
+/// The cells in the plays' order; those that an interruption left out are missing. Each time that
+/// one is done, `keep` gets all that are.
+fn play_all(
+    args: &MatrixArgs,
+    plays: &[Play<'_>],
+    jobs: usize,
+    parent: &Path,
+    progress: &MatrixProgress,
+    keep: &(dyn Fn(&[Cell]) + Sync),
+) -> Vec<Cell> {
+    let next = AtomicUsize::new(0);
+    let cells = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(plays.len()) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(play) = plays.get(index) else { return };
+                    let Some(cell) = play_one(args, play, parent, progress) else { return };
+                    progress.done(&cell);
+                    let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
+                    cells.insert(index, cell);
+                    keep(&cells.values().cloned().collect::<Vec<_>>());
+                }
+            });
+        }
+    });
+    cells.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
+
+/// Nothing if the user has stopped it.
+fn play_one(
+    args: &MatrixArgs,
+    play: &Play<'_>,
+    parent: &Path,
+    progress: &MatrixProgress,
+) -> Option<Cell> {
+    let mut attempts = Vec::new();
+    for _ in 0..=args.retries {
+        if signals::stopping() {
+            break;
+        }
+        let what = format!("{} {}", play.scenario.name, play.card.name);
+        let spec = RunSpec {
+            scenario: play.scenario,
+            card: play.card,
+            faults: FaultPlan::default(),
+            firmware: None,
+            image: None,
+            without: &[],
+            cold: args.cold,
+            parent,
+            play: None,
+        };
+        let attempt = match play.lab.run(&spec, progress.job(&what)) {
+            Ok(record) => Attempt {
+                outcome: record.verdict.outcome,
+                line: record.verdict.line,
+                seconds: record.seconds,
+                directory: record.directory.file_name().map(|n| n.to_string_lossy().into_owned()),
+                began: Some(record.began),
+            },
+            Err(error) => Attempt {
+                outcome: Outcome::Environment,
+                line: format!("{error:#}"),
+                seconds: 0.0,
+                directory: None,
+                began: None,
+            },
+        };
+        if attempt.outcome == Outcome::Interrupted {
+            break;
+        }
+        let passed = attempt.outcome == Outcome::Passed;
+        attempts.push(attempt);
+        if passed {
+            break;
+        }
+    }
+    let passed = attempts.last()?.outcome == Outcome::Passed;
+    Some(Cell {
+        scenario: play.scenario.name.clone(),
+        card: play.card.name.to_owned(),
+        kernel: play.lab.kernel().to_owned(),
+        flaky: passed && attempts.len() > 1,
+        attempts,
+    })
+}
+
+/// The matrix' own directory gets everything; the files that the user named are copies.
+fn write_reports(args: &MatrixArgs, dir: &RunDir, document: &str) -> anyhow::Result<()> {
+    dir.write(FILE, document)?;
+    let matrix = Matrix::read(dir.path())?;
+    let (page, runs) = commands::report::matrix_page(&matrix, "")?;
+    dir.write("report.html", &page)?;
+    for (own, text, copy) in [
+        ("junit.xml", junit::report(&runs)?, &args.junit),
+        ("results.ktap", ktap::report(&runs), &args.ktap),
+    ] {
+        dir.write(own, &text)?;
+        if let Some(copy) = copy {
+            fs::write(copy, text)?;
+        }
+    }
+    Ok(())
+}

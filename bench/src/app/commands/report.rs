@@ -1,0 +1,123 @@
+//! `iwlbench report`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use fs_err as fs;
+
+use crate::BadUsage;
+use crate::app::cli::{ReportArgs, ReportFormat};
+use crate::app::commands;
+use crate::record::rundir;
+use crate::report::matrix::Matrix;
+use crate::report::{ReadError, Run, html, junit, ktap, locate, merge, perfetto, text};
+
+/// Reads runs and writes them in another form.
+pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
+    if args.format == ReportFormat::Junit && args.run.iter().all(|name| Path::new(name).is_file()) {
+        let files: Vec<PathBuf> = args.run.iter().map(PathBuf::from).collect();
+        let merged = merge::merge(&files).map_err(BadUsage::from_error)?;
+        return write(&merged.to_string()?, args.output.as_deref());
+    }
+    let parent = match &args.out {
+        Some(out) => out.clone(),
+        None => rundir::default_parent()?,
+    };
+    let directories: Vec<_> = args
+        .run
+        .iter()
+        .map(|name| locate(name, &parent))
+        .collect::<Result<_, _>>()
+        .map_err(usage)?;
+    if let ([directory], ReportFormat::Html) = (&directories[..], args.format)
+        && Matrix::is_at(directory)
+    {
+        let matrix = Matrix::read(directory).map_err(usage)?;
+        let own = matrix.directory.join("report.html");
+        let path = args.output.as_deref().unwrap_or(&own);
+        // Elsewhere, the page has to say where its runs are.
+        let base = match path == own {
+            true => String::new(),
+            false => format!("{}/", matrix.directory.display()),
+        };
+        return write(&matrix_page(&matrix, &base)?.0, Some(path));
+    }
+    let mut runs = Vec::new();
+    for directory in directories {
+        if Matrix::is_at(&directory) {
+            let read = Matrix::read(&directory).and_then(|matrix| matrix.runs(|_, _| Ok(())));
+            runs.extend(read.map_err(usage)?);
+        } else {
+            runs.push(Run::read(&directory).map_err(usage)?);
+        }
+    }
+    for run in runs.iter().filter(|run| run.cut) {
+        eprintln!(
+            "iwlbench: {}: the last line of events.jsonl is cut and was left out",
+            run.directory.display()
+        );
+    }
+    let document = match args.format {
+        ReportFormat::Html => html::run(only(&runs, "html")?)?,
+        ReportFormat::Perfetto => perfetto::report(only(&runs, "perfetto")?).to_string(),
+        ReportFormat::Junit => junit::report(&runs)?,
+        ReportFormat::Ktap => ktap::report(&runs),
+        ReportFormat::Text => runs.iter().map(text::report).collect::<Vec<_>>().join("\n"),
+    };
+    write(&document, target(args, &runs).as_deref())
+}
+
+/// What cannot be read is the user's mistake, unless the system says no.
+fn usage(error: ReadError) -> anyhow::Error {
+    match error {
+        ReadError::Io(error) => error.into(),
+        bad => BadUsage::from_error(bad).into(),
+    }
+}
+
+/// The page of a matrix, which finds its runs at `base`, and what of the runs JUnit and KTAP need.
+/// Each run gets its own page, in its directory.
+///
+/// # Errors
+/// A run cannot be read, or its page not be written.
+pub fn matrix_page(matrix: &Matrix, base: &str) -> anyhow::Result<(String, Vec<Run>)> {
+    let mut pictures = html::Pictures::default();
+    let runs = matrix.runs(|name, run| {
+        pictures.add(name, run);
+        let page = html::run(run)?;
+        rundir::write_whole(&run.directory.join("report.html"), |out| {
+            out.write_all(page.as_bytes())
+        })
+    })?;
+    Ok((html::matrix(matrix, &runs, &pictures, base)?, runs))
+}
+
+/// Writes to the file, and says where it is; `None` and `-` are standard output.
+fn write(document: &str, path: Option<&Path>) -> anyhow::Result<ExitCode> {
+    match path.filter(|path| *path != Path::new("-")) {
+        None => commands::print(document)?,
+        Some(path) => {
+            fs::write(path, document).context("give another place with -o FILE")?;
+            commands::print(&format!("{}\n", path.display()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn only<'a>(runs: &'a [Run], format: &str) -> Result<&'a Run, BadUsage> {
+    match runs {
+        [run] => Ok(run),
+        _ => Err(BadUsage(format!("--format {format} takes one run, not {}", runs.len()))),
+    }
+}
+
+/// The file to write; `None` is standard output.
+fn target(args: &ReportArgs, runs: &[Run]) -> Option<PathBuf> {
+    match (&args.output, args.format) {
+        (Some(path), _) => Some(path.clone()),
+        (None, ReportFormat::Html) => Some(runs.first()?.directory.join("report.html")),
+        (None, ReportFormat::Perfetto) => Some(runs.first()?.directory.join("trace.json")),
+        (None, ReportFormat::Junit | ReportFormat::Ktap | ReportFormat::Text) => None,
+    }
+}

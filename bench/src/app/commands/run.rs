@@ -1,0 +1,118 @@
+//! `iwlbench run`.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::BadUsage;
+use crate::app::cli::RunArgs;
+use crate::app::{commands, render, ui::Ui};
+use crate::facts::verdict::{self, Outcome};
+use crate::lab::{Lab, RunSpec};
+use crate::record::rundir;
+use crate::script::scenario;
+
+/// Plays each scenario with each card, one after the other.
+pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    // Everything the user can get wrong is looked at before anything is fetched or booted.
+    let mut scenarios =
+        args.scenario.iter().map(|name| scenario::find(name)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(patience) = args.patience {
+        scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
+    }
+    if args.twins {
+        let twins: Vec<_> = scenarios.iter().flat_map(|s| s.twin_scenarios.clone()).collect();
+        if twins.is_empty() {
+            return Err(BadUsage("none of these scenarios has a twin".into()).into());
+        }
+        scenarios = twins;
+    }
+    let mut plays = Vec::new();
+    for scenario in &scenarios {
+        let names: Vec<&str> = if args.card.is_empty() {
+            scenario.cards.iter().map(|c| c.get_ref().as_str()).collect()
+        } else {
+            args.card.iter().map(String::as_str).collect()
+        };
+        for name in names {
+            plays.push((scenario, commands::card(name)?));
+        }
+    }
+    let firmware = (args.firmware != "stub").then(|| std::path::Path::new(&args.firmware));
+    for file in firmware.into_iter().chain(args.image.as_deref()) {
+        std::fs::File::open(file)
+            .map_err(|error| BadUsage(format!("cannot read {}: {error}", file.display())))?;
+    }
+    if args.image.is_some()
+        && let Some(scenario) = scenarios.iter().find(|s| !s.guest.without.is_empty())
+    {
+        return Err(BadUsage(format!(
+            "scenario {} leaves modules out of the image; it cannot use --image",
+            scenario.name
+        ))
+        .into());
+    }
+    if args.image.is_some()
+        && let Some(scenario) = scenarios.iter().find(|s| s.reads_declarations())
+    {
+        return Err(BadUsage(format!(
+            "scenario {} compares with what the image's modules declare; it cannot use --image",
+            scenario.name
+        ))
+        .into());
+    }
+    let parent = match &args.out {
+        Some(out) => out.clone(),
+        None => rundir::default_parent()?,
+    };
+
+    let ui = Ui::new();
+    let lab = Lab::new(&args.guest, &ui)?;
+    let mut records = Vec::new();
+    'plays: for (scenario, card) in plays {
+        for _ in 0..args.repeat.unwrap_or(scenario.repeat) {
+            let record = lab.run(
+                &RunSpec {
+                    scenario,
+                    card,
+                    faults: args.fault.iter().copied().collect(),
+                    firmware,
+                    image: args.image.as_deref(),
+                    without: &args.without,
+                    cold: args.cold,
+                    parent: &parent,
+                    play: None,
+                },
+                ui.run_progress(&format!("{} {}", scenario.name, card.name)),
+            )?;
+            let interrupted = record.verdict.outcome == Outcome::Interrupted;
+            if !args.json {
+                commands::print(&render::text(&record, &lab.describe(), args.verbose, ui.colour))?;
+            }
+            records.push(record);
+            if interrupted {
+                break 'plays;
+            }
+        }
+    }
+    if args.json {
+        let passed = records.iter().filter(|r| r.verdict.outcome == Outcome::Passed).count();
+        let rates = render::rates(&records);
+        let document = json!({ "format": 1, "passed": passed, "rates": rates, "runs": records });
+        commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+    } else if records.len() > 1 {
+        commands::print(&render::totals(&records, ui.colour))?;
+    }
+    for record in &records {
+        if record.verdict.outcome != Outcome::Passed {
+            eprintln!(
+                "iwlbench: {} {}: {}: {}",
+                record.scenario,
+                record.vars.card,
+                record.verdict.outcome.word(),
+                record.verdict.line
+            );
+        }
+    }
+    Ok(verdict::combined(records.iter().map(|r| r.verdict.outcome)))
+}

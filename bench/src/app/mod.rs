@@ -1,0 +1,6 @@
+//! The program: command line, commands, and what a terminal shows.
+
+pub mod cli;
+pub mod commands;
+pub mod render;
+pub mod ui;

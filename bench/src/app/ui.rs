@@ -1,0 +1,265 @@
+//! What a person sees: progress on standard error, colours where there is a terminal.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::app::commands::matrix::Cell;
+use crate::facts::milestone::Reached;
+use crate::facts::verdict::Outcome;
+use crate::lab::explore::{Class, Order};
+
+/// The terminal.
+#[derive(Clone)]
+pub struct Ui {
+    bars: Arc<MultiProgress>,
+    terminal: bool,
+    /// Colours on standard output.
+    pub colour: bool,
+}
+
+impl Ui {
+    /// For this process. Nothing is drawn where standard error is no terminal; steps that take
+    /// long are then named in a line each.
+    pub fn new() -> Ui {
+        let terminal = std::io::stderr().is_terminal();
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        let target =
+            if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Ui {
+            bars: Arc::new(MultiProgress::with_draw_target(target)),
+            terminal,
+            colour: std::io::stdout().is_terminal() && !no_colour,
+        }
+    }
+
+    /// A line that is no failure.
+    pub fn note(&self, line: &str) {
+        if self.terminal {
+            // Fails only if standard error is gone.
+            let _ = self.bars.println(format!("iwlbench: {line}"));
+        } else {
+            eprintln!("iwlbench: {line}");
+        }
+    }
+
+    fn spinner(&self, what: &str) -> ProgressBar {
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        bar.set_style(
+            ProgressStyle::with_template("{spinner} {elapsed:>3} {msg}").expect("a valid template"),
+        );
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    }
+
+    /// Progress of a run.
+    pub fn run_progress(&self, what: &str) -> RunProgress {
+        RunProgress { bar: self.spinner(what), what: what.into(), lines: !self.terminal }
+    }
+
+    /// Progress of a matrix of this many plays.
+    pub fn matrix_progress(&self, plays: usize) -> MatrixProgress {
+        let bar = self.bars.add(ProgressBar::new(plays as u64));
+        bar.set_style(
+            ProgressStyle::with_template("{elapsed:>5} {wide_bar} {pos}/{len} {msg}")
+                .expect("a valid template"),
+        );
+        bar.enable_steady_tick(Duration::from_millis(500));
+        MatrixProgress { ui: self.clone(), bar, counts: [const { AtomicUsize::new(0) }; 2] }
+    }
+
+    /// Progress of an exploration, whose size shows only as it goes.
+    pub fn orders_progress(&self) -> OrdersProgress {
+        let bar = self.bars.add(ProgressBar::new(1));
+        bar.set_style(
+            ProgressStyle::with_template("{elapsed:>5} {wide_bar} {pos} of {len} known {msg}")
+                .expect("a valid template"),
+        );
+        bar.enable_steady_tick(Duration::from_millis(500));
+        OrdersProgress { ui: self.clone(), bar, bad: AtomicUsize::new(0) }
+    }
+
+    /// Progress of the kit.
+    pub fn kit_progress(&self) -> KitProgress {
+        KitProgress { ui: self.clone(), bar: std::sync::Mutex::new(None) }
+    }
+}
+
+/// A run's line.
+pub struct RunProgress {
+    bar: ProgressBar,
+    what: String,
+    /// Print a line for what a person waits for.
+    lines: bool,
+}
+
+impl RunProgress {
+    /// Something that takes long begins.
+    pub fn phase(&self, phase: &str) {
+        if self.lines {
+            eprintln!("iwlbench: {}: {phase}", self.what);
+        }
+        self.bar.set_message(format!("{}: {phase}", self.what));
+    }
+
+    /// The guest is there: what took longest is over.
+    pub fn up(&self) {
+        if self.lines {
+            eprintln!("iwlbench: {}: the guest is up", self.what);
+        }
+    }
+
+    /// The run got this far.
+    pub fn milestone(&self, reached: &Reached) {
+        self.bar.set_message(format!("{}: {}", self.what, reached.milestone));
+    }
+}
+
+impl Drop for RunProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A matrix: its totals, and below them a line for each job.
+pub struct MatrixProgress {
+    ui: Ui,
+    bar: ProgressBar,
+    /// Not passed, flaky.
+    counts: [AtomicUsize; 2],
+}
+
+impl MatrixProgress {
+    /// One job's line.
+    pub fn job(&self, what: &str) -> RunProgress {
+        RunProgress { bar: self.ui.spinner(what), what: what.into(), lines: false }
+    }
+
+    /// One place of the matrix is done.
+    pub fn done(&self, cell: &Cell) {
+        let last = cell.last();
+        let what = format!("{} {} {}", cell.scenario, cell.card, cell.kernel);
+        let passed = last.outcome == Outcome::Passed;
+        let word = if cell.flaky { "flaky" } else { last.outcome.word() };
+        if !passed || cell.flaky {
+            self.counts[usize::from(passed)].fetch_add(1, Ordering::Relaxed);
+        }
+        self.bar.inc(1);
+        let counts = self.counts.iter().zip(["not passed", "flaky"]);
+        let counts = counts.map(|(count, word)| (count.load(Ordering::Relaxed), word));
+        let told =
+            counts.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+        self.bar.set_message(told.collect::<Vec<_>>().join(", "));
+        if !passed || cell.flaky || !self.ui.terminal {
+            let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
+            self.ui.note(&format!("{done}/{all} {what}: {word} in {:.1} s", last.seconds));
+        }
+    }
+}
+
+impl Drop for MatrixProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// An exploration: its orders so far, and below them a line for each job.
+pub struct OrdersProgress {
+    ui: Ui,
+    bar: ProgressBar,
+    bad: AtomicUsize,
+}
+
+impl OrdersProgress {
+    /// One job's line.
+    pub fn job(&self, what: &str) -> RunProgress {
+        RunProgress { bar: self.ui.spinner(what), what: what.into(), lines: false }
+    }
+
+    /// An order was played; so many are known by now.
+    pub fn order(&self, order: &Order, known: usize) {
+        self.bar.set_length(known as u64);
+        self.bar.inc(1);
+        let points: Vec<_> = order.points.iter().map(ToString::to_string).collect();
+        let word = order.class.map_or(order.outcome.word(), Class::word);
+        if order.class != Some(Class::Fine) {
+            let bad = self.bad.fetch_add(1, Ordering::Relaxed) + 1;
+            self.bar.set_message(format!("{bad} not fine"));
+            self.ui.note(&format!("{word}: {}", points.join(" · ")));
+        } else if !self.ui.terminal {
+            let done = self.bar.position();
+            eprintln!("iwlbench: {done} of {known} known: {word}: {}", points.join(" · "));
+        }
+    }
+
+    /// So many orders are played again from their files.
+    pub fn replays(&self, orders: usize) {
+        self.bar.set_length(orders as u64);
+        self.bar.set_position(0);
+        self.bar.set_message("played again");
+    }
+
+    /// An order was played again.
+    pub fn replayed(&self, order: &Order) {
+        self.bar.inc(1);
+        if order.replays == Some(false) {
+            self.ui.note(&format!("order {} does not come to the same end again", order.number));
+        }
+    }
+}
+
+impl Drop for OrdersProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The kit's line.
+pub struct KitProgress {
+    ui: Ui,
+    bar: std::sync::Mutex<Option<ProgressBar>>,
+}
+
+impl KitProgress {
+    fn bar(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+        self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl guest_kit::Progress for KitProgress {
+    fn step(&self, what: &str) {
+        self.finish();
+        if self.ui.terminal {
+            *self.bar() = Some(self.ui.spinner(what));
+        } else {
+            eprintln!("iwlbench: {what}");
+        }
+    }
+
+    fn bytes(&self, done: u64, total: u64) {
+        if let Some(bar) = &*self.bar() {
+            bar.set_style(
+                ProgressStyle::with_template(
+                    "{spinner} {elapsed:>3} {msg} {wide_bar} {bytes}/{total_bytes}",
+                )
+                .expect("a valid template"),
+            );
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    }
+
+    fn note(&self, line: &str) {
+        self.ui.note(line);
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = self.bar().take() {
+            bar.finish_and_clear();
+        }
+    }
+}

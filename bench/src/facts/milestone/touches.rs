@@ -1,0 +1,117 @@
+//! What a touch of a card means: the driver probes it, or an opmode starts on it.
+
+use super::Milestone;
+
+/// The cards of a run, by port.
+#[derive(Debug)]
+pub(super) struct Touches(Vec<Touched>);
+
+#[derive(Debug)]
+struct Touched {
+    card: String,
+    slot: String,
+    /// The module that the card's firmware leads to.
+    opmode: Option<&'static str>,
+    bound: bool,
+    probing: bool,
+    /// Its opmode was loaded and has not touched it.
+    starting: bool,
+}
+
+impl Touches {
+    /// Cards by their names in this run, in the order of their ports.
+    pub(super) fn new(names: &[String]) -> Touches {
+        let touched = |(port, name): (usize, &String)| Touched {
+            card: name.clone(),
+            slot: crate::machine::qemu::slot(port),
+            opmode: model(name).map(|card| card.opmode.module()),
+            bound: false,
+            probing: false,
+            starting: false,
+        };
+        Touches(names.iter().enumerate().map(touched).collect())
+    }
+
+    /// The driver touches a card.
+    pub(super) fn touch(&mut self, card: &str) -> Option<Milestone> {
+        let touched = self.0.iter_mut().find(|touched| touched.card == card)?;
+        let (card, slot) = (touched.card.clone(), touched.slot.clone());
+        if !touched.bound && !touched.probing {
+            touched.probing = true;
+            touched.starting = false;
+            return Some(Milestone::Probe { card, slot });
+        }
+        std::mem::take(&mut touched.starting).then_some(Milestone::OpmodeStarted { card, slot })
+    }
+
+    /// A device was bound to the driver.
+    pub(super) fn bound(&mut self, slot: &str) {
+        self.of(slot).for_each(|touched| touched.bound = true);
+    }
+
+    /// A device was unbound.
+    pub(super) fn unbound(&mut self, slot: &str) {
+        self.of(slot).for_each(|touched| (touched.bound, touched.probing) = (false, false));
+    }
+
+    /// An opmode was loaded: it starts on its cards, or on whatever has led to it.
+    pub(super) fn loaded(&mut self, module: &str) {
+        let its_own = self.0.iter().any(|touched| touched.opmode == Some(module));
+        for touched in &mut self.0 {
+            touched.starting |= !its_own || touched.opmode == Some(module);
+        }
+    }
+
+    fn of(&mut self, slot: &str) -> impl Iterator<Item = &mut Touched> {
+        self.0.iter_mut().filter(move |touched| touched.slot == slot)
+    }
+}
+
+/// The model that a card's name in a run is of: `7260`, or `7260-2` for the second of two.
+fn model(name: &str) -> Option<&'static iwl_card::CardSpec> {
+    iwl_card::card(name).or_else(|| iwl_card::card(name.rsplit_once('-')?.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe(card: &str, slot: &str) -> Option<Milestone> {
+        Some(Milestone::Probe { card: card.into(), slot: slot.into() })
+    }
+    fn started(card: &str, slot: &str) -> Option<Milestone> {
+        Some(Milestone::OpmodeStarted { card: card.into(), slot: slot.into() })
+    }
+
+    #[test]
+    fn each_card_has_its_own() {
+        let names = ["7260", "7260-2", "6205"].map(str::to_owned);
+        let mut touches = Touches::new(&names);
+        let [first, second, third] = ["0000:01:00.0", "0000:02:00.0", "0000:03:00.0"];
+        assert_eq!(touches.touch("7260"), probe("7260", first));
+        assert_eq!(touches.touch("7260"), None);
+        assert_eq!(touches.touch("7260-2"), probe("7260-2", second));
+        touches.bound(first);
+        assert_eq!(touches.touch("6205"), probe("6205", third));
+        for slot in [second, third] {
+            touches.bound(slot);
+        }
+        touches.loaded("iwlmvm");
+        assert_eq!(touches.touch("6205"), None, "another opmode's card");
+        assert_eq!(touches.touch("7260-2"), started("7260-2", second));
+        assert_eq!(touches.touch("7260"), started("7260", first));
+        assert_eq!(touches.touch("7260"), None);
+        touches.unbound(first);
+        assert_eq!(touches.touch("7260-2"), None);
+        assert_eq!(touches.touch("7260"), probe("7260", first));
+    }
+
+    #[test]
+    fn an_opmode_that_is_nobodys_own_starts_on_what_is_there() {
+        let mut touches = Touches::new(&["6205".to_owned()]);
+        touches.touch("6205");
+        touches.bound("0000:01:00.0");
+        touches.loaded("iwlmvm");
+        assert_eq!(touches.touch("6205"), started("6205", "0000:01:00.0"));
+    }
+}

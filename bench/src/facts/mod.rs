@@ -1,0 +1,9 @@
+//! What can be said of a run: its events, the steps of the hand-over derived from them, how it
+//! ended. The ground that everything else stands on.
+
+pub mod errno;
+pub mod milestone;
+pub mod phases;
+pub mod timeline;
+pub mod trouble;
+pub mod verdict;

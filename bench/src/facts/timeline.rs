@@ -1,0 +1,352 @@
+//! One timeline: every observation of a run, in one order.
+//!
+//! Times are nanoseconds since the run began, on the host's monotonic clock. What the card
+//! or the bench did is stamped where it happened. What the guest says carries the guest's own
+//! `CLOCK_MONOTONIC` too; it is placed by that stamp through the measured [`ClockOffset`], so
+//! that a line which took long to arrive still stands where it belongs.
+
+use std::io::Write;
+use std::time::Instant;
+
+use guest_protocol::{GuestEvent, Hello, Question};
+use iwl_card::CardEvent;
+use serde::Serialize;
+
+/// Version of the `events.jsonl` format; its first line says it.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Nanoseconds since the run began.
+pub type Nanos = u64;
+
+/// Who saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The card, as it happened.
+    Card,
+    /// The firmware gate: the loader waits for the bench's word.
+    FirmwareGate,
+    /// The module gate: the kernel's `request_module` waits for the bench's word.
+    ModuleGate,
+    /// Guest kernel tracing: observed.
+    Trace,
+    /// Guest kernel uevents: observed.
+    Netlink,
+    /// The guest's kernel log: observed.
+    KernelLog,
+    /// The guest agent.
+    Agent,
+    /// QEMU's monitor.
+    Qemu,
+    /// The bench.
+    Bench,
+}
+
+impl Source {
+    /// The word used in reports, at most 8 characters.
+    pub fn label(self) -> &'static str {
+        match self {
+            Source::Card => "card",
+            Source::FirmwareGate => "fw-gate",
+            Source::ModuleGate => "mod-gate",
+            Source::Trace => "trace",
+            Source::Netlink => "netlink",
+            Source::KernelLog => "kmsg",
+            Source::Agent => "agent",
+            Source::Qemu => "qemu",
+            Source::Bench => "bench",
+        }
+    }
+}
+
+/// What was observed.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum What {
+    /// The card.
+    Card {
+        /// The card's name in this run.
+        card: String,
+        /// What it did.
+        #[serde(flatten)]
+        event: CardEvent,
+    },
+    /// A gate asks.
+    Ask {
+        /// Always `ask`.
+        kind: Tag<Ask>,
+        /// Pairs with the answer.
+        id: u64,
+        /// The question.
+        #[serde(flatten)]
+        question: Question,
+    },
+    /// The bench answered a gate.
+    Answer {
+        /// Always `answer`.
+        kind: Tag<Answered>,
+        /// Pairs with the question.
+        id: u64,
+        /// The question, again, so that a line stands alone.
+        #[serde(flatten)]
+        question: Question,
+        /// The word, in short: `proceed`, `exit`, `file`, `directory`, `errno`.
+        answer: &'static str,
+        /// Bytes of the file given, the exit status or the errno.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        value: Option<i64>,
+    },
+    /// The guest observed something.
+    Guest(GuestEvent),
+    /// The agent is there.
+    Hello {
+        /// Always `hello`.
+        kind: Tag<Greeted>,
+        /// What it found.
+        #[serde(flatten)]
+        hello: Hello,
+    },
+    /// The bench or QEMU.
+    Bench(BenchEvent),
+}
+
+/// A constant `kind` in the JSON form.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tag<T>(std::marker::PhantomData<T>);
+
+/// The words behind [`Tag`].
+pub trait Word {
+    /// The word.
+    const WORD: &'static str;
+}
+
+macro_rules! words {
+    ($($name:ident = $word:literal),+) => {$(
+        /// See the word.
+        #[derive(Debug, Clone, Copy, Default)]
+        pub struct $name;
+        impl Word for $name { const WORD: &'static str = $word; }
+    )+};
+}
+words!(Ask = "ask", Answered = "answer", Greeted = "hello");
+
+impl<T: Word> Serialize for Tag<T> {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(T::WORD)
+    }
+}
+
+/// What the bench did, and what QEMU told it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum BenchEvent {
+    /// QEMU was started.
+    GuestStarted,
+    /// The guest is back, as it was when its snapshot was taken.
+    GuestRestored,
+    /// A card goes into its port while the guest runs.
+    CardPlugged {
+        /// The card's name in this run.
+        card: String,
+    },
+    /// The guest is asked to let go of a card.
+    CardEjected {
+        /// The card's name in this run.
+        card: String,
+    },
+    /// The guest's clock was measured against the host's.
+    ClockMeasured {
+        /// Half the best round trip: the bound on the error, nanoseconds.
+        error_ns: u64,
+    },
+    /// A scenario step began.
+    StepStarted {
+        /// 0-based.
+        index: usize,
+        /// As the scenario writes it.
+        step: String,
+    },
+    /// A scenario step ended.
+    StepEnded {
+        /// 0-based.
+        index: usize,
+        /// As the scenario writes it.
+        step: String,
+        /// What went wrong, if it did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// The guest's kernel complained; told from its log by the text's first words.
+    KernelTrouble {
+        /// What kind.
+        trouble: crate::facts::trouble::Trouble,
+        /// The line.
+        text: String,
+    },
+    /// A QMP event.
+    Qmp {
+        /// Its name, `SHUTDOWN`, `RESET`, …
+        event: String,
+        /// Its data.
+        data: serde_json::Value,
+    },
+    /// QEMU has ended.
+    QemuExited {
+        /// Exit status as the system words it.
+        status: String,
+    },
+    /// The card's thread has ended before its time.
+    CardStopped {
+        /// Why.
+        why: String,
+    },
+    /// For people.
+    Note {
+        /// One line.
+        text: String,
+    },
+}
+
+/// One observation.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    /// Place in the order, from 0. Final once the run has ended.
+    pub seq: u64,
+    /// When.
+    pub t_ns: Nanos,
+    /// Who saw it.
+    pub source: Source,
+    /// Guest `CLOCK_MONOTONIC`, nanoseconds, where the guest said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest_ns: Option<u64>,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// Where the guest's monotonic clock stands on the run's.
+#[derive(Debug, Clone, Copy)]
+pub struct ClockOffset {
+    /// Add to guest nanoseconds to get run nanoseconds.
+    pub offset_ns: i64,
+    /// Bound on the error.
+    pub error_ns: u64,
+}
+
+impl ClockOffset {
+    /// From one ping: sent and answered on the run's clock, and the guest's stamp between them.
+    pub fn from_ping(sent: Nanos, answered: Nanos, guest_ns: u64) -> ClockOffset {
+        let half = answered.saturating_sub(sent) / 2;
+        let middle = i64::try_from(sent + half).unwrap_or(i64::MAX);
+        let guest = i64::try_from(guest_ns).unwrap_or(i64::MAX);
+        ClockOffset { offset_ns: middle.saturating_sub(guest), error_ns: half }
+    }
+
+    fn place(self, guest_ns: u64) -> Nanos {
+        guest_ns.saturating_add_signed(self.offset_ns)
+    }
+}
+
+/// The run's clock and its growing list of events.
+pub struct Timeline {
+    start: Instant,
+    events: Vec<Event>,
+    offset: Option<ClockOffset>,
+    live: Option<Box<dyn Write + Send>>,
+    live_error: Option<std::io::Error>,
+}
+
+impl Timeline {
+    /// A timeline that begins now. `live` gets each event as it arrives, so that a run which is
+    /// killed can still be read.
+    pub fn new(live: Option<Box<dyn Write + Send>>) -> Timeline {
+        Timeline { start: Instant::now(), events: Vec::new(), offset: None, live, live_error: None }
+    }
+
+    /// The host's instant of time 0.
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// All events so far, in order of arrival.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// A host instant on the run's clock; before the start it is 0.
+    pub fn at(&self, instant: Instant) -> Nanos {
+        u64::try_from(instant.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Now, on the run's clock.
+    pub fn now(&self) -> Nanos {
+        self.at(Instant::now())
+    }
+
+    /// Sets where the guest's clock stands.
+    pub fn set_clock(&mut self, offset: ClockOffset) {
+        self.offset = Some(offset);
+    }
+
+    /// Adds what happened on the host at `t_ns`.
+    pub fn push(&mut self, t_ns: Nanos, source: Source, what: What) -> &Event {
+        self.add(t_ns, source, None, what)
+    }
+
+    /// Adds what the guest said; it arrived at `arrival` and happened no later than that.
+    pub fn push_guest(
+        &mut self,
+        arrival: Nanos,
+        guest_ns: u64,
+        source: Source,
+        what: What,
+    ) -> &Event {
+        let t_ns = self.offset.map_or(arrival, |o| o.place(guest_ns).min(arrival));
+        self.add(t_ns, source, Some(guest_ns), what)
+    }
+
+    fn add(&mut self, t_ns: Nanos, source: Source, guest_ns: Option<u64>, what: What) -> &Event {
+        let event = Event { seq: self.events.len() as u64, t_ns, source, guest_ns, what };
+        if let Some(live) = &mut self.live
+            && let Err(error) = write_line(live, &event)
+        {
+            self.live_error = Some(error);
+            self.live = None;
+        }
+        self.events.push(event);
+        self.events.last().expect("just pushed")
+    }
+
+    /// Ends the run: puts the events in their final order and numbers them. With them comes the
+    /// first error of writing the live file, if there was one.
+    pub fn finish(mut self) -> (Vec<Event>, Option<std::io::Error>) {
+        if let Some(live) = &mut self.live
+            && let Err(error) = live.flush()
+        {
+            self.live_error = Some(error);
+        }
+        // Stable: what has one time keeps its order of arrival.
+        self.events.sort_by_key(|e| e.t_ns);
+        for (seq, event) in self.events.iter_mut().enumerate() {
+            event.seq = seq as u64;
+        }
+        (self.events, self.live_error)
+    }
+}
+
+/// Writes the first line of an `events.jsonl`.
+///
+/// # Errors
+/// As the writer's.
+pub fn write_header(out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, r#"{{"format":"iwlbench-events","version":{FORMAT_VERSION}}}"#)
+}
+
+/// Writes one event as a line of JSON.
+///
+/// # Errors
+/// As the writer's.
+pub fn write_line(out: &mut dyn Write, event: &Event) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *out, event)?;
+    out.write_all(b"\n")
+}

@@ -1,0 +1,119 @@
+//! An exploration for the terminal.
+
+use std::fmt::Write;
+
+use super::{Class, Exploration, Order};
+use crate::app::render::Paint;
+
+/// The orders with their ends, the ends with their orders, and what was not played.
+pub fn table(exploration: &Exploration, lab: &str, colour: bool) -> String {
+    let paint = Paint(colour);
+    let mut out = String::new();
+    let Exploration { scenario, card, bound, .. } = exploration;
+    let head = format!("{scenario} · {card} · every order, at most {bound} (--bound)");
+    line(&mut out, &paint.bold(&head));
+    line(&mut out, &paint.faint(lab));
+    for order in &exploration.orders {
+        row(&mut out, order, &paint);
+    }
+    line(&mut out, "");
+    for (end, orders) in ends(&exploration.orders) {
+        let numbers: Vec<_> = orders.iter().map(|order| order.number.to_string()).collect();
+        let of = if orders.len() == 1 { "order" } else { "orders" };
+        let odd = orders.iter().any(|order| {
+            order.problems.iter().any(|problem| problem.class == Class::UnexpectedState)
+        });
+        let end = if odd { paint.bad(end) } else { end.to_owned() };
+        line(&mut out, &format!("{:>4} × {end} ({of} {})", orders.len(), numbers.join(", ")));
+    }
+    let files: Vec<_> = exploration.orders.iter().filter_map(|order| order.file.as_ref()).collect();
+    for file in &files {
+        line(&mut out, &format!("again: iwlbench run {}", file.display()));
+    }
+    line(&mut out, &last(exploration, files.len(), &paint));
+    line(&mut out, &paint.faint(&format!("all of it: {}", exploration.directory.display())));
+    line(&mut out, "");
+    out
+}
+
+fn row(out: &mut String, order: &Order, paint: &Paint) {
+    let points: Vec<_> = order.points.iter().map(ToString::to_string).collect();
+    let word = order.class.map_or(order.outcome.word(), Class::word);
+    let word = match order.class {
+        Some(Class::Fine) => paint.good(&format!("{word:<16}")),
+        _ => paint.bad(&format!("{word:<16}")),
+    };
+    let alike = order.alike.map(|n| paint.faint(&format!("  (went like {n})"))).unwrap_or_default();
+    line(out, &format!("{:>4} {word} {}{alike}", order.number, points.join(" · ")));
+    let under = |out: &mut String, text: &str| line(out, &format!("{:22}{text}", ""));
+    for problem in &order.problems {
+        under(out, &paint.bad(&problem.to_string()));
+    }
+    if order.class.is_none() {
+        under(out, &order.line);
+    }
+    for failed in &order.failed_steps {
+        under(out, &paint.faint(&format!("refused: {failed}")));
+    }
+    match order.replays {
+        Some(false) => {
+            under(out, "its replay ended otherwise: this order does not decide it alone");
+        }
+        Some(true) => under(out, &paint.faint("its replay ended the same")),
+        None => {}
+    }
+}
+
+/// The ends with the orders that have them, the most frequent first.
+fn ends(orders: &[Order]) -> Vec<(&str, Vec<&Order>)> {
+    let mut ends: Vec<(&str, Vec<&Order>)> = Vec::new();
+    for order in orders {
+        let end = order.end.as_deref().unwrap_or("the guest did not get to its end");
+        match ends.iter_mut().find(|(known, _)| *known == end) {
+            Some((_, all)) => all.push(order),
+            None => ends.push((end, vec![order])),
+        }
+    }
+    ends.sort_by_key(|(_, orders)| std::cmp::Reverse(orders.len()));
+    ends
+}
+
+fn last(exploration: &Exploration, bad: usize, paint: &Paint) -> String {
+    let Exploration { orders, left, bound, .. } = exploration;
+    let played = match (left, orders.len()) {
+        (0, all) => format!("played {all} of {all} orders"),
+        (left, played) if played >= *bound => {
+            format!("the bound of {bound} orders was reached, {left} or more are left")
+        }
+        (left, 1) => format!("stopped: played 1 order, {left} or more are left"),
+        (left, played) => format!("stopped: played {played} orders, {left} or more are left"),
+    };
+    let unplayed = orders.iter().filter(|order| order.class.is_none()).count();
+    let unplayed = match unplayed {
+        0 => String::new(),
+        n => format!(", {n} could not be played"),
+    };
+    match bad {
+        0 if unplayed.is_empty() => {
+            let which = if *left == 0 { "all fine" } else { "the played ones are all fine" };
+            format!("{played}: {}", paint.good(which))
+        }
+        0 => format!("{played}{unplayed}"),
+        bad => format!("{played}{unplayed}: {}", paint.bad(&format!("{bad} bad"))),
+    }
+}
+
+/// A bad order in a line.
+pub fn failure(order: &Order) -> String {
+    let what = order.problems.first().map_or_else(|| order.line.clone(), ToString::to_string);
+    let remedy = match &order.file {
+        Some(file) => format!("; again: iwlbench run {}", file.display()),
+        None => format!("; see {}", order.directory.display()),
+    };
+    format!("order {}: {what}{remedy}", order.number)
+}
+
+fn line(out: &mut String, text: &str) {
+    // A String takes any write.
+    let _ = writeln!(out, "{text}");
+}

@@ -1,0 +1,493 @@
+//! Plays a scenario's steps in a session.
+
+mod started;
+mod tear_down;
+
+pub use started::Ended;
+use started::Pending;
+pub use tear_down::Left;
+
+use std::time::Duration;
+
+use base64::Engine;
+use card_host::Touch;
+use guest_protocol::{Autoload as KernelModprobe, Command, CommandError, PciDevice, Reply, State};
+
+use crate::facts::errno::Errno;
+use crate::facts::milestone::{DRIVER, Milestone, Reached};
+use crate::facts::timeline::BenchEvent;
+use crate::facts::trouble::Trouble;
+use crate::facts::verdict::{Outcome, Verdict};
+use crate::machine::session::{Session, Stop};
+use crate::script::expect::matches;
+use crate::script::scenario::{
+    Action, Autoload, Check, Fails, OneOrMany, Pattern, Scenario, Step, Text, Vars,
+};
+
+/// The card that the steps speak of: the first.
+const THE_CARD: usize = 0;
+/// How many of the requests that wait are named.
+const LISTED: usize = 4;
+/// Where `modprobe-d` writes.
+const MODPROBE_D: &str = "/etc/modprobe.d/iwlbench.conf";
+/// Longest that a milestone is awaited after an oops that no scenario wants: what was to bring it may
+/// have died, and the run has failed either way.
+const AFTER_AN_OOPS: Duration = Duration::from_secs(5);
+
+/// Plays all steps, and then waits until the guest's observers have told what they saw.
+///
+/// # Errors
+/// The verdict that ends the run early. A step that cannot be done, or a milestone that does not
+/// come while the guest lives, is [`Outcome::Failed`].
+pub fn play(
+    session: &mut Session,
+    scenario: &Scenario,
+    vars: &Vars,
+    files: &[(String, Vec<u8>)],
+) -> Result<(), Verdict> {
+    let mut player = Player::new(session, scenario, vars);
+    if !scenario.gates {
+        player.ungate(files)?;
+    }
+    player.steps(&scenario.steps)?;
+    player.settle()
+}
+
+/// Why a step did not do what it should.
+pub enum StepError {
+    /// The step did not do what it should; the guest lives.
+    Failed(String),
+    /// It failed with an error of the guest's, which the scenario may want.
+    Refused(String, Fails),
+    /// The run is over.
+    Stop(Verdict),
+}
+
+impl From<Verdict> for StepError {
+    fn from(verdict: Verdict) -> StepError {
+        StepError::Stop(verdict)
+    }
+}
+
+/// Plays steps.
+pub struct Player<'a> {
+    /// The guest.
+    pub session: &'a mut Session,
+    /// What the scenario's variables stand for.
+    pub vars: &'a Vars,
+    scenario: &'a Scenario,
+    /// Longest that a step may take.
+    pub patience: Duration,
+    /// Milestones before this one were awaited already.
+    seen: usize,
+    /// Of the next step, each round of a repetition counted.
+    next_index: usize,
+    pending: Vec<Pending>,
+}
+
+impl<'a> Player<'a> {
+    /// At the first step.
+    pub fn new(session: &'a mut Session, scenario: &'a Scenario, vars: &'a Vars) -> Player<'a> {
+        let patience = Duration::from_secs(scenario.patience);
+        Player { session, vars, scenario, patience, seen: 0, next_index: 0, pending: Vec::new() }
+    }
+
+    fn steps(&mut self, steps: &[toml::Spanned<Step>]) -> Result<(), Verdict> {
+        for step in steps.iter().map(toml::Spanned::get_ref) {
+            if !step.when.applies(self.vars) {
+                continue;
+            }
+            match step.repeat {
+                Some(times) => {
+                    for _ in 0..times {
+                        self.steps(&step.step)?;
+                    }
+                }
+                None => self.step(step)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), Verdict> {
+        if let (Some(action), true) = (&step.r#do, step.start) {
+            match self.begin(step, action)? {
+                Some(ended) => return self.ended(ended),
+                // What comes next in the scenario comes when this one is where it waits.
+                None => self.await_blocked()?,
+            }
+            return self.collect();
+        }
+        let (index, word) = self.announce(step);
+        let result = self.done(step);
+        self.ended(Ended { index, word, fails: step.fails, result })
+    }
+
+    fn announce(&mut self, step: &Step) -> (usize, String) {
+        let index = self.next_index;
+        self.next_index += 1;
+        let word = describe(step, self.vars);
+        self.session.note(BenchEvent::StepStarted { index, step: word.clone() });
+        (index, word)
+    }
+
+    /// Notes the end of a step, and says whether the run goes on.
+    fn ended(&mut self, ended: Ended) -> Result<(), Verdict> {
+        self.note_end(&ended);
+        let Ended { word: step, fails, result, .. } = ended;
+        let failed =
+            |why: String| Err(Verdict::new(Outcome::Failed, format!("step {step}: {why}")));
+        match (result, fails) {
+            (Err(StepError::Stop(verdict)), _) => Err(verdict),
+            (Ok(()), None) => Ok(()),
+            (Ok(()), Some(_)) => failed("succeeded, and should fail".into()),
+            (Err(StepError::Refused(_, _)), Some(Fails::Somehow)) => Ok(()),
+            (Err(StepError::Refused(_, got)), Some(want)) if got == want => Ok(()),
+            (Err(StepError::Refused(why, _)), Some(want)) => {
+                failed(format!("should fail with {}, but: {why}", describe_failure(want)))
+            }
+            (Err(StepError::Refused(why, _) | StepError::Failed(why)), _) => failed(why),
+        }
+    }
+
+    fn done(&mut self, step: &Step) -> Result<(), StepError> {
+        if let Some(action) = &step.r#do {
+            self.act(action)
+        } else if let Some(patterns) = &step.r#await {
+            let patterns: Vec<_> = patterns.iter().map(|p| self.vars.pattern(p)).collect();
+            self.await_milestones(patterns)
+        } else if let Some(check) = &step.check {
+            self.check(check)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Time ran out: either the guest is gone, or it lives and what was waited for did not come.
+    fn timed_out(&mut self, what: &str, within: Duration) -> StepError {
+        match self.session.alive() {
+            Ok(()) => StepError::Failed(format!(
+                "{what} did not come within {} s, though the guest lives{}",
+                within.as_secs(),
+                self.held()
+            )),
+            Err(stop) => over(stop).into(),
+        }
+    }
+
+    /// How long a milestone is awaited, as things stand.
+    fn wait_for_milestones(&self) -> Duration {
+        let oops = |reached: &Reached| match reached.milestone {
+            Milestone::KernelTrouble { trouble } => {
+                trouble == Trouble::Oops && !self.scenario.tolerates(trouble, self.vars)
+            }
+            _ => false,
+        };
+        let oopsed = self.session.milestones.iter().any(oops);
+        if oopsed { self.patience.min(AFTER_AN_OOPS) } else { self.patience }
+    }
+
+    /// What the gates hold, as the end of a sentence: often it is why nothing goes on.
+    fn held(&self) -> String {
+        let mut waiting = self.session.waiting();
+        let more = waiting.len().saturating_sub(LISTED);
+        waiting.truncate(LISTED);
+        if more > 0 {
+            waiting.push(format!("{more} more"));
+        }
+        if waiting.is_empty() {
+            return String::new();
+        }
+        format!("; the gates hold {}", waiting.join(", "))
+    }
+
+    fn await_milestones(&mut self, mut patterns: Vec<Pattern>) -> Result<(), StepError> {
+        let mut at = self.seen;
+        loop {
+            self.collect()?;
+            while at < self.session.milestones.len() && !patterns.is_empty() {
+                let reached = &self.session.milestones[at];
+                at += 1;
+                if let Some(found) = patterns.iter().position(|p| matches(p, reached)) {
+                    patterns.remove(found);
+                    self.seen = at;
+                }
+            }
+            if patterns.is_empty() {
+                return Ok(());
+            }
+            let pending: Vec<_> = self.pending.iter().map(|p| p.work).collect();
+            let within = self.wait_for_milestones();
+            let more = self.session.wait(within, |s| {
+                let ended = pending.iter().any(|work| work.has_ended(s));
+                (ended || s.milestones.len() > at).then_some(())
+            });
+            match more {
+                Ok(()) => {}
+                Err(Stop::Verdict(verdict)) => return Err(verdict.into()),
+                Err(Stop::TimedOut) => {
+                    let missing: Vec<_> = patterns.iter().map(Pattern::to_string).collect();
+                    return Err(self.timed_out(&missing.join(" and "), within));
+                }
+            }
+        }
+    }
+
+    /// Takes the gates away: the real modprobe, and the files as plain files.
+    fn ungate(&mut self, files: &[(String, Vec<u8>)]) -> Result<(), Verdict> {
+        self.prepare(Command::Autoload { what: KernelModprobe::Modprobe })?;
+        self.prepare(Command::UngateFirmware)?;
+        for (name, bytes) in files {
+            self.prepare(write(format!("/lib/firmware/{name}"), bytes))?;
+        }
+        Ok(())
+    }
+
+    /// Until all that the guest's observers saw so far is in the timeline.
+    fn settle(&mut self) -> Result<(), Verdict> {
+        self.prepare(Command::Settle)?;
+        self.collect()
+    }
+
+    /// A command that is no step of the scenario's.
+    fn prepare(&mut self, command: Command) -> Result<(), Verdict> {
+        match self.command(command, "what the bench asked of its agent") {
+            Ok(_) => Ok(()),
+            Err(StepError::Stop(verdict)) => Err(verdict),
+            Err(StepError::Failed(why) | StepError::Refused(why, _)) => {
+                Err(Verdict::new(Outcome::Environment, format!("the guest's agent: {why}")))
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command, what: &str) -> Result<Reply, StepError> {
+        match self.session.command(command, self.patience) {
+            Ok(result) => reply(result),
+            Err(Stop::Verdict(verdict)) => Err(verdict.into()),
+            Err(Stop::TimedOut) => {
+                Err(self.timed_out(&format!("the end of {what}"), self.patience))
+            }
+        }
+    }
+
+    /// Whether the card's slot is as the action needs it: QEMU would refuse, and its refusal say
+    /// nothing about the scenario.
+    fn slot_suits(&self, action: &Action) -> Result<(), StepError> {
+        let why = match (action, self.session.unplugged(THE_CARD)) {
+            (Action::Plug, false) => "the card is in its slot; `unplug` comes first",
+            (Action::Unplug, true) => "the card is out of its slot; `plug` comes first",
+            _ => return Ok(()),
+        };
+        Err(StepError::Failed(why.to_owned()))
+    }
+
+    fn act(&mut self, action: &Action) -> Result<(), StepError> {
+        self.slot_suits(action)?;
+        let moved = match action {
+            Action::Release(name) | Action::ReleaseOne(name) => {
+                let name = self.text(name);
+                let released = match action {
+                    Action::Release(_) => self.session.release(&name) > 0,
+                    _ => self.session.release_one(&name),
+                };
+                if released {
+                    return Ok(());
+                }
+                let why = format!("no gate holds {name} until a release{}", self.held());
+                return Err(StepError::Failed(why));
+            }
+            Action::Rest => {
+                self.rest()?;
+                return Ok(self.collect()?);
+            }
+            Action::TearDown => {
+                let left: Vec<_> = self.tear_down()?.iter().map(ToString::to_string).collect();
+                return match left.is_empty() {
+                    true => Ok(()),
+                    false => Err(StepError::Failed(left.join("; "))),
+                };
+            }
+            Action::Plug => self.session.plug(THE_CARD),
+            Action::Unplug => self.session.unplug(THE_CARD, self.patience),
+            Action::ReleaseAlive => self.touch(Touch::ReleaseAlive),
+            Action::Vanish => self.touch(Touch::Vanish),
+            Action::RfKill(on) => self.touch(Touch::RfKill(*on)),
+            _ => {
+                let command = self.guest_command(action)?;
+                return self.command(command, action.word()).map(drop);
+            }
+        };
+        match moved {
+            Ok(()) => Ok(()),
+            Err(Stop::Verdict(verdict)) => Err(verdict.into()),
+            Err(Stop::TimedOut) => {
+                Err(self.timed_out(&format!("the end of {}", action.word()), self.patience))
+            }
+        }
+    }
+
+    /// Does something to the card by hand and waits until it has felt it.
+    fn touch(&mut self, touch: Touch) -> Result<(), Stop> {
+        let before = self.session.milestones.len();
+        self.session.touch(THE_CARD, touch);
+        self.session.wait(self.patience, |s| {
+            s.milestones[before..].iter().any(|r| is_touch(&r.milestone)).then_some(())
+        })
+    }
+
+    fn guest_command(&mut self, action: &Action) -> Result<Command, StepError> {
+        let driver = || DRIVER.to_owned();
+        Ok(match action {
+            Action::Coldplug => Command::Coldplug,
+            Action::Unbind => Command::Unbind { driver: driver(), slot: self.device()?.slot },
+            Action::Bind => Command::Bind { driver: driver(), slot: self.device()?.slot },
+            Action::DriverOverride(name) => {
+                let path = self.attribute("driver_override")?;
+                write(path, format!("{}\n", self.text(name)))
+            }
+            Action::Modprobe(args) => {
+                Command::Modprobe { args: args.iter().map(|arg| self.text(arg)).collect() }
+            }
+            Action::Rmmod(module) => Command::Rmmod { module: self.text(module) },
+            Action::ModprobeD(lines) => {
+                let lines: String = lines.iter().map(|l| self.text(l) + "\n").collect();
+                write(MODPROBE_D, lines)
+            }
+            Action::Autoload(autoload) => Command::Autoload {
+                what: match autoload {
+                    Autoload::Off => KernelModprobe::Off,
+                    Autoload::Absent => KernelModprobe::Absent,
+                    Autoload::Gate => KernelModprobe::Gate,
+                    Autoload::Modprobe => KernelModprobe::Modprobe,
+                },
+            },
+            Action::Remove => write(self.attribute("remove")?, "1"),
+            Action::Rescan => write("/sys/bus/pci/rescan", "1"),
+            Action::Reset => write(self.attribute("reset")?, "1"),
+            Action::LinkUp => Command::LinkUp { interface: self.interface()? },
+            Action::LinkDown => Command::LinkDown { interface: self.interface()? },
+            Action::Write(file) => write(self.text(&file.path), self.text(&file.text)),
+            Action::RequestModules(count) => Command::RequestModules { count: *count },
+            Action::Sysrq(key) => write("/proc/sysrq-trigger", key.to_string()),
+            // One that cannot start is refused when the scenario is read.
+            Action::Release(_)
+            | Action::ReleaseOne(_)
+            | Action::Rest
+            | Action::TearDown
+            | Action::Plug
+            | Action::Unplug
+            | Action::ReleaseAlive
+            | Action::Vanish
+            | Action::RfKill(_) => {
+                let what = format!("`{}` is the host's to do; it cannot `start`", action.word());
+                return Err(StepError::Failed(what));
+            }
+        })
+    }
+
+    fn text(&self, text: &Text) -> String {
+        self.vars.string(&text.0)
+    }
+
+    fn attribute(&mut self, name: &str) -> Result<String, StepError> {
+        Ok(format!("/sys/bus/pci/devices/{}/{name}", self.device()?.slot))
+    }
+
+    /// The guest as it is now.
+    ///
+    /// # Errors
+    /// It does not say, or the run is over.
+    pub fn state(&mut self) -> Result<State, StepError> {
+        match self.session.state() {
+            Ok(state) => Ok(state),
+            Err(Stop::Verdict(verdict)) => Err(verdict.into()),
+            Err(Stop::TimedOut) => Err(self.timed_out("the guest's state", self.patience)),
+        }
+    }
+
+    fn device(&mut self) -> Result<PciDevice, StepError> {
+        self.state()?.devices.into_iter().next().ok_or_else(|| {
+            StepError::Failed("the guest sees no Intel wireless function on its PCI bus".into())
+        })
+    }
+
+    fn interface(&mut self) -> Result<String, StepError> {
+        let device = self.device()?;
+        let slot = device.slot;
+        device
+            .interfaces
+            .into_iter()
+            .next()
+            .ok_or_else(|| StepError::Failed(format!("{slot} has no network interface")))
+    }
+
+    fn check(&mut self, checks: &OneOrMany<Check>) -> Result<(), StepError> {
+        let state = self.state()?;
+        let mismatches: Option<Vec<_>> =
+            checks.iter().map(|check| check.mismatch(&state, self.vars)).collect();
+        match mismatches {
+            // One of them fits.
+            None => Ok(()),
+            Some(mismatches) => Err(StepError::Failed(mismatches.join("; or "))),
+        }
+    }
+}
+
+/// What a card tells when something is done to it by hand.
+fn is_touch(milestone: &Milestone) -> bool {
+    matches!(
+        milestone,
+        Milestone::AliveReleased { .. }
+            | Milestone::Vanished { .. }
+            | Milestone::RfKillSwitched { .. }
+    )
+}
+
+/// The end of a run whose guest does not say more.
+fn over(stop: Stop) -> Verdict {
+    match stop {
+        Stop::Verdict(verdict) => verdict,
+        Stop::TimedOut => Verdict::new(Outcome::GuestHung, "the guest does not answer any more"),
+    }
+}
+
+fn describe(step: &Step, vars: &Vars) -> String {
+    if let Some(name) = &step.name {
+        name.clone()
+    } else if let Some(action) = &step.r#do {
+        action.word().to_owned()
+    } else if let Some(patterns) = &step.r#await {
+        let patterns: Vec<_> = patterns.iter().map(|p| vars.pattern(p).to_string()).collect();
+        format!("await {}", patterns.join(" and "))
+    } else {
+        "check".to_owned()
+    }
+}
+
+fn describe_failure(fails: Fails) -> String {
+    match fails {
+        Fails::Somehow => "an error".to_owned(),
+        Fails::Errno(errno) => errno.to_string(),
+        Fails::Status(status) => format!("exit status {status}"),
+    }
+}
+
+fn write(path: impl Into<String>, text: impl AsRef<[u8]>) -> Command {
+    let data = base64::engine::general_purpose::STANDARD.encode(text);
+    Command::Write { path: path.into(), data }
+}
+
+/// What the guest's reply means for a step.
+fn reply(result: Result<Reply, CommandError>) -> Result<Reply, StepError> {
+    match result {
+        Ok(Reply::Ran { status, stderr }) if status != 0 => Err(StepError::Refused(
+            format!("exit status {status}: {}", stderr.trim()),
+            Fails::Status(status),
+        )),
+        Ok(reply) => Ok(reply),
+        Err(CommandError { message, errno }) => Err(StepError::Refused(
+            message,
+            errno.map_or(Fails::Somehow, |errno| Fails::Errno(Errno(errno))),
+        )),
+    }
+}

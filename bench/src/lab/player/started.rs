@@ -1,0 +1,189 @@
+//! Steps whose end is not waited for, and how it shows.
+
+use std::time::Duration;
+
+use guest_protocol::Command;
+
+use super::{Player, StepError, THE_CARD, over, reply};
+use crate::facts::timeline::BenchEvent;
+use crate::facts::verdict::Verdict;
+use crate::machine::session::{Session, Stop};
+use crate::script::scenario::{Action, Fails, Step};
+
+/// What has not ended so long after the guest came to rest never does.
+pub(super) const HANGS_AFTER: Duration = Duration::from_secs(10);
+/// How long QEMU takes to tell that a card has moved, when the guest has done its part.
+const TOLD_WITHIN: Duration = Duration::from_secs(1);
+
+/// A step whose end is not waited for.
+pub(super) struct Pending {
+    pub(super) work: Work,
+    index: usize,
+    pub(super) word: String,
+    fails: Option<Fails>,
+}
+
+/// Where the end of a started step shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Work {
+    /// A command of the guest's, by its number.
+    Command(u64),
+    /// The card leaves its slot.
+    Unplug,
+    /// The card is in its slot: the guest has told of so many functions then.
+    Plug(usize),
+    /// The host did it at once.
+    Done,
+}
+
+impl Work {
+    pub(super) fn has_ended(self, session: &Session) -> bool {
+        match self {
+            Work::Command(id) => session.has_reply(id),
+            Work::Unplug => session.unplugged(THE_CARD),
+            Work::Plug(functions) => session.functions_added() >= functions,
+            Work::Done => true,
+        }
+    }
+}
+
+/// A started step that has ended.
+pub struct Ended {
+    /// Of the step, as it was begun: 0-based.
+    pub index: usize,
+    pub(super) word: String,
+    pub(super) fails: Option<Fails>,
+    /// How.
+    pub result: Result<(), StepError>,
+}
+
+impl Player<'_> {
+    /// Starts a step without waiting for its end, which [`Player::take_ended`] has; at once if it
+    /// cannot be started.
+    ///
+    /// # Errors
+    /// The run is over.
+    pub fn begin(&mut self, step: &Step, action: &Action) -> Result<Option<Ended>, Verdict> {
+        let (index, word) = self.announce(step);
+        let fails = step.fails;
+        match self.start(action) {
+            Ok(work) => {
+                self.pending.push(Pending { work, index, word, fails });
+                Ok(None)
+            }
+            Err(StepError::Stop(verdict)) => Err(verdict),
+            Err(error) => Ok(Some(Ended { index, word, fails, result: Err(error) })),
+        }
+    }
+
+    /// Until the step started last has ended, or waits for something.
+    pub(super) fn await_blocked(&mut self) -> Result<(), Verdict> {
+        match self.pending.last().map(|pending| pending.work) {
+            Some(Work::Command(id)) => self.prepare(Command::AwaitBlocked { id }),
+            Some(Work::Unplug) => {
+                let devices = self.session.state().map_err(over)?.devices;
+                match devices.into_iter().next() {
+                    Some(card) => self.prepare(Command::AwaitRemoval { slot: card.slot }),
+                    None => Ok(()),
+                }
+            }
+            Some(work @ Work::Plug(_)) => self.await_moved(work, self.patience),
+            Some(Work::Done) | None => Ok(()),
+        }
+    }
+
+    /// Until the card is out or in, or time is up.
+    fn await_moved(&mut self, work: Work, within: Duration) -> Result<(), Verdict> {
+        match self.session.wait(within, |s| work.has_ended(s).then_some(())) {
+            Ok(()) | Err(Stop::TimedOut) => Ok(()),
+            Err(Stop::Verdict(verdict)) => Err(verdict),
+        }
+    }
+
+    /// Starts an action that can take its time.
+    fn start(&mut self, action: &Action) -> Result<Work, StepError> {
+        self.slot_suits(action)?;
+        let (moved, work) = match action {
+            Action::Unplug => (self.session.eject(THE_CARD), Work::Unplug),
+            Action::Plug => {
+                let seen = self.session.functions_added() + 1;
+                (self.session.insert(THE_CARD), Work::Plug(seen))
+            }
+            Action::Vanish | Action::RfKill(_) => {
+                self.act(action)?;
+                (Ok(()), Work::Done)
+            }
+            _ => {
+                let command = self.guest_command(action)?;
+                (Ok(()), Work::Command(self.session.start_command(command)))
+            }
+        };
+        moved.map(|()| work).map_err(|stop| over(stop).into())
+    }
+
+    /// Puts the end of a step into the timeline.
+    pub fn note_end(&mut self, ended: &Ended) {
+        let error = match &ended.result {
+            Ok(()) => None,
+            Err(StepError::Failed(why) | StepError::Refused(why, _)) => Some(why.clone()),
+            Err(StepError::Stop(verdict)) => Some(verdict.line.clone()),
+        };
+        let (index, step) = (ended.index, ended.word.clone());
+        self.session.note(BenchEvent::StepEnded { index, step, error });
+    }
+
+    /// Takes note of the ends of steps that run by themselves.
+    pub(super) fn collect(&mut self) -> Result<(), Verdict> {
+        while let Some(ended) = self.take_ended() {
+            self.ended(ended)?;
+        }
+        Ok(())
+    }
+
+    /// A started step that has ended by now.
+    pub fn take_ended(&mut self) -> Option<Ended> {
+        let at = self.pending.iter().position(|p| p.work.has_ended(self.session))?;
+        let Pending { work, index, word, fails } = self.pending.remove(at);
+        let result = match work {
+            Work::Command(id) => reply(self.session.reply(id)?).map(drop),
+            Work::Unplug | Work::Plug(_) | Work::Done => Ok(()),
+        };
+        Some(Ended { index, word, fails, result })
+    }
+
+    /// Until a started step has ended, when the guest is at rest; says whether one has.
+    ///
+    /// # Errors
+    /// The run is over.
+    pub fn await_ended(&mut self) -> Result<bool, Verdict> {
+        let works: Vec<_> = self.pending.iter().map(|pending| pending.work).collect();
+        let ended = |s: &mut Session| works.iter().any(|work| work.has_ended(s)).then_some(());
+        match self.session.wait(HANGS_AFTER, ended) {
+            Ok(()) => Ok(true),
+            Err(Stop::TimedOut) => self.session.alive().map(|()| false).map_err(over),
+            Err(Stop::Verdict(verdict)) => Err(verdict),
+        }
+    }
+
+    /// Until the guest is at rest, and all that its observers saw is in the timeline.
+    ///
+    /// # Errors
+    /// It does not come to rest, or the run is over.
+    pub fn rest(&mut self) -> Result<(), StepError> {
+        match self.session.command(Command::AwaitRest, self.patience) {
+            Ok(result) => drop(reply(result)?),
+            Err(Stop::Verdict(verdict)) => return Err(verdict.into()),
+            Err(Stop::TimedOut) => {
+                self.session.alive().map_err(over)?;
+                let within = self.patience.as_secs();
+                let what = format!("the guest does not come to rest within {within} s");
+                return Err(StepError::Failed(what));
+            }
+        }
+        let moving = |p: &Pending| (!matches!(p.work, Work::Command(_))).then_some(p.work);
+        if let Some(work) = self.pending.iter().find_map(moving) {
+            self.await_moved(work, TOLD_WITHIN)?;
+        }
+        Ok(self.prepare(Command::Settle)?)
+    }
+}

@@ -1,0 +1,182 @@
+//! KVM is proven by booting, never assumed.
+//!
+//! `/dev/kvm` may open, create machines, and still not run a stock kernel: on some nested hosts
+//! the guest spins in the decompressor for ever. So the first run of a kernel boots it once under
+//! KVM, and the answer is remembered for this host, QEMU and kernel.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use crate::machine::qemu::Accel;
+
+/// What `--accel` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Choice {
+    /// KVM if it is proven to run this kernel, else TCG.
+    Auto,
+    /// KVM, untested.
+    Kvm,
+    /// TCG.
+    Tcg,
+}
+
+/// How long a guest under KVM has to show its agent. It takes one or two seconds where KVM works.
+pub const PROOF_WITHIN: Duration = Duration::from_secs(15);
+
+/// What KVM was seen to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Proof {
+    works: bool,
+    why: String,
+}
+
+/// The place where a proof is remembered.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    file: PathBuf,
+}
+
+impl Memory {
+    /// For this host (kernel and CPU), QEMU and guest kernel.
+    pub fn new(cache: &Path, qemu: (u32, u32, u32), guest_release: &str) -> Memory {
+        let host = rustix::system::uname();
+        let key = format!(
+            "{}|{}|{}.{}.{}|{guest_release}",
+            host.release().to_string_lossy(),
+            host_cpu(),
+            qemu.0,
+            qemu.1,
+            qemu.2
+        );
+        Memory { file: cache.join("kvm").join(format!("{}.json", sha256_hex(key.as_bytes()))) }
+    }
+
+    fn recall(&self) -> Option<Proof> {
+        serde_json::from_slice(&std::fs::read(&self.file).ok()?).ok()
+    }
+
+    fn remember(&self, proof: &Proof) -> anyhow::Result<()> {
+        let dir = self.file.parent().context("no parent")?;
+        fs::create_dir_all(dir)?;
+        fs::write(&self.file, serde_json::to_vec(proof)?)?;
+        Ok(())
+    }
+}
+
+/// The host's CPU, in a line.
+pub fn host_cpu() -> String {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    cpu.lines().find(|l| l.starts_with("model name")).unwrap_or_default().to_owned()
+}
+
+/// SHA-256 in hex.
+pub fn sha256_hex(data: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(data).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// What was decided, and why, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// KVM or TCG.
+    pub accel: Accel,
+    /// One phrase.
+    pub why: String,
+}
+
+/// The device that KVM is reached through.
+pub const DEV_KVM: &str = "/dev/kvm";
+
+/// Decides. `boots` boots the guest once under KVM and says `Ok(())` if its agent came up.
+///
+/// # Errors
+/// As `boots`' outer ones: the user interrupted, or QEMU could not be started at all.
+pub fn decide(
+    choice: Choice,
+    device: &Path,
+    memory: &Memory,
+    boots: impl FnOnce() -> anyhow::Result<Result<(), String>>,
+) -> anyhow::Result<Decision> {
+    let decision = |accel, why: &str| Decision { accel, why: why.to_owned() };
+    match choice {
+        Choice::Kvm => return Ok(decision(Accel::Kvm, "as --accel says")),
+        Choice::Tcg => return Ok(decision(Accel::Tcg, "as --accel says")),
+        Choice::Auto => {}
+    }
+    if let Err(error) = std::fs::File::options().read(true).write(true).open(device) {
+        let device = device.display();
+        return Ok(decision(Accel::Tcg, &format!("{device} cannot be opened: {error}")));
+    }
+    let proof = match memory.recall() {
+        Some(proof) => proof,
+        None => {
+            let proof = match boots()? {
+                Ok(()) => Proof { works: true, why: "proven by booting this kernel".to_owned() },
+                Err(why) => Proof { works: false, why },
+            };
+            memory.remember(&proof)?;
+            proof
+        }
+    };
+    Ok(Decision { accel: if proof.works { Accel::Kvm } else { Accel::Tcg }, why: proof.why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Host {
+        dir: tempfile::TempDir,
+        kvm: PathBuf,
+    }
+
+    fn host() -> Host {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let kvm = dir.path().join("kvm-device");
+        std::fs::write(&kvm, "").expect("written");
+        Host { dir, kvm }
+    }
+
+    #[test]
+    fn a_proof_is_made_once_and_remembered() {
+        let host = host();
+        let memory = Memory::new(host.dir.path(), (11, 1, 3), "7.3.4");
+        let first = decide(Choice::Auto, &host.kvm, &memory, || Ok(Err("it spins".to_owned())));
+        assert_eq!(first.expect("decides").accel, Accel::Tcg);
+        let again = decide(Choice::Auto, &host.kvm, &memory, || panic!("must not be asked again"));
+        assert_eq!(again.expect("decides").why, "it spins");
+        // Another kernel is another question.
+        let other = Memory::new(host.dir.path(), (11, 1, 3), "6.1.0");
+        let other = decide(Choice::Auto, &host.kvm, &other, || Ok(Ok(())));
+        assert_eq!(other.expect("decides").accel, Accel::Kvm);
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_an_interrupted_proof() {
+        let host = host();
+        let memory = Memory::new(host.dir.path(), (11, 1, 3), "7.3.4");
+        let first = decide(Choice::Auto, &host.kvm, &memory, || anyhow::bail!("interrupted"));
+        assert!(first.is_err());
+        let again = decide(Choice::Auto, &host.kvm, &memory, || Ok(Ok(())));
+        assert_eq!(again.expect("decides").accel, Accel::Kvm);
+    }
+
+    #[test]
+    fn the_user_or_an_absent_device_decides_without_a_proof() {
+        let host = host();
+        let memory = Memory::new(host.dir.path(), (11, 1, 3), "7.3.4");
+        let absent = host.dir.path().join("absent");
+        for (choice, device, accel) in [
+            (Choice::Kvm, &host.kvm, Accel::Kvm),
+            (Choice::Tcg, &host.kvm, Accel::Tcg),
+            (Choice::Auto, &absent, Accel::Tcg),
+        ] {
+            let decision = decide(choice, device, &memory, || panic!("must not be asked"));
+            assert_eq!(decision.expect("decides").accel, accel);
+        }
+    }
+}

@@ -1,0 +1,515 @@
+//! The gates: what the bench answers when the guest's loaders ask, and when.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use guest_protocol::{Answer, Question};
+use iwl_ucode::stub::{self, StubDef};
+
+use crate::facts::errno::Errno;
+use crate::facts::milestone::Reached;
+use crate::facts::timeline::Source as EventSource;
+use crate::machine::firmware::{self, FirmwareError};
+use crate::script::expect::matches;
+use crate::script::scenario::{FirmwareRule, ModuleRule, Pattern, Scenario, Source, Vars, glob};
+
+const ENOENT: Errno = Errno(2);
+
+/// What the gates do in one run.
+#[derive(Debug, Clone, Default)]
+pub struct Gates {
+    firmware: Vec<Rule<FirmwareRule>>,
+    module: Vec<Rule<ModuleRule>>,
+    files: Option<Files>,
+    /// Names that are held whatever rule answers them.
+    hold: Vec<String>,
+    /// Nothing is held any more.
+    open: bool,
+    held: Vec<Held>,
+}
+
+/// A rule whose variables are replaced.
+#[derive(Debug, Clone)]
+struct Rule<R> {
+    name: String,
+    until: Option<Pattern>,
+    /// How many requests it still takes.
+    left: Option<u32>,
+    rule: R,
+}
+
+impl<R> Rule<R> {
+    /// Whether it decides on this name; counts, if so.
+    fn takes(&mut self, name: &str) -> bool {
+        if self.left == Some(0) || !glob(&self.name, name) {
+            return false;
+        }
+        self.left = self.left.map(|left| left - 1);
+        true
+    }
+}
+
+/// Where the bytes of firmware files come from.
+#[derive(Debug, Clone)]
+struct Files {
+    stub: &'static StubDef,
+    kernel: stub::Kernel,
+    /// The first name asked for, which has a file where no rule says otherwise.
+    firmware: String,
+    /// The same for further cards.
+    more: Vec<(String, &'static StubDef)>,
+    /// The user's file instead of the stub.
+    given: Option<Vec<u8>>,
+    /// Files of the scenario's own, read.
+    own: Vec<(Source, Vec<u8>)>,
+}
+
+/// A request that waits.
+#[derive(Debug, Clone)]
+struct Held {
+    id: u64,
+    answered: Answered,
+    until: Until,
+}
+
+#[derive(Debug, Clone)]
+enum Until {
+    Milestone(Pattern),
+    Release,
+    Instant(Instant),
+    Never,
+}
+
+/// An answer, and what is said of it.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// The question.
+    pub question: Question,
+    /// The answer.
+    pub answer: Answer,
+    /// In one word.
+    pub word: &'static str,
+    /// Its number: bytes, errno, exit status or signal.
+    pub value: Option<i64>,
+}
+
+impl Gates {
+    /// The gates of a scenario. `given` stands in for the card's stub.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a fault cannot be put into it.
+    pub fn new(
+        scenario: &Scenario,
+        vars: &Vars,
+        stub: &'static StubDef,
+        kernel: stub::Kernel,
+        given: Option<Vec<u8>>,
+    ) -> Result<Gates, FirmwareError> {
+        let more = scenario.card.more().filter_map(|card| stub::for_card(card.name));
+        let mut files = Files {
+            stub,
+            kernel,
+            firmware: vars.firmware.clone(),
+            more: more.map(|stub| (stub.file_name(stub.newest(kernel)), stub)).collect(),
+            given,
+            own: Vec::new(),
+        };
+        let mut firmware = Vec::new();
+        for rule in scenario.firmware.iter().map(toml::Spanned::get_ref) {
+            if !rule.when.applies(vars) {
+                continue;
+            }
+            if let Some(source @ Source::File(path)) = &rule.give {
+                files.own.push((source.clone(), firmware::read(&scenario.directory.join(path))?));
+            }
+            let name = vars.string(&rule.name);
+            // What cannot be made is told before anything boots.
+            files.bytes(rule, if name.contains('*') { &vars.firmware } else { &name })?;
+            firmware.push(Rule {
+                name,
+                until: rule.hold_until.as_ref().map(|p| vars.pattern(p.get_ref())),
+                left: rule.times,
+                rule: rule.clone(),
+            });
+        }
+        let module = scenario
+            .module
+            .iter()
+            .map(toml::Spanned::get_ref)
+            .filter(|rule| rule.when.applies(vars))
+            .map(|rule| Rule {
+                name: vars.string(&rule.name),
+                until: rule.hold_until.as_ref().map(|p| vars.pattern(p.get_ref())),
+                left: rule.times,
+                rule: rule.clone(),
+            })
+            .collect();
+        let hold = scenario.hold.iter().map(|name| vars.string(&name.0)).collect();
+        Ok(Gates { firmware, module, files: Some(files), hold, open: false, held: Vec::new() })
+    }
+
+    /// The files that a request would be given, by the names known beforehand.
+    pub fn offers(&self, vars: &Vars) -> Vec<(String, Vec<u8>)> {
+        let mut names: Vec<String> = self.firmware.iter().map(|rule| rule.name.clone()).collect();
+        for name in &vars.walk_down {
+            names.extend(["", ".zst", ".xz"].map(|suffix| format!("{name}{suffix}")));
+        }
+        names.sort();
+        names.dedup();
+        names
+            .into_iter()
+            .filter(|name| !name.contains('*'))
+            .filter_map(|name| {
+                let rule = self.firmware.iter().find(|rule| glob(&rule.name, &name));
+                let file = self.file(rule.map(|rule| &rule.rule), &name)?;
+                Some((name, file))
+            })
+            .collect()
+    }
+
+    /// A question; `None` if it is held.
+    pub fn ask(&mut self, id: u64, question: Question, milestones: &[Reached]) -> Option<Answered> {
+        let (answered, until) = match &question {
+            Question::Module { module, .. } => {
+                let module = module.clone();
+                self.module_answer(question, &module)
+            }
+            Question::FirmwareLookup { path } => {
+                let path = path.clone();
+                self.firmware_answer(question, &path)
+            }
+        };
+        let until = until.or_else(|| {
+            let name = name_of(&answered.question);
+            self.hold.iter().any(|held| glob(held, name)).then_some(Until::Release)
+        });
+        match until {
+            Some(until) if self.open && !matches!(until, Until::Never) => Some(answered),
+            Some(until) if !until.is_over(milestones) => {
+                self.held.push(Held { id, answered, until });
+                None
+            }
+            _ => Some(answered),
+        }
+    }
+
+    /// The answers to what was held, and by now need not be any more.
+    pub fn due(&mut self, milestones: &[Reached]) -> Vec<(u64, Answered)> {
+        self.let_go(|held| held.until.is_over(milestones))
+    }
+
+    /// The answers to what was held for a `release` step, by module or file name.
+    pub fn release(&mut self, pattern: &str) -> Vec<(u64, Answered)> {
+        self.let_go(|held| {
+            matches!(held.until, Until::Release) && glob(pattern, name_of(&held.answered.question))
+        })
+    }
+
+    /// All that waits, oldest first, and for what: for people.
+    pub fn waiting(&self) -> impl Iterator<Item = String> {
+        self.held.iter().map(|held| {
+            let name = name_of(&held.answered.question);
+            match &held.until {
+                Until::Milestone(pattern) => format!("{name} until {pattern}"),
+                Until::Release => format!("{name} until a release"),
+                Until::Instant(_) => format!("{name} for a while"),
+                Until::Never => format!("{name} for ever"),
+            }
+        })
+    }
+
+    /// As [`Gates::release`], the oldest request only.
+    pub fn release_one(&mut self, pattern: &str) -> Option<(u64, Answered)> {
+        let oldest =
+            self.released_by_word().find(|held| glob(pattern, name_of(&held.answered.question)))?;
+        let id = oldest.id;
+        self.let_go(|held| held.id == id).pop()
+    }
+
+    /// What waits for a `release`, oldest first.
+    pub fn held(&self) -> impl Iterator<Item = &Question> {
+        self.released_by_word().map(|held| &held.answered.question)
+    }
+
+    fn released_by_word(&self) -> impl Iterator<Item = &Held> {
+        self.held.iter().filter(|held| matches!(held.until, Until::Release))
+    }
+
+    /// Holds nothing from now on, but what a rule holds for ever: the answers that are due.
+    pub fn open(&mut self) -> Vec<(u64, Answered)> {
+        self.open = true;
+        self.let_go(|held| !matches!(held.until, Until::Never))
+    }
+
+    /// Whether a rule holds this question for ever.
+    pub fn hangs(&self, id: u64) -> bool {
+        self.held.iter().any(|held| held.id == id && matches!(held.until, Until::Never))
+    }
+
+    /// When [`Gates::due`] has to be asked again though nothing happened.
+    pub fn next_due(&self) -> Option<Instant> {
+        let instants = self.held.iter().filter_map(|held| match held.until {
+            Until::Instant(instant) => Some(instant),
+            _ => None,
+        });
+        instants.min()
+    }
+
+    fn let_go(&mut self, goes: impl Fn(&Held) -> bool) -> Vec<(u64, Answered)> {
+        let (gone, held) = std::mem::take(&mut self.held).into_iter().partition(goes);
+        self.held = held;
+        gone.into_iter().map(|held: Held| (held.id, held.answered)).collect()
+    }
+
+    fn module_answer(&mut self, question: Question, module: &str) -> (Answered, Option<Until>) {
+        let Some(rule) = self.module.iter_mut().find_map(|r| r.takes(module).then_some(&*r)) else {
+            return (Answered::new(question, Answer::Proceed, "proceed", None), None);
+        };
+        let r = &rule.rule;
+        let until = match r.hang {
+            true => Some(Until::Never),
+            false => until(rule.until.as_ref(), r.hold, r.delay),
+        };
+        let (answer, word, value) = match (r.exit, r.kill) {
+            (Some(status), _) => {
+                (Answer::Exit { status: status.into() }, "exit", Some(status.into()))
+            }
+            (None, Some(signal)) => (Answer::Kill { signal }, "kill", Some(signal.into())),
+            (None, None) if r.lie => (Answer::Exit { status: 0 }, "exit", Some(0)),
+            (None, None) => (Answer::Proceed, "proceed", None),
+        };
+        (Answered::new(question, answer, word, value), until)
+    }
+
+    fn firmware_answer(&mut self, question: Question, path: &str) -> (Answered, Option<Until>) {
+        let rule = self.firmware.iter_mut().position(|rule| rule.takes(path));
+        let rule = rule.map(|index| &self.firmware[index]);
+        let until = rule.and_then(|r| until(r.until.as_ref(), r.rule.hold, r.rule.delay));
+        let rule = rule.map(|r| &r.rule);
+        let errno = rule.and_then(|r| r.refuse).unwrap_or(ENOENT).0;
+        let (answer, word, value) = match self.file(rule, path) {
+            Some(bytes) => {
+                let data = base64::engine::general_purpose::STANDARD.encode(&bytes);
+                (Answer::File { data }, "file", i64::try_from(bytes.len()).ok())
+            }
+            None => (Answer::Errno { errno }, "errno", Some(errno.into())),
+        };
+        (Answered::new(question, answer, word, value), until)
+    }
+
+    /// What a name gets under a rule.
+    fn file(&self, rule: Option<&FirmwareRule>, name: &str) -> Option<Vec<u8>> {
+        let files = self.files.as_ref()?;
+        match rule {
+            // That it can be made was tried when the gates were built.
+            Some(rule) => files.bytes(rule, name).ok().flatten(),
+            None => files.by_default(name),
+        }
+    }
+}
+
+fn until(milestone: Option<&Pattern>, hold: bool, delay: Option<f64>) -> Option<Until> {
+    match (milestone, delay) {
+        (Some(pattern), _) => Some(Until::Milestone(pattern.clone())),
+        (None, Some(seconds)) => {
+            Some(Until::Instant(Instant::now() + Duration::from_secs_f64(seconds)))
+        }
+        (None, None) => hold.then_some(Until::Release),
+    }
+}
+
+impl Until {
+    fn is_over(&self, milestones: &[Reached]) -> bool {
+        match self {
+            Until::Milestone(pattern) => milestones.iter().any(|r| matches(pattern, r)),
+            Until::Instant(instant) => Instant::now() >= *instant,
+            Until::Release | Until::Never => false,
+        }
+    }
+}
+
+impl Answered {
+    fn new(question: Question, answer: Answer, word: &'static str, value: Option<i64>) -> Answered {
+        Answered { question, answer, word, value }
+    }
+}
+
+impl Files {
+    /// The file that a rule gives under a name; `None` if it refuses.
+    fn bytes(&self, rule: &FirmwareRule, name: &str) -> Result<Option<Vec<u8>>, FirmwareError> {
+        let file = match &rule.give {
+            _ if rule.refuse.is_some() => return Ok(None),
+            None => match self.by_default(name) {
+                Some(file) => file,
+                None => return Ok(None),
+            },
+            Some(Source::Stub) => self.stub(name),
+            Some(Source::StubOf(card)) => {
+                // With the API number asked for, or the driver would look no further.
+                stub::for_card(card).unwrap_or(self.stub).build(self.api(name))
+            }
+            Some(source @ Source::File(path)) => {
+                let own = self.own.iter().find(|(known, _)| known == source);
+                own.map(|(_, bytes)| bytes.clone()).ok_or_else(|| FirmwareError::not_read(path))?
+            }
+        };
+        firmware::change(file, &rule.corrupt, rule.compress).map(Some)
+    }
+
+    /// What a name gets where no rule says otherwise.
+    fn by_default(&self, name: &str) -> Option<Vec<u8>> {
+        if name == self.firmware {
+            return Some(self.stub(name));
+        }
+        let (_, stub) = self.more.iter().find(|(known, _)| known == name)?;
+        Some(stub.build(stub.newest(self.kernel)))
+    }
+
+    /// The card's stub with the API number that the name asks for.
+    fn stub(&self, name: &str) -> Vec<u8> {
+        if let Some(given) = &self.given {
+            return given.clone();
+        }
+        self.stub.build(self.api(name))
+    }
+
+    /// The API number that a name asks for.
+    fn api(&self, name: &str) -> stub::Api {
+        let plain = name.trim_end_matches(".zst").trim_end_matches(".xz");
+        match stub::for_file_name(plain) {
+            Some((stub, api)) if stub.card == self.stub.card => api,
+            _ => self.stub.newest(self.kernel),
+        }
+    }
+}
+
+/// The name of the module or file that is asked for.
+pub fn name_of(question: &Question) -> &str {
+    match question {
+        Question::Module { module: name, .. } | Question::FirmwareLookup { path: name } => name,
+    }
+}
+
+/// Which gate asks this.
+pub fn source(question: &Question) -> EventSource {
+    match question {
+        Question::Module { .. } => EventSource::ModuleGate,
+        Question::FirmwareLookup { .. } => EventSource::FirmwareGate,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::milestone::Milestone;
+
+    fn vars() -> Vars {
+        Vars {
+            card: "7260".into(),
+            kernel: "7.3.4".into(),
+            kernel_version: "7.3.4".into(),
+            opmode: "iwlmvm".into(),
+            firmware: "iwlwifi-7260-17.ucode".into(),
+            walk_down: vec!["iwlwifi-7260-17.ucode".into()],
+            declared_firmware: Vec::new(),
+        }
+    }
+
+    fn gates(rules: &str) -> Gates {
+        let text =
+            format!("about = \"t\"\ncards = [\"7260\"]\n{rules}\n[[step]]\ndo = \"unbind\"\n");
+        let scenario = crate::script::scenario::parse("t", "t.toml", &text).expect("valid");
+        let stub = stub::for_card("7260").expect("there");
+        Gates::new(&scenario, &vars(), stub, stub::Kernel::V7_3, None).expect("made")
+    }
+
+    fn module(name: &str) -> Question {
+        Question::Module { argv: vec!["modprobe".into(), name.into()], module: name.into() }
+    }
+
+    fn file(path: &str) -> Question {
+        Question::FirmwareLookup { path: path.into() }
+    }
+
+    fn word(answered: Option<Answered>) -> Option<(&'static str, Option<i64>)> {
+        answered.map(|a| (a.word, a.value))
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_decides() {
+        let mut gates = gates(
+            "[[module]]\nexit = 3\ntimes = 1\n[[module]]\nkill = 9\n\
+             [[firmware]]\nname = \"*.xz\"\nrefuse = \"EIO\"",
+        );
+        assert_eq!(word(gates.ask(1, module("iwlmvm"), &[])), Some(("exit", Some(3))));
+        assert_eq!(word(gates.ask(2, module("iwlmvm"), &[])), Some(("kill", Some(9))));
+        assert_eq!(word(gates.ask(3, module("iwldvm"), &[])), Some(("proceed", None)));
+        let name = "iwlwifi-7260-17.ucode";
+        assert_eq!(word(gates.ask(4, file(name), &[])).expect("answered").0, "file");
+        assert_eq!(word(gates.ask(5, file("updates"), &[])), Some(("errno", Some(2))));
+        assert_eq!(word(gates.ask(6, file(&format!("{name}.xz")), &[])), Some(("errno", Some(5))));
+        assert_eq!(gates.offers(&vars()).len(), 1);
+    }
+
+    #[test]
+    fn what_is_held_is_let_go_by_its_word_only() {
+        let mut gates = gates(
+            "[[module]]\nhold = true\n[[module]]\nname = \"a\"\nhang = true\n\
+             [[module]]\nname = \"b\"\ndelay = 0.0\n[[firmware]]\nhold-until = \"unbound\"",
+        );
+        for (id, question) in
+            [(1, module("iwlmvm")), (2, module("a")), (3, file("iwlwifi-7260-17.ucode"))]
+        {
+            assert!(gates.ask(id, question, &[]).is_none(), "{id}");
+        }
+        assert!(gates.ask(4, module("b"), &[]).is_some(), "no delay is none");
+        assert!(gates.next_due().is_none(), "nothing held waits for a time");
+        assert!(gates.due(&[]).is_empty());
+        let unbound =
+            Reached { seq: 0, t_ns: 0, milestone: Milestone::Unbound { slot: "s".into() } };
+        let due: Vec<_> = gates.due(std::slice::from_ref(&unbound)).iter().map(|d| d.0).collect();
+        assert_eq!(due, [3]);
+        assert_eq!(gates.waiting().collect::<Vec<_>>(), ["iwlmvm until a release", "a for ever"]);
+        assert!(gates.release("iwldvm").is_empty());
+        assert!(gates.release("a").is_empty(), "it hangs");
+        assert_eq!(gates.release("iwl*").len(), 1);
+        assert!(gates.ask(5, file("iwlwifi-7260-17.ucode"), &[unbound]).is_some(), "reached");
+    }
+
+    #[test]
+    fn names_are_held_whatever_rule_answers_them() {
+        let mut gates =
+            gates("hold = [\"$opmode\"]\n[[module]]\nexit = 3\n[[module]]\nname=\"x\"\nhang=true");
+        assert!(gates.ask(1, module("iwlmvm"), &[]).is_none());
+        assert!(gates.ask(2, module("iwlmvm"), &[]).is_none());
+        assert!(gates.ask(3, module("x"), &[]).is_none());
+        assert!(gates.ask(4, module("iwldvm"), &[]).is_some(), "not named");
+        assert_eq!(gates.held().count(), 2, "what hangs waits for no release");
+        let (id, answered) = gates.release_one("iwl*").expect("held");
+        assert_eq!((id, answered.value), (1, Some(3)), "the oldest, with its rule's answer");
+        assert!(gates.release_one("x").is_none());
+        let open: Vec<_> = gates.open().iter().map(|open| open.0).collect();
+        assert_eq!(open, [2]);
+        assert!(gates.hangs(3) && !gates.hangs(2));
+        assert!(gates.ask(5, module("iwlmvm"), &[]).is_some(), "open for good");
+    }
+
+    #[test]
+    fn a_slow_gate_says_when_it_opens() {
+        let mut gates = gates("[[module]]\ndelay = 60");
+        assert!(gates.ask(1, module("iwlmvm"), &[]).is_none());
+        let due = gates.next_due().expect("a time");
+        assert!(due > Instant::now() + Duration::from_secs(50));
+        assert!(gates.due(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_made_is_told_before_anything_boots() {
+        let text = "about = \"t\"\ncards = [\"7260\"]\n[[firmware]]\n\
+                    corrupt = \"truncate=99999999\"\n[[step]]\ndo = \"unbind\"\n";
+        let scenario = crate::script::scenario::parse("t", "t.toml", text).expect("valid");
+        let stub = stub::for_card("7260").expect("there");
+        let error = Gates::new(&scenario, &vars(), stub, stub::Kernel::V7_3, None);
+        assert!(error.expect_err("too long").to_string().contains("cannot be cut"));
+    }
+}

@@ -1,0 +1,145 @@
+//! A session's talk with the guest's agent.
+
+use std::time::Duration;
+
+use guest_protocol::{Command, CommandError, Hello, Reply, State, ToGuest};
+
+use super::{Session, Stop};
+use crate::facts::timeline::{BenchEvent, ClockOffset};
+use crate::facts::verdict::{Outcome, Verdict};
+
+/// A clock known as well as this is known well enough to tell which of two steps came first.
+const CLOCK_ERROR_NS: u64 = 3_000_000;
+/// How long a guest has to answer a ping before it counts as hung.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+impl Session {
+    /// Waits for the agent, then measures the guest's clock.
+    ///
+    /// # Errors
+    /// [`Stop`]; running out of time means that the kernel did not boot.
+    pub fn boot(&mut self, within: Duration) -> Result<Hello, Stop> {
+        let hello = match self.wait(within, |s| s.hello.clone()) {
+            Err(Stop::TimedOut) => {
+                let tail = self.console_tail(1);
+                return Err(Verdict::new(
+                    Outcome::NotBooted,
+                    format!(
+                        "the guest did not come up within {} s{}; see console.log",
+                        within.as_secs(),
+                        if tail.is_empty() {
+                            ", its console is silent".to_owned()
+                        } else {
+                            format!(", its console ends: {}", tail.trim())
+                        }
+                    ),
+                )
+                .into());
+            }
+            other => other?,
+        };
+        self.measure_clock()?;
+        Ok(hello)
+    }
+
+    pub(super) fn measure_clock(&mut self) -> Result<(), Stop> {
+        let mut best: Option<ClockOffset> = None;
+        // The first one wakes what the guest needs to answer, and takes many times as long.
+        for _ in 0..5 {
+            if best.is_some_and(|b| b.error_ns <= CLOCK_ERROR_NS) {
+                break;
+            }
+            let sent = self.timeline.now();
+            let (answered, guest_ns, _) = self.command_timed(Command::Ping, ANSWER_WITHIN)?;
+            let offset = ClockOffset::from_ping(sent, answered, guest_ns);
+            if best.is_none_or(|b| offset.error_ns < b.error_ns) {
+                best = Some(offset);
+            }
+        }
+        if let Some(offset) = best {
+            self.timeline.set_clock(offset);
+            self.note(BenchEvent::ClockMeasured { error_ns: offset.error_ns });
+        }
+        Ok(())
+    }
+
+    /// Runs a command in the guest and waits for its end.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn command(
+        &mut self,
+        command: Command,
+        within: Duration,
+    ) -> Result<Result<Reply, CommandError>, Stop> {
+        self.command_timed(command, within).map(|(_, _, result)| result)
+    }
+
+    /// Starts a command in the guest; [`Session::reply`] has its result under this number.
+    pub fn start_command(&mut self, command: Command) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.send(&ToGuest::Do { id, command });
+        id
+    }
+
+    /// Whether a started command has ended.
+    pub fn has_reply(&self, id: u64) -> bool {
+        self.replies.contains_key(&id)
+    }
+
+    /// The result of a started command, once.
+    pub fn reply(&mut self, id: u64) -> Option<Result<Reply, CommandError>> {
+        self.replies.remove(&id).map(|(_, result)| result)
+    }
+
+    fn command_timed(
+        &mut self,
+        command: Command,
+        within: Duration,
+    ) -> Result<(u64, u64, Result<Reply, CommandError>), Stop> {
+        let id = self.start_command(command);
+        self.wait(within, |s| {
+            let (guest_ns, result) = s.replies.remove(&id)?;
+            Some((s.timeline.now(), guest_ns, result))
+        })
+    }
+
+    /// The guest's present state.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn state(&mut self) -> Result<State, Stop> {
+        match self.command(Command::State, ANSWER_WITHIN)? {
+            Ok(Reply::State(state)) => Ok(state),
+            other => Err(Verdict::new(
+                Outcome::Environment,
+                format!("the agent cannot tell the guest's state: {other:?}"),
+            )
+            .into()),
+        }
+    }
+
+    /// Whether the guest still answers.
+    ///
+    /// # Errors
+    /// [`Stop`] with [`Outcome::GuestHung`] if it does not, or whatever else has ended it.
+    pub fn alive(&mut self) -> Result<(), Stop> {
+        match self.command(Command::Ping, ANSWER_WITHIN) {
+            Ok(_) => Ok(()),
+            Err(Stop::TimedOut) => {
+                let tail = self.console_tail(1);
+                Err(Verdict::new(
+                    Outcome::GuestHung,
+                    format!(
+                        "the guest does not answer any more{}{}",
+                        if tail.is_empty() { "" } else { "; its console ends: " },
+                        tail.trim()
+                    ),
+                )
+                .into())
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Why a guest has ended without being asked.
+
+use std::time::Duration;
+
+use super::Session;
+use crate::facts::timeline::BenchEvent;
+use crate::facts::trouble::{self, Trouble};
+use crate::facts::verdict::{Outcome, Verdict};
+
+impl Session {
+    /// The last lines of the serial console.
+    pub fn console_tail(&self, lines: usize) -> String {
+        let text = String::from_utf8_lossy(&self.console);
+        let all: Vec<_> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+
+    /// Why QEMU has ended without being asked.
+    pub(super) fn qemu_verdict(&mut self) -> Verdict {
+        while let Ok(input) = self.inputs.recv_timeout(Duration::from_millis(100)) {
+            // What it still had to say; a second end changes nothing.
+            let _ = self.take(input);
+        }
+        let status = match self.guest.process.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        self.note(BenchEvent::QemuExited { status: status.clone() });
+        let text = String::from_utf8_lossy(&self.console).into_owned();
+        let panic = text.lines().rev().find_map(|line| {
+            let at = line.find("Kernel panic - not syncing")?;
+            (trouble::classify(&line[at..]) == Some(Trouble::Panic)).then(|| line[at..].to_owned())
+        });
+        if let Some(text) = panic.clone() {
+            // The agent cannot tell of it any more.
+            self.note(BenchEvent::KernelTrouble { trouble: Trouble::Panic, text });
+        }
+        let verdict = match (panic, self.shutdown.as_deref()) {
+            (Some(panic), _) => Verdict::new(
+                Outcome::GuestPanicked,
+                format!("{}; see console.log for its trace", panic.trim()),
+            ),
+            (None, Some("guest-reset")) => Verdict::new(
+                Outcome::GuestReset,
+                "the guest reset itself without a word; see the end of console.log",
+            ),
+            (None, Some("guest-shutdown")) => Verdict::new(
+                Outcome::GuestPoweredOff,
+                format!("the guest switched itself off: {}", self.console_tail(1).trim()),
+            ),
+            _ => Verdict::new(
+                Outcome::QemuDied,
+                format!("QEMU ended by itself ({status}); see qemu.stderr"),
+            ),
+        };
+        // A kernel that never got as far as the agent says nothing about the driver.
+        match (&self.hello, verdict.outcome) {
+            (None, Outcome::GuestPanicked | Outcome::GuestReset | Outcome::GuestPoweredOff) => {
+                Verdict::new(
+                    Outcome::NotBooted,
+                    format!("the guest did not come up: {}", verdict.line),
+                )
+            }
+            _ => verdict,
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! One guest, from power-on to its end: every source's messages come in here, in one thread.
+
+mod agent;
+mod ending;
+mod inputs;
+mod monitor;
+mod take;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use card_host::{Served, Touch};
+use guest_protocol::{CommandError, Hello, Question, Reply, ToGuest};
+use inputs::Input;
+pub use inputs::Interrupter;
+use iwl_card::{Card, Summary};
+use monitor::Port;
+use serde_json::json;
+
+use crate::facts::milestone::{Deriver, Reached};
+use crate::facts::timeline::{BenchEvent, Event, Source, Tag, Timeline, What};
+use crate::facts::verdict::{Outcome, Verdict};
+use crate::machine::gates::Gates;
+use crate::machine::memory::Memory;
+use crate::machine::qemu::{self, CardSocket, Guest, Machine, Start};
+use crate::machine::signals::{self, Watched};
+use crate::machine::snapshot::Snapshot;
+use crate::record::rundir::RunDir;
+
+/// Why a session cannot go on.
+#[derive(Debug)]
+pub enum Stop {
+    /// It is over; this is the verdict.
+    Verdict(Verdict),
+    /// Time ran out, and the guest still lives.
+    TimedOut,
+}
+
+impl From<Verdict> for Stop {
+    fn from(verdict: Verdict) -> Stop {
+        Stop::Verdict(verdict)
+    }
+}
+
+/// How much of the console is kept in memory for the verdict.
+const CONSOLE_TAIL: usize = 64 << 10;
+
+/// Where a guest comes from.
+#[derive(Debug)]
+pub enum Origin<'a> {
+    /// Power-on, its cards in their ports.
+    PowerOn,
+    /// Power-on without a card; a snapshot of it goes into this file.
+    Empty(OwnedFd),
+    /// A snapshot; its cards are plugged in by [`Session::restore`].
+    Snapshot(&'a Snapshot),
+}
+
+/// A running guest.
+pub struct Session {
+    /// All events so far.
+    pub timeline: Timeline,
+    /// All milestones so far, in order of arrival.
+    pub milestones: Vec<Reached>,
+    /// What the agent found; set once it is there.
+    pub hello: Option<Hello>,
+    deriver: Deriver,
+    gates: Gates,
+    inputs: Receiver<Input>,
+    guest: Guest,
+    cards: Vec<Served>,
+    ports: Vec<Port>,
+    card_names: Vec<String>,
+    summaries: Vec<Option<Summary>>,
+    replies: HashMap<u64, (u64, Result<Reply, CommandError>)>,
+    returns: HashMap<u64, Result<serde_json::Value, String>>,
+    migration: Option<String>,
+    /// The module loaders that run in the guest, by their question's number: what they load.
+    loaders: BTreeMap<u64, String>,
+    memory: Arc<Memory>,
+    /// Puts a snapshot's memory in place, while QEMU is starting.
+    filling: Option<JoinHandle<std::io::Result<()>>>,
+    /// PCI functions that the guest has told of.
+    functions_added: usize,
+    next_id: u64,
+    console: Vec<u8>,
+    console_file: File,
+    shutdown: Option<String>,
+    /// QEMU was asked to end: what ends now ends by our word.
+    quitting: bool,
+    qemu_gone: bool,
+    card_ended: Option<(usize, String)>,
+    on_milestone: Box<dyn FnMut(&Reached)>,
+    /// Signals interrupt this session while it lives.
+    _watched: Watched,
+}
+
+impl Session {
+    /// Tells of each milestone as it comes.
+    pub fn on_milestone(&mut self, tell: Box<dyn FnMut(&Reached)>) {
+        self.on_milestone = tell;
+    }
+
+    /// Starts a guest, with these cards in reach: in their ports from power-on, or to be plugged
+    /// in by [`Session::plug`]. At most [`qemu::PORTS`] of them.
+    ///
+    /// # Errors
+    /// QEMU or a card's thread could not be started, or the run's directory not be written.
+    pub fn start(
+        qemu: &guest_kit::Qemu,
+        machine: &Machine<'_>,
+        start: Origin<'_>,
+        cards: Vec<Card>,
+        gates: Gates,
+        dir: &RunDir,
+    ) -> anyhow::Result<Session> {
+        anyhow::ensure!(
+            cards.len() <= qemu::PORTS,
+            "{} cards do not fit: the machine has {} ports",
+            cards.len(),
+            qemu::PORTS
+        );
+        let (sender, inputs) = std::sync::mpsc::channel();
+        let mut timeline = Timeline::new(Some(Box::new(dir.live_events()?)));
+        let card_names = name_cards(&cards);
+        let mut served = Vec::new();
+        let mut sockets = Vec::new();
+        for (index, card) in cards.into_iter().enumerate() {
+            let (listener, file) = CardSocket::new()?.split();
+            sockets.push(file);
+            let server = vfio_server::Server::from_fd(listener)?;
+            let sender = sender.clone();
+            served.push(Served::start(card, server, move |at, notice| {
+                let _ = sender.send(Input::Card(index, at, notice));
+            })?);
+        }
+        let (start, snapshot) = match start {
+            Origin::PowerOn => (Start::PowerOn { cards: served.len() }, None),
+            Origin::Snapshot(snapshot) => (Start::Incoming, Some(snapshot.memory()?)),
+            Origin::Empty(file) => (Start::PowerOn { cards: 0 }, Some(file)),
+        };
+        let memory = Arc::new(Memory::new(u64::from(machine.memory) << 20)?);
+        let filling = match (start, &snapshot) {
+            (Start::Incoming, Some(file)) => {
+                let (memory, file) = (Arc::clone(&memory), File::from(file.try_clone()?));
+                Some(std::thread::spawn(move || memory.fill(&file)))
+            }
+            _ => None,
+        };
+        let watched = signals::watch(Interrupter(sender.clone()));
+        let now = timeline.now();
+        timeline.push(now, Source::Bench, What::Bench(BenchEvent::GuestStarted));
+        let stderr = dir.create("qemu.stderr")?;
+        let mut guest =
+            qemu::start(qemu, machine, start, sockets, memory.share()?, snapshot, stderr)?;
+        dir.write("qemu.args", &shell_words(&guest.command_line))?;
+        let console_file = dir.create("console.log")?;
+        inputs::read_agent(guest.agent.try_clone()?, sender.clone())?;
+        inputs::read_console(guest.console.try_clone()?, sender.clone())?;
+        inputs::read_qmp(guest.qmp.try_clone()?, sender)?;
+        qemu::qmp_send(&mut guest.qmp, 0, "qmp_capabilities", &json!({}))
+            .context("QEMU's monitor")?;
+        Ok(Session {
+            timeline,
+            milestones: Vec::new(),
+            hello: None,
+            deriver: Deriver::new(&card_names),
+            gates,
+            inputs,
+            guest,
+            summaries: served.iter().map(|_| None).collect(),
+            ports: vec![Port::default(); served.len()],
+            cards: served,
+            card_names,
+            replies: HashMap::new(),
+            returns: HashMap::new(),
+            migration: None,
+            loaders: BTreeMap::new(),
+            memory,
+            filling,
+            functions_added: 0,
+            next_id: 1,
+            console: Vec::new(),
+            console_file,
+            shutdown: None,
+            quitting: false,
+            qemu_gone: false,
+            card_ended: None,
+            on_milestone: Box::new(|_| {}),
+            _watched: watched,
+        })
+    }
+
+    /// Adds an event of the bench's own, now.
+    pub fn note(&mut self, event: BenchEvent) {
+        let now = self.timeline.now();
+        self.record(now, Source::Bench, None, What::Bench(event));
+    }
+
+    /// Lets go what the gates hold under names that fit; says how many requests that were.
+    pub fn release(&mut self, name: &str) -> usize {
+        let released = self.gates.release(name);
+        let count = released.len();
+        for (id, answered) in released {
+            self.answer(id, answered);
+        }
+        count
+    }
+
+    /// As [`Session::release`], the oldest such request only; says whether there was one.
+    pub fn release_one(&mut self, name: &str) -> bool {
+        match self.gates.release_one(name) {
+            Some((id, answered)) => {
+                self.answer(id, answered);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The requests that wait for a release, oldest first.
+    pub fn held(&self) -> impl Iterator<Item = &Question> {
+        self.gates.held()
+    }
+
+    /// What the gates hold, and until when: for people.
+    pub fn waiting(&self) -> Vec<String> {
+        self.gates.waiting().collect()
+    }
+
+    /// Holds nothing from now on, but what a rule holds for ever.
+    pub fn release_all(&mut self) {
+        for (id, answered) in self.gates.open() {
+            self.answer(id, answered);
+        }
+    }
+
+    /// The modules whose loaders have not ended, though no rule of the gate's hangs them.
+    pub fn loaders(&self) -> impl Iterator<Item = &str> {
+        let running = self.loaders.iter().filter(|(id, _)| !self.gates.hangs(**id));
+        running.map(|(_, module)| module.as_str())
+    }
+
+    /// Takes in whatever comes until `ready` has something.
+    ///
+    /// # Errors
+    /// [`Stop`]: the guest, QEMU or a card has ended, the user interrupts, or time runs out.
+    pub fn wait<T>(
+        &mut self,
+        within: Duration,
+        mut ready: impl FnMut(&mut Session) -> Option<T>,
+    ) -> Result<T, Stop> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(value) = ready(self) {
+                return Ok(value);
+            }
+            if self.qemu_gone {
+                return Err(self.qemu_verdict().into());
+            }
+            if let Some((index, why)) = &self.card_ended {
+                return Err(Verdict::new(
+                    Outcome::CardStopped,
+                    format!("card {} stopped serving: {why}", self.card_names[*index]),
+                )
+                .into());
+            }
+            let due = self.gates.next_due().filter(|due| *due < deadline);
+            let until = due.unwrap_or(deadline);
+            match self.inputs.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(input) => self.take(input)?,
+                Err(RecvTimeoutError::Timeout) if due.is_some() => self.open_gates(),
+                Err(RecvTimeoutError::Timeout) => return Err(Stop::TimedOut),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Verdict::new(Outcome::Environment, "all sources ended").into());
+                }
+            }
+        }
+    }
+
+    /// Does something to a card by hand, soon.
+    pub fn touch(&self, card: usize, touch: Touch) {
+        self.cards[card].touch(touch);
+    }
+
+    fn send(&mut self, message: &ToGuest) {
+        let mut line = serde_json::to_vec(message).expect("plain data");
+        line.push(b'\n');
+        // A broken port shows as AgentClosed or as QEMU's end.
+        let _ = self.guest.agent.write_all(&line);
+    }
+
+    fn record(&mut self, t_ns: u64, source: Source, guest_ns: Option<u64>, what: What) {
+        let event = match guest_ns {
+            Some(guest_ns) => self.timeline.push_guest(t_ns, guest_ns, source, what),
+            None => self.timeline.push(t_ns, source, what),
+        };
+        if let Some(reached) = self.deriver.feed(event) {
+            (self.on_milestone)(&reached);
+            self.milestones.push(reached);
+            self.open_gates();
+        }
+    }
+
+    /// Answers what the gates need not hold any more.
+    fn open_gates(&mut self) {
+        for (id, answered) in self.gates.due(&self.milestones) {
+            self.answer(id, answered);
+        }
+    }
+
+    fn answer(&mut self, id: u64, answered: crate::machine::gates::Answered) {
+        let now = self.timeline.now();
+        self.send(&ToGuest::Answer { id, answer: answered.answer });
+        let source = crate::machine::gates::source(&answered.question);
+        let what = What::Answer {
+            kind: Tag::default(),
+            id,
+            question: answered.question,
+            answer: answered.word,
+            value: answered.value,
+        };
+        self.record(now, source, None, what);
+    }
+
+    /// Ends the guest and everything that belongs to it; of QEMU there is [`Finished::qemu`] left.
+    pub fn end(mut self) -> Finished {
+        self.quitting = true;
+        // Nothing in the guest is worth an end in good order.
+        self.guest.process.kill();
+        for card in std::mem::take(&mut self.cards) {
+            drop(card);
+        }
+        while let Ok(input) = self.inputs.try_recv() {
+            let _ = self.take(input);
+        }
+        let timeline = std::mem::replace(&mut self.timeline, Timeline::new(None));
+        let (events, write_error) = timeline.finish();
+        let cards = std::mem::take(&mut self.card_names);
+        let summaries = std::mem::take(&mut self.summaries);
+        Finished { events, write_error, cards, summaries, qemu: self.guest.process }
+    }
+
+    /// Whether somebody has killed QEMU.
+    pub fn killed(&mut self) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        matches!(self.guest.process.status(), Some(status) if status.signal() == Some(9))
+    }
+}
+
+/// What is left of a session.
+pub struct Finished {
+    /// In their final order.
+    pub events: Vec<Event>,
+    /// The first error of writing them as they came.
+    pub write_error: Option<std::io::Error>,
+    /// The cards' names, in the order of their ports.
+    pub cards: Vec<String>,
+    /// Each card's totals.
+    pub summaries: Vec<Option<Summary>>,
+    /// Killed; to give up a guest's memory takes it a while yet.
+    pub qemu: qemu::Process,
+}
+
+/// Each card's name in this run: its model, numbered where there are several of it.
+fn name_cards(cards: &[Card]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for card in cards {
+        let model = card.spec().name;
+        let name = (1..)
+            .map(|n| if n == 1 { model.to_owned() } else { format!("{model}-{n}") })
+            .find(|name| !names.contains(name));
+        names.extend(name);
+    }
+    names
+}
+
+/// A command line that can be pasted into a shell.
+fn shell_words(args: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=,:+@%".contains(c);
+    let mut text = String::new();
+    for (i, arg) in args.iter().enumerate() {
+        if i > 0 {
+            text.push_str(if arg.starts_with('-') { " \\\n  " } else { " " });
+        }
+        if !arg.is_empty() && arg.chars().all(plain) {
+            text.push_str(arg);
+        } else {
+            text.push('\'');
+            text.push_str(&arg.replace('\'', r"'\''"));
+            text.push('\'');
+        }
+    }
+    text.push('\n');
+    text
+}

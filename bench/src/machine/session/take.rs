@@ -1,0 +1,176 @@
+//! What each source's message means to a session.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use card_host::{Ended, Notice};
+use guest_protocol::{FromGuest, GuestEvent, Question};
+
+use super::inputs::Input;
+use super::{CONSOLE_TAIL, Session, Stop};
+use crate::facts::timeline::{BenchEvent, Source, Tag, What};
+use crate::facts::trouble;
+use crate::facts::verdict::{Outcome, Verdict};
+use crate::machine::qemu::{self, Qmp};
+
+impl Session {
+    pub(super) fn take(&mut self, input: Input) -> Result<(), Stop> {
+        match input {
+            Input::Card(index, at, notice) => self.take_card(index, at, notice),
+            Input::Agent(at, message) => self.take_agent(at, message),
+            Input::BadAgentLine(text) => self.note(BenchEvent::Note {
+                text: format!("the agent sent a line that is no message: {text}"),
+            }),
+            Input::AgentClosed => {}
+            Input::Qmp(_, Qmp::Other(message)) => self.take_return(&message),
+            Input::Console(bytes) => self.take_console(&bytes),
+            Input::Qmp(at, Qmp::Event(event, data)) => {
+                match event.as_str() {
+                    "SHUTDOWN" => self.shutdown = data["reason"].as_str().map(str::to_owned),
+                    "MIGRATION" => self.migration = data["status"].as_str().map(str::to_owned),
+                    "DEVICE_DELETED" => {
+                        let id = data["device"].as_str();
+                        let card = (0..self.ports.len()).find(|c| id == Some(&qemu::card_id(*c)));
+                        if let Some(card) = card {
+                            self.ports[card].deleted = true;
+                        }
+                    }
+                    _ => {}
+                }
+                let t = self.timeline.at(at);
+                let what = What::Bench(BenchEvent::Qmp { event, data });
+                self.record(t, Source::Qemu, None, what);
+            }
+            Input::QmpClosed => self.qemu_gone = true,
+            Input::Signal(signal) => {
+                return Err(Verdict::new(
+                    Outcome::Interrupted,
+                    format!("stopped by signal {signal}"),
+                )
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    fn take_return(&mut self, message: &serde_json::Value) {
+        // The greeting has no id.
+        let Some(id) = message["id"].as_u64() else { return };
+        let result = match message["error"]["desc"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(message["return"].clone()),
+        };
+        self.returns.insert(id, result);
+    }
+
+    fn take_card(&mut self, index: usize, at: Instant, notice: Notice) {
+        let t = self.timeline.at(at);
+        match notice {
+            Notice::Card(event) => {
+                let what = What::Card { card: self.card_names[index].clone(), event };
+                self.record(t, Source::Card, None, what);
+            }
+            Notice::Attached => self.ports[index].attached = true,
+            // The socket's end is mostly QEMU's own, which its monitor tells too.
+            Notice::Detached(why) => {
+                self.ports[index].attached = false;
+                if !self.quitting && !self.ports[index].leaving && !self.qemu_ends() {
+                    self.card_stopped(index, t, format!("QEMU has dropped it: {why}"));
+                }
+            }
+            Notice::Ended(Ended { result, summary }) => {
+                self.summaries[index] = summary;
+                if let Err(why) = result {
+                    self.card_stopped(index, t, why);
+                }
+            }
+        }
+    }
+
+    fn card_stopped(&mut self, index: usize, t: u64, why: String) {
+        let event = BenchEvent::CardStopped { why: why.clone() };
+        self.record(t, Source::Bench, None, What::Bench(event));
+        self.card_ended = Some((index, why));
+    }
+
+    /// Whether QEMU is ending: its exit may lag behind the sockets it closes.
+    fn qemu_ends(&mut self) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < deadline {
+            if self.guest.process.status().is_some() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
+    fn take_agent(&mut self, at: Instant, message: FromGuest) {
+        let t = self.timeline.at(at);
+        match message {
+            FromGuest::Hello(hello) => {
+                let what = What::Hello { kind: Tag::default(), hello: hello.clone() };
+                self.record(t, Source::Agent, Some(hello.mono_ns), what);
+                self.hello = Some(hello);
+            }
+            FromGuest::Event { mono_ns, event } => {
+                let trouble = match &event {
+                    GuestEvent::KernelLog { text, .. } => {
+                        trouble::classify(text).map(|trouble| (trouble, text.clone()))
+                    }
+                    _ => None,
+                };
+                if let GuestEvent::Uevent { action, subsystem, .. } = &event
+                    && (action.as_str(), subsystem.as_deref()) == ("add", Some("pci"))
+                {
+                    self.functions_added += 1;
+                }
+                if let GuestEvent::ModuleLoaderExit { id, .. } = &event {
+                    self.loaders.remove(id);
+                }
+                let source = source_of(&event);
+                self.record(t, source, Some(mono_ns), What::Guest(event));
+                if let Some((trouble, text)) = trouble {
+                    let what = What::Bench(BenchEvent::KernelTrouble { trouble, text });
+                    self.record(t, Source::KernelLog, Some(mono_ns), what);
+                }
+            }
+            FromGuest::Ask { id, mono_ns, question } => {
+                let what = What::Ask { kind: Tag::default(), id, question: question.clone() };
+                let source = crate::machine::gates::source(&question);
+                self.record(t, source, Some(mono_ns), what);
+                if let Question::Module { module, .. } = &question {
+                    self.loaders.insert(id, module.clone());
+                }
+                if let Some(answered) = self.gates.ask(id, question, &self.milestones) {
+                    self.answer(id, answered);
+                }
+            }
+            FromGuest::Done { id, mono_ns, result } => {
+                self.replies.insert(id, (mono_ns, result));
+            }
+        }
+    }
+
+    fn take_console(&mut self, bytes: &[u8]) {
+        // The log on disk is for people; a full disk shows in the events' own error.
+        let _ = self.console_file.write_all(bytes);
+        self.console.extend_from_slice(bytes);
+        if self.console.len() > 2 * CONSOLE_TAIL {
+            self.console.drain(..self.console.len() - CONSOLE_TAIL);
+        }
+    }
+}
+
+fn source_of(event: &GuestEvent) -> Source {
+    match event {
+        GuestEvent::Uevent { .. } => Source::Netlink,
+        GuestEvent::ModuleLoad { .. }
+        | GuestEvent::ModuleFree { .. }
+        | GuestEvent::ModuleRequest { .. } => Source::Trace,
+        GuestEvent::ModuleLoaderExit { .. } => Source::ModuleGate,
+        GuestEvent::KernelLog { .. } | GuestEvent::KernelLogLost => Source::KernelLog,
+        GuestEvent::FirmwareRead { .. } => Source::FirmwareGate,
+        GuestEvent::AgentNote { .. } => Source::Agent,
+    }
+}

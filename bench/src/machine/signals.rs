@@ -1,0 +1,78 @@
+//! Ctrl-C and its kin: what runs is ended in order; what cannot be is ended at once.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::machine::session::Interrupter;
+
+type Hook = Box<dyn Fn(i32) + Send>;
+
+/// What signals are for now.
+struct Watch {
+    /// The guests and servers that run, by number.
+    running: Vec<(u64, Hook)>,
+    next: u64,
+    /// The first signal that came.
+    stopping: Option<i32>,
+}
+
+static WATCH: Mutex<Watch> = Mutex::new(Watch { running: Vec::new(), next: 0, stopping: None });
+
+fn watched() -> MutexGuard<'static, Watch> {
+    WATCH.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts to listen for signals. Where nothing runs, and at the second signal, the process ends
+/// at once; every QEMU goes with it.
+///
+/// # Errors
+/// The handlers could not be installed.
+pub fn listen() -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            let mut watch = watched();
+            let first = watch.stopping.replace(signal).is_none();
+            if watch.running.is_empty() || !first {
+                eprintln!("iwlbench: stopped by signal {signal}");
+                std::process::exit(128 + signal);
+            }
+            watch.running.iter().for_each(|(_, hook)| hook(signal));
+        }
+    })?;
+    Ok(())
+}
+
+/// Keeps a hook in place while it lives.
+#[must_use]
+pub struct Watched(u64);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        watched().running.retain(|(number, _)| *number != self.0);
+    }
+}
+
+/// While the guard lives, the first signal does this; at once, if it has come already.
+pub fn on_signal(act: impl Fn(i32) + Send + 'static) -> Watched {
+    let mut watch = watched();
+    if let Some(signal) = watch.stopping {
+        act(signal);
+    }
+    let number = watch.next;
+    watch.next += 1;
+    watch.running.push((number, Box::new(act)));
+    Watched(number)
+}
+
+/// While the guard lives, a signal interrupts this session.
+pub fn watch(session: Interrupter) -> Watched {
+    on_signal(move |signal| session.interrupt(signal))
+}
+
+/// Whether a signal has come: nothing new should be started.
+pub fn stopping() -> bool {
+    watched().stopping.is_some()
+}

@@ -1,0 +1,4 @@
+//! What is kept of a run.
+
+pub mod run;
+pub mod rundir;

@@ -1,0 +1,445 @@
+//! Judges a finished run: expectations against milestones.
+
+use serde::Serialize;
+use toml::Value;
+
+use crate::facts::milestone::Reached;
+use crate::facts::verdict::{Outcome, Verdict};
+use crate::script::scenario::{Expectation, Pattern, Scenario, Twin, Vars};
+
+/// An expectation and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Judged {
+    /// What it means.
+    pub that: String,
+    /// Why it failed; `None` if it held.
+    pub failure: Option<Failure>,
+}
+
+/// Why an expectation failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// What was expected and what came instead, one or two lines.
+    pub what: String,
+    /// The place in the timeline to look at: a milestone's event, if there is a near one.
+    pub near: Option<u64>,
+}
+
+/// Judges a twin: its run is good if the right things failed, and nothing else.
+pub fn judge_twin(twin: &Twin, expectations: &[Judged], verdict: &Verdict) -> Verdict {
+    let failed: Vec<_> =
+        expectations.iter().filter(|j| j.failure.is_some()).map(|j| j.that.as_str()).collect();
+    let named = |that: &str| twin.red.iter().any(|red| red.get_ref() == that);
+    let green: Vec<_> = expectations
+        .iter()
+        .filter(|j| j.failure.is_none() && named(&j.that))
+        .map(|j| j.that.as_str())
+        .collect();
+    let may = |that: &str| twin.may.iter().any(|may| may.get_ref() == that);
+    let others: Vec<_> = failed.iter().copied().filter(|that| !named(that) && !may(that)).collect();
+    let want = twin.outcome.unwrap_or(Outcome::Failed);
+    if matches!(verdict.outcome.exit_code(), 125 | 130) && verdict.outcome != want {
+        return verdict.clone();
+    }
+    let wrong = if verdict.outcome != want {
+        format!("it ended as {} ({})", verdict.outcome.word(), verdict.line)
+    } else if !green.is_empty() {
+        format!("it did not turn red: {}", green.join("; "))
+    } else if !others.is_empty() {
+        format!("it turned red what it should not: {}", others.join("; "))
+    } else {
+        return Verdict::new(
+            Outcome::Passed,
+            format!("red as it must be, {} ×: {}", failed.len(), twin.that),
+        );
+    };
+    Verdict::new(Outcome::Failed, format!("with \"{}\" {wrong}", twin.that))
+}
+
+/// Judges all expectations that apply to this run.
+pub fn judge(scenario: &Scenario, vars: &Vars, milestones: &[Reached]) -> Vec<Judged> {
+    scenario
+        .expectations
+        .iter()
+        .map(toml::Spanned::get_ref)
+        .filter(|e| e.when.applies(vars))
+        .map(|e| Judged { that: e.that.clone(), failure: failure(e, vars, milestones) })
+        .collect()
+}
+
+fn failure(e: &Expectation, vars: &Vars, milestones: &[Reached]) -> Option<Failure> {
+    let part = match part(e, vars, milestones) {
+        Ok(part) => part,
+        Err(failure) => return Some(failure),
+    };
+    let mut failure = failure_in(e, vars, part, milestones)?;
+    if let Some(limits) = limits(e, vars) {
+        failure.what += &format!("\nlooked at: only what came {limits}");
+    }
+    Some(failure)
+}
+
+/// What limits an expectation to a part of the run, in words.
+fn limits(e: &Expectation, vars: &Vars) -> Option<String> {
+    let mut limits = Vec::new();
+    if let Some(after) = &e.after {
+        let within = e.within.map(|s| format!("within {s} s ")).unwrap_or_default();
+        limits.push(format!("{within}after {}", vars.pattern(after.get_ref())));
+    }
+    if let Some(before) = &e.before {
+        limits.push(format!("before {}", vars.pattern(before.get_ref())));
+    }
+    (!limits.is_empty()).then(|| limits.join(" and "))
+}
+
+fn failure_in(
+    e: &Expectation,
+    vars: &Vars,
+    milestones: &[Reached],
+    run: &[Reached],
+) -> Option<Failure> {
+    if let Some(patterns) = &e.in_order {
+        let patterns: Vec<_> = patterns.iter().map(|p| vars.pattern(p.get_ref())).collect();
+        return in_order(&patterns, milestones, run);
+    }
+    if let Some(pattern) = &e.eventually {
+        return in_order(&[vars.pattern(pattern.get_ref())], milestones, run);
+    }
+    if let Some(pattern) = &e.never {
+        let pattern = vars.pattern(pattern.get_ref());
+        return milestones.iter().find(|r| matches(&pattern, r)).map(|r| Failure {
+            what: format!("expected never: {pattern}\nbut: {}", line(r)),
+            near: Some(r.seq),
+        });
+    }
+    if let (Some(pattern), Some(times)) = (&e.exactly, e.times) {
+        let pattern = vars.pattern(pattern.get_ref());
+        let found: Vec<_> = milestones.iter().filter(|r| matches(&pattern, r)).collect();
+        return (found.len() != times).then(|| Failure {
+            what: format!("expected exactly {times} × {pattern}\nbut: {} ×", found.len()),
+            near: found.last().map(|r| r.seq),
+        });
+    }
+    let pattern = vars.pattern(e.every.as_ref()?.get_ref());
+    let mut wants = e.has.iter().flat_map(|values| &values.get_ref().0);
+    if let Some(failure) =
+        wants.find_map(|(field, want)| values(&pattern, field, &vars.value(want), milestones))
+    {
+        return Some(failure);
+    }
+    let mut lists = e.among.iter().flat_map(|values| &values.get_ref().0);
+    lists.find_map(|(field, list)| among(&pattern, field, &vars.value(list), milestones))
+}
+
+/// The part of the run that an expectation looks at. Its ends have to be there: an expectation
+/// about nothing would always hold.
+fn part<'m>(
+    e: &Expectation,
+    vars: &Vars,
+    milestones: &'m [Reached],
+) -> Result<&'m [Reached], Failure> {
+    let mut part = milestones;
+    if let Some(after) = &e.after {
+        let after = vars.pattern(after.get_ref());
+        let at = part.iter().position(|r| matches(&after, r)).ok_or_else(|| Failure {
+            what: format!("expected something after: {after}\nbut that did not come"),
+            near: part.iter().find(|r| kind(r) == after.milestone).map(|r| r.seq),
+        })?;
+        if let Some(within) = e.within {
+            let end = part[at].t_ns.saturating_add((within * 1e9) as u64);
+            part = &part[..part.iter().rposition(|r| r.t_ns <= end).map_or(0, |last| last + 1)];
+        }
+        part = &part[at + 1..];
+    }
+    if let Some(before) = &e.before {
+        let before = vars.pattern(before.get_ref());
+        let at = part.iter().position(|r| matches(&before, r)).ok_or_else(|| Failure {
+            what: format!("expected something before: {before}\nbut that did not come"),
+            near: part.iter().find(|r| kind(r) == before.milestone).map(|r| r.seq),
+        })?;
+        part = &part[..at];
+    }
+    Ok(part)
+}
+
+/// All patterns in this order in a part of the run, others may stand between.
+fn in_order(patterns: &[Pattern], milestones: &[Reached], run: &[Reached]) -> Option<Failure> {
+    let mut from = 0;
+    let mut previous: Option<(&Pattern, &Reached)> = None;
+    for pattern in patterns {
+        if let Some(at) = milestones[from..].iter().position(|r| matches(pattern, r)) {
+            previous = Some((pattern, &milestones[from + at]));
+            from += at + 1;
+            continue;
+        }
+        let mut what = format!("expected: {pattern}");
+        if let Some((_, reached)) = previous {
+            what += &format!("\nafter:    {}", line(reached));
+        }
+        // The nearest mismatch: the right thing too early, else the right kind with other values.
+        let early = milestones[..from].iter().rev().find(|r| matches(pattern, r));
+        let elsewhere = run.iter().find(|r| matches(pattern, r));
+        let alike = milestones.iter().chain(run).find(|r| kind(r) == pattern.milestone);
+        let near = match (early, elsewhere, alike) {
+            (Some(r), _, _) => {
+                what += &format!("\nbut it came before that: {}", line(r));
+                Some(r.seq)
+            }
+            (None, Some(r), _) => {
+                what += &format!("\nbut it came at another time: {}", line(r));
+                Some(r.seq)
+            }
+            (None, None, Some(r)) => {
+                what += &format!("\nnearest:  {}", line(r));
+                Some(r.seq)
+            }
+            (None, None, None) => {
+                what += &format!("\nbut there is no {} in this run", pattern.milestone);
+                previous.map(|(_, r)| r.seq)
+            }
+        };
+        return Some(Failure { what, near });
+    }
+    None
+}
+
+fn values(pattern: &Pattern, field: &str, want: &Value, milestones: &[Reached]) -> Option<Failure> {
+    let found: Vec<&Reached> = milestones.iter().filter(|r| matches(pattern, r)).collect();
+    let got: Vec<serde_json::Value> = found.iter().filter_map(|r| get(r, field)).collect();
+    let want = json(want);
+    let same = match &want {
+        serde_json::Value::Array(want) => *want == got,
+        one => !got.is_empty() && got.iter().all(|g| g == one),
+    };
+    (!same).then(|| Failure {
+        what: format!(
+            "expected every {pattern} to have {field} = {want}\nbut: {}",
+            serde_json::Value::from(got)
+        ),
+        near: found.last().map(|r| r.seq),
+    })
+}
+
+/// Every value of a field has to be in the list, and there has to be one.
+fn among(pattern: &Pattern, field: &str, list: &Value, milestones: &[Reached]) -> Option<Failure> {
+    let mut found = milestones.iter().filter(|r| matches(pattern, r)).peekable();
+    let list = json(list);
+    let listed = |r: &Reached| {
+        let value = get(r, field);
+        list.as_array().is_some_and(|list| value.is_some_and(|value| list.contains(&value)))
+    };
+    if found.peek().is_none() {
+        let what = format!("expected every {pattern} to have a listed {field}\nbut there is none");
+        return Some(Failure { what, near: None });
+    }
+    found.find(|r| !listed(r)).map(|r| Failure {
+        what: format!("expected every {pattern} to have a listed {field}\nbut: {}", line(r)),
+        near: Some(r.seq),
+    })
+}
+
+/// Whether a milestone is what a pattern (its variables replaced) asks for.
+pub fn matches(pattern: &Pattern, reached: &Reached) -> bool {
+    kind(reached) == pattern.milestone
+        && pattern.fields.iter().all(|(field, want)| get(reached, field) == Some(json(want)))
+}
+
+fn kind(reached: &Reached) -> String {
+    match get(reached, "milestone") {
+        Some(serde_json::Value::String(kind)) => kind,
+        _ => String::new(),
+    }
+}
+
+fn get(reached: &Reached, field: &str) -> Option<serde_json::Value> {
+    serde_json::to_value(&reached.milestone).ok()?.get(field).cloned()
+}
+
+fn json(value: &Value) -> serde_json::Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn line(reached: &Reached) -> String {
+    format!("{:.3} s  {}", seconds(reached.t_ns), reached.milestone)
+}
+
+/// Nanoseconds as seconds, for people.
+#[expect(clippy::cast_precision_loss, reason = "for display; exact to a microsecond for years")]
+pub fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::milestone::Milestone;
+    use crate::script::scenario::parse;
+
+    fn vars() -> Vars {
+        Vars {
+            card: "7260".into(),
+            kernel: "7.3.4+deb13-amd64".into(),
+            kernel_version: "7.3.4+deb13-amd64".into(),
+            opmode: "iwlmvm".into(),
+            firmware: "iwlwifi-7260-17.ucode".into(),
+            walk_down: vec!["a-6".into(), "a-5".into()],
+            declared_firmware: vec!["b-1".into(), "a-6".into()],
+        }
+    }
+
+    fn run(milestones: Vec<Milestone>) -> Vec<Reached> {
+        milestones
+            .into_iter()
+            .enumerate()
+            .map(|(i, milestone)| Reached { seq: i as u64, t_ns: i as u64, milestone })
+            .collect()
+    }
+
+    fn verdict(expectation: &str, milestones: Vec<Milestone>) -> Option<Failure> {
+        let text = format!(
+            "about = \"t\"\ncards = [\"7260\"]\n[[step]]\ndo = \"unbind\"\n\
+             [[expect]]\nthat = \"t\"\n{expectation}\n"
+        );
+        let scenario = parse("t", "t.toml", &text).expect("valid");
+        judge(&scenario, &vars(), &run(milestones)).remove(0).failure
+    }
+
+    fn asked() -> Milestone {
+        Milestone::OpmodeAsked { module: "iwlmvm".into() }
+    }
+    fn loaded() -> Milestone {
+        Milestone::OpmodeLoaded { module: "iwlmvm".into() }
+    }
+    fn firmware(name: &str) -> Milestone {
+        Milestone::FirmwareAsked { name: name.into() }
+    }
+
+    #[test]
+    fn order_holds_and_fails() {
+        let rule =
+            r#"in-order = [{ milestone = "opmode-asked", module = "$opmode" }, "opmode-loaded"]"#;
+        assert_eq!(verdict(rule, vec![asked(), firmware("x"), loaded()]), None);
+        let swapped = verdict(rule, vec![loaded(), asked()]).expect("fails");
+        assert!(swapped.what.contains("but it came before that"), "{}", swapped.what);
+        assert_eq!(swapped.near, Some(0));
+        let absent = verdict(rule, vec![asked()]).expect("fails");
+        assert!(absent.what.contains("there is no opmode-loaded"), "{}", absent.what);
+        let other = verdict(rule, vec![Milestone::OpmodeAsked { module: "iwldvm".into() }]);
+        assert!(other.expect("fails").what.contains("nearest:  0.000 s  opmode asked for: iwldvm"));
+    }
+
+    #[test]
+    fn never_and_exactly() {
+        let never = r#"never = "opmode-loaded""#;
+        assert_eq!(verdict(never, vec![asked()]), None);
+        assert!(verdict(never, vec![asked(), loaded()]).is_some());
+        let once = "exactly = \"opmode-asked\"\ntimes = 1";
+        assert_eq!(verdict(once, vec![asked()]), None);
+        assert!(verdict(once, vec![]).is_some());
+        assert!(verdict(once, vec![asked(), asked()]).is_some());
+    }
+
+    #[test]
+    fn every_value_in_order() {
+        let rule = "every = \"firmware-asked\"\nhas = { name = \"$walk-down\" }";
+        assert_eq!(verdict(rule, vec![firmware("a-6"), firmware("a-5")]), None);
+        for wrong in [vec!["a-5", "a-6"], vec!["a-6"], vec!["a-6", "a-5", "a-4"], vec![]] {
+            let run = wrong.iter().map(|n| firmware(n)).collect();
+            assert!(verdict(rule, run).is_some(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn every_value_out_of_a_list() {
+        let rule = "every = \"firmware-asked\"\namong = { name = \"$declared-firmware\" }";
+        assert_eq!(verdict(rule, vec![firmware("a-6"), firmware("b-1"), firmware("a-6")]), None);
+        let other = verdict(rule, vec![firmware("a-6"), firmware("a-5")]).expect("fails");
+        assert!(other.what.contains("a-5"), "{}", other.what);
+        assert!(verdict(rule, vec![asked()]).is_some(), "about nothing");
+    }
+
+    #[test]
+    fn a_part_of_the_run() {
+        let after = "never = \"opmode-loaded\"\nafter = \"opmode-asked\"";
+        assert_eq!(verdict(after, vec![loaded(), asked()]), None);
+        assert!(verdict(after, vec![asked(), loaded()]).is_some());
+        let nothing = verdict(after, vec![loaded()]).expect("fails");
+        assert!(nothing.what.contains("did not come"), "{}", nothing.what);
+
+        let before = "eventually = \"opmode-asked\"\nbefore = \"opmode-loaded\"";
+        assert_eq!(verdict(before, vec![asked(), loaded()]), None);
+        assert!(verdict(before, vec![loaded(), asked()]).is_some());
+        assert!(verdict(before, vec![asked()]).is_some(), "its end did not come");
+
+        // Milestones here are a nanosecond apart.
+        let within =
+            |s| format!("eventually = \"opmode-loaded\"\nafter = \"opmode-asked\"\nwithin = {s}");
+        let late = || vec![asked(), firmware("x"), loaded()];
+        assert_eq!(verdict(&within("2e-9"), late()), None);
+        let late = verdict(&within("1e-9"), late()).expect("fails");
+        assert!(
+            late.what.contains("came at another time: 0.000 s  opmode loaded"),
+            "{}",
+            late.what
+        );
+        assert!(late.what.ends_with("within 0.000000001 s after opmode-asked"), "{}", late.what);
+        assert_eq!(late.near, Some(2));
+    }
+
+    #[test]
+    fn expectations_hold_for_their_runs_only() {
+        let rule = |when| format!("never = \"opmode-asked\"\nwhen = {{ {when} }}");
+        for (when, applies) in [
+            ("opmode = \"iwlmvm\"", true),
+            ("opmode = \"iwldvm\"", false),
+            ("card = \"7260\"", true),
+            ("card = [\"6205\", \"7260\"]", true),
+            ("card = [\"6205\"]", false),
+            ("kernel = \">=6.12, <8\"", true),
+            ("kernel = \"<7\"", false),
+        ] {
+            let text = format!(
+                "about = \"t\"\ncards = [\"7260\"]\n[[step]]\ndo = \"unbind\"\n\
+                 [[expect]]\nthat = \"t\"\n{}\n",
+                rule(when)
+            );
+            let scenario = parse("t", "t.toml", &text).expect("valid");
+            assert_eq!(
+                !judge(&scenario, &vars(), &run(vec![asked()])).is_empty(),
+                applies,
+                "{when}"
+            );
+        }
+    }
+
+    #[test]
+    fn variables_and_fields_must_agree() {
+        let rule = r#"eventually = { milestone = "opmode-asked", module = "iwldvm" }"#;
+        assert!(verdict(rule, vec![asked()]).is_some());
+    }
+
+    #[test]
+    fn a_twin_is_good_if_just_the_right_things_fail() {
+        let twin = |red: &str| -> Twin {
+            toml::from_str(&format!("that = \"t\"\n{red}")).expect("a twin")
+        };
+        let judged = |that: &str, failed: bool| Judged {
+            that: that.into(),
+            failure: failed.then(|| Failure { what: "w".into(), near: None }),
+        };
+        let run = [judged("a", true), judged("b", false), judged("c", true)];
+        let failed = Verdict::new(Outcome::Failed, "f");
+        let outcome = |red, verdict: &Verdict| judge_twin(&twin(red), &run, verdict).outcome;
+        assert_eq!(outcome("red = [\"a\", \"c\"]", &failed), Outcome::Passed);
+        assert_eq!(outcome("red = [\"a\"]\nmay = [\"c\"]", &failed), Outcome::Passed);
+        assert_eq!(outcome("red = [\"a\"]", &failed), Outcome::Failed, "c failed too");
+        assert_eq!(outcome("red = [\"a\", \"b\", \"c\"]", &failed), Outcome::Failed, "b held");
+        let passed = Verdict::new(Outcome::Passed, "p");
+        assert_eq!(outcome("red = [\"a\", \"c\"]", &passed), Outcome::Failed);
+        let broken = Verdict::new(Outcome::QemuDied, "q");
+        assert_eq!(outcome("red = [\"a\", \"c\"]", &broken), Outcome::QemuDied, "told as it is");
+        let panicked = Verdict::new(Outcome::GuestPanicked, "p");
+        let wanted = "red = [\"a\", \"c\"]\noutcome = \"guest-panicked\"";
+        assert_eq!(outcome(wanted, &panicked), Outcome::Passed);
+    }
+}

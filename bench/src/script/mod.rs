@@ -1,0 +1,4 @@
+//! What a scenario says, and the judge of its expectations. Knows no guest.
+
+pub mod expect;
+pub mod scenario;

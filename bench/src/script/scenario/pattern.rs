@@ -1,0 +1,499 @@
+//! What a scenario says about milestones, names and runs.
+
+use std::collections::BTreeMap;
+
+use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize};
+use toml::Value;
+
+use crate::facts::errno::Errno;
+use crate::facts::milestone::{FieldKind, KINDS, OPMODES};
+
+/// A milestone by name and, where it matters, by its fields' values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pattern {
+    /// Its kind.
+    pub milestone: String,
+    /// Values that must be equal. `$name` in a string is a variable.
+    pub fields: BTreeMap<String, Value>,
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (milestone, mut fields) = match Value::deserialize(deserializer)? {
+            Value::String(milestone) => (milestone, BTreeMap::new()),
+            Value::Table(mut table) => {
+                let Some(Value::String(milestone)) = table.remove("milestone") else {
+                    return Err(de::Error::custom(
+                        "a milestone's name is missing: { milestone = \"bound\", … }",
+                    ));
+                };
+                (milestone, table.into_iter().collect())
+            }
+            other => {
+                return Err(de::Error::custom(format!(
+                    "expected a milestone's name or a table with `milestone`, found {}",
+                    other.type_str()
+                )));
+            }
+        };
+        let Some((_, known)) = KINDS.iter().find(|(kind, _)| *kind == milestone) else {
+            let kinds: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).collect();
+            return Err(de::Error::custom(format!(
+                "there is no milestone `{milestone}`; there are: {}",
+                kinds.join(", ")
+            )));
+        };
+        if let Some(field) = fields.keys().find(|field| !known.contains(&field.as_str())) {
+            return Err(de::Error::custom(format!(
+                "milestone `{milestone}` has no field `{field}`; it has: {}",
+                known.join(", ")
+            )));
+        }
+        for (field, value) in &mut fields {
+            fit(field, value).map_err(de::Error::custom)?;
+        }
+        Ok(Pattern { milestone, fields })
+    }
+}
+
+/// Values by field, as `has` and `among` write them: one, or a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Values(pub BTreeMap<String, Value>);
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut values = BTreeMap::<String, Value>::deserialize(deserializer)?;
+        if values.is_empty() {
+            return Err(de::Error::custom("a field is missing: { name = [\"…\"] }"));
+        }
+        for (field, value) in &mut values {
+            let each = match value {
+                Value::Array(values) => values.iter_mut().collect(),
+                one => vec![one],
+            };
+            for value in each {
+                fit(field, value).map_err(de::Error::custom)?;
+            }
+        }
+        Ok(Values(values))
+    }
+}
+
+/// Makes a value what events have in this field: a value of another kind would equal none of them,
+/// and the scenario look as if the milestone had not come.
+///
+/// # Errors
+/// What it has to be.
+fn fit(field: &str, value: &mut Value) -> Result<(), String> {
+    known_vars(value)?;
+    let fits = match (FieldKind::of(field), &*value) {
+        (FieldKind::Errno, Value::String(name)) => {
+            *value = Value::Integer(Errno::known(name)?.0.into());
+            true
+        }
+        (FieldKind::Number | FieldKind::Errno, Value::Integer(_))
+        | (FieldKind::Truth, Value::Boolean(_)) => true,
+        (FieldKind::Word(words), Value::String(word)) => words.contains(&word.as_str()),
+        (FieldKind::Text, Value::String(_)) => true,
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    let wanted = match FieldKind::of(field) {
+        FieldKind::Number => "a number".to_owned(),
+        FieldKind::Errno => "an error's name, like \"ENOENT\"".to_owned(),
+        FieldKind::Truth => "true or false".to_owned(),
+        FieldKind::Word(words) => format!("one of: {}", words.join(", ")),
+        FieldKind::Text => "a string".to_owned(),
+    };
+    Err(format!("`{field}` is {wanted}; no milestone has {value} there"))
+}
+
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.milestone)?;
+        for (i, (field, value)) in self.fields.iter().enumerate() {
+            write!(f, "{}{field} = ", if i == 0 { " (" } else { ", " })?;
+            match (field.as_str(), value) {
+                ("errno", Value::Integer(errno)) => {
+                    write!(f, "{}", Errno(i32::try_from(*errno).unwrap_or_default()))?;
+                }
+                _ => write!(f, "{value}")?,
+            }
+        }
+        if self.fields.is_empty() { Ok(()) } else { f.write_str(")") }
+    }
+}
+
+/// What a scenario's variables stand for in one run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Vars {
+    /// `$card`.
+    pub card: String,
+    /// `$kernel`: its release.
+    pub kernel: String,
+    /// Its version, which ranges are about: Debian's 6.1.0-50 is 6.1.174.
+    pub kernel_version: String,
+    /// `$opmode`: the module that the card's firmware leads to.
+    pub opmode: String,
+    /// `$firmware`: the first file name the driver asks for.
+    pub firmware: String,
+    /// `$walk-down`: every name it asks for when none exists, in order.
+    pub walk_down: Vec<String>,
+    /// `$declared-firmware`: every name that the driver's module declares, as
+    /// `modinfo -F firmware` lists them.
+    #[serde(skip)]
+    pub declared_firmware: Vec<String>,
+}
+
+/// The names of the variables; none is the beginning of another, but for the longer one first.
+const VARS: [&str; 7] =
+    ["card", "kernel", "opmode", "firmware-oldest", "firmware", "walk-down", DECLARED_FIRMWARE];
+/// The variable that only a built image gives a value.
+pub const DECLARED_FIRMWARE: &str = "declared-firmware";
+
+/// Whether every variable in the value exists.
+///
+/// # Errors
+/// The one that does not, with those that do.
+pub fn known_vars(value: &Value) -> Result<(), String> {
+    let Value::String(text) = value else { return Ok(()) };
+    for rest in text.split('$').skip(1) {
+        if !VARS.iter().any(|name| rest.starts_with(name)) {
+            let name: String =
+                rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            let known = VARS.map(|name| format!("${name}")).join(", ");
+            return Err(format!("there is no variable `${name}`; there are: {known}"));
+        }
+    }
+    Ok(())
+}
+
+impl Vars {
+    /// The value with its variables replaced.
+    pub fn value(&self, value: &Value) -> Value {
+        match value {
+            Value::String(s) if s == "$walk-down" => list(&self.walk_down),
+            Value::String(s) if s.strip_prefix('$') == Some(DECLARED_FIRMWARE) => {
+                list(&self.declared_firmware)
+            }
+            Value::String(s) => Value::String(self.string(s)),
+            Value::Array(values) => Value::Array(values.iter().map(|v| self.value(v)).collect()),
+            _ => value.clone(),
+        }
+    }
+
+    /// The same for a bare string.
+    pub fn string(&self, s: &str) -> String {
+        let mut parts = s.split('$');
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let name = VARS.iter().find(|name| part.starts_with(*name)).copied();
+            match name {
+                Some("card") => out += &self.card,
+                Some("kernel") => out += &self.kernel,
+                Some("opmode") => out += &self.opmode,
+                Some("firmware") => out += &self.firmware,
+                Some("firmware-oldest") => {
+                    out += self.walk_down.last().unwrap_or(&self.firmware);
+                }
+                Some("walk-down") => out += &self.walk_down.join(","),
+                Some(DECLARED_FIRMWARE) => out += &self.declared_firmware.join(","),
+                _ => out.push('$'),
+            }
+            out += &part[name.unwrap_or_default().len()..];
+        }
+        out
+    }
+
+    /// The pattern with its variables replaced.
+    pub fn pattern(&self, pattern: &Pattern) -> Pattern {
+        Pattern {
+            milestone: pattern.milestone.clone(),
+            fields: pattern.fields.iter().map(|(k, v)| (k.clone(), self.value(v))).collect(),
+        }
+    }
+}
+
+fn list(names: &[String]) -> Value {
+    Value::Array(names.iter().cloned().map(Value::String).collect())
+}
+
+/// Which runs something is for. Empty: all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct When {
+    /// Cards that lead to this opmode.
+    #[serde(default, deserialize_with = "known_opmode")]
+    pub opmode: Option<String>,
+    /// These cards.
+    #[serde(default, deserialize_with = "known_cards")]
+    pub card: Option<OneOrMany<String>>,
+    /// Kernels in this range: `">=6.12, <7.3"`.
+    pub kernel: Option<KernelRange>,
+}
+
+fn known_opmode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let opmode = String::deserialize(deserializer)?;
+    if OPMODES.contains(&opmode.as_str()) {
+        return Ok(Some(opmode));
+    }
+    let known = OPMODES.join(", ");
+    Err(de::Error::custom(format!("there is no opmode `{opmode}`; there are: {known}")))
+}
+
+fn known_cards<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<OneOrMany<String>>, D::Error> {
+    let cards: OneOrMany<String> = Deserialize::deserialize(deserializer)?;
+    if let Some(unknown) = cards.iter().find(|card| iwl_card::card(card).is_none()) {
+        return Err(de::Error::custom(no_card(unknown)));
+    }
+    Ok(Some(cards))
+}
+
+/// Says that there is no such card, and which there are.
+pub fn no_card(name: &str) -> String {
+    let known: Vec<_> = iwl_card::cards().iter().map(|card| card.name).collect();
+    format!("there is no card `{name}`; there are: {}", known.join(", "))
+}
+
+impl When {
+    /// Whether it is for a run with these variables.
+    pub fn applies(&self, vars: &Vars) -> bool {
+        self.opmode.as_ref().is_none_or(|o| *o == vars.opmode)
+            && self.card.as_ref().is_none_or(|cards| cards.iter().any(|card| *card == vars.card))
+            && self.kernel.as_ref().is_none_or(|range| range.contains(&vars.kernel_version))
+    }
+}
+
+/// `x` or `[x, y]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct OneOrMany<T>(#[serde(deserialize_with = "one_or_many")] Vec<T>)
+where
+    T: de::DeserializeOwned;
+
+impl<T: de::DeserializeOwned> OneOrMany<T> {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T: de::DeserializeOwned> Default for OneOrMany<T> {
+    fn default() -> Self {
+        OneOrMany(Vec::new())
+    }
+}
+
+fn one_or_many<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: de::DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    // Through a Value, so that an element's own error is told and not "no variant matched".
+    let values = match Value::deserialize(deserializer)? {
+        Value::Array(values) => values,
+        one => vec![one],
+    };
+    values.into_iter().map(|value| T::deserialize(value).map_err(de::Error::custom)).collect()
+}
+
+/// A range of kernel versions, as conditions that all hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelRange(Vec<(Comparison, Vec<u32>)>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    AtLeast,
+    AtMost,
+    Less,
+    More,
+    Equal,
+}
+
+const COMPARISONS: [(&str, Comparison); 5] = [
+    (">=", Comparison::AtLeast),
+    ("<=", Comparison::AtMost),
+    ("<", Comparison::Less),
+    (">", Comparison::More),
+    ("=", Comparison::Equal),
+];
+
+/// The numbers at the beginning of a release: 7, 3, 4 of `7.3.4+deb13-amd64`.
+fn numbers(release: &str) -> Vec<u32> {
+    release
+        .split(|c: char| !c.is_ascii_digit() && c != '.')
+        .next()
+        .unwrap_or_default()
+        .split('.')
+        .map_while(|part| part.parse().ok())
+        .collect()
+}
+
+impl KernelRange {
+    /// Whether a release is in it. A condition looks at as many numbers as it names: `<=6.12`
+    /// holds for 6.12.43.
+    pub fn contains(&self, release: &str) -> bool {
+        self.has(&numbers(release))
+    }
+
+    fn has(&self, release: &[u32]) -> bool {
+        self.0.iter().all(|(comparison, bound)| {
+            let ordering = release[..release.len().min(bound.len())].cmp(bound);
+            match comparison {
+                Comparison::AtLeast => ordering.is_ge(),
+                Comparison::AtMost => ordering.is_le(),
+                Comparison::Less => ordering.is_lt(),
+                Comparison::More => ordering.is_gt(),
+                Comparison::Equal => ordering.is_eq(),
+            }
+        })
+    }
+}
+
+impl KernelRange {
+    /// Whether no kernel can be in it. If one can, the first is at a bound, or next to one.
+    fn is_empty(&self) -> bool {
+        let longest = self.0.iter().map(|(_, bound)| bound.len()).max().unwrap_or_default();
+        let mut candidates = vec![vec![0; longest]];
+        for (_, bound) in &self.0 {
+            let mut next = bound.clone();
+            if let Some(last) = next.last_mut() {
+                *last = last.saturating_add(1);
+            }
+            for mut release in [bound.clone(), next] {
+                release.resize(longest, 0);
+                candidates.push(release);
+            }
+        }
+        !candidates.iter().any(|release| self.has(release))
+    }
+}
+
+impl<'de> Deserialize<'de> for KernelRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let condition = |part: &str| {
+            let part = part.trim();
+            let (word, comparison) = COMPARISONS.iter().find(|(w, _)| part.starts_with(w))?;
+            let version = part[word.len()..].trim();
+            let bound = numbers(version);
+            let whole = bound.iter().map(u32::to_string).collect::<Vec<_>>().join(".") == version;
+            (whole && !bound.is_empty()).then_some((*comparison, bound))
+        };
+        let range = text.split(',').map(condition).collect::<Option<_>>().map(KernelRange);
+        let range = range.ok_or_else(|| {
+            de::Error::custom(format!(
+                "`{text}` is no range of kernels: write conditions that all hold, as in \
+                 \">=6.12, <7.3\""
+            ))
+        })?;
+        if range.is_empty() {
+            return Err(de::Error::custom(format!(
+                "no kernel is in `{text}`: all its conditions have to hold"
+            )));
+        }
+        Ok(range)
+    }
+}
+
+/// Whether a name is what a glob asks for; `*` stands for any characters.
+pub fn glob(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let mut parts: Vec<_> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        for (pattern, name, want) in [
+            ("iwl*", "iwlwifi-7260-17.ucode", true),
+            ("iwl*.xz", "iwlwifi-7260-17.ucode", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b", "ab", true),
+            ("a*ab", "ab", false),
+            ("iwlmvm", "iwlmvm2", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(glob(pattern, name), want, "{pattern} {name}");
+        }
+    }
+
+    fn range(text: &str) -> Result<KernelRange, de::value::Error> {
+        use serde::de::IntoDeserializer;
+        KernelRange::deserialize(text.to_owned().into_deserializer())
+    }
+
+    #[test]
+    fn kernel_ranges() {
+        for (text, release, want) in [
+            (">=6.12", "7.3.4+deb13-amd64", true),
+            (">=6.12", "6.1.0-40-amd64", false),
+            ("<7", "6.12.43", true),
+            ("<=6.12", "6.12.43+deb13-amd64", true),
+            (">6.12", "6.12.43", false),
+            (">=6.1, <6.12", "6.1.0-9", true),
+            ("=7.3", "7.3.4", true),
+        ] {
+            assert_eq!(range(text).expect("a range").contains(release), want, "{text} {release}");
+        }
+        for text in [">=6.10, <7.3", ">6.1, <6.3", "=6.12, >=6.12.5", "<1", ">=7.3, <=7.3"] {
+            assert!(range(text).is_ok(), "{text}");
+        }
+        for text in ["6.12", ">=six", "", ">=6.12,", ">=6.12+deb", ">=7.3, <7.3", ">6.12, <6.13"] {
+            assert!(range(text).is_err(), "{text}");
+        }
+    }
+
+    fn vars(release: &str, version: &str) -> Vars {
+        Vars {
+            card: "6205".into(),
+            kernel: release.into(),
+            kernel_version: version.into(),
+            opmode: "iwldvm".into(),
+            firmware: "f-6".into(),
+            walk_down: vec!["f-6".into(), "f-5".into()],
+            declared_firmware: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_range_is_of_versions_not_of_release_names() {
+        let since = |text| When { kernel: Some(range(text).expect("a range")), ..When::default() };
+        let bookworm = vars("6.1.0-50-amd64", "6.1.174-1");
+        assert!(since(">=6.1.100").applies(&bookworm));
+        assert!(!since(">=6.1.175").applies(&bookworm));
+    }
+
+    #[test]
+    fn variables_within_strings() {
+        let vars = vars("7.3.4", "7.3.4");
+        assert_eq!(vars.string("$firmware.xz"), "f-6.xz");
+        assert_eq!(vars.string("$firmware-oldest"), "f-5");
+        assert_eq!(vars.string("blacklist $opmode\n"), "blacklist iwldvm\n");
+        assert!(known_vars(&Value::String("$opmod".into())).is_err());
+        assert!(known_vars(&Value::String("a $card b".into())).is_ok());
+    }
+}

@@ -1,0 +1,219 @@
+//! What the host does, in order.
+
+use guest_protocol::MAX_REQUESTS;
+use serde::Deserialize;
+use serde::de::{self, Deserializer};
+use toml::{Spanned, Value};
+
+use super::MOST_REPEATS;
+use super::check::Check;
+use super::number;
+use super::pattern::{OneOrMany, Pattern, When, known_vars};
+use crate::facts::errno::Errno;
+
+/// One step. Exactly one of `do`, `await`, `check` and `repeat`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Step {
+    /// Only for some runs.
+    #[serde(default)]
+    pub when: When,
+    /// Do this.
+    pub r#do: Option<Action>,
+    /// With `do`: wait only until it has ended or sleeps in the kernel; its end is a milestone
+    /// `step-ended`.
+    #[serde(default)]
+    pub start: bool,
+    /// With `do`: it has to fail, and how.
+    pub fails: Option<Fails>,
+    /// What `step-ended` calls it, if not by its word.
+    pub name: Option<String>,
+    /// Wait for this milestone, or for all of these in any order, among those after the one that
+    /// the `await` before found.
+    pub r#await: Option<OneOrMany<Pattern>>,
+    /// Look at the guest: one of these has to hold.
+    pub check: Option<OneOrMany<Check>>,
+    /// Play the steps in `step` so often.
+    #[serde(default, deserialize_with = "number::maybe::<_, _, 1, { MOST_REPEATS as i64 }>")]
+    pub repeat: Option<u32>,
+    /// With `repeat`.
+    #[serde(default)]
+    pub step: Vec<Spanned<Step>>,
+}
+
+/// Something the host does.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// What udev does at boot: modprobe every modalias.
+    Coldplug,
+    /// Bind the card to iwlwifi.
+    Bind,
+    /// Unbind the card from its driver.
+    Unbind,
+    /// Only this driver may bind the card; an empty name takes that back.
+    DriverOverride(Text),
+    /// Run modprobe with these arguments.
+    Modprobe(Vec<Text>),
+    /// Remove a module as `rmmod` does: without its dependencies, and at once or not at all.
+    Rmmod(Text),
+    /// Write the lines of the guest's one file in `/etc/modprobe.d`.
+    ModprobeD(OneOrMany<Text>),
+    /// What the kernel starts to load a module.
+    Autoload(Autoload),
+    /// Take the card off the PCI bus, in software: sysfs `remove`.
+    Remove,
+    /// Look for devices on the PCI bus.
+    Rescan,
+    /// Put the card back into its slot, after `unplug`.
+    Plug,
+    /// Take the card out of its slot: the guest is told, lets go of it, and it is gone.
+    Unplug,
+    /// Let go the ALIVE that the fault `alive-held` holds.
+    ReleaseAlive,
+    /// The card is off the bus from now on, and the guest is not told: all reads give ones.
+    Vanish,
+    /// Move the card's RF-kill switch: with `true` the radio must not be used.
+    RfKill(bool),
+    /// Reset the card's PCI function: sysfs `reset`.
+    Reset,
+    /// `ip link set … up` on the card's interface.
+    LinkUp,
+    /// `ip link set … down` on the card's interface.
+    LinkDown,
+    /// Let go what a gate holds until a release: requests whose name fits; `*` stands for any
+    /// characters.
+    Release(Text),
+    /// Let go only the oldest of them.
+    ReleaseOne(Text),
+    /// Wait until the guest is at rest: all that was let go has gone as far as it can.
+    Rest,
+    /// Let everything go, unbind the card, unload opmodes and driver: nothing may be left.
+    TearDown,
+    /// Write a file of the guest.
+    Write(Write),
+    /// Have the kernel request so many modules at once, `fs-iwlbench-0` and on, none of which
+    /// exists.
+    #[serde(deserialize_with = "number::whole::<_, _, 1, { MAX_REQUESTS as i64 }>")]
+    RequestModules(u32),
+    /// A magic SysRq key: `c` crashes the kernel, `b` resets the machine.
+    #[serde(deserialize_with = "sysrq")]
+    Sysrq(char),
+}
+
+impl Action {
+    /// Whether it can `start`: the host does the others at once, or waits for the guest itself.
+    pub fn can_start(&self) -> bool {
+        !matches!(
+            self,
+            Action::Release(_)
+                | Action::ReleaseOne(_)
+                | Action::ReleaseAlive
+                | Action::Rest
+                | Action::TearDown
+        )
+    }
+
+    /// As the scenario writes it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Action::Coldplug => "coldplug",
+            Action::Bind => "bind",
+            Action::Unbind => "unbind",
+            Action::DriverOverride(_) => "driver-override",
+            Action::Modprobe(_) => "modprobe",
+            Action::Rmmod(_) => "rmmod",
+            Action::ModprobeD(_) => "modprobe-d",
+            Action::Autoload(_) => "autoload",
+            Action::Remove => "remove",
+            Action::Rescan => "rescan",
+            Action::Plug => "plug",
+            Action::Unplug => "unplug",
+            Action::ReleaseAlive => "release-alive",
+            Action::Vanish => "vanish",
+            Action::RfKill(_) => "rf-kill",
+            Action::Reset => "reset",
+            Action::LinkUp => "link-up",
+            Action::LinkDown => "link-down",
+            Action::Release(_) => "release",
+            Action::ReleaseOne(_) => "release-one",
+            Action::Rest => "rest",
+            Action::TearDown => "tear-down",
+            Action::Write(_) => "write",
+            Action::RequestModules(_) => "request-modules",
+            Action::Sysrq(_) => "sysrq",
+        }
+    }
+}
+
+/// Text whose variables all exist.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text(pub String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Value::String(String::deserialize(deserializer)?);
+        known_vars(&text).map_err(de::Error::custom)?;
+        Ok(Text(text.as_str().unwrap_or_default().to_owned()))
+    }
+}
+
+/// `kernel.modprobe`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Autoload {
+    /// Empty: the kernel loads no modules by itself.
+    Off,
+    /// A program that does not exist.
+    Absent,
+    /// The module gate, as at boot.
+    Gate,
+    /// The real modprobe, past the gate.
+    Modprobe,
+}
+
+fn sysrq<'de, D: Deserializer<'de>>(deserializer: D) -> Result<char, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(key), None) if key.is_ascii_alphanumeric() => Ok(key),
+        _ => Err(de::Error::custom(format!("`{text}` is no SysRq key: write one like \"c\""))),
+    }
+}
+
+/// A file of the guest and what to write there, in one write.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Write {
+    /// Absolute.
+    pub path: Text,
+    /// As it is, without a newline added.
+    pub text: Text,
+}
+
+/// How a step has to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fails {
+    /// `true`: somehow.
+    Somehow,
+    /// A system call fails with this error.
+    Errno(Errno),
+    /// A program ends with this status.
+    Status(i32),
+}
+
+impl<'de> Deserialize<'de> for Fails {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Boolean(true) => Ok(Fails::Somehow),
+            Value::Integer(status @ 1..=255) => Ok(Fails::Status(status as i32)),
+            value @ Value::String(_) => {
+                Errno::deserialize(value).map(Fails::Errno).map_err(de::Error::custom)
+            }
+            other => Err(de::Error::custom(format!(
+                "`fails = {other}`: write true, an exit status from 1 to 255, or an error's name \
+                 like \"EBUSY\""
+            ))),
+        }
+    }
+}
