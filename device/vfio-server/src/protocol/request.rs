@@ -8,7 +8,7 @@ use super::{
 };
 use crate::Errno;
 
-/// A command whose size is right; its values are not judged yet.
+/// A command that is long enough, with as much data as it says; its values are not judged yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named after the commands")]
 pub enum Request<'a> {
@@ -54,7 +54,7 @@ impl<'a> MultiWrites<'a> {
 /// Why a command is refused; the connection goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// The payload is not what the command needs.
+    /// The payload is shorter than the command needs, or its data not as long as it says.
     #[error("command {command}: a payload of {size} bytes does not fit")]
     Size {
         /// Command.
@@ -87,9 +87,10 @@ impl<'a> Request<'a> {
     /// [`RequestError`].
     pub fn parse(command: u16, payload: &'a [u8]) -> Result<Self, RequestError> {
         let bad_size = RequestError::Size { command, size: payload.len() };
-        /// The whole payload as one structure.
-        fn whole<T: FromBytes>(payload: &[u8]) -> Option<T> {
-            T::read_from_bytes(payload).ok()
+        /// A structure; what follows it is the client's business: SPDK sends its room for the
+        /// reply, filled or not.
+        fn first<T: FromBytes>(payload: &[u8]) -> Option<T> {
+            prefix(payload).map(|(first, _)| first)
         }
         /// A structure and what follows it.
         fn prefix<T: FromBytes>(payload: &[u8]) -> Option<(T, &[u8])> {
@@ -99,18 +100,18 @@ impl<'a> Request<'a> {
             command::VERSION => {
                 prefix(payload).map(|(version, data)| Self::Version { version, data })
             }
-            command::DMA_MAP => whole(payload).map(Self::DmaMap),
-            command::DMA_UNMAP => whole(payload).map(Self::DmaUnmap),
-            command::DEVICE_GET_INFO => whole(payload).map(Self::GetInfo),
-            command::DEVICE_GET_REGION_INFO => whole(payload).map(Self::GetRegionInfo),
-            command::DEVICE_GET_IRQ_INFO => whole(payload).map(Self::GetIrqInfo),
+            command::DMA_MAP => first(payload).map(Self::DmaMap),
+            command::DMA_UNMAP => first(payload).map(Self::DmaUnmap),
+            command::DEVICE_GET_INFO => first(payload).map(Self::GetInfo),
+            command::DEVICE_GET_REGION_INFO => first(payload).map(Self::GetRegionInfo),
+            command::DEVICE_GET_IRQ_INFO => first(payload).map(Self::GetIrqInfo),
             command::DEVICE_SET_IRQS => prefix(payload).and_then(|(set, bools)| {
                 let set: SetIrqs = set;
                 let wants_bools = set.flags & IrqSet::DATA_BOOL.bits() != 0;
                 let want = if wants_bools { set.count as usize } else { 0 };
-                (bools.len() == want).then_some(Self::SetIrqs { set, bools })
+                Some(Self::SetIrqs { set, bools: bools.get(..want)? })
             }),
-            command::REGION_READ => whole(payload).map(Self::RegionRead),
+            command::REGION_READ => first(payload).map(Self::RegionRead),
             command::REGION_WRITE => prefix(payload).and_then(|(access, data)| {
                 let access: RegionAccess = access;
                 (data.len() == access.count as usize).then_some(Self::RegionWrite { access, data })
@@ -122,7 +123,7 @@ impl<'a> Request<'a> {
                 // A write of more than 8 bytes would have been left out.
                 (writes.iter().count() as u64 == count).then_some(Self::RegionWriteMulti(writes))
             }),
-            command::DEVICE_RESET => payload.is_empty().then_some(Self::Reset),
+            command::DEVICE_RESET => Some(Self::Reset),
             _ => return Err(RequestError::Unsupported { command }),
         }
         .ok_or(bad_size)
