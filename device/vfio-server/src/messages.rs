@@ -15,6 +15,9 @@ const MAX_READ_BYTES: usize = 32 << 20;
 const MAX_READS: usize = 4096;
 /// Most commands the client may leave unanswered.
 const MAX_UNANSWERED: usize = 16384;
+/// Most writes, and interrupts between them, that wait for the first one to be confirmed: as
+/// many writes, answered or not, with an interrupt each.
+const MAX_OUTPUTS: usize = 2 * MAX_UNANSWERED;
 
 /// What was read, by bus address and length.
 type Key = (u64, usize);
@@ -164,7 +167,7 @@ impl Messages {
         count: usize,
         purpose: Purpose,
     ) -> Option<u16> {
-        if self.unanswered.len() >= MAX_UNANSWERED {
+        if self.unanswered.len() >= MAX_UNANSWERED || self.outputs.len() > MAX_OUTPUTS {
             return None;
         }
         while self.unanswered.contains_key(&self.next_id) {
@@ -233,12 +236,19 @@ impl Messages {
         self.first_output + self.outputs.len() as u64 - 1
     }
 
-    /// Queues an interrupt behind the writes; false if there are none and it is due now.
+    /// Queues an interrupt behind the writes, once behind each; false if there are none and it
+    /// is due now.
     pub(crate) fn trigger(&mut self, index: u32, vector: u32) -> bool {
         if self.outputs.is_empty() {
             return false;
         }
-        self.outputs.push_back(Output::Trigger { index, vector });
+        let mut behind_last = self.outputs.iter().rev().map_while(|output| match *output {
+            Output::Trigger { index, vector } => Some((index, vector)),
+            Output::Write { .. } => None,
+        });
+        if !behind_last.any(|waiting| waiting == (index, vector)) {
+            self.outputs.push_back(Output::Trigger { index, vector });
+        }
         true
     }
 
@@ -555,6 +565,50 @@ mod tests {
             assert!(matches!(messages.read(address, &mut [0]), ReadState::Unknown(_)));
         }
         assert!(matches!(messages.read(u64::MAX, &mut [0]), ReadState::TooMuch));
+    }
+
+    #[test]
+    fn interrupts_behind_a_write_wait_once() {
+        let mut messages = Messages::default();
+        let write = |messages: &mut Messages| {
+            let number = messages.write(0, 1);
+            messages.command(command::DMA_WRITE, 0, 1, Purpose::Write(number))
+        };
+        let confirm = |messages: &mut Messages, id: Option<u16>| {
+            let payload = DmaTransfer { address: 0, count: 1 };
+            messages.reply(id.unwrap(), command::DMA_WRITE, Ok(payload.as_bytes())).unwrap();
+        };
+        let first = write(&mut messages);
+        for _ in 0..1000 {
+            assert!(messages.trigger(2, 0) && messages.trigger(2, 1));
+        }
+        let second = write(&mut messages);
+        assert!(messages.trigger(2, 1));
+        assert_eq!(messages.outputs.len(), 5);
+        confirm(&mut messages, second);
+        assert_eq!(messages.next_trigger(), None);
+        confirm(&mut messages, first);
+        let fired: Vec<_> = std::iter::from_fn(|| messages.next_trigger()).collect();
+        assert_eq!(fired, [(2, 0), (2, 1), (2, 1)]);
+    }
+
+    /// A client that confirms every write but the first.
+    #[test]
+    fn writes_behind_an_unconfirmed_one_are_bounded() {
+        let mut messages = Messages::default();
+        for at in 0..MAX_OUTPUTS {
+            let number = messages.write(0, 1);
+            let Some(id) = messages.command(command::DMA_WRITE, 0, 1, Purpose::Write(number))
+            else {
+                panic!("refused after {at}")
+            };
+            if at > 0 {
+                let payload = DmaTransfer { address: 0, count: 1 };
+                messages.reply(id, command::DMA_WRITE, Ok(payload.as_bytes())).unwrap();
+            }
+        }
+        let number = messages.write(0, 1);
+        assert_eq!(messages.command(command::DMA_WRITE, 0, 1, Purpose::Write(number)), None);
     }
 
     #[test]
