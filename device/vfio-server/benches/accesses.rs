@@ -5,6 +5,9 @@
 //! cargo bench -p vfio-server
 //! ```
 //!
+//! And what it costs not to wait for the client, nor to die of it: an interrupt beside a plain
+//! write of its eventfd, a DMA access beside the same copy without care.
+//!
 //! The client is the same few lines for both. A sample is many accesses; the medians of many
 //! samples are compared. A ratio of 1.00 or less means that this server is no slower.
 
@@ -15,7 +18,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use vfio_server::{Bus, Device, DeviceInfo, Errno, Region, Server, StopHandle};
+use rustix::{
+    event::EventfdFlags,
+    fs::{MemfdFlags, memfd_create},
+};
+use vfio_server::{
+    Bus, Descriptor, Device, DeviceInfo, Errno, IrqIndex, Region, Server, StopHandle,
+    dma::DmaTable,
+    irq::{IrqTables, Raiser},
+    irq_index,
+    protocol::{DmaMap, SetIrqs},
+};
+use vm_memory::{Bytes, VolatileMemory};
 
 const SAMPLES: usize = 60;
 const READS: u32 = 1000;
@@ -147,6 +161,58 @@ impl Client {
     }
 }
 
+/// By turns; gives the medians.
+fn against(mut ours: impl FnMut(), mut plain: impl FnMut()) -> [Duration; 2] {
+    const ROUNDS: u32 = 10_000;
+    let time = |act: &mut dyn FnMut()| {
+        let start = Instant::now();
+        (0..ROUNDS).for_each(|_| act());
+        start.elapsed()
+    };
+    let mut samples = [const { Vec::new() }; 2];
+    for _ in 0..SAMPLES {
+        samples[0].push(time(&mut ours));
+        samples[1].push(time(&mut plain));
+    }
+    samples.map(|samples| median(samples) / ROUNDS)
+}
+
+fn interrupts() {
+    let event = || rustix::event::eventfd(0, EventfdFlags::NONBLOCK).expect("an eventfd");
+    let mut info = DeviceInfo::default();
+    info.irqs[irq_index::MSI as usize] = IrqIndex::messages(1);
+    let mut tables = IrqTables::new(&info.irqs, Raiser::new());
+    let set = SetIrqs { argsz: 20, flags: 0x24, index: irq_index::MSI, start: 0, count: 1 };
+    tables.set(&set, &[], vec![Descriptor::Event(event())]).expect("enabled");
+    let plain = event();
+    let [ours, plain] = against(
+        || tables.trigger(irq_index::MSI, 0),
+        || assert_eq!(rustix::io::write(&plain, &1_u64.to_ne_bytes()), Ok(8)),
+    );
+    println!("{:>12}: {ours:>9.2?} here, {plain:>9.2?} a plain write", "interrupt");
+}
+
+fn copies() {
+    const BYTES: usize = 1 << 16;
+    let file = memfd_create("guest", MemfdFlags::CLOEXEC).expect("a memfd");
+    rustix::fs::ftruncate(&file, BYTES as u64).expect("room");
+    let mut memory = DmaTable::default();
+    let map = DmaMap { argsz: 32, flags: 3, offset: 0, address: 0, size: BYTES as u64 };
+    memory.map(&map, Some(Descriptor::Memory(file))).expect("mapped");
+    let (range, ..) = memory.find(0).expect("a range");
+    let mapping = range.mapping().expect("a mapping");
+    let plain = vm_memory::MmapRegion::<()>::new(BYTES).expect("memory");
+    let plain = plain.as_volatile_slice();
+    for (name, size) in [("DMA 4 bytes", 4), ("DMA 4 KiB", 4096)] {
+        let (mut one, mut other) = (vec![0; size], vec![0; size]);
+        let [ours, plain] = against(
+            || assert!(mapping.read(64, &mut one)),
+            || plain.read_slice(&mut other, 64).expect("within"),
+        );
+        println!("{name:>12}: {ours:>9.2?} here, {plain:>9.2?} a plain copy");
+    }
+}
+
 fn median(mut samples: Vec<Duration>) -> Duration {
     samples.sort_unstable();
     samples[samples.len() / 2]
@@ -198,6 +264,8 @@ fn main() {
             ratio(busy),
         );
     }
+    interrupts();
+    copies();
     drop(clients);
     stop.stop();
     for own in own {

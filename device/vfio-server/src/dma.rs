@@ -2,15 +2,18 @@
 
 use std::{
     cell::Cell,
-    fs::File,
+    io,
     os::fd::OwnedFd,
+    ptr::{self, NonNull},
     sync::atomic::{Ordering, fence},
 };
 
-use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory, mmap::MmapRegionError};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use tracing::info;
+use vm_memory::{Bytes, VolatileSlice};
 
 use crate::{
-    Errno,
+    Descriptor, Errno, fault,
     protocol::{DmaAccess, DmaMap, DmaUnmap, MAX_DMA_MAPS, UNMAP_ALL},
 };
 
@@ -24,9 +27,23 @@ pub struct Range {
     mapping: Option<Mapping>,
 }
 
-/// A range's memory, mapped with the range's own protection.
+/// Most ranges mapped at a time: the kernel gives a process about 65,000 mappings, and one that
+/// gets none for a thread or its heap dies. A VM has some tens. What is beyond is read and
+/// written by message.
+const MAX_MAPPINGS: usize = 4096;
+
+/// A range's memory, mapped with the range's own protection. It keeps no descriptor.
 #[derive(Debug)]
-pub struct Mapping(MmapRegion);
+pub struct Mapping {
+    start: NonNull<u8>,
+    length: usize,
+    /// The client has taken some of it back; what is there now is not its memory.
+    lost: Cell<bool>,
+}
+
+#[allow(unsafe_code, reason = "pointers are not sent otherwise")]
+// SAFETY: the mapping is this structure's alone, and belongs to no thread.
+unsafe impl Send for Mapping {}
 
 /// Why a range could not be mapped or unmapped.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +87,15 @@ pub enum DmaMapError {
     },
     /// The system refused.
     #[error("mapping: {0}")]
-    Mmap(#[from] MmapRegionError),
+    Mmap(#[from] io::Error),
+    /// The process has no descriptor left to take the file with.
+    #[error("no descriptor left for the file of range {address:#x}+{size:#x}")]
+    NoDescriptor {
+        /// Bus address.
+        address: u64,
+        /// Bytes.
+        size: u64,
+    },
 }
 
 impl DmaMapError {
@@ -81,10 +106,8 @@ impl DmaMapError {
             Self::Overlap { .. } => Errno::EXIST,
             Self::TooMany => Errno::NOSPC,
             Self::NotMapped { .. } => Errno::NOENT,
-            Self::Mmap(MmapRegionError::Mmap(error)) => {
-                Errno::from_io_error(error).unwrap_or(Errno::NOMEM)
-            }
-            Self::Mmap(_) => Errno::INVAL,
+            Self::Mmap(error) => Errno::from_io_error(error).unwrap_or(Errno::NOMEM),
+            Self::NoDescriptor { .. } => Errno::MFILE,
         }
     }
 }
@@ -102,58 +125,86 @@ impl Range {
 }
 
 impl Mapping {
-    /// Copies from `offset` of the range. False if that is not within it.
+    /// Whether the client has taken memory back that was touched: then there is no more of it.
+    pub fn is_lost(&self) -> bool {
+        self.lost.get()
+    }
+
+    /// Where `count` bytes at `offset` are, if they are within.
+    #[inline]
+    fn slice(&self, offset: u64, count: usize) -> Option<VolatileSlice<'_>> {
+        let offset = usize::try_from(offset).ok()?;
+        if self.lost.get() || offset.checked_add(count)? > self.length {
+            return None;
+        }
+        #[allow(unsafe_code, reason = "memory that others change")]
+        // SAFETY: within the mapping, which lives as long as the borrow of `self`.
+        Some(unsafe { VolatileSlice::new(self.start.as_ptr().add(offset), count) })
+    }
+
+    /// Whether a copy that was within the mapping found all its memory.
+    #[inline]
+    fn touch<T, E>(&self, copy: impl FnOnce() -> Result<T, E>) -> bool {
+        let mut copied = false;
+        let whole = fault::survives(self.start.as_ptr(), self.length, || copied = copy().is_ok());
+        if !whole {
+            self.lost.set(true);
+        }
+        whole && copied
+    }
+
+    /// Copies from `offset` of the range. False if that is not within it, or lost.
     #[inline]
     pub fn read(&self, offset: u64, data: &mut [u8]) -> bool {
         // Seen in the order in which the guest wrote it.
         fence(Ordering::Acquire);
-        let Ok(offset) = usize::try_from(offset) else {
-            return false;
-        };
-        let Ok(slice) = self.0.get_slice(offset, data.len()) else {
+        let Some(slice) = self.slice(offset, data.len()) else {
             return false;
         };
         // An aligned word is read in one access: the guest may be writing it.
-        match data.len() {
-            2 if offset % 2 == 0 => slice
+        self.touch(|| match data.len() {
+            2 if offset.is_multiple_of(2) => slice
                 .load::<u16>(0, Ordering::Relaxed)
                 .map(|word| data.copy_from_slice(&word.to_ne_bytes())),
-            4 if offset % 4 == 0 => slice
+            4 if offset.is_multiple_of(4) => slice
                 .load::<u32>(0, Ordering::Relaxed)
                 .map(|word| data.copy_from_slice(&word.to_ne_bytes())),
-            8 if offset % 8 == 0 => slice
+            8 if offset.is_multiple_of(8) => slice
                 .load::<u64>(0, Ordering::Relaxed)
                 .map(|word| data.copy_from_slice(&word.to_ne_bytes())),
             _ => slice.read_slice(data, 0),
-        }
-        .is_ok()
+        })
     }
 
-    /// Copies to `offset` of the range. False if that is not within it.
+    /// Copies to `offset` of the range. False if that is not within it, or lost.
     #[inline]
     pub fn write(&self, offset: u64, data: &[u8]) -> bool {
         // Seen by the guest after what was written before.
         fence(Ordering::Release);
-        let Ok(offset) = usize::try_from(offset) else {
-            return false;
-        };
-        let Ok(slice) = self.0.get_slice(offset, data.len()) else {
+        let Some(slice) = self.slice(offset, data.len()) else {
             return false;
         };
         // An aligned word is written in one access: the guest may be reading it.
-        match *data {
-            [a, b] if offset % 2 == 0 => {
+        self.touch(|| match *data {
+            [a, b] if offset.is_multiple_of(2) => {
                 slice.store(u16::from_ne_bytes([a, b]), 0, Ordering::Relaxed)
             }
-            [a, b, c, d] if offset % 4 == 0 => {
+            [a, b, c, d] if offset.is_multiple_of(4) => {
                 slice.store(u32::from_ne_bytes([a, b, c, d]), 0, Ordering::Relaxed)
             }
-            [a, b, c, d, e, f, g, h] if offset % 8 == 0 => {
+            [a, b, c, d, e, f, g, h] if offset.is_multiple_of(8) => {
                 slice.store(u64::from_ne_bytes([a, b, c, d, e, f, g, h]), 0, Ordering::Relaxed)
             }
             _ => slice.write_slice(data, 0),
-        }
-        .is_ok()
+        })
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        #[allow(unsafe_code, reason = "mapping memory")]
+        // SAFETY: the mapping is this structure's, and nothing borrows it any more.
+        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
     }
 }
 
@@ -163,14 +214,17 @@ pub struct DmaTable {
     ranges: Vec<Range>,
     /// Where the last look-up ended: devices keep using one range.
     last: Cell<usize>,
+    /// How many of them are mapped.
+    mapped: usize,
 }
 
 impl DmaTable {
-    /// Adds a range; with `file`, maps it.
+    /// Adds a range; with `file`, maps it. One that is no memory is let be: who touches it may
+    /// have to wait for a disk, or for whoever serves the file.
     ///
     /// # Errors
     /// [`DmaMapError`].
-    pub fn map(&mut self, request: &DmaMap, file: Option<OwnedFd>) -> Result<(), DmaMapError> {
+    pub fn map(&mut self, request: &DmaMap, file: Option<Descriptor>) -> Result<(), DmaMapError> {
         let DmaMap { argsz, flags, offset, address, size } = *request;
         let malformed = DmaMapError::Malformed { address, size, flags };
         let (Some(access), Some(end)) =
@@ -188,9 +242,34 @@ impl DmaTable {
         if self.ranges.get(at).is_some_and(|range| range.start < end) {
             return Err(DmaMapError::Overlap { address, size });
         }
-        let mapping = file
-            .map(|file| Mapping::new(file.into(), offset, address, size, access))
-            .transpose()?;
+        // Memory past the end of its file kills who touches it.
+        let within = |bytes| offset.checked_add(size).is_some_and(|end| end <= bytes);
+        let outside = DmaMapError::File { address, size };
+        let mapping = match file {
+            None => None,
+            Some(Descriptor::Memory(file)) => {
+                if !rustix::fs::fstat(&file)
+                    .is_ok_and(|file| u64::try_from(file.st_size).is_ok_and(within))
+                {
+                    return Err(outside);
+                }
+                if self.mapped < MAX_MAPPINGS {
+                    Some(Mapping::new(&file, offset, size, access)?)
+                } else {
+                    None
+                }
+            }
+            Some(Descriptor::File { bytes }) if within(bytes) => {
+                info!(
+                    "the file of {address:#x}+{size:#x} is no memory (tmpfs, hugetlbfs, memfd): \
+                     read and written by message"
+                );
+                None
+            }
+            Some(Descriptor::Lost) => return Err(DmaMapError::NoDescriptor { address, size }),
+            Some(_) => return Err(outside),
+        };
+        self.mapped += usize::from(mapping.is_some());
         self.ranges.insert(at, Range { start: address, end, access, mapping });
         Ok(())
     }
@@ -218,6 +297,7 @@ impl DmaTable {
         if named.is_empty() || named.iter().any(|range| range.start < address || range.end > end) {
             return Err(DmaMapError::NotMapped { address, size });
         }
+        self.mapped -= named.iter().filter(|range| range.mapping.is_some()).count();
         self.ranges.drain(first..behind);
         Ok((address, end))
     }
@@ -225,6 +305,7 @@ impl DmaTable {
     /// Removes all ranges.
     pub fn clear(&mut self) {
         self.ranges.clear();
+        self.mapped = 0;
     }
 
     /// The range that holds `address`, how far into it that is, and how many bytes are left
@@ -244,45 +325,21 @@ impl DmaTable {
         };
         Some((range, address - range.start, range.end - address))
     }
-
-    /// Whether any range is mapped.
-    pub fn any_mapped(&self) -> bool {
-        self.ranges.iter().any(|range| range.mapping.is_some())
-    }
 }
 
 impl Mapping {
-    fn new(
-        file: File,
-        offset: u64,
-        address: u64,
-        size: u64,
-        access: DmaAccess,
-    ) -> Result<Self, DmaMapError> {
-        let outside = DmaMapError::File { address, size };
-        // Memory past the end of its file kills who touches it.
-        let within = file.metadata().is_ok_and(|meta| {
-            meta.is_file() && offset.checked_add(size).is_some_and(|end| end <= meta.len())
-        });
-        let Ok(length) = usize::try_from(size) else {
-            return Err(outside);
-        };
-        if !within {
-            return Err(outside);
-        }
-        let mut protection = libc::PROT_NONE;
-        if access.contains(DmaAccess::READ) {
-            protection |= libc::PROT_READ;
-        }
-        if access.contains(DmaAccess::WRITE) {
-            protection |= libc::PROT_WRITE;
-        }
-        let region = MmapRegion::build(
-            Some(FileOffset::new(file, offset)),
-            length,
-            protection,
-            libc::MAP_SHARED | libc::MAP_NORESERVE,
-        )?;
-        Ok(Self(region))
+    fn new(file: &OwnedFd, offset: u64, size: u64, access: DmaAccess) -> io::Result<Self> {
+        let length = usize::try_from(size).map_err(|_| Errno::NOMEM)?;
+        fault::install()?;
+        let mut protection = ProtFlags::empty();
+        protection.set(ProtFlags::READ, access.contains(DmaAccess::READ));
+        protection.set(ProtFlags::WRITE, access.contains(DmaAccess::WRITE));
+        let flags = MapFlags::SHARED | MapFlags::NORESERVE;
+        #[allow(unsafe_code, reason = "mapping memory")]
+        // SAFETY: a new mapping, at a place that the kernel chooses. Its bytes are used through
+        // `VolatileSlice` only, for they change; what happens if they go is in `fault`.
+        let start = unsafe { mmap(ptr::null_mut(), length, protection, flags, file, offset) }?;
+        let start = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;
+        Ok(Self { start, length, lost: Cell::new(false) })
     }
 }

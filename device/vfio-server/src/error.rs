@@ -57,6 +57,12 @@ pub enum ServeError {
         /// Bus address of a page that differs.
         addr: u64,
     },
+    /// Clients sent descriptors whose close does not return, more than can be kept open.
+    #[error(
+        "clients sent too many descriptors that cannot be closed (files of a FUSE mount that \
+         does not answer?); end those clients and start again"
+    )]
+    Descriptors,
     /// The listening socket or the poll failed.
     #[error("{what}: {source}")]
     Io {
@@ -88,6 +94,15 @@ pub enum Disconnect {
     /// The client broke the protocol.
     #[error("protocol violation: {0}")]
     Protocol(#[from] ProtocolError),
+    /// There is no memory any more where the client said there is.
+    #[error(
+        "the client has taken back memory that the card uses: there is nothing at {addr:#x} any \
+         more (its file was cut short, or its file system is full)"
+    )]
+    Memory {
+        /// Bus address.
+        addr: u64,
+    },
     /// The socket failed.
     #[error("socket: {0}")]
     Io(#[from] io::Error),

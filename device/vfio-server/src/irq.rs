@@ -1,12 +1,19 @@
 //! The interrupt tables: which eventfd each vector fires.
+//!
+//! The client has the other end of each and can make it block at any moment. So they are
+//! signalled by the kernel ([`Raiser`]), and read with `RWF_NOWAIT`, which does not ask how the
+//! file was opened.
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::{
+    io::IoSliceMut,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use vmm_sys_util::eventfd::EventFd;
+use rustix::io::{ReadWriteFlags, preadv2};
 
+pub use crate::raise::Raiser;
 use crate::{
-    Errno, IrqFlags, IrqIndex, irq_index,
+    Descriptor, Errno, IrqFlags, IrqIndex, irq_index,
     protocol::{IrqSet, SetIrqs},
 };
 
@@ -16,6 +23,7 @@ pub struct IrqTables {
     tables: [Table; irq_index::COUNT],
     /// The pin was unmasked and the device has not been told.
     pin_unmasked: bool,
+    raiser: Raiser,
 }
 
 #[derive(Debug, Default)]
@@ -23,12 +31,12 @@ struct Table {
     flags: IrqFlags,
     vectors: Vec<Vector>,
     /// Written by the client (KVM) when the guest is done with the pin.
-    unmask: Option<EventFd>,
+    unmask: Option<OwnedFd>,
 }
 
 #[derive(Debug, Default)]
 struct Vector {
-    event: Option<EventFd>,
+    event: Option<OwnedFd>,
     masked: bool,
     /// Triggered while masked.
     pending: bool,
@@ -65,6 +73,12 @@ pub enum SetIrqsError {
         /// Number of vectors.
         count: u32,
     },
+    /// A descriptor that is no eventfd, or could not be taken.
+    #[error("a descriptor that cannot be used: {errno}")]
+    Descriptor {
+        /// What the client is told.
+        errno: Errno,
+    },
     /// `argsz` too small.
     #[error("argsz {argsz} is too small")]
     Argsz {
@@ -76,13 +90,16 @@ pub enum SetIrqsError {
 impl SetIrqsError {
     /// What the client is told.
     pub fn errno(self) -> Errno {
-        Errno::INVAL
+        match self {
+            Self::Descriptor { errno } => errno,
+            _ => Errno::INVAL,
+        }
     }
 }
 
 impl IrqTables {
     /// Tables for a device with these indices, nothing enabled.
-    pub fn new(indices: &[IrqIndex; irq_index::COUNT]) -> Self {
+    pub fn new(indices: &[IrqIndex; irq_index::COUNT], raiser: Raiser) -> Self {
         Self {
             tables: indices.map(|index| Table {
                 flags: index.flags,
@@ -90,6 +107,7 @@ impl IrqTables {
                 unmask: None,
             }),
             pin_unmasked: false,
+            raiser,
         }
     }
 
@@ -107,7 +125,7 @@ impl IrqTables {
         &mut self,
         set: &SetIrqs,
         bools: &[u8],
-        fds: Vec<OwnedFd>,
+        fds: Vec<Descriptor>,
     ) -> Result<(), SetIrqsError> {
         let SetIrqs { argsz, flags, index, start, count } = *set;
         if (argsz as usize) < size_of::<SetIrqs>() {
@@ -125,6 +143,11 @@ impl IrqTables {
         if !fds.is_empty() && !one_each {
             return Err(SetIrqsError::Fds { fds: fds.len(), count });
         }
+        let eventfd = |fd| match fd {
+            Descriptor::Event(event) => Ok(event),
+            other => Err(SetIrqsError::Descriptor { errno: other.errno() }),
+        };
+        let events = fds.into_iter().map(eventfd).collect::<Result<Vec<_>, _>>()?;
         if vectors.is_empty() {
             // The one request that names no vectors: disable the whole index.
             if set != IrqSet::DATA_NONE | IrqSet::ACTION_TRIGGER || start != 0 {
@@ -137,23 +160,23 @@ impl IrqTables {
         let data = set & (IrqSet::DATA_NONE | IrqSet::DATA_BOOL | IrqSet::DATA_EVENTFD);
         let action = set - data;
         let automasked = table.flags.contains(IrqFlags::AUTOMASKED);
-        let mut fds = fds.into_iter().map(event_fd);
+        let mut events = events.into_iter();
         let chosen =
             |at: usize| data == IrqSet::DATA_NONE || bools.get(at).is_some_and(|b| *b != 0);
         match (data, action) {
             // No descriptors: the vectors are enabled, but go nowhere yet.
             (IrqSet::DATA_EVENTFD, IrqSet::ACTION_TRIGGER) => {
                 for vector in vectors {
-                    vector.event = fds.next();
+                    vector.event = events.next();
                 }
             }
             // Only a pin is unmasked by somebody else than the client (KVM, at the EOI).
             (IrqSet::DATA_EVENTFD, IrqSet::ACTION_UNMASK) if automasked => {
-                table.unmask = fds.next();
+                table.unmask = events.next();
             }
             (IrqSet::DATA_NONE | IrqSet::DATA_BOOL, IrqSet::ACTION_TRIGGER) => {
                 for (_, vector) in vectors.iter().enumerate().filter(|(at, _)| chosen(*at)) {
-                    vector.fire();
+                    vector.fire(&self.raiser);
                 }
             }
             (IrqSet::DATA_NONE | IrqSet::DATA_BOOL, IrqSet::ACTION_MASK) if maskable => {
@@ -163,7 +186,7 @@ impl IrqTables {
             }
             (IrqSet::DATA_NONE | IrqSet::DATA_BOOL, IrqSet::ACTION_UNMASK) if maskable => {
                 for (_, vector) in vectors.iter_mut().enumerate().filter(|(at, _)| chosen(*at)) {
-                    vector.unmask(automasked);
+                    vector.unmask(automasked, &self.raiser);
                 }
                 self.pin_unmasked |= index == irq_index::INTX;
             }
@@ -180,30 +203,34 @@ impl IrqTables {
         };
         let automasked = table.flags.contains(IrqFlags::AUTOMASKED);
         if let Some(vector) = table.vectors.get_mut(vector as usize) {
-            vector.trigger(automasked);
+            vector.trigger(automasked, &self.raiser);
         }
     }
 
     /// The eventfd to poll: readable once the guest is done with the pin.
     pub fn unmask_fd(&self) -> Option<BorrowedFd<'_>> {
-        let event = self.tables[irq_index::INTX as usize].unmask.as_ref()?;
-        #[allow(unsafe_code, reason = "EventFd has no AsFd")]
-        // SAFETY: the descriptor lives as long as the borrow of `self`.
-        Some(unsafe { BorrowedFd::borrow_raw(event.as_raw_fd()) })
+        Some(self.tables[irq_index::INTX as usize].unmask.as_ref()?.as_fd())
     }
 
     /// [`IrqTables::unmask_fd`] is readable: unmasks the pin.
     pub fn unmask_pin(&mut self) {
         let table = &mut self.tables[irq_index::INTX as usize];
-        // The client's business; if it is no eventfd after all, let go of it.
-        if let Some(Err(error)) = table.unmask.as_ref().map(EventFd::read)
-            && error.kind() != std::io::ErrorKind::WouldBlock
-        {
-            table.unmask = None;
-            return;
+        if let Some(unmask) = &table.unmask {
+            let mut count = [0; 8];
+            // From where it stands, as `read` does; an eventfd has no other place.
+            let place = u64::MAX;
+            let mut buffer = [IoSliceMut::new(&mut count)];
+            match preadv2(unmask, &mut buffer, place, ReadWriteFlags::NOWAIT) {
+                Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
+                // A kernel before 5.8 knows no other way than to wait: it stays masked rather.
+                Err(_) => {
+                    table.unmask = None;
+                    return;
+                }
+            }
         }
         for vector in &mut table.vectors {
-            vector.unmask(true);
+            vector.unmask(true, &self.raiser);
         }
         self.pin_unmasked = true;
     }
@@ -219,42 +246,26 @@ impl Table {
 }
 
 impl Vector {
-    fn trigger(&mut self, automasked: bool) {
+    fn trigger(&mut self, automasked: bool, raiser: &Raiser) {
         if self.masked {
             self.pending = true;
             return;
         }
-        self.fire();
+        self.fire(raiser);
         // A level that nobody hears is not masked by anyone either.
         self.masked = automasked && self.event.is_some();
     }
 
-    fn unmask(&mut self, automasked: bool) {
+    fn unmask(&mut self, automasked: bool, raiser: &Raiser) {
         self.masked = false;
         if std::mem::take(&mut self.pending) {
-            self.trigger(automasked);
+            self.trigger(automasked, raiser);
         }
     }
 
-    fn fire(&self) {
+    fn fire(&self, raiser: &Raiser) {
         if let Some(event) = &self.event {
-            // It fails when the counter is full: then it is signalled as well.
-            let _ = event.write(1);
+            raiser.raise(event.as_fd());
         }
-    }
-}
-
-/// Takes a descriptor that should be an eventfd. It must not be able to block the server,
-/// whatever it is.
-fn event_fd(fd: OwnedFd) -> EventFd {
-    if let Ok(flags) = fcntl_getfl(&fd)
-        && !flags.contains(OFlags::NONBLOCK)
-    {
-        let _ = fcntl_setfl(&fd, flags | OFlags::NONBLOCK);
-    }
-    #[allow(unsafe_code, reason = "EventFd is made from raw descriptors only")]
-    // SAFETY: the descriptor is owned and given away here.
-    unsafe {
-        EventFd::from_raw_fd(fd.into_raw_fd())
     }
 }

@@ -76,16 +76,18 @@ impl Default for Link {
 }
 
 impl Link {
-    /// A client is there.
+    /// A client is there; [`Link::disconnect`] was called since the last.
     pub(crate) fn connect(&mut self, socket: OwnedFd, irqs: IrqTables) {
-        self.disconnect();
         self.socket = Some(socket);
         self.irqs = irqs;
     }
 
-    /// It is gone: its memory, its interrupts and everything under way go with it.
-    pub(crate) fn disconnect(&mut self) {
+    /// It is gone: its memory, its interrupts and everything under way go with it. Gives its
+    /// socket, in which descriptors may wait that nobody has taken out.
+    pub(crate) fn disconnect(&mut self) -> Option<OwnedFd> {
+        let socket = self.socket.take();
         *self = Self { bus_master: self.bus_master, ..Self::default() };
+        socket
     }
 
     /// The connection.
@@ -195,6 +197,9 @@ impl Link {
             let part = &mut data[at..at + count];
             if let Some(mapping) = range.mapping() {
                 if !mapping.read(offset, part) {
+                    if mapping.is_lost() {
+                        self.fail(Disconnect::Memory { addr: here });
+                    }
                     return Err(fault);
                 }
                 if self.share.is_open() && part.iter().all(|byte| *byte == 0) {
@@ -251,6 +256,9 @@ impl Link {
             let part = &data[at..at + piece(left, data.len() - at)];
             if let Some(mapping) = range.mapping() {
                 if !mapping.write(offset, part) {
+                    if mapping.is_lost() {
+                        self.fail(Disconnect::Memory { addr: here });
+                    }
                     return Err(fault);
                 }
             } else {

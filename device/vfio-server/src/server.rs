@@ -23,9 +23,11 @@ use rustix::{
 use tracing::{info, warn};
 
 use crate::{
-    BindError, Device, Disconnect, Errno, Exit, ServeError, StopHandle, WakeHandle,
+    BindError, Descriptor, Device, Disconnect, Errno, Exit, ServeError, StopHandle, WakeHandle,
+    descriptor::Closer,
+    irq::Raiser,
     link::{Broken, Link},
-    protocol::{MAX_MSG_FDS, ProtocolError, Receiver},
+    protocol::{ProtocolError, Receiver},
     session::{Session, bus},
 };
 
@@ -34,7 +36,8 @@ use crate::{
 /// Dropping it closes the socket and removes its file.
 #[derive(Debug)]
 pub struct Server {
-    socket: OwnedFd,
+    /// There until it is dropped.
+    socket: Option<OwnedFd>,
     /// It is a client's already.
     connected: bool,
     /// The socket's file, if it is ours.
@@ -48,7 +51,20 @@ pub struct Server {
     busy_poll: Duration,
     /// Until when that is, since the last one.
     awake_until: Option<Instant>,
+    raiser: Raiser,
+    closer: Closer,
+    /// Since when the closer has been given time to catch up.
+    closing_since: Option<Instant>,
 }
+
+/// Most descriptors that the kernel lets come with one message (`SCM_MAX_FD`). There is room for
+/// all: what did not fit the kernel would close itself, on this thread.
+const MOST_FDS: usize = 253;
+/// How long to wait before looking again whether there are descriptors to accept a client with.
+const NO_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(100);
+/// How often to look whether the closer has caught up, and how long to wait for it at most.
+const CLOSING_PAUSE: Duration = Duration::from_millis(1);
+const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Server {
     /// Listens on a new socket at `path`, which is removed again when the server is dropped.
@@ -74,25 +90,26 @@ impl Server {
             SocketFile::new(path).map_err(|source| BindError::Io { path: path.into(), source })?;
         // One may wait while another is served.
         listen(&socket, 1).map_err(io)?;
-        Ok(Self::new(socket, false, Some(file)))
+        Self::new(socket, false, Some(file))
+            .map_err(|source| BindError::Io { path: path.into(), source })
     }
 
     /// Serves an inherited socket: a listening one like [`Server::bind`], or a connected
     /// one, whose end is [`Exit::Disconnected`].
     ///
     /// # Errors
-    /// If it is no stream socket.
+    /// If it is no stream socket, or no thread can be had.
     pub fn from_fd(socket: OwnedFd) -> io::Result<Self> {
         if sockopt::socket_type(&socket)? != SocketType::STREAM {
             return Err(Errno::PROTOTYPE.into());
         }
         let connected = !sockopt::socket_acceptconn(&socket)?;
-        Ok(Self::new(socket, connected, None))
+        Self::new(socket, connected, None)
     }
 
-    fn new(socket: OwnedFd, connected: bool, file: Option<SocketFile>) -> Self {
-        Self {
-            socket,
+    fn new(socket: OwnedFd, connected: bool, file: Option<SocketFile>) -> io::Result<Self> {
+        Ok(Self {
+            socket: Some(socket),
             connected,
             file,
             receiver: Receiver::default(),
@@ -101,7 +118,14 @@ impl Server {
             waker: None,
             busy_poll: Duration::ZERO,
             awake_until: None,
-        }
+            raiser: Raiser::new(),
+            closer: Closer::new()?,
+            closing_since: None,
+        })
+    }
+
+    fn socket(&self) -> Result<&OwnedFd, Errno> {
+        self.socket.as_ref().ok_or(Errno::BADF)
     }
 
     /// After each message, looks for the next one for this long before it sleeps, giving way to
@@ -154,16 +178,11 @@ impl Server {
             let Some(client) = self.next_client(device, stop)? else {
                 return Ok(Exit::Stopped);
             };
-            let irqs = self.session.begin(device.info());
+            let irqs = self.session.begin(device.info(), self.raiser.clone());
             self.receiver.clear();
             self.link.connect(client, irqs);
             let end = self.talk(device, stop);
-            if self.connected {
-                // The caller's descriptor keeps it open otherwise.
-                let _ = shutdown(&self.socket, Shutdown::Both);
-            }
-            self.link.disconnect();
-            self.receiver.clear();
+            self.let_go();
 
             let why = match &end {
                 Broken::Connection(why) => why,
@@ -171,7 +190,7 @@ impl Server {
             };
             match why {
                 Disconnect::Closed | Disconnect::Stopped => info!("{why}"),
-                Disconnect::Protocol(_) | Disconnect::Io(_) => {
+                Disconnect::Protocol(_) | Disconnect::Memory { .. } | Disconnect::Io(_) => {
                     warn!("connection closed: {why}");
                 }
             }
@@ -187,6 +206,17 @@ impl Server {
         }
     }
 
+    /// The client knows at once that it is over; its socket is closed later, with all that it
+    /// has sent and nobody has read.
+    fn let_go(&mut self) {
+        if let Some(socket) = self.link.disconnect() {
+            let _ = shutdown(&socket, Shutdown::Both);
+            self.closer.close(socket);
+        }
+        self.receiver.clear();
+        self.closing_since = None;
+    }
+
     /// Waits for a client; meanwhile the device's time goes on. `None` to stop.
     fn next_client<D: Device + ?Sized>(
         &mut self,
@@ -194,16 +224,24 @@ impl Server {
         stop: &StopHandle,
     ) -> Result<Option<OwnedFd>, ServeError> {
         if self.connected {
-            return self.socket.try_clone().map(Some).map_err(failed("duplicating the socket"));
+            let socket = self.socket().map_err(failed("duplicating the socket"))?;
+            return socket.try_clone().map(Some).map_err(failed("duplicating the socket"));
         }
+        let mut pause = None;
         loop {
             device.answered();
+            if self.closer.is_lost() {
+                return Err(ServeError::Descriptors);
+            }
+            let socket = self.socket().map_err(failed("waiting for a client"))?;
+            let wanted = if pause.is_none() { PollFlags::IN } else { PollFlags::empty() };
             let mut fds = [
-                PollFd::new(&self.socket, PollFlags::IN),
+                PollFd::new(socket, wanted),
                 PollFd::from_borrowed_fd(stop.fd(), PollFlags::IN),
                 self.waker_fd(stop),
             ];
-            wait(&mut fds, device.deadline()).map_err(failed("waiting for a client"))?;
+            let deadline = sooner(device.deadline(), pause.take());
+            wait(&mut fds, deadline).map_err(failed("waiting for a client"))?;
             let [client, stopped, woken] = fds.map(|fd| fd.revents());
             let client = !client.is_empty();
             if !stopped.is_empty() {
@@ -213,10 +251,15 @@ impl Server {
                 device.wake(&mut bus(&mut self.link));
             }
             if client {
-                match accept_with(&self.socket, SocketFlags::CLOEXEC) {
+                let socket = self.socket().map_err(failed("accepting a client"))?;
+                match accept_with(socket, SocketFlags::CLOEXEC) {
                     Ok(client) => return Ok(Some(client)),
                     // It has changed its mind.
                     Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
+                    // The process has none left: it waits in the backlog.
+                    Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                        pause = Some(Instant::now() + NO_DESCRIPTORS_PAUSE);
+                    }
                     Err(errno) => return Err(failed("accepting a client")(errno)),
                 }
             }
@@ -252,11 +295,12 @@ impl Server {
     ) -> Result<(), Disconnect> {
         device.answered();
         let awake_until = self.awake_until.take();
+        let closing = self.await_closer();
         let Some(socket) = self.link.socket() else {
             return Err(Disconnect::Closed);
         };
         let mut wanted = PollFlags::empty();
-        wanted.set(PollFlags::IN, !self.link.is_congested());
+        wanted.set(PollFlags::IN, !self.link.is_congested() && closing.is_none());
         wanted.set(PollFlags::OUT, self.link.has_unsent());
         let mut fds = [
             PollFd::new(socket, wanted),
@@ -270,7 +314,7 @@ impl Server {
         }
         let polled = if unmask.is_some() { 4 } else { 3 };
         let fds_polled = &mut fds[..polled];
-        let deadline = device.deadline();
+        let deadline = sooner(device.deadline(), closing);
         if !busy_wait(fds_polled, awake_until, deadline).map_err(io::Error::from)? {
             wait(fds_polled, deadline).map_err(io::Error::from)?;
         }
@@ -315,7 +359,7 @@ impl Server {
         let Some(socket) = self.link.socket() else {
             return Err(Disconnect::Closed);
         };
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_MSG_FDS))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut buffer = [IoSliceMut::new(self.receiver.space())];
         let received = match recvmsg(
@@ -328,9 +372,6 @@ impl Server {
             Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
             Err(errno) => return Err(io::Error::from(errno).into()),
         };
-        if received.flags.contains(ReturnFlags::CTRUNC) {
-            return Err(ProtocolError::TooManyFds.into());
-        }
         if received.bytes == 0 {
             return Err(Disconnect::Closed);
         }
@@ -338,8 +379,40 @@ impl Server {
             RecvAncillaryMessage::ScmRights(fds) => Some(fds),
             _ => None,
         });
-        self.receiver.received(received.bytes, fds.flatten())?;
+        let closer = &self.closer;
+        let fds = fds.flatten().map(|fd| closer.sort(fd));
+        // All that can come would have fitted.
+        let lost = received.flags.contains(ReturnFlags::CTRUNC).then_some(Descriptor::Lost);
+        self.receiver.received(received.bytes, fds.chain(lost))?;
+        if let Some(waiting) = closer.is_full() {
+            return Err(ProtocolError::Unclosable { waiting }.into());
+        }
         Ok(())
+    }
+
+    /// Until when the client is not read, so that what it has sent can be closed. It is read
+    /// again after a while: it may have nothing more of the kind.
+    fn await_closer(&mut self) -> Option<Instant> {
+        if !self.closer.is_behind() {
+            self.closing_since = None;
+            return None;
+        }
+        let now = Instant::now();
+        let since = *self.closing_since.get_or_insert(now);
+        (now - since < CLOSING_PATIENCE).then(|| now + CLOSING_PAUSE)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.let_go();
+        if let Some(socket) = self.socket.take() {
+            if self.connected {
+                let _ = shutdown(&socket, Shutdown::Both);
+            }
+            // Who waited in the backlog may have sent something.
+            self.closer.close(socket);
+        }
     }
 }
 
@@ -436,6 +509,13 @@ fn busy_wait(
         std::thread::yield_now();
     }
     Ok(false)
+}
+
+fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 fn is_due(deadline: Option<Instant>) -> bool {

@@ -5,7 +5,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use crate::{
     Bus, Device, DeviceInfo, Errno,
-    irq::IrqTables,
+    irq::{IrqTables, Raiser},
     link::Link,
     protocol::{
         Capabilities, DEVICE_FLAGS, GetInfo, GetIrqInfo, GetRegionInfo, Header, MAX_DATA_XFER,
@@ -39,10 +39,10 @@ impl Default for Session {
 
 impl Session {
     /// A new client. Gives its interrupt tables.
-    pub(crate) fn begin(&mut self, info: DeviceInfo) -> IrqTables {
+    pub(crate) fn begin(&mut self, info: DeviceInfo, raiser: Raiser) -> IrqTables {
         self.negotiated = false;
         self.info = info;
-        IrqTables::new(&info.irqs)
+        IrqTables::new(&info.irqs, raiser)
     }
 
     /// Whether the version is agreed on.

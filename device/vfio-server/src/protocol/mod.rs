@@ -288,6 +288,12 @@ pub enum ProtocolError {
     /// More descriptors than the server said it takes.
     #[error("more than {MAX_MSG_FDS} descriptors with one message")]
     TooManyFds,
+    /// Descriptors whose close does not return.
+    #[error("descriptors that cannot be closed: {waiting} wait")]
+    Unclosable {
+        /// How many.
+        waiting: usize,
+    },
     /// A reply to a command that was never sent, or answered before.
     #[error("reply {id} to command {command}, which is not waited for")]
     UnexpectedReply {

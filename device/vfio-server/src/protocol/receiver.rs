@@ -1,10 +1,9 @@
 //! Cuts the byte stream into messages.
 
-use std::os::fd::OwnedFd;
-
 use zerocopy::FromBytes;
 
 use super::{Header, MAX_MESSAGE, MAX_MSG_FDS, ProtocolError, flags};
+use crate::Descriptor;
 
 /// A whole message.
 #[derive(Debug)]
@@ -14,7 +13,7 @@ pub struct Message<'a> {
     /// What follows the header.
     pub payload: &'a [u8],
     /// The descriptors that came with it; those not taken are closed.
-    pub fds: Vec<OwnedFd>,
+    pub fds: Vec<Descriptor>,
 }
 
 impl Message<'_> {
@@ -36,7 +35,7 @@ pub struct Receiver {
     /// Stream position of `start`.
     position: u64,
     /// Each with the stream position of the last byte of the read that brought it.
-    fds: Vec<(u64, OwnedFd)>,
+    fds: Vec<(u64, Descriptor)>,
 }
 
 impl Default for Receiver {
@@ -81,7 +80,7 @@ impl Receiver {
     pub fn received(
         &mut self,
         bytes: usize,
-        fds: impl IntoIterator<Item = OwnedFd>,
+        fds: impl IntoIterator<Item = Descriptor>,
     ) -> Result<(), ProtocolError> {
         self.end = self.buffer.len().min(self.end + bytes);
         let last = self.position + (self.end - self.start).saturating_sub(1) as u64;

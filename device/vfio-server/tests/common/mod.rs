@@ -443,7 +443,8 @@ pub fn set_irqs(flags: u32, index: u32, start: u32, count: u32, bools: &[u8]) ->
 
 /// Memory of so many bytes, filled with `byte`.
 pub fn memory(bytes: usize, byte: u8) -> std::fs::File {
-    let mut file = tempfile::tempfile().unwrap();
+    let file = rustix::fs::memfd_create("guest", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    let mut file = std::fs::File::from(file);
     file.write_all(&vec![byte; bytes]).unwrap();
     file
 }
@@ -461,14 +462,37 @@ pub fn raw(fd: &impl AsRawFd) -> RawFd {
     fd.as_raw_fd()
 }
 
-/// How many descriptors this process has open on the same file.
+/// How many descriptors this process has open on the same file, and mappings of it.
 pub fn open_on(file: &std::fs::File) -> usize {
     use std::os::unix::fs::MetadataExt;
     let ours = file.metadata().unwrap();
-    std::fs::read_dir("/proc/self/fd")
+    let descriptors = std::fs::read_dir("/proc/self/fd")
         .unwrap()
         .flatten()
         .filter_map(|entry| std::fs::metadata(entry.path()).ok())
         .filter(|other| (other.dev(), other.ino()) == (ours.dev(), ours.ino()))
+        .count();
+    let inode = ours.ino().to_string();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let mappings = maps
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|words| words[4] == inode && words[5].starts_with("/memfd:guest"))
+        .count();
+    descriptors + mappings
+}
+
+/// How many descriptors this process has open on an eventfd.
+pub fn open_on_event(event: &EventFd) -> usize {
+    let id = |fd: &str| {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+        info.lines().find(|line| line.starts_with("eventfd-id")).map(str::to_owned)
+    };
+    let ours = id(&event.as_raw_fd().to_string());
+    assert!(ours.is_some());
+    std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .flatten()
+        .filter(|entry| id(&entry.file_name().to_string_lossy()) == ours)
         .count()
 }
