@@ -6,7 +6,7 @@ use iwl_hw::register::{BAR, CONFIG};
 use iwl_hw::{Access, Register, Width};
 
 use crate::csr::outcome as csr_outcome;
-use crate::device::{Device, fault_injected};
+use crate::device::Device;
 use crate::event::{CardEvent, Outcome, RegName, ResetKind, Space};
 use crate::faults::{Fault, FaultPlan};
 use crate::hal::{self, Hal};
@@ -286,7 +286,7 @@ impl Card {
         {
             if !*told {
                 *told = true;
-                fault_injected(Fault::AllOnes { from: *from }, world);
+                world.emit(CardEvent::injected(Fault::AllOnes { from: *from }));
             }
             return true;
         }

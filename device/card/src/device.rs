@@ -11,20 +11,18 @@ use iwl_hw::register;
 use crate::eeprom::Eeprom;
 use crate::event::{CardEvent, Image};
 use crate::faults::{Engine, Fault, FaultPlan};
-use crate::fw::{Command, Firmware, Job, Later, MILLISECOND};
+use crate::fw::Firmware;
 use crate::hal::Hal;
 use crate::irq::{Interrupts, Line};
+use crate::layout::{ERROR_LOG, EVENT_LOG};
 use crate::memory::SparseMemory;
+use crate::message::{Command, Job, Later, MILLISECOND, Packet, prefix};
 use crate::reach::Reach;
-use crate::rx::{Delivery, Packet, Receive};
-use crate::tx::{Fetched, Transmit, prefix};
+use crate::rx::{Delivery, Receive};
+use crate::tx::{Fetched, Transmit};
 use crate::upload::{Done, Upload};
 use crate::world::{DmaError, Nanos, World};
 
-/// Where the firmware keeps its tables in device memory. DVM takes only logs below 0x80c000.
-pub(crate) const SCD_SRAM_BASE: u32 = 0x0080_8000;
-pub(crate) const EVENT_LOG: u32 = 0x0080_a000;
-pub(crate) const ERROR_LOG: u32 = 0x0080_b000;
 /// A log that is empty, longer than what drivers dump of one.
 const EMPTY_LOG: [u8; 512] = [0; 512];
 
@@ -222,7 +220,7 @@ impl Device {
     pub(crate) fn repeated_fault(&mut self, fault: Fault, world: &mut dyn World) {
         if !self.told.contains(&fault) {
             self.told.push(fault);
-            fault_injected(fault, world);
+            world.emit(CardEvent::injected(fault));
         }
     }
 
@@ -321,7 +319,7 @@ impl Device {
         match timer.due {
             Due::Alive(image) => self.alive(image, timer.at, world),
             Due::HardwareError => {
-                fault_injected(Fault::HwErrorAfterAlive, world);
+                world.emit(CardEvent::injected(Fault::HwErrorAfterAlive));
                 self.halt(Int::HW_ERR);
             }
             Due::Send(packets) => {
@@ -339,17 +337,17 @@ impl Device {
 
     fn alive(&mut self, image: Image, now: Nanos, world: &mut dyn World) {
         if self.faults.has(Fault::NeverAlive) {
-            fault_injected(Fault::NeverAlive, world);
+            world.emit(CardEvent::injected(Fault::NeverAlive));
             return;
         }
         if self.hold_alive {
-            fault_injected(Fault::AliveHeld, world);
+            world.emit(CardEvent::injected(Fault::AliveHeld));
             self.held_alive = Some(image);
             return;
         }
         let valid = !self.faults.has(Fault::AliveInvalid);
         if !valid {
-            fault_injected(Fault::AliveInvalid, world);
+            world.emit(CardEvent::injected(Fault::AliveInvalid));
         }
         self.cpu = Cpu::Running(image);
         for log in [EVENT_LOG, ERROR_LOG] {
@@ -394,7 +392,7 @@ impl Device {
     fn dma_fault(&mut self, addr: u64, len: usize, engine: Engine, world: &mut dyn World) {
         let fault = Fault::DmaFault { engine };
         if self.faults.has(fault) {
-            fault_injected(fault, world);
+            world.emit(CardEvent::injected(fault));
         }
         let during = match engine {
             Engine::Upload => "service channel",
@@ -416,7 +414,7 @@ impl Device {
             }
             Ok(Done::Arrived) => {
                 if self.faults.has(Fault::NoFhTx) {
-                    fault_injected(Fault::NoFhTx, world);
+                    world.emit(CardEvent::injected(Fault::NoFhTx));
                 } else {
                     self.fh_int |= FhInt::TX_CHNL0;
                     self.irq.latch(Int::FH_TX);
@@ -503,7 +501,7 @@ impl Device {
         });
         let reply = command.reply(reaction.reply);
         if let Some(fault) = reaction.fault {
-            fault_injected(fault, world);
+            world.emit(CardEvent::injected(fault));
         }
         if let Some(event) = reaction.event {
             world.emit(event);
@@ -528,9 +526,4 @@ impl Device {
 
 fn table_fault(addr: u64, world: &mut dyn World) {
     world.emit(CardEvent::DmaFault { addr, len: 4, during: "interrupt cause table" });
-}
-
-/// Tells that a fault of the plan took effect.
-pub(crate) fn fault_injected(fault: Fault, world: &mut dyn World) {
-    world.emit(CardEvent::FaultInjected { fault: fault.name().into() });
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::world::Irq;
+use crate::faults::Fault;
 
 /// A register by vendor name (`CSR_HW_REV`), or by offset (`0x1c08`) if the card has no row for it.
 pub type RegName = Cow<'static, str>;
@@ -59,6 +59,21 @@ pub enum ResetKind {
     Function,
     /// `CSR_RESET` SW_RESET: everything behind BAR 0.
     Software,
+}
+
+/// An interrupt the card can raise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "line", rename_all = "kebab-case")]
+pub enum Irq {
+    /// INTx, the pin in the config space.
+    Intx,
+    /// MSI, its single vector.
+    Msi,
+    /// MSI-X.
+    Msix {
+        /// Vector number.
+        vector: u16,
+    },
 }
 
 /// Something the card did or that was done to it.
@@ -194,4 +209,11 @@ pub enum CardEvent {
         /// Its name.
         fault: Cow<'static, str>,
     },
+}
+
+impl CardEvent {
+    /// A fault of the plan took effect.
+    pub(crate) fn injected(fault: Fault) -> Self {
+        Self::FaultInjected { fault: fault.name().into() }
+    }
 }

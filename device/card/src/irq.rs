@@ -2,10 +2,9 @@
 
 use iwl_hw::csr::{Int, dram_int_tbl};
 
-use crate::device::fault_injected;
-use crate::event::CardEvent;
+use crate::event::{CardEvent, Irq};
 use crate::faults::FaultPlan;
-use crate::world::{DmaError, Irq, World};
+use crate::world::{DmaError, World};
 
 /// The line that configuration space has selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +183,7 @@ impl Interrupts {
         let number = self.raised;
         self.raised += 1;
         if let Some(fault) = plan.loses(number) {
-            fault_injected(fault, world);
+            world.emit(CardEvent::injected(fault));
             return;
         }
         world.raise(irq);

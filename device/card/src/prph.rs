@@ -4,8 +4,9 @@ use iwl_hw::csr::{self, heep, prph_addr};
 use iwl_hw::register::{PRPH, PRPH_MASK};
 use iwl_hw::{Access, Register, prph};
 
-use crate::device::{Device, SCD_SRAM_BASE};
+use crate::device::Device;
 use crate::event::{CardEvent, Outcome, RegName};
+use crate::layout::SCD_SRAM_BASE;
 use crate::world::World;
 
 /// An access through a window: what was reached, and what came of it.

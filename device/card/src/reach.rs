@@ -1,7 +1,7 @@
 //! What a DMA engine reaches.
 
-use crate::event::CardEvent;
-use crate::world::{DmaError, Irq, Nanos, World};
+use crate::event::{CardEvent, Irq};
+use crate::world::{DmaError, Nanos, World};
 
 /// The world, or, for an engine that is planned to fail, one without memory.
 pub(crate) struct Reach<'w> {

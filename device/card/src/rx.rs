@@ -3,38 +3,15 @@
 use std::collections::VecDeque;
 
 use iwl_hw::fh::rx_config;
-use iwl_hw::packet::{self, CmdHeader, SEQ_RX_FRAME};
+use iwl_hw::packet;
 
+use crate::message::Packet;
 use crate::world::{DmaError, World};
 
 /// Packets that may wait for a buffer; the firmware takes no commands while so many wait.
 const BACKLOG: usize = 256;
 /// Packets beyond which even notifications are dropped.
 const LIMIT: usize = 2 * BACKLOG;
-
-/// A packet to the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Packet {
-    pub(crate) id: u8,
-    pub(crate) group: u8,
-    pub(crate) sequence: u16,
-    pub(crate) payload: Vec<u8>,
-}
-
-impl Packet {
-    /// Something that the host did not ask for.
-    pub(crate) fn notification(id: u8, payload: &[u8]) -> Self {
-        Self { id, group: 0, sequence: SEQ_RX_FRAME, payload: payload.to_vec() }
-    }
-
-    pub(crate) fn is_notification(&self) -> bool {
-        self.sequence & SEQ_RX_FRAME != 0
-    }
-
-    fn header(&self) -> CmdHeader {
-        CmdHeader { cmd: self.id, group_id: self.group, sequence: self.sequence.into() }
-    }
-}
 
 /// What came of the packet that was next.
 pub(crate) enum Delivery {

@@ -4,7 +4,7 @@ use iwl_hw::csr::wrptr;
 use iwl_hw::fh;
 use iwl_hw::prph::scd_queue_stts;
 use iwl_hw::tfd::{Tfd, TfdTb};
-use zerocopy::{FromBytes, FromZeros, IntoBytes};
+use zerocopy::{FromZeros, IntoBytes};
 
 use crate::world::{DmaError, World};
 
@@ -145,12 +145,4 @@ fn fetch(
 
 fn read_buffer(tb: TfdTb, data: &mut [u8], world: &mut dyn World) -> Result<(), DmaError> {
     if tb.is_empty() { Ok(()) } else { world.dma_read(tb.address(), data) }
-}
-
-/// The start of `bytes` as a structure, and the rest; zeroes stand in for what is missing.
-pub(crate) fn prefix<T: FromBytes + IntoBytes>(bytes: &[u8]) -> (T, &[u8]) {
-    let mut value = T::new_zeroed();
-    let len = bytes.len().min(size_of::<T>());
-    value.as_mut_bytes()[..len].copy_from_slice(&bytes[..len]);
-    (value, &bytes[len..])
 }

@@ -1,24 +1,9 @@
 //! The one seam between the card and the world.
 
-use serde::Serialize;
+use crate::event::{CardEvent, Irq};
 
 /// Nanoseconds on a clock that never goes back; its origin is the world's business.
 pub type Nanos = u64;
-
-/// An interrupt the card can raise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(tag = "line", rename_all = "kebab-case")]
-pub enum Irq {
-    /// INTx, the pin in the config space.
-    Intx,
-    /// MSI, its single vector.
-    Msi,
-    /// MSI-X.
-    Msix {
-        /// Vector number.
-        vector: u16,
-    },
-}
 
 /// Why a DMA access did not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,5 +61,5 @@ pub trait World {
     fn end_of_work(&mut self) {}
 
     /// Something happened that the timeline wants.
-    fn emit(&mut self, event: crate::CardEvent);
+    fn emit(&mut self, event: CardEvent);
 }

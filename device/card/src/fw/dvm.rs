@@ -6,11 +6,11 @@ use iwl_hw::dvm::{self, AliveResp, CalibHdr, ScanChannel, ScanCmd, ScanComplete,
 use iwl_hw::tx::TxCmd;
 use zerocopy::IntoBytes;
 
-use super::{Command, Job, Later, MILLISECOND, Reaction, Scan, TU, transmitted};
+use super::common::{Scan, transmitted};
 use crate::event::{CardEvent, Image};
 use crate::faults::Fault;
-use crate::rx::Packet;
-use crate::tx::prefix;
+use crate::layout;
+use crate::message::{Command, Job, Later, MILLISECOND, Packet, Reaction, TU, prefix};
 use crate::world::Nanos;
 
 /// How long calibration takes.
@@ -38,8 +38,8 @@ pub(super) fn alive(image: Image, valid: bool) -> Packet {
         ver_type: 0,
         ver_subtype: subtype,
         reserved2: 0.into(),
-        log_event_table_ptr: crate::device::EVENT_LOG.into(),
-        error_event_table_ptr: crate::device::ERROR_LOG.into(),
+        log_event_table_ptr: layout::EVENT_LOG.into(),
+        error_event_table_ptr: layout::ERROR_LOG.into(),
         timestamp: 0.into(),
         is_valid: if valid { dvm::UCODE_VALID_OK } else { 0 }.into(),
     };

@@ -11,11 +11,12 @@ use iwl_hw::tx::MVM_TX_RESP_MIDDLE;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::U32;
 
-use super::{Command, Job, Later, MILLISECOND, Nvm, Reaction, Scan, TU, transmitted};
+use super::common::{Scan, transmitted};
+use super::nvm::Nvm;
 use crate::event::{CardEvent, Image};
 use crate::faults::Fault;
-use crate::rx::Packet;
-use crate::tx::prefix;
+use crate::layout;
+use crate::message::{Command, Job, Later, MILLISECOND, Packet, Reaction, TU, prefix};
 use crate::world::Nanos;
 
 /// How long calibration takes.
@@ -61,12 +62,12 @@ pub(super) fn alive(image: Image, valid: bool) -> Packet {
             mac: 0,
             opt: 0,
             timestamp: 0.into(),
-            error_event_table_ptr: crate::device::ERROR_LOG.into(),
+            error_event_table_ptr: layout::ERROR_LOG.into(),
             log_event_table_ptr: 0.into(),
             cpu_register_ptr: 0.into(),
             dbgm_config_ptr: 0.into(),
             alive_counter_ptr: 0.into(),
-            scd_base_ptr: crate::device::SCD_SRAM_BASE.into(),
+            scd_base_ptr: layout::SCD_SRAM_BASE.into(),
             st_fwrd_addr: 0.into(),
             st_fwrd_size: 0.into(),
         },
