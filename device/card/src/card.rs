@@ -1,18 +1,18 @@
 //! The card as the world sees it.
 
 use iwl_hw::csr;
+use iwl_hw::maps;
 use iwl_hw::pci::PCI_CFG_SPACE_EXP_SIZE;
-use iwl_hw::register::{BAR, CONFIG};
-use iwl_hw::{Access, Register, Width};
+use iwl_hw::{Access, Register, RegisterMap, Width};
 
-use crate::csr::outcome as csr_outcome;
-use crate::device::Device;
+use crate::chip::{Chip, Parts};
 use crate::event::{CardEvent, Outcome, RegName, ResetKind, Space};
 use crate::faults::{Fault, FaultPlan};
-use crate::hal::{self, Hal};
+use crate::fw::{Dvm, Firmware, Mvm};
+use crate::nvm::{Eeprom, Sections, image_6005};
 use crate::pci::{Change, Config};
-use crate::prph::offset_name;
-use crate::spec::CardSpec;
+use crate::regs::{self, Reached, Then, offset_name};
+use crate::spec::{CardSpec, Nvm, OpMode};
 use crate::summary::{Counters, Summary};
 use crate::world::{Nanos, World};
 
@@ -46,10 +46,12 @@ pub struct CardOptions {
 #[derive(Debug)]
 pub struct Card {
     spec: &'static CardSpec,
-    hal: &'static Hal,
+    /// The registers of BAR 0.
+    bar: &'static RegisterMap,
+    bar_size: u64,
     msix_vectors: u16,
     config: Config,
-    device: Device,
+    chip: Chip,
     counters: Counters,
     /// From which access on every register reads as all ones, and whether that was told.
     all_ones: Option<(u64, bool)>,
@@ -68,23 +70,34 @@ impl Card {
     /// A card after power-on.
     #[must_use]
     pub fn new(spec: &'static CardSpec, options: CardOptions) -> Self {
-        let hal = hal::of(spec.generation);
+        let silicon = spec.generation.silicon();
         let msix_vectors = match options.interrupts {
             Interrupts::MsiOnly => 0,
-            Interrupts::MsiAndMsix => hal.msix_vectors,
+            Interrupts::MsiAndMsix => silicon.irqs.vectors(),
         };
         let [high, low] = spec.pci.device.to_be_bytes();
         // Locally administered.
         let mac = options.mac.unwrap_or([0x02, 0x69, 0x77, high, low, options.slot]);
         let [a, b, c, d, e, f] = mac;
         let serial = u64::from_be_bytes([a, b, c, 0xff, 0xff, d, e, f]);
+        let (eeprom, sections) = match silicon.nvm {
+            Nvm::Otp => (Some(Eeprom::new(image_6005(mac))), Sections::default()),
+            Nvm::Sections => (None, Sections::plain(mac)),
+            Nvm::SectionsExtended => (None, Sections::extended(mac)),
+        };
+        let firmware = match spec.opmode {
+            OpMode::Dvm => Firmware::Dvm(Dvm::default()),
+            OpMode::Mvm => Firmware::Mvm(Mvm::new(sections)),
+        };
+        let parts = Parts { silicon, hw_rev: spec.hw_rev, eeprom, firmware };
         Self {
             spec,
-            hal,
+            bar: silicon.bar.map(),
+            bar_size: silicon.bar.size(),
             msix_vectors,
-            config: Config::new(spec, hal.bar_size, msix_vectors, serial),
+            config: Config::new(spec, silicon.bar.size(), msix_vectors, serial),
             all_ones: options.faults.all_ones_from().map(|from| (from, false)),
-            device: Device::new(hal, spec.hw_rev, mac, options.faults),
+            chip: Chip::new(parts, options.faults),
             counters: Counters::default(),
             vanished: false,
         }
@@ -105,7 +118,7 @@ impl Card {
     /// Bytes of BAR 0, a memory BAR of 64 bits. There is no other BAR.
     #[must_use]
     pub fn bar_size(&self) -> u64 {
-        self.hal.bar_size
+        self.bar_size
     }
 
     /// MSI-X vectors; none without the capability. INTx and one MSI vector are always there.
@@ -117,18 +130,18 @@ impl Card {
     /// The INTx pin is asserted: to be raised again when the host unmasks it.
     #[must_use]
     pub fn intx_asserted(&self) -> bool {
-        !self.vanished && self.device.interrupting()
+        !self.vanished && self.chip.interrupting()
     }
 
     /// Lets go an ALIVE that [`crate::Fault::AliveHeld`] holds, and all that come after.
     pub fn release_alive(&mut self, world: &mut dyn World) {
-        self.device.release_alive(world);
+        self.chip.release_alive(world);
         world.emit(CardEvent::AliveReleased);
     }
 
     /// Moves the RF-kill switch; the driver is told by an interrupt.
     pub fn set_rf_kill(&mut self, world: &mut dyn World, on: bool) {
-        self.device.set_rf_kill(on);
+        self.chip.set_rf_kill(on);
         world.emit(CardEvent::RfKillSwitched { on });
     }
 
@@ -144,7 +157,7 @@ impl Card {
     pub fn inserted(&mut self) {
         if std::mem::take(&mut self.vanished) {
             self.config.reset();
-            self.device.reset();
+            self.chip.reset();
         }
     }
 
@@ -192,7 +205,7 @@ impl Card {
         let Some((dword, part)) = self.dword(world, offset, data.len()) else { return };
         if self.dead(world) {
             data.fill(0xff);
-            self.tell_read(world, dword, BAR.get(dword), u32::MAX, Outcome::Implemented);
+            self.tell_read(world, dword, self.bar.get(dword), u32::MAX, Outcome::Implemented);
             return;
         }
         self.end_eeprom_run(world, dword);
@@ -215,7 +228,7 @@ impl Card {
         bytes[..data.len()].copy_from_slice(data);
         let value = u32::from_le_bytes(bytes) << part.shift;
         if self.dead(world) {
-            self.tell_write(world, dword, BAR.get(dword), value, Outcome::Implemented);
+            self.tell_write(world, dword, self.bar.get(dword), value, Outcome::Implemented);
             return;
         }
         self.end_eeprom_run(world, dword);
@@ -228,8 +241,8 @@ impl Card {
             return;
         }
         self.config.reset();
-        self.device.reset();
-        self.device.sram.clear();
+        self.chip.reset();
+        self.chip.sram.clear();
         world.set_bus_master(false);
         world.emit(CardEvent::Reset { how: ResetKind::Function });
     }
@@ -237,7 +250,7 @@ impl Card {
     /// When [`Card::run`] wants to be called next, if at all. May lie in the past.
     #[must_use]
     pub fn deadline(&self) -> Option<Nanos> {
-        self.device.deadline().filter(|_| !self.vanished)
+        self.chip.deadline().filter(|_| !self.vanished)
     }
 
     /// Does what is due: expired timers and queued work. To be called after every access,
@@ -246,8 +259,8 @@ impl Card {
         if self.vanished {
             return;
         }
-        self.device.accessed(self.counters.accesses());
-        self.device.run(self.config.line(), world);
+        self.chip.accessed(self.counters.accesses());
+        self.chip.run(self.config.line(), world);
     }
 
     /// What the run left to be said.
@@ -258,7 +271,7 @@ impl Card {
 
     /// The register an access lies in. `None`, and told, if it lies in none.
     fn dword(&mut self, world: &mut dyn World, offset: u64, len: usize) -> Option<(u32, Part)> {
-        let dword = u32::try_from(offset & !3).ok().filter(|at| u64::from(*at) < self.hal.bar_size);
+        let dword = u32::try_from(offset & !3).ok().filter(|at| u64::from(*at) < self.bar_size);
         let within = (offset & 3) as usize;
         let fits = matches!(len, 1 | 2 | 4) && within.is_multiple_of(len);
         match dword {
@@ -298,14 +311,14 @@ impl Card {
         if matches!(dword, csr::CSR_EEPROM_REG | csr::CSR_OTP_GP_REG) {
             return;
         }
-        if let Some(over) = self.device.eeprom.as_mut().and_then(crate::eeprom::Eeprom::end_run) {
+        if let Some(over) = self.chip.eeprom.as_mut().and_then(Eeprom::end_run) {
             world.emit(over);
         }
     }
 
     fn read_dword(&mut self, world: &mut dyn World, dword: u32, part: Part) -> u32 {
-        let Some(register) = BAR.get(dword) else {
-            let value = self.device.stored(dword);
+        let Some(register) = self.bar.get(dword) else {
+            let value = self.chip.stored(dword);
             self.tell_read(world, dword, None, value, Outcome::Unknown);
             return value;
         };
@@ -313,54 +326,37 @@ impl Card {
             self.tell_read(world, dword, Some(register), 0, Outcome::BadSize);
             return 0;
         }
-        // An access through a window is told once, in the window it goes to.
-        let reached = match register.id {
-            csr::HBUS_TARG_PRPH_RDAT => Some((Space::Prph, self.device.read_prph())),
-            csr::HBUS_TARG_MEM_RDAT => Some((Space::Mem, self.device.read_mem())),
-            _ => None,
-        };
-        if let Some((space, reached)) = reached {
-            let (value, outcome) = (reached.value, reached.outcome);
-            self.counters.read(space, reached.address, &reached.reg, outcome);
-            world.emit(CardEvent::RegRead { space, reg: reached.reg, value, outcome });
-            return value;
-        }
-        let value = self.device.read_bar(register, world);
-        let outcome = csr_outcome(register, false);
-        self.tell_read(world, dword, Some(register), value, outcome);
+        let reached = regs::read(&mut self.chip, register, world);
+        self.counters.read(reached.space, reached.address, &reached.reg, reached.outcome);
+        let Reached { space, reg, value, outcome, .. } = reached;
+        world.emit(CardEvent::RegRead { space, reg, value, outcome });
         value
     }
 
     fn write_dword(&mut self, world: &mut dyn World, dword: u32, part: Part, value: u32) {
-        let Some(register) = BAR.get(dword) else {
-            let merged = self.device.stored(dword) & !part.mask | value;
+        let Some(register) = self.bar.get(dword) else {
+            let merged = self.chip.stored(dword) & !part.mask | value;
             self.tell_write(world, dword, None, value, Outcome::Unknown);
-            self.device.store(dword, merged);
+            self.chip.store(dword, merged);
             return;
         };
         if !takes(register, part) {
             self.tell_write(world, dword, Some(register), value, Outcome::BadSize);
             return;
         }
-        let reached = match register.id {
-            csr::HBUS_TARG_PRPH_WDAT => Some((Space::Prph, self.device.write_prph(value))),
-            csr::HBUS_TARG_MEM_WDAT => Some((Space::Mem, self.device.write_mem(value, world))),
-            _ => None,
-        };
-        if let Some((space, reached)) = reached {
-            let outcome = reached.outcome;
-            self.counters.write(space, reached.address, &reached.reg, outcome);
-            world.emit(CardEvent::RegWrite { space, reg: reached.reg, value, outcome });
-            return;
-        }
-        let merged = self.device.stored(dword) & !part.mask | value;
-        // Told before its effects, which are told too.
-        let outcome = csr_outcome(register, true);
-        self.tell_write(world, dword, Some(register), value, outcome);
-        if outcome != Outcome::ReadOnly && self.device.write_bar(register, merged, world).is_reset()
-        {
-            self.device.reset();
-            world.emit(CardEvent::Reset { how: ResetKind::Software });
+        let merged = self.chip.stored(dword) & !part.mask | value;
+        let (reached, then) = regs::write(&mut self.chip, register, value, merged);
+        self.counters.write(reached.space, reached.address, &reached.reg, reached.outcome);
+        let Reached { space, reg, value, outcome, .. } = reached;
+        world.emit(CardEvent::RegWrite { space, reg, value, outcome });
+        match then {
+            Then::Nothing => {}
+            Then::Tell(event) => world.emit(event),
+            Then::ReleaseCpu => self.chip.release_cpu(world),
+            Then::Reset => {
+                self.chip.reset();
+                world.emit(CardEvent::Reset { how: ResetKind::Software });
+            }
         }
     }
 
@@ -412,11 +408,11 @@ fn config_event(offset: u64, data: &[u8]) -> Option<(RegName, u32)> {
     let mut bytes = [0; 4];
     bytes[..data.len()].copy_from_slice(data);
     let dword = u32::try_from(offset & !3).unwrap_or(u32::MAX);
-    Some((name(CONFIG.get(dword), dword), u32::from_le_bytes(bytes)))
+    Some((name(maps::config().get(dword), dword), u32::from_le_bytes(bytes)))
 }
 
 fn config_outcome(offset: u64, write: bool) -> Outcome {
-    match u32::try_from(offset & !3).ok().and_then(|dword| CONFIG.get(dword)) {
+    match u32::try_from(offset & !3).ok().and_then(|dword| maps::config().get(dword)) {
         Some(register) if write && register.access == Access::ReadOnly => Outcome::ReadOnly,
         Some(_) => Outcome::Implemented,
         None => Outcome::Unknown,

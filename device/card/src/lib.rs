@@ -13,11 +13,12 @@
 //! | module | what |
 //! |---|---|
 //! | `card`, `pci` | the function: configuration space, BAR 0, events, faults that hit any access |
-//! | `csr`, `fh`, `prph` | registers: what a read gives, what a write does |
-//! | `device` | what lies behind BAR 0, its work and its timers |
-//! | `upload`, `rx`, `tx`, `irq`, `eeprom`, `memory`, `reach` | its parts |
+//! | `spec` | the cards, a row each; their silicon, a constant a generation |
+//! | `chip` | what lies behind BAR 0, its work and its timers |
+//! | `regs` | registers: what a read gives, what a write does, and the outcome |
+//! | `boot`, `rx`, `tx`, `irq`, `nvm`, `memory`, `reach` | its parts |
 //! | `fw` | the firmware: host commands to reactions, DVM and MVM |
-//! | `hal` | what differs between generations |
+//! | `message`, `layout` | what firmware and rings pass each other, where tables lie |
 //! | `faults` | what goes wrong |
 //!
 //! # Sources
@@ -25,7 +26,8 @@
 //! hardware, and register traces of them. The hardware's facts are in `iwl-hw`.
 //!
 //! # What is not implemented
-//! - 9000 and later parts: multi-queue receive, MSI-X, context information, unified firmware.
+//! - Of 9000 and 22000 there is silicon, with registers, and no card: multi-queue receive,
+//!   context information, unified firmware. Of later parts there is nothing.
 //! - A radio: scans take their time and find nothing, frames are never acknowledged, no beacons.
 //! - Encryption, aggregation, power saving, wake on WLAN, temperature.
 //! - Byte count tables, keep-warm memory, interrupt coalescing, the periodic interrupt, and
@@ -35,27 +37,24 @@
 //! - Commands without a meaning get four zero bytes, which says success to drivers that ask.
 #![forbid(unsafe_code)]
 
+mod boot;
 mod card;
-mod csr;
-mod device;
-mod eeprom;
+mod chip;
 mod event;
 mod faults;
-mod fh;
 mod fw;
-mod hal;
 mod irq;
 mod layout;
 mod memory;
 mod message;
+mod nvm;
 mod pci;
-mod prph;
 mod reach;
+mod regs;
 mod rx;
 mod spec;
 mod summary;
 mod tx;
-mod upload;
 mod world;
 
 pub use card::{Card, CardOptions, Interrupts};

@@ -6,6 +6,7 @@ use iwl_card::{CardEvent, Fault, FaultPlan, cards};
 use iwl_hw::csr::{self, Int, Reset};
 use iwl_hw::dvm;
 use iwl_hw::fh;
+use iwl_hw::maps::Bar;
 use iwl_hw::packet::{self, CmdHeader};
 use iwl_hw::tfd::{IWL_NUM_OF_TBS, Tfd, TfdTb};
 use proptest::prelude::*;
@@ -290,7 +291,7 @@ fn perform(driver: &mut Driver, act: Act) {
         Act::Write { offset, data } => driver.card.bar_write(&mut driver.world, offset, &data),
         Act::Register { which, value } => {
             let mut offsets: Vec<u32> =
-                iwl_hw::register::BAR.iter().map(|register| register.offset).collect();
+                Bar::Legacy.map().iter().map(|register| register.offset).collect();
             offsets.sort_unstable();
             driver.write(*which.get(&offsets), value);
         }

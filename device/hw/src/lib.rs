@@ -2,19 +2,23 @@
 //!
 //! A register is one row of one table: offset, vendor name, access, reset value, meaning.
 //! Offsets, bits and layouts are written nowhere else; behaviour is the business of
+//! `iwl-card`. [`maps`] says which silicon has which tables.
+//!
+//! To add a register: its row, in the table of its block (`bar/*.rs`, `prph/*.rs`). It is then
+//! named and kept, with the outcome *stub*; what it does is a match arm in the `regs` of
 //! `iwl-card`.
 //!
 //! Sources: the headers of Linux 7.3's `drivers/net/wireless/intel/iwlwifi` (each module names
 //! its own), read as documentation of the hardware.
 //!
-//! Not here: registers and messages of 9000 and later parts (RFH, TFH, context information,
-//! MSI-X), and what only drivers of other systems use.
+//! Not here: registers of AX210 and later parts, messages of 9000 and later ones, and what only
+//! drivers of other systems use.
 #![forbid(unsafe_code)]
 
-pub mod csr;
+mod bar;
 pub mod dvm;
 pub mod eeprom;
-pub mod fh;
+pub mod maps;
 pub mod mvm;
 pub mod names;
 pub mod nvm;
@@ -25,4 +29,5 @@ pub mod register;
 pub mod tfd;
 pub mod tx;
 
-pub use register::{Access, Register, RegisterMap, Width};
+pub use bar::{csr, ctxt, fh, msix, rfh, tfh};
+pub use register::{Access, Block, Register, RegisterMap, Width};

@@ -7,6 +7,7 @@ use bitflags::bitflags;
 use crate::register::registers;
 
 registers! {
+    Config;
     PCI_VENDOR_ID = 0x000: ReadOnly Bytes, "vendor and device id";
     PCI_COMMAND = 0x004: ReadWrite Bytes, "command; status in the upper half";
     PCI_CLASS_REVISION = 0x008: ReadOnly Bytes, "revision and class";

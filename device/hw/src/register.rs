@@ -1,8 +1,5 @@
 //! What a register is, and how one is found by its offset.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
 /// What software may do to a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -25,6 +22,31 @@ pub enum Width {
     Bytes,
 }
 
+/// Which part of the hardware a register belongs to: a table of rows each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Block {
+    /// Control and status, and the HBUS windows.
+    Csr,
+    /// Context information, MAC addresses.
+    Ctxt,
+    /// The flow handler before 22000.
+    Fh,
+    /// Multi-queue receive.
+    Rfh,
+    /// Transmit of 22000.
+    Tfh,
+    /// MSI-X causes and vectors.
+    Msix,
+    /// The periphery that all have.
+    Prph,
+    /// The periphery of parts before 22000: power, scheduler.
+    Scd,
+    /// The periphery of 9000 and later: upper MAC, receive.
+    Umac,
+    /// PCI configuration space.
+    Config,
+}
+
 /// One register. Elements of an array are registers of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Register {
@@ -34,6 +56,8 @@ pub struct Register {
     pub id: u32,
     /// Index within an array, as the vendor counts; 0 for a single register.
     pub index: u32,
+    /// Which table its row is in.
+    pub block: Block,
     /// Vendor name, with the index if it has one: `FH_TCSR_CHNL_TX_CONFIG_REG(9)`.
     pub name: &'static str,
     /// What software may do to it.
@@ -49,6 +73,7 @@ pub struct Register {
 /// A row of a table: a register, or an array of them.
 #[derive(Debug)]
 pub(crate) struct Row {
+    pub(crate) block: Block,
     pub(crate) offset: u32,
     pub(crate) name: &'static str,
     pub(crate) access: Access,
@@ -77,6 +102,7 @@ impl Row {
             offset,
             id: self.offset,
             index,
+            block: self.block,
             name,
             access: self.access,
             width: self.width,
@@ -97,54 +123,71 @@ impl Row {
     }
 }
 
-/// The registers of one window, found by offset in constant time.
+/// Registers, or pages of them, that a page has room for.
+const PAGE: usize = 1024;
+
+/// The registers of one window, found by offset: two look-ups in arrays.
 #[derive(Debug)]
 pub struct RegisterMap {
-    registers: HashMap<u32, Register>,
+    mask: u32,
+    /// By offset in units of 4 KiB: a page of `slots`, counted from 1, or 0.
+    pages: Vec<u16>,
+    /// By offset within it, in units of 4 bytes: a register, counted from 1, or 0.
+    slots: Vec<[u16; PAGE]>,
+    registers: Vec<Register>,
 }
 
 impl RegisterMap {
-    /// A map of rows, with addresses cut to `mask` as the hardware's decoder does.
-    fn new(rows: &[&'static [Row]], mask: u32) -> Self {
-        let registers = rows
-            .iter()
-            .flat_map(|table| table.iter())
-            .flat_map(Row::registers)
-            .map(|register| (register.offset & mask, register))
-            .collect();
-        Self { registers }
+    /// A map of rows, with addresses cut to `mask` as the hardware's decoder does. Of two rows at
+    /// one place the later counts; a test sees to it that there are none.
+    pub(crate) fn new(rows: &[&'static [Row]], mask: u32) -> Self {
+        let mut map = Self { mask, pages: Vec::new(), slots: Vec::new(), registers: Vec::new() };
+        for register in rows.iter().flat_map(|table| table.iter()).flat_map(Row::registers) {
+            let (page, slot) = Self::place(register.offset & mask);
+            if map.pages.len() <= page {
+                map.pages.resize(page + 1, 0);
+            }
+            if map.pages[page] == 0 {
+                map.slots.push([0; PAGE]);
+                map.pages[page] = map.slots.len() as u16;
+            }
+            map.registers.push(register);
+            map.slots[usize::from(map.pages[page]) - 1][slot] = map.registers.len() as u16;
+        }
+        map
     }
 
-    /// The register at exactly this (masked) offset.
+    fn place(offset: u32) -> (usize, usize) {
+        let dword = offset as usize / 4;
+        (dword / PAGE, dword % PAGE)
+    }
+
+    /// The register at exactly this offset; what the decoder does not look at does not count.
     #[must_use]
     pub fn get(&self, offset: u32) -> Option<&Register> {
-        self.registers.get(&offset)
+        if !offset.is_multiple_of(4) {
+            return None;
+        }
+        let (page, slot) = Self::place(offset & self.mask);
+        let page = usize::from(*self.pages.get(page)?).checked_sub(1)?;
+        self.registers.get(usize::from(self.slots[page][slot]).checked_sub(1)?)
     }
 
-    /// All of them, in no order.
+    /// Address bits that the hardware decodes.
+    #[must_use]
+    pub fn mask(&self) -> u32 {
+        self.mask
+    }
+
+    /// All of them, in the order of their rows.
     pub fn iter(&self) -> impl Iterator<Item = &Register> {
-        self.registers.values()
+        self.registers.iter()
     }
 }
 
-/// Periphery address bits that parts before AX210 decode.
-pub const PRPH_MASK: u32 = 0x000f_ffff;
-
-/// BAR 0: CSR, HBUS and FH.
-pub static BAR: LazyLock<RegisterMap> =
-    LazyLock::new(|| RegisterMap::new(&[crate::csr::ROWS, crate::fh::ROWS], u32::MAX));
-
-/// The periphery behind `HBUS_TARG_PRPH_*`, by address cut to [`PRPH_MASK`].
-pub static PRPH: LazyLock<RegisterMap> =
-    LazyLock::new(|| RegisterMap::new(&[crate::prph::ROWS], PRPH_MASK));
-
-/// PCI configuration space.
-pub static CONFIG: LazyLock<RegisterMap> =
-    LazyLock::new(|| RegisterMap::new(&[crate::pci::ROWS], u32::MAX));
-
 /// Declares registers: a constant each, and the table `ROWS`.
 macro_rules! registers {
-    ($(
+    ($block:ident; $(
         $name:ident $([$count:literal; $stride:literal; $first:literal; $label:literal])? =
         $offset:literal : $access:ident $($width:ident)? $(($reset:literal))?, $meaning:literal;
     )*) => {
@@ -152,6 +195,7 @@ macro_rules! registers {
 
         pub(crate) const ROWS: &[$crate::register::Row] = &[$(
             $crate::register::Row {
+                block: $crate::register::Block::$block,
                 offset: $name,
                 name: stringify!($name),
                 access: $crate::register::Access::$access,
@@ -177,35 +221,3 @@ macro_rules! registers {
     };
 }
 pub(crate) use registers;
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use super::*;
-
-    /// Two rows at one place would hide each other.
-    #[test]
-    fn no_two_rows_share_an_offset() {
-        let windows: [(&[&[Row]], u32); 3] = [
-            (&[crate::csr::ROWS, crate::fh::ROWS], u32::MAX),
-            (&[crate::prph::ROWS], PRPH_MASK),
-            (&[crate::pci::ROWS], u32::MAX),
-        ];
-        for (rows, mask) in windows {
-            let mut seen = HashMap::new();
-            for register in rows.iter().flat_map(|table| table.iter()).flat_map(Row::registers) {
-                let before = seen.insert(register.offset & mask, register.name);
-                assert_eq!(before, None, "{} hides another row", register.name);
-            }
-        }
-    }
-
-    #[test]
-    fn arrays_are_named_by_index() {
-        let register = BAR.get(crate::fh::cbbc_queue(17)).expect("a queue's register");
-        assert_eq!(register.name, "FH_MEM_CBBC_QUEUE(17)");
-        assert_eq!(register.index, 17);
-        assert_eq!(register.id, crate::fh::FH_MEM_CBBC_16_19_LOWER_BOUND);
-    }
-}

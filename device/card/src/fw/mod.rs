@@ -7,11 +7,9 @@
 mod common;
 mod dvm;
 mod mvm;
-mod nvm;
 
 pub(crate) use dvm::Dvm;
 pub(crate) use mvm::Mvm;
-pub(crate) use nvm::Nvm;
 
 use std::borrow::Cow;
 

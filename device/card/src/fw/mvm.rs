@@ -12,11 +12,11 @@ use zerocopy::IntoBytes;
 use zerocopy::little_endian::U32;
 
 use super::common::{Scan, transmitted};
-use super::nvm::Nvm;
 use crate::event::{CardEvent, Image};
 use crate::faults::Fault;
 use crate::layout;
 use crate::message::{Command, Job, Later, MILLISECOND, Packet, Reaction, TU, prefix};
+use crate::nvm::Sections;
 use crate::world::Nanos;
 
 /// How long calibration takes.
@@ -31,7 +31,7 @@ const TIME_EVENT_START: Nanos = 5 * MILLISECOND;
 /// The card's NVM, and the state of a running image.
 #[derive(Debug)]
 pub(crate) struct Mvm {
-    nvm: Nvm,
+    nvm: Sections,
     scan: Scan,
     scanned_by: Scanner,
     time_events: u32,
@@ -82,7 +82,7 @@ pub(super) fn alive(image: Image, valid: bool) -> Packet {
 }
 
 impl Mvm {
-    pub(crate) fn new(nvm: Nvm) -> Self {
+    pub(crate) fn new(nvm: Sections) -> Self {
         Self { nvm, scan: Scan::default(), scanned_by: Scanner::Lmac, time_events: 0 }
     }
 

@@ -8,6 +8,7 @@ use iwl_card::{
 };
 use iwl_hw::csr::{self, GpCntrl, HwIfConfig, Int, Reset, dram_int_tbl, eeprom_reg, prph_addr};
 use iwl_hw::fh::{self, rx_config, srvc, tx_config};
+use iwl_hw::maps::Prph;
 use iwl_hw::packet::{self, CmdHeader, RxPacketHeader};
 use iwl_hw::pci::{self, Command};
 use iwl_hw::prph::{self, scd_queue_stts};
@@ -232,7 +233,7 @@ impl Driver {
     pub(crate) fn read_prph(&mut self, address: u32) -> u32 {
         self.write(
             csr::HBUS_TARG_PRPH_RADDR,
-            address & iwl_hw::register::PRPH_MASK | prph_addr::DWORD,
+            address & Prph::Legacy.map().mask() | prph_addr::DWORD,
         );
         self.read(csr::HBUS_TARG_PRPH_RDAT)
     }
@@ -240,7 +241,7 @@ impl Driver {
     pub(crate) fn write_prph(&mut self, address: u32, value: u32) {
         self.write(
             csr::HBUS_TARG_PRPH_WADDR,
-            address & iwl_hw::register::PRPH_MASK | prph_addr::DWORD,
+            address & Prph::Legacy.map().mask() | prph_addr::DWORD,
         );
         self.write(csr::HBUS_TARG_PRPH_WDAT, value);
     }

@@ -1,18 +1,8 @@
-//! The cards there are.
+//! The cards there are: a row each.
 
 use serde::Serialize;
 
-/// The hardware generation: what differs between them lives in `hal/`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Generation {
-    /// `IWL_DEVICE_FAMILY_6005` and its kin: EEPROM, DVM firmware.
-    Gen6000,
-    /// `IWL_DEVICE_FAMILY_7000`: NVM behind the firmware, MVM.
-    Gen7000,
-    /// `IWL_DEVICE_FAMILY_8000`: secure upload with a load status, extended NVM, MVM.
-    Gen8000,
-}
+use super::silicon::Generation;
 
 /// The driver's operation mode that the card's firmware leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

@@ -1,21 +1,9 @@
-//! The periphery, behind `HBUS_TARG_PRPH_*`.
-//!
-//! Source: `iwl-prph.h`. Rows: what drivers of the modelled parts touch, in normal use and
-//! in their error dumps.
+//! What all parts have behind `HBUS_TARG_PRPH_*`.
 
 use crate::register::registers;
 
 registers! {
-    APMG_CLK_CTRL_REG = 0x3000: ReadWrite, "clock control";
-    APMG_CLK_EN_REG = 0x3004: ReadWrite, "clock enable";
-    APMG_CLK_DIS_REG = 0x3008: ReadWrite, "clock disable";
-    APMG_PS_CTRL_REG = 0x300c: ReadWrite, "power source and reset; `RELEASE_CPU_RESET` of family 8000";
-    APMG_PCIDEV_STT_REG = 0x3010: ReadWrite, "PCI device state";
-    APMG_RFKILL_REG = 0x3014: ReadWrite, "RF-kill";
-    APMG_RTC_INT_STT_REG = 0x301c: WriteOneToClear, "RTC interrupt causes";
-    APMG_RTC_INT_MSK_REG = 0x3020: ReadWrite, "RTC interrupt mask";
-    APMG_DIGITAL_SVR_REG = 0x3058: ReadWrite, "digital voltage";
-    APMG_ANALOG_SVR_REG = 0x306c: ReadWrite, "analog voltage";
+    Prph;
     RXF_FIFO_RD_FENCE_ADDR = 0xa0_0c0c: ReadWrite, "receive FIFO dump: fence address";
     RXF_LD_FENCE_OFFSET_ADDR = 0xa0_0c10: ReadWrite, "receive FIFO dump: fence offset";
     RXF_SET_FENCE_MODE = 0xa0_0c14: ReadWrite, "receive FIFO dump: fence mode";
@@ -41,23 +29,6 @@ registers! {
     DEVICE_SYSTEM_TIME_REG = 0xa0_206c: ReadOnly, "device time";
     RSP_RADIO_CMD = 0xa0_2804: ReadWrite, "radio register access: command";
     RSP_RADIO_RDDAT = 0xa0_2814: ReadOnly, "radio register access: data";
-    SCD_SRAM_BASE_ADDR = 0xa0_2c00: ReadWrite, "scheduler tables in device memory";
-    SCD_DRAM_BASE_ADDR = 0xa0_2c08: ReadWrite, "byte count tables in host memory, address >> 10";
-    SCD_AIT = 0xa0_2c0c: ReadWrite, "scheduler arbitration";
-    SCD_TXFACT = 0xa0_2c10: ReadWrite, "active transmit FIFOs";
-    SCD_ACTIVE = 0xa0_2c14: ReadWrite, "scheduler active";
-    SCD_QUEUE_WRPTR[20; 4; 0; "SCD_QUEUE_WRPTR"] = 0xa0_2c18: ReadWrite, "queue write pointer";
-    SCD_QUEUE_RDPTR[20; 4; 0; "SCD_QUEUE_RDPTR"] = 0xa0_2c68: ReadWrite, "queue read pointer";
-    SCD_QUEUECHAIN_SEL = 0xa0_2ce8: ReadWrite, "queues that build chains";
-    SCD_INTERRUPT_MASK = 0xa0_2d08: ReadWrite, "scheduler interrupts";
-    SCD_QUEUE_STATUS_BITS[20; 4; 0; "SCD_QUEUE_STATUS_BITS"] = 0xa0_2d0c: ReadWrite, "queue activation and FIFO";
-    SCD_GP_CTRL = 0xa0_2da8: ReadWrite, "scheduler general control";
-    SCD_CHAINEXT_EN = 0xa0_2e44: ReadWrite, "chain extension";
-    SCD_AGGR_SEL = 0xa0_2e48: ReadWrite, "aggregating queues";
-    SCD_EN_CTRL = 0xa0_2e54: ReadWrite, "queues the scheduler serves";
-    SCD_QUEUE_WRPTR_20[12; 4; 20; "SCD_QUEUE_WRPTR"] = 0xa0_2e84: ReadWrite, "queue write pointer";
-    SCD_QUEUE_RDPTR_20[12; 4; 20; "SCD_QUEUE_RDPTR"] = 0xa0_2f04: ReadWrite, "queue read pointer";
-    SCD_QUEUE_STATUS_BITS_20[12; 4; 20; "SCD_QUEUE_STATUS_BITS"] = 0xa0_2f84: ReadWrite, "queue activation and FIFO";
     WFPM_CTRL_REG = 0xa0_3030: ReadWrite, "power manager control";
     WFPM_ARC1_PD_NOTIFICATION = 0xa0_3044: ReadOnly, "power-down state of ARC 1";
     WFMP_MAC_ADDR_0 = 0xa0_3080: ReadOnly, "MAC address from OTP, bytes 0 to 3";
@@ -93,36 +64,3 @@ registers! {
     CNVI_AUX_MISC_CHIP = 0xa2_00b0: ReadOnly, "integrated companion's chip id; none on these cards";
     SD_REG_VER = 0xa2_9600: ReadOnly, "radio companion's version; none on these cards";
 }
-
-/// A queue's row of `SCD_QUEUE_STATUS_BITS`.
-#[must_use]
-pub const fn scd_queue_status_bits(queue: u8) -> u32 {
-    let queue = queue as u32;
-    if queue < 20 {
-        SCD_QUEUE_STATUS_BITS + 4 * queue
-    } else {
-        SCD_QUEUE_STATUS_BITS_20 + 4 * (queue - 20)
-    }
-}
-
-/// A queue's row of `SCD_QUEUE_RDPTR`.
-#[must_use]
-pub const fn scd_queue_rdptr(queue: u8) -> u32 {
-    let queue = queue as u32;
-    if queue < 20 { SCD_QUEUE_RDPTR + 4 * queue } else { SCD_QUEUE_RDPTR_20 + 4 * (queue - 20) }
-}
-
-/// Fields of `SCD_QUEUE_STATUS_BITS`.
-pub mod scd_queue_stts {
-    /// The queue runs.
-    pub const ACTIVE: u32 = 1 << 3;
-    /// The write changes [`ACTIVE`]; without it only the other fields change.
-    pub const SCD_ACT_EN: u32 = 1 << 19;
-    /// Fields that a write of an active queue names.
-    pub const MSK: u32 = 0x017f_0000;
-    /// The write-status level.
-    pub const WSL: u32 = 1 << 4;
-}
-
-/// [`APMG_PS_CTRL_REG`] on family 8000: releases the CPU's reset before the upload.
-pub const RELEASE_CPU_RESET_BIT: u32 = 1 << 24;

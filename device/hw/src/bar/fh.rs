@@ -5,6 +5,7 @@
 use crate::register::registers;
 
 registers! {
+    Fh;
     FH_TFDIB_CTRL0_REG[10; 8; 0; "FH_TFDIB_CTRL0_REG"] = 0x1900: ReadWrite, "service channel: source address, low";
     FH_TFDIB_CTRL1_REG[10; 8; 0; "FH_TFDIB_CTRL1_REG"] = 0x1904: ReadWrite, "service channel: source address, high 4 bits, and length";
     FH_TX_TRB_REG[8; 4; 0; "FH_TX_TRB_REG"] = 0x1958: ReadOnly, "transmit request buffer state";
@@ -41,7 +42,7 @@ pub const FH_SRVC_CHNL: u32 = 9;
 /// Most bytes of one service channel transfer.
 pub const FH_MEM_TB_MAX_LENGTH: u32 = 0x2_0000;
 
-/// Transmit queues with a base register.
+/// Transmit queues (`num_of_queues`); there is one base register more.
 pub const QUEUES: u8 = 31;
 
 /// The base register of a transmit queue below [`QUEUES`].

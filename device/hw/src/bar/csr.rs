@@ -1,4 +1,4 @@
-//! CSR and HBUS: BAR 0 below 0x1000, and the MSI-X block of parts that have it.
+//! CSR and HBUS: BAR 0 below 0x1000, as parts up to AX210 have them.
 //!
 //! Source: `iwl-csr.h`.
 
@@ -7,6 +7,7 @@ use bitflags::bitflags;
 use crate::register::registers;
 
 registers! {
+    Csr;
     CSR_HW_IF_CONFIG_REG = 0x000: ReadWrite, "hardware interface configuration, ownership";
     CSR_INT_COALESCING = 0x004: ReadWrite Bytes, "interrupt coalescing timer; periodic timer in byte 1";
     CSR_INT = 0x008: WriteOneToClear, "host interrupt causes";

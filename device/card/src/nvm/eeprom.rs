@@ -1,6 +1,6 @@
 //! The EEPROM of DVM cards, word by word behind `CSR_EEPROM_REG`.
 
-use iwl_hw::csr::eeprom_reg;
+use iwl_hw::csr::{CSR_EEPROM_GP, CSR_OTP_GP_REG, eeprom_gp, eeprom_reg, otp_gp};
 use iwl_hw::eeprom as layout;
 
 use crate::event::CardEvent;
@@ -16,6 +16,12 @@ pub(crate) struct Eeprom {
 }
 
 impl Eeprom {
+    /// What registers show after a reset: there is OTP, and no EEPROM.
+    pub(crate) const RESET: [(u32, u32); 2] = [
+        (CSR_EEPROM_GP, eeprom_gp::BAD_SIG_EEP_GOOD_SIG_OTP),
+        (CSR_OTP_GP_REG, otp_gp::DEVICE_SELECT),
+    ];
+
     pub(crate) fn new(image: Vec<u8>) -> Self {
         Self { image, selected: None, counted: false, run: None }
     }

@@ -1,35 +1,31 @@
 //! Everything behind BAR 0: its parts, its resets, its work.
 //!
-//! Register accesses (`csr.rs`, `hbus.rs`, `fh.rs`, `prph.rs`) only change state. What they set
-//! off is done by [`Device::run`], one work item after the other; each reads all it needs from
+//! Register accesses (`regs`) only change state. What they set off is done by [`Chip::run`], one work item after the other; each reads all it needs from
 //! host memory before its first effect, so that it can be dropped and repeated.
 
 use iwl_hw::csr::{self, CSR_HW_REV, FhInt, Int};
 use iwl_hw::packet::CmdHeader;
-use iwl_hw::register;
 
-use crate::eeprom::Eeprom;
+use crate::boot::{Done, Upload};
 use crate::event::{CardEvent, Image};
 use crate::faults::{Engine, Fault, FaultPlan};
 use crate::fw::Firmware;
-use crate::hal::Hal;
 use crate::irq::{Interrupts, Line};
 use crate::layout::{ERROR_LOG, EVENT_LOG};
 use crate::memory::SparseMemory;
 use crate::message::{Command, Job, Later, MILLISECOND, Packet, prefix};
+use crate::nvm::Eeprom;
 use crate::reach::Reach;
 use crate::rx::{Delivery, Receive};
+use crate::spec::Silicon;
 use crate::tx::{Fetched, Transmit};
-use crate::upload::{Done, Upload};
 use crate::world::{DmaError, Nanos, World};
 
 /// A log that is empty, longer than what drivers dump of one.
 const EMPTY_LOG: [u8; 512] = [0; 512];
 
-/// Device memory: more than the largest image.
+/// Chip memory: more than the largest image.
 const SRAM_BYTES: usize = 8 << 20;
-/// The periphery's address space.
-const PRPH_BYTES: usize = register::PRPH_MASK as usize + 1;
 /// Timers that the firmware can have.
 const TIMERS: usize = 64;
 /// Work items done at a time, so that no guest can hold the caller for long.
@@ -79,10 +75,22 @@ enum Step {
     Waiting,
 }
 
-/// The device.
+/// What one chip is made of, and another not.
+pub(crate) struct Parts {
+    /// Its generation.
+    pub(crate) silicon: &'static Silicon,
+    /// `CSR_HW_REV`.
+    pub(crate) hw_rev: u32,
+    /// The EEPROM, if it has one.
+    pub(crate) eeprom: Option<Eeprom>,
+    /// What runs on it.
+    pub(crate) firmware: Firmware,
+}
+
+/// The chip.
 #[derive(Debug)]
-pub(crate) struct Device {
-    pub(crate) hal: &'static Hal,
+pub(crate) struct Chip {
+    pub(crate) silicon: &'static Silicon,
     pub(crate) faults: FaultPlan,
     /// Values of BAR registers that are no more than storage, or storage that others look at.
     pub(crate) regs: Vec<u32>,
@@ -116,25 +124,26 @@ pub(crate) struct Device {
     more: bool,
 }
 
-impl Device {
-    pub(crate) fn new(hal: &'static Hal, hw_rev: u32, mac: [u8; 6], faults: FaultPlan) -> Self {
-        let mut device = Self {
-            hal,
+impl Chip {
+    pub(crate) fn new(parts: Parts, faults: FaultPlan) -> Self {
+        let Parts { silicon, hw_rev, eeprom, firmware } = parts;
+        let mut chip = Self {
+            silicon,
             rf_kill: faults.has(Fault::RfKill),
             hold_alive: faults.has(Fault::AliveHeld),
             held_alive: None,
             faults,
-            regs: vec![0; (hal.bar_size / 4) as usize],
-            prph: SparseMemory::new(PRPH_BYTES),
+            regs: vec![0; (silicon.bar.size() / 4) as usize],
+            prph: SparseMemory::new(silicon.prph.map().mask() as usize + 1),
             sram: SparseMemory::new(SRAM_BYTES),
             irq: Interrupts::new(),
             fh_int: FhInt::empty(),
-            eeprom: (hal.eeprom)(mac),
+            eeprom,
             upload: Upload::new(),
             rx: Receive::new(),
             tx: Transmit::new(),
             hw_rev,
-            firmware: (hal.firmware)(mac),
+            firmware,
             cpu: Cpu::Off,
             timers: Vec::new(),
             accesses: 0,
@@ -143,18 +152,20 @@ impl Device {
             landing: false,
             more: false,
         };
-        device.reset();
-        device
+        chip.reset();
+        chip
     }
 
     /// Back to the state after power-on, but for device memory.
     pub(crate) fn reset(&mut self) {
         self.regs.fill(0);
-        for register in register::BAR.iter() {
+        for register in self.silicon.bar.map().iter() {
             self.store(register.offset, register.reset);
         }
-        for (offset, value) in self.hal.reset_values {
-            self.store(*offset, *value);
+        if self.eeprom.is_some() {
+            for (offset, value) in Eeprom::RESET {
+                self.store(offset, value);
+            }
         }
         self.store(CSR_HW_REV, self.hw_rev);
         self.prph.clear();
@@ -185,6 +196,12 @@ impl Device {
         if let Some(register) = self.regs.get_mut(offset as usize / 4) {
             *register = value;
         }
+    }
+
+    /// Stores a periphery register's value.
+    pub(crate) fn store_prph(&mut self, address: u32, value: u32) {
+        // The memory holds all addresses that the mask leaves.
+        let _ = self.prph.write_word(address, value);
     }
 
     /// ALIVE is not held any more; one that was goes out at once.
@@ -247,7 +264,7 @@ impl Device {
         }
     }
 
-    /// When [`Device::run`] has something to do, if ever.
+    /// When [`Chip::run`] has something to do, if ever.
     pub(crate) fn deadline(&self) -> Option<Nanos> {
         if self.more { Some(0) } else { self.timers.iter().map(|timer| timer.at).min() }
     }

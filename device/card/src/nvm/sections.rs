@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use iwl_hw::nvm as layout;
 
 /// Sections by number.
-#[derive(Debug)]
-pub(crate) struct Nvm {
+#[derive(Debug, Default)]
+pub(crate) struct Sections {
     sections: BTreeMap<u16, Vec<u8>>,
 }
 
@@ -28,7 +28,7 @@ fn put_channels(section: &mut [u8], at: usize) {
     }
 }
 
-impl Nvm {
+impl Sections {
     /// The layout of the 7000 family (`IWL_NVM`).
     pub(crate) fn plain(mac: [u8; 6]) -> Self {
         let mut hw = vec![0; 64];

@@ -1,0 +1,5 @@
+//! From an image in host memory to a running CPU.
+
+mod service;
+
+pub(crate) use service::{Done, Upload};

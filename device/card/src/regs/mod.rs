@@ -1,0 +1,61 @@
+//! Registers: what a read gives, what a write does, and what came of it.
+//!
+//! A handler changes state and no more. A write says with [`Then`] what is to be told, or done,
+//! once the write itself has been told.
+
+mod csr;
+mod fh;
+mod mem;
+mod prph;
+mod reached;
+
+pub(crate) use reached::{Reached, Then, offset_name};
+
+use iwl_hw::{Access, Block, Register, csr as hbus};
+
+use crate::chip::Chip;
+use crate::event::{Outcome, Space};
+use crate::world::World;
+
+/// Reads a register of BAR 0.
+pub(crate) fn read(chip: &mut Chip, register: &Register, world: &mut dyn World) -> Reached {
+    match register.id {
+        hbus::HBUS_TARG_PRPH_RDAT => return prph::read(chip),
+        hbus::HBUS_TARG_MEM_RDAT => return mem::read(chip),
+        _ => {}
+    }
+    let (value, outcome) = match register.block {
+        Block::Csr => csr::read(chip, register, world),
+        Block::Fh => fh::read(chip, register),
+        _ => (chip.stored(register.offset), Outcome::Stub),
+    };
+    let value = if register.access == Access::WriteOnly { 0 } else { value };
+    named(register, value, outcome)
+}
+
+/// Writes a register of BAR 0: `value` as the driver wrote it, `merged` with what is there if that
+/// was only a part.
+pub(crate) fn write(
+    chip: &mut Chip,
+    register: &Register,
+    value: u32,
+    merged: u32,
+) -> (Reached, Then) {
+    match register.id {
+        hbus::HBUS_TARG_PRPH_WDAT => return (prph::write(chip, value), Then::Nothing),
+        hbus::HBUS_TARG_MEM_WDAT => return mem::write(chip, value),
+        _ => {}
+    }
+    let (outcome, then) = match (register.access, register.block) {
+        (Access::ReadOnly, _) => (Outcome::ReadOnly, Then::Nothing),
+        (_, Block::Csr) => csr::write(chip, register, merged),
+        (_, Block::Fh) => fh::write(chip, register, merged),
+        _ => reached::keep(chip, register, merged),
+    };
+    (named(register, value, outcome), then)
+}
+
+fn named(register: &Register, value: u32, outcome: Outcome) -> Reached {
+    let reg = register.name.into();
+    Reached { space: Space::Csr, address: register.offset, reg, value, outcome }
+}

@@ -1,0 +1,8 @@
+//! Which cards there are, and what their silicon is.
+
+mod cards;
+mod silicon;
+
+pub use cards::{CardSpec, OpMode, PciIds, card, cards};
+pub use silicon::Generation;
+pub(crate) use silicon::{Boot, Nvm, Rx, Silicon};

@@ -1,0 +1,135 @@
+//! What differs between generations: a constant each, on axes that do not depend on one another.
+//!
+//! A generation that is new on one axis is a variant there; the compiler tells where it matters.
+
+use iwl_hw::maps::{Bar, Prph};
+use iwl_hw::msix;
+use serde::Serialize;
+
+/// The hardware generation: a name for its [`Silicon`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Generation {
+    /// `IWL_DEVICE_FAMILY_6005` and its kin: EEPROM, DVM firmware.
+    Gen6000,
+    /// `IWL_DEVICE_FAMILY_7000`: NVM behind the firmware, MVM.
+    Gen7000,
+    /// `IWL_DEVICE_FAMILY_8000`: secure upload with a load status, extended NVM, MVM.
+    Gen8000,
+    /// `IWL_DEVICE_FAMILY_9000`: multi-queue receive, MSI-X.
+    Gen9000,
+    /// `IWL_DEVICE_FAMILY_22000`: context information.
+    Gen22000,
+}
+
+/// One generation's hardware.
+#[derive(Debug)]
+pub(crate) struct Silicon {
+    /// The registers of BAR 0, and its size.
+    pub(crate) bar: Bar,
+    /// The registers of the periphery, and how much of an address it decodes.
+    pub(crate) prph: Prph,
+    /// How packets come to the host.
+    pub(crate) rx: Rx,
+    /// How an image comes into the device, and how its CPU is released.
+    pub(crate) boot: Boot,
+    /// Which interrupts it has beside INTx and MSI.
+    pub(crate) irqs: Irqs,
+    /// Where it keeps its address, channels and calibration.
+    pub(crate) nvm: Nvm,
+}
+
+/// Receive rings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rx {
+    /// One ring, whose registers are the flow handler's.
+    Rbd,
+    /// Free and used rings, a pair for each of many queues. Nothing is delivered there yet.
+    Rfh,
+}
+
+/// How the CPU gets its image, and is released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Boot {
+    /// Uploaded; released by writing zero to `CSR_RESET`.
+    ResetRegister,
+    /// Uploaded; released by writing all ones to `FH_UCODE_LOAD_STATUS`.
+    LoadStatus,
+    /// It fetches the image itself, by the context information. It is never released yet.
+    ContextInfo,
+}
+
+/// Interrupts beside INTx and MSI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Irqs {
+    /// None.
+    Msi,
+    /// So many vectors of MSI-X too.
+    Msix {
+        /// Vectors.
+        vectors: u16,
+    },
+}
+
+/// Where the non-volatile memory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nvm {
+    /// OTP behind `CSR_EEPROM_REG`.
+    Otp,
+    /// Sections that the firmware reads out, as 7000 lays them out.
+    Sections,
+    /// Sections as 8000 and 9000 lay them out.
+    SectionsExtended,
+}
+
+const FAMILY_6000: Silicon = Silicon {
+    bar: Bar::Legacy,
+    prph: Prph::Legacy,
+    rx: Rx::Rbd,
+    boot: Boot::ResetRegister,
+    irqs: Irqs::Msi,
+    nvm: Nvm::Otp,
+};
+
+const FAMILY_7000: Silicon = Silicon { nvm: Nvm::Sections, ..FAMILY_6000 };
+
+const FAMILY_8000: Silicon =
+    Silicon { boot: Boot::LoadStatus, nvm: Nvm::SectionsExtended, ..FAMILY_7000 };
+
+const FAMILY_9000: Silicon = Silicon {
+    bar: Bar::Family9000,
+    prph: Prph::Family9000,
+    rx: Rx::Rfh,
+    irqs: Irqs::Msix { vectors: msix::VECTORS },
+    ..FAMILY_8000
+};
+
+const FAMILY_22000: Silicon = Silicon {
+    bar: Bar::Family22000,
+    prph: Prph::Family22000,
+    boot: Boot::ContextInfo,
+    ..FAMILY_9000
+};
+
+impl Generation {
+    /// Its hardware.
+    pub(crate) fn silicon(self) -> &'static Silicon {
+        match self {
+            Self::Gen6000 => &FAMILY_6000,
+            Self::Gen7000 => &FAMILY_7000,
+            Self::Gen8000 => &FAMILY_8000,
+            Self::Gen9000 => &FAMILY_9000,
+            Self::Gen22000 => &FAMILY_22000,
+        }
+    }
+}
+
+impl Irqs {
+    /// MSI-X vectors.
+    pub(crate) fn vectors(self) -> u16 {
+        match self {
+            Self::Msi => 0,
+            Self::Msix { vectors } => vectors,
+        }
+    }
+}
