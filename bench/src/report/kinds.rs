@@ -1,7 +1,7 @@
 //! Every kind of event, held against its description and its words.
 
 use guest_protocol::{GuestEvent, Hello, LoaderOutcome, Question};
-use iwl_card::{CardEvent, Image, Irq, Outcome, ResetKind, Space};
+use iwl_card::{CardEvent, Cause, Image, Irq, Outcome, ResetKind, Space};
 use serde_json::Value;
 
 use crate::facts::timeline::{BenchEvent, Event, Source, Tag, What};
@@ -17,7 +17,12 @@ fn card() -> Vec<CardEvent> {
         CardEvent::RegRead { space, reg, value, outcome },
         CardEvent::RegWrite { space, reg: "CSR_INT".into(), value, outcome },
         CardEvent::Reset { how: ResetKind::Function },
-        CardEvent::Interrupt { irq: Irq::Msix { vector: 1 }, causes: 1 },
+        CardEvent::Interrupt {
+            irq: Irq::Msix { vector: 1 },
+            causes: 1,
+            fh_causes: Some(1),
+            names: vec![Cause::Alive, Cause::FhRx(0)],
+        },
         CardEvent::DmaFault { addr: 1, len: 1, during: "upload" },
         CardEvent::BadInput { what: "x".into() },
         CardEvent::NvmRead { section: "eeprom".into(), offset: 0, len: 1, present: true },

@@ -260,7 +260,8 @@ impl Card {
             return;
         }
         self.chip.accessed(self.counters.accesses());
-        self.chip.run(self.config.line(), world);
+        self.chip.irq.set_route(self.config.route());
+        self.chip.run(world);
     }
 
     /// What the run left to be said.

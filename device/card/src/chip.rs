@@ -3,14 +3,15 @@
 //! Register accesses (`regs`) only change state. What they set off is done by [`Chip::run`], one work item after the other; each reads all it needs from
 //! host memory before its first effect, so that it can be dropped and repeated.
 
-use iwl_hw::csr::{self, CSR_HW_REV, FhInt, Int};
+use iwl_hw::csr::CSR_HW_REV;
 use iwl_hw::packet::CmdHeader;
 
 use crate::boot::{Done, Upload};
+use crate::cause::Cause;
 use crate::event::{CardEvent, Image};
 use crate::faults::{Engine, Fault, FaultPlan};
 use crate::fw::Firmware;
-use crate::irq::{Interrupts, Line};
+use crate::irq::Interrupts;
 use crate::layout::{ERROR_LOG, EVENT_LOG};
 use crate::memory::SparseMemory;
 use crate::message::{Command, Job, Later, MILLISECOND, Packet, prefix};
@@ -97,7 +98,6 @@ pub(crate) struct Chip {
     pub(crate) prph: SparseMemory,
     pub(crate) sram: SparseMemory,
     pub(crate) irq: Interrupts,
-    pub(crate) fh_int: FhInt,
     pub(crate) eeprom: Option<Eeprom>,
     pub(crate) upload: Upload,
     pub(crate) rx: Receive,
@@ -136,8 +136,7 @@ impl Chip {
             regs: vec![0; (silicon.bar.size() / 4) as usize],
             prph: SparseMemory::new(silicon.prph.map().mask() as usize + 1),
             sram: SparseMemory::new(SRAM_BYTES),
-            irq: Interrupts::new(),
-            fh_int: FhInt::empty(),
+            irq: Interrupts::new(silicon.irqs),
             eeprom,
             upload: Upload::new(),
             rx: Receive::new(),
@@ -171,7 +170,6 @@ impl Chip {
         self.prph.clear();
         self.irq.reset();
         self.needless.clear();
-        self.fh_int = FhInt::empty();
         if let Some(eeprom) = &mut self.eeprom {
             eeprom.reset();
         }
@@ -216,7 +214,7 @@ impl Chip {
     pub(crate) fn set_rf_kill(&mut self, on: bool) {
         if self.rf_kill != on {
             self.rf_kill = on;
-            self.irq.latch(Int::RF_KILL);
+            self.irq.latch(Cause::RfKill);
         }
     }
 
@@ -260,7 +258,7 @@ impl Chip {
     /// The driver stops the microcode with an NMI: it reports an error of its own.
     pub(crate) fn nmi(&mut self) {
         if self.cpu != Cpu::Off {
-            self.halt(Int::SW_ERR);
+            self.halt(Cause::SwErr);
         }
     }
 
@@ -270,14 +268,14 @@ impl Chip {
     }
 
     /// Does what is due.
-    pub(crate) fn run(&mut self, line: Line, world: &mut dyn World) {
+    pub(crate) fn run(&mut self, world: &mut dyn World) {
         self.expire(world);
-        self.settle(line, world);
+        self.settle(world);
         self.more = true;
         for _ in 0..WORK_AT_A_TIME {
             let steps = [self.step_upload(world), self.step_rx(world), self.step_tx(world)];
             if steps.contains(&Step::Done) {
-                self.settle(line, world);
+                self.settle(world);
             } else {
                 self.more = false;
                 break;
@@ -290,21 +288,17 @@ impl Chip {
         self.irq.active()
     }
 
-    fn settle(&mut self, line: Line, world: &mut dyn World) {
+    fn settle(&mut self, world: &mut dyn World) {
         if self.landing && world.flushed() {
             self.landing = false;
-            self.fh_int |= FhInt::RX_CHNL0;
-            self.irq.latch(Int::FH_RX);
+            self.irq.latch(Cause::FhRx(0));
         }
-        if let Err(addr) = self.irq.settle(line, &self.faults, world) {
+        if let Err(addr) = self.irq.settle(&self.faults, world) {
             table_fault(addr, world);
         }
         for fault in std::mem::take(&mut self.needless) {
-            let causes = match fault {
-                Fault::UnknownCause { .. } => Int::from_bits_retain(csr::UNKNOWN_CAUSE),
-                _ => Int::empty(),
-            };
-            match self.irq.provoke(causes, line, &self.faults, world) {
+            let cause = matches!(fault, Fault::UnknownCause { .. }).then_some(Cause::Unknown);
+            match self.irq.provoke(cause, &self.faults, world) {
                 Ok(true) => self.repeated_fault(fault, world),
                 Ok(false) => {}
                 Err(addr) => table_fault(addr, world),
@@ -337,7 +331,7 @@ impl Chip {
             Due::Alive(image) => self.alive(image, timer.at, world),
             Due::HardwareError => {
                 world.emit(CardEvent::injected(Fault::HwErrorAfterAlive));
-                self.halt(Int::HW_ERR);
+                self.halt(Cause::HwErr);
             }
             Due::Send(packets) => {
                 for packet in packets {
@@ -372,7 +366,7 @@ impl Chip {
             let _ = self.sram.write(log, &EMPTY_LOG);
         }
         world.emit(CardEvent::Alive { image, valid });
-        self.irq.latch(Int::ALIVE);
+        self.irq.latch(Cause::Alive);
         let alive = self.firmware.alive(image, valid);
         self.send(alive, world);
         if self.faults.has(Fault::HwErrorAfterAlive) {
@@ -398,7 +392,7 @@ impl Chip {
     }
 
     /// An error stops the microcode.
-    fn halt(&mut self, cause: Int) {
+    fn halt(&mut self, cause: Cause) {
         self.cpu = Cpu::Dead;
         self.timers.clear();
         self.held_alive = None;
@@ -417,8 +411,7 @@ impl Chip {
             Engine::Transmit => "transmit queue",
         };
         world.emit(CardEvent::DmaFault { addr, len, during });
-        self.fh_int |= FhInt::ERR;
-        self.halt(Int::HW_ERR);
+        self.halt(Cause::FhErr);
     }
 
     fn step_upload(&mut self, world: &mut dyn World) -> Step {
@@ -433,8 +426,7 @@ impl Chip {
                 if self.faults.has(Fault::NoFhTx) {
                     world.emit(CardEvent::injected(Fault::NoFhTx));
                 } else {
-                    self.fh_int |= FhInt::TX_CHNL0;
-                    self.irq.latch(Int::FH_TX);
+                    self.irq.latch(Cause::FhTx);
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cause::{Cause, Irq};
 use crate::faults::Fault;
 
 /// A register by vendor name (`CSR_HW_REV`), or by offset (`0x1c08`) if the card has no row for it.
@@ -61,21 +62,6 @@ pub enum ResetKind {
     Software,
 }
 
-/// An interrupt the card can raise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(tag = "line", rename_all = "kebab-case")]
-pub enum Irq {
-    /// INTx, the pin in the config space.
-    Intx,
-    /// MSI, its single vector.
-    Msi,
-    /// MSI-X.
-    Msix {
-        /// Vector number.
-        vector: u16,
-    },
-}
-
 /// Something the card did or that was done to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -112,8 +98,13 @@ pub enum CardEvent {
         /// The line.
         #[serde(flatten)]
         irq: Irq,
-        /// Causes, as bits of `CSR_INT` (or of the MSI-X cause registers).
+        /// Causes, as bits of `CSR_INT`; with MSI-X, of `CSR_MSIX_HW_INT_CAUSES_AD`.
         causes: u32,
+        /// With MSI-X: more of them, as bits of `CSR_MSIX_FH_INT_CAUSES_AD`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fh_causes: Option<u32>,
+        /// All of them by name.
+        names: Vec<Cause>,
     },
     /// A DMA access failed; the card reports it to the driver as the hardware would.
     DmaFault {

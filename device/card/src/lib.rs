@@ -39,6 +39,7 @@
 
 mod boot;
 mod card;
+mod cause;
 mod chip;
 mod event;
 mod faults;
@@ -58,7 +59,8 @@ mod tx;
 mod world;
 
 pub use card::{Card, CardOptions, Interrupts};
-pub use event::{CardEvent, Image, Irq, Outcome, RegName, ResetKind, Space};
+pub use cause::{Cause, Irq};
+pub use event::{CardEvent, Image, Outcome, RegName, ResetKind, Space};
 pub use faults::{Engine, Fault, FaultError, FaultPlan, MIN_EVERY};
 pub use spec::{CardSpec, Generation, OpMode, PciIds, card, cards};
 pub use summary::{Summary, Unmodelled};

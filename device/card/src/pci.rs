@@ -5,8 +5,26 @@ use iwl_hw::pci::{
     PCI_MSIX_FLAGS_ENABLE, PCI_PM_CTRL_STATE_MASK,
 };
 
-use crate::irq::Line;
 use crate::spec::CardSpec;
+
+/// What interrupts are told by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// The pin.
+    Intx,
+    /// The message.
+    Msi,
+    /// Messages, a vector each.
+    Msix,
+}
+
+/// The line in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) line: Line,
+    /// What is raised reaches the host.
+    pub(crate) open: bool,
+}
 
 /// What a write to configuration space asks of the rest of the card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,17 +88,17 @@ impl Config {
     }
 
     /// Which line an interrupt would take now.
-    pub(crate) fn line(&self) -> Line {
+    pub(crate) fn route(&self) -> Route {
         let command = self.command();
+        // A message is a memory write: without bus mastering it goes nowhere.
         let master = command.contains(Command::MASTER);
         if self.word(pci::PCI_MSI_CONTROL) & PCI_MSI_FLAGS_ENABLE != 0 {
-            // A message is a memory write: without bus mastering it goes nowhere.
-            return if master { Line::Msi } else { Line::None };
+            return Route { line: Line::Msi, open: master };
         }
         if self.word(pci::PCI_MSIX_CONTROL) & PCI_MSIX_FLAGS_ENABLE != 0 {
-            return Line::None;
+            return Route { line: Line::Msix, open: master };
         }
-        if command.contains(Command::INTX_DISABLE) { Line::None } else { Line::Intx }
+        Route { line: Line::Intx, open: !command.contains(Command::INTX_DISABLE) }
     }
 
     /// The function sleeps: its BAR does not answer.
@@ -100,7 +118,7 @@ impl Config {
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config").field("line", &self.line()).finish_non_exhaustive()
+        f.debug_struct("Config").field("route", &self.route()).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a DMA engine reaches.
 
-use crate::event::{CardEvent, Irq};
+use crate::cause::Irq;
+use crate::event::CardEvent;
 use crate::world::{DmaError, Nanos, World};
 
 /// The world, or, for an engine that is planned to fail, one without memory.

@@ -1,6 +1,7 @@
 //! The one seam between the card and the world.
 
-use crate::event::{CardEvent, Irq};
+use crate::cause::Irq;
+use crate::event::CardEvent;
 
 /// Nanoseconds on a clock that never goes back; its origin is the world's business.
 pub type Nanos = u64;

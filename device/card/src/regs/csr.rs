@@ -1,6 +1,6 @@
 //! CSR and HBUS.
 
-use iwl_hw::csr::{self, FhInt, GpCntrl, HwIfConfig, Reset, heep, otp_gp};
+use iwl_hw::csr::{self, GpCntrl, HwIfConfig, Reset, heep, otp_gp};
 use iwl_hw::{Register, csr::eeprom_gp};
 
 use super::reached::{Then, Written, keep};
@@ -13,9 +13,9 @@ use crate::world::World;
 pub(super) fn read(chip: &mut Chip, register: &Register, world: &mut dyn World) -> (u32, Outcome) {
     let value = match register.id {
         csr::CSR_HW_IF_CONFIG_REG => hw_if_config(chip, world),
-        csr::CSR_INT => chip.irq.read(),
-        csr::CSR_INT_MASK => chip.irq.mask(),
-        csr::CSR_FH_INT_STATUS => chip.fh_int.bits(),
+        csr::CSR_INT => chip.irq.csr.read(),
+        csr::CSR_INT_MASK => chip.irq.csr.mask(),
+        csr::CSR_FH_INT_STATUS => chip.irq.csr.fh_status(),
         csr::CSR_GP_CNTRL => gp_cntrl(chip, world),
         csr::CSR_EEPROM_REG => eeprom(chip, world),
         // What other parts look at, or have put there.
@@ -42,9 +42,9 @@ pub(super) fn read(chip: &mut Chip, register: &Register, world: &mut dyn World) 
 pub(super) fn write(chip: &mut Chip, register: &Register, value: u32) -> Written {
     let mut then = Then::Nothing;
     match register.id {
-        csr::CSR_INT => chip.irq.acknowledge(value),
-        csr::CSR_INT_MASK => chip.irq.set_mask(value),
-        csr::CSR_FH_INT_STATUS => chip.fh_int.remove(FhInt::from_bits_retain(value)),
+        csr::CSR_INT => chip.irq.csr.acknowledge(value),
+        csr::CSR_INT_MASK => chip.irq.csr.set_mask(value),
+        csr::CSR_FH_INT_STATUS => chip.irq.csr.acknowledge_fh(value),
         csr::CSR_RESET => then = reset(chip, value),
         csr::CSR_GP_CNTRL => {
             let shown = GpCntrl::MAC_CLOCK_READY | GpCntrl::GOING_TO_SLEEP | GpCntrl::HW_RF_KILL_SW;
@@ -77,7 +77,7 @@ pub(super) fn write(chip: &mut Chip, register: &Register, value: u32) -> Written
         }
         csr::CSR_DRAM_INT_TBL_REG => {
             chip.store(register.offset, value);
-            chip.irq.set_table(value);
+            chip.irq.csr.set_table(value);
         }
         csr::HEEP_CTRL_WRD_PCIEX_CTRL_REG => shared_access(chip, value),
         csr::HBUS_TARG_WRPTR => then = doorbell(chip, value),

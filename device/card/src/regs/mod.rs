@@ -6,6 +6,7 @@
 mod csr;
 mod fh;
 mod mem;
+mod msix;
 mod prph;
 mod reached;
 
@@ -27,6 +28,7 @@ pub(crate) fn read(chip: &mut Chip, register: &Register, world: &mut dyn World) 
     let (value, outcome) = match register.block {
         Block::Csr => csr::read(chip, register, world),
         Block::Fh => fh::read(chip, register),
+        Block::Msix => msix::read(chip, register),
         _ => (chip.stored(register.offset), Outcome::Stub),
     };
     let value = if register.access == Access::WriteOnly { 0 } else { value };
@@ -50,6 +52,7 @@ pub(crate) fn write(
         (Access::ReadOnly, _) => (Outcome::ReadOnly, Then::Nothing),
         (_, Block::Csr) => csr::write(chip, register, merged),
         (_, Block::Fh) => fh::write(chip, register, merged),
+        (_, Block::Msix) => msix::write(chip, register, merged),
         _ => reached::keep(chip, register, merged),
     };
     (named(register, value, outcome), then)

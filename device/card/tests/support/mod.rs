@@ -164,7 +164,13 @@ impl Driver {
 
     pub(crate) fn with_faults(name: &str, faults: FaultPlan) -> Self {
         let options = CardOptions { faults, ..CardOptions::default() };
-        let card = Card::new(card(name).expect("a card of that name"), options);
+        let mut driver = Self::of(Card::new(card(name).expect("a card of that name"), options));
+        driver.config_write(pci::PCI_MSI_CONTROL, &pci::PCI_MSI_FLAGS_ENABLE.to_le_bytes());
+        driver
+    }
+
+    /// A driver that has not chosen a line yet.
+    pub(crate) fn of(card: Card) -> Self {
         let mut driver = Self {
             card,
             world: TestWorld::new(MEMORY),
@@ -176,7 +182,6 @@ impl Driver {
             pci::PCI_COMMAND,
             &(Command::MEMORY | Command::MASTER).bits().to_le_bytes(),
         );
-        driver.config_write(pci::PCI_MSI_CONTROL, &pci::PCI_MSI_FLAGS_ENABLE.to_le_bytes());
         driver
     }
 
@@ -459,7 +464,7 @@ fn line(event: &CardEvent) -> Option<String> {
         CardEvent::RegRead { .. } | CardEvent::RegWrite { .. } => return None,
         CardEvent::Reset { how: ResetKind::Function } => "reset: function".to_owned(),
         CardEvent::Reset { how: ResetKind::Software } => "reset: software".to_owned(),
-        CardEvent::Interrupt { irq, causes } => {
+        CardEvent::Interrupt { irq, causes, .. } => {
             format!("{irq:?}: {:?}", Int::from_bits_retain(*causes))
         }
         CardEvent::DmaFault { addr, len, during } => {

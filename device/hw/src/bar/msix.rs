@@ -26,7 +26,7 @@ pub const RX_QUEUES: u8 = 16;
 /// Bytes of the two IVAR tables, one after the other.
 pub const IVARS: usize = 0x40;
 /// In an IVAR byte: the vector.
-pub const IVAR_VECTOR_MSK: u8 = 0x1f;
+pub const IVAR_VECTOR_MSK: u8 = 0x0f;
 /// In an IVAR byte: the cause stays until software clears it.
 pub const MSIX_NON_AUTO_CLEAR_CAUSE: u8 = 1 << 7;
 /// Vectors of the parts that have them.

@@ -1,21 +1,9 @@
-//! Interrupt causes, and how they reach the host.
+//! `CSR_INT`, and the interrupt cause table in host memory (ICT).
 
-use iwl_hw::csr::{Int, dram_int_tbl};
+use iwl_hw::csr::{FhInt, Int, UNKNOWN_CAUSE, dram_int_tbl};
 
-use crate::event::{CardEvent, Irq};
-use crate::faults::FaultPlan;
+use crate::cause::{Cause, Told};
 use crate::world::{DmaError, World};
-
-/// The line that configuration space has selected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Line {
-    /// Interrupts go nowhere.
-    None,
-    /// The pin.
-    Intx,
-    /// The message.
-    Msi,
-}
 
 /// The interrupt cause table in host memory.
 #[derive(Debug, Clone, Copy)]
@@ -24,41 +12,72 @@ struct Ict {
     next: u32,
 }
 
-/// `CSR_INT`, its mask, and the interrupt cause table.
-///
-/// Causes are latched when they arise and evaluated by [`Interrupts::settle`], so that a register
-/// access never touches host memory.
+/// `CSR_INT`, its mask, `CSR_FH_INT_STATUS`, and the interrupt cause table.
 #[derive(Debug)]
-pub(crate) struct Interrupts {
+pub(crate) struct CsrInt {
     pending: Int,
     /// Of the pending causes: those not yet told through the table.
     untold: Int,
     /// Of the pending causes: those that a read of `CSR_INT` has shown.
     shown: Int,
     mask: Int,
+    fh: FhInt,
     ict: Option<Ict>,
     /// What the line showed last: the host is told of edges.
     asserted: bool,
-    /// Interrupts so far, those that were lost counted; no reset changes that.
-    raised: u64,
 }
 
-impl Interrupts {
-    pub(crate) fn new() -> Self {
+/// The bit of `CSR_INT` that tells of a cause.
+fn bit(cause: Cause) -> Int {
+    match cause {
+        Cause::FhRx(_) => Int::FH_RX,
+        Cause::FhTx => Int::FH_TX,
+        Cause::FhErr | Cause::HwErr => Int::HW_ERR,
+        Cause::Alive => Int::ALIVE,
+        Cause::Wakeup => Int::WAKEUP,
+        Cause::SwErr => Int::SW_ERR,
+        Cause::RfKill => Int::RF_KILL,
+        Cause::Unknown => Int::from_bits_retain(UNKNOWN_CAUSE),
+    }
+}
+
+/// The bit of `CSR_FH_INT_STATUS` that says more of it.
+fn fh_bit(cause: Cause) -> FhInt {
+    match cause {
+        Cause::FhRx(_) => FhInt::RX_CHNL0,
+        Cause::FhTx => FhInt::TX_CHNL0,
+        Cause::FhErr => FhInt::ERR,
+        _ => FhInt::empty(),
+    }
+}
+
+/// What bits of `CSR_INT` tell of.
+fn told(bits: Int) -> Told {
+    const TOLD: [Cause; 8] = [
+        Cause::FhRx(0),
+        Cause::HwErr,
+        Cause::FhTx,
+        Cause::SwErr,
+        Cause::RfKill,
+        Cause::Unknown,
+        Cause::Wakeup,
+        Cause::Alive,
+    ];
+    let names = TOLD.into_iter().filter(|cause| bits.intersects(bit(*cause))).collect();
+    Told { causes: bits.bits(), fh_causes: None, names }
+}
+
+impl CsrInt {
+    pub(super) fn new() -> Self {
         Self {
             pending: Int::empty(),
             untold: Int::empty(),
             shown: Int::empty(),
             mask: Int::empty(),
+            fh: FhInt::empty(),
             ict: None,
             asserted: false,
-            raised: 0,
         }
-    }
-
-    /// Back to the state after power-on.
-    pub(crate) fn reset(&mut self) {
-        *self = Self { raised: self.raised, ..Self::new() };
     }
 
     /// The driver reads `CSR_INT`.
@@ -72,11 +91,14 @@ impl Interrupts {
         self.mask.bits()
     }
 
-    /// Something happened.
-    pub(crate) fn latch(&mut self, causes: Int) {
-        self.pending |= causes;
-        self.untold |= causes;
-        self.shown.remove(causes);
+    /// `CSR_FH_INT_STATUS`.
+    pub(crate) fn fh_status(&self) -> u32 {
+        self.fh.bits()
+    }
+
+    /// The driver acknowledged bits of `CSR_FH_INT_STATUS`.
+    pub(crate) fn acknowledge_fh(&mut self, causes: u32) {
+        self.fh.remove(FhInt::from_bits_retain(causes));
     }
 
     /// The driver acknowledged causes: those that it can know of. Its writes are posted: one that
@@ -104,60 +126,52 @@ impl Interrupts {
     }
 
     /// The level an INTx pin shows.
-    pub(crate) fn active(&self) -> bool {
+    pub(super) fn active(&self) -> bool {
         self.pending.intersects(self.mask)
     }
 
-    /// Tells the host what is pending and enabled.
+    /// Something happened.
+    pub(super) fn latch(&mut self, cause: Cause) {
+        let cause_bit = bit(cause);
+        self.fh |= fh_bit(cause);
+        self.pending |= cause_bit;
+        self.untold |= cause_bit;
+        self.shown.remove(cause_bit);
+    }
+
+    /// What the host is to be told of now, if anything.
     ///
     /// # Errors
     /// The table's address, if it cannot be written: the table is given up.
-    pub(crate) fn settle(
-        &mut self,
-        line: Line,
-        plan: &FaultPlan,
-        world: &mut dyn World,
-    ) -> Result<(), u64> {
-        let tell = if self.ict.is_some() {
+    pub(super) fn settle(&mut self, world: &mut dyn World) -> Result<Option<Told>, u64> {
+        if self.ict.is_some() {
             let tell = self.untold & self.mask;
             if tell.is_empty() {
-                return Ok(());
+                return Ok(None);
             }
             self.write_entry(tell, world)?;
-            tell
-        } else {
-            let rose = self.active() && !self.asserted;
-            self.asserted = self.active();
-            if !rose {
-                return Ok(());
-            }
-            self.pending & self.mask
-        };
-        self.raise(tell, line, plan, world);
-        Ok(())
+            return Ok(Some(told(tell)));
+        }
+        let rose = self.active() && !self.asserted;
+        self.asserted = self.active();
+        Ok(rose.then(|| told(self.pending & self.mask)))
     }
 
-    /// Raises an interrupt that nothing calls for, whatever the mask says; says whether the host
-    /// takes any.
+    /// A cause without a reason, past the mask.
     ///
     /// # Errors
-    /// As [`Interrupts::settle`].
-    pub(crate) fn provoke(
+    /// As [`CsrInt::settle`].
+    pub(super) fn provoke(
         &mut self,
-        causes: Int,
-        line: Line,
-        plan: &FaultPlan,
+        cause: Option<Cause>,
         world: &mut dyn World,
-    ) -> Result<bool, u64> {
-        if line == Line::None {
-            return Ok(false);
-        }
+    ) -> Result<Told, u64> {
+        let causes = cause.map_or(Int::empty(), bit);
         self.pending |= causes;
         if !causes.is_empty() {
             self.write_entry(causes, world)?;
         }
-        self.raise(causes, line, plan, world);
-        Ok(true)
+        Ok(told(causes))
     }
 
     /// Tells causes through the table, if there is one.
@@ -172,21 +186,5 @@ impl Interrupts {
         ict.next = (ict.next + 1) % dram_int_tbl::ENTRIES;
         self.untold.remove(causes);
         Ok(())
-    }
-
-    fn raise(&mut self, causes: Int, line: Line, plan: &FaultPlan, world: &mut dyn World) {
-        let irq = match line {
-            Line::None => return,
-            Line::Intx => Irq::Intx,
-            Line::Msi => Irq::Msi,
-        };
-        let number = self.raised;
-        self.raised += 1;
-        if let Some(fault) = plan.loses(number) {
-            world.emit(CardEvent::injected(fault));
-            return;
-        }
-        world.raise(irq);
-        world.emit(CardEvent::Interrupt { irq, causes: causes.bits() });
     }
 }

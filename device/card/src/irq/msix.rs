@@ -1,0 +1,238 @@
+//! MSI-X: cause registers, their masks, and the routing of each cause to a vector (IVAR).
+//!
+//! A vector that was raised is masked by the hardware until the driver has handled it
+//! (`CSR_MSIX_AUTOMASK_ST_AD`); a cause clears itself when it is told, unless its IVAR byte says
+//! that the driver does so.
+
+use iwl_hw::msix::{
+    self, FhCauses, HwCauses, IVAR_VECTOR_MSK, IVARS, MSIX_NON_AUTO_CLEAR_CAUSE, UNKNOWN_CAUSE,
+    VECTORS,
+};
+
+use crate::cause::{Cause, Told};
+
+/// A cause register and its mask: what is set there tells nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bank {
+    pub(crate) causes: u32,
+    pub(crate) mask: u32,
+    /// Where in the IVAR table the byte of a bit is.
+    ivar: fn(u32) -> usize,
+}
+
+/// The block.
+#[derive(Debug)]
+pub(crate) struct Msix {
+    /// `CSR_MSIX_FH_INT_CAUSES_AD`.
+    pub(crate) fh: Bank,
+    /// `CSR_MSIX_HW_INT_CAUSES_AD`.
+    pub(crate) hw: Bank,
+    /// `CSR_MSIX_AUTOMASK_ST_AD`.
+    automask: u32,
+    ivars: [u8; IVARS],
+}
+
+/// Where a cause is told: a bit of either register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bit {
+    Fh(u32),
+    Hw(u32),
+}
+
+fn bit(cause: Cause) -> Bit {
+    match cause {
+        Cause::FhRx(queue) => Bit::Fh(1 << (queue % msix::RX_QUEUES)),
+        Cause::FhTx => Bit::Fh(FhCauses::D2S_CH0_NUM.bits()),
+        Cause::FhErr => Bit::Fh(FhCauses::FH_ERR.bits()),
+        Cause::Alive => Bit::Hw(HwCauses::ALIVE.bits()),
+        Cause::Wakeup => Bit::Hw(HwCauses::WAKEUP.bits()),
+        Cause::SwErr => Bit::Hw(HwCauses::SW_ERR.bits()),
+        Cause::HwErr => Bit::Hw(HwCauses::HW_ERR.bits()),
+        Cause::RfKill => Bit::Hw(HwCauses::RF_KILL.bits()),
+        Cause::Unknown => Bit::Hw(UNKNOWN_CAUSE),
+    }
+}
+
+/// What bits of both registers tell of.
+fn told(fh: u32, hw: u32) -> Told {
+    const OTHERS: [Cause; 8] = [
+        Cause::FhTx,
+        Cause::FhErr,
+        Cause::Alive,
+        Cause::Wakeup,
+        Cause::SwErr,
+        Cause::HwErr,
+        Cause::RfKill,
+        Cause::Unknown,
+    ];
+    let set = |cause: &Cause| match bit(*cause) {
+        Bit::Fh(bit) => fh & bit != 0,
+        Bit::Hw(bit) => hw & bit != 0,
+    };
+    let names = (0..msix::RX_QUEUES).map(Cause::FhRx).chain(OTHERS).filter(set).collect();
+    Told { causes: hw, fh_causes: Some(fh), names }
+}
+
+impl Bank {
+    fn new(ivar: fn(u32) -> usize) -> Self {
+        Self { causes: 0, mask: u32::MAX, ivar }
+    }
+
+    /// The causes that are routed to `vector`, and of these those that clear themselves.
+    fn routed(&self, vector: u16, ivars: &[u8; IVARS]) -> (u32, u32) {
+        let mut routed = 0;
+        let mut clear = 0;
+        let mut rest = self.causes & !self.mask;
+        while rest != 0 {
+            let bit = rest.trailing_zeros();
+            rest &= rest - 1;
+            let ivar = ivars[(self.ivar)(bit)];
+            if u16::from(ivar & IVAR_VECTOR_MSK) == vector {
+                routed |= 1 << bit;
+                if ivar & MSIX_NON_AUTO_CLEAR_CAUSE == 0 {
+                    clear |= 1 << bit;
+                }
+            }
+        }
+        (routed, clear)
+    }
+}
+
+impl Msix {
+    pub(super) fn new() -> Self {
+        Self {
+            fh: Bank::new(msix::fh_ivar),
+            hw: Bank::new(msix::hw_ivar),
+            automask: 0,
+            ivars: [0; IVARS],
+        }
+    }
+
+    /// `CSR_MSIX_AUTOMASK_ST_AD`.
+    pub(crate) fn automask(&self) -> u32 {
+        self.automask
+    }
+
+    /// The driver has handled these vectors.
+    pub(crate) fn unmask(&mut self, vectors: u32) {
+        self.automask &= !vectors;
+    }
+
+    /// Four bytes of the IVAR tables, from byte `at` on.
+    pub(crate) fn set_ivars(&mut self, at: usize, value: u32) {
+        if let Some(bytes) = self.ivars.get_mut(at..at + 4) {
+            bytes.copy_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// Something happened.
+    pub(super) fn latch(&mut self, cause: Cause) {
+        match bit(cause) {
+            Bit::Fh(bit) => self.fh.causes |= bit,
+            Bit::Hw(bit) => self.hw.causes |= bit,
+        }
+    }
+
+    /// The next vector to raise, and what it tells of.
+    pub(super) fn settle(&mut self) -> Option<(u16, Told)> {
+        if self.fh.causes & !self.fh.mask == 0 && self.hw.causes & !self.hw.mask == 0 {
+            return None;
+        }
+        for vector in (0..VECTORS).filter(|vector| self.automask >> vector & 1 == 0) {
+            let (fh, fh_clear) = self.fh.routed(vector, &self.ivars);
+            let (hw, hw_clear) = self.hw.routed(vector, &self.ivars);
+            if fh | hw != 0 {
+                self.automask |= 1 << vector;
+                self.fh.causes &= !fh_clear;
+                self.hw.causes &= !hw_clear;
+                return Some((vector, told(fh, hw)));
+            }
+        }
+        None
+    }
+
+    /// A cause without a reason, past the mask; without one, the first vector all the same.
+    pub(super) fn provoke(&mut self, cause: Option<Cause>) -> (u16, Told) {
+        let Some(cause) = cause else { return (0, told(0, 0)) };
+        self.latch(cause);
+        let (fh, hw, ivar) = match bit(cause) {
+            Bit::Fh(bit) => (bit, 0, (self.fh.ivar)(bit.trailing_zeros())),
+            Bit::Hw(bit) => (0, bit, (self.hw.ivar)(bit.trailing_zeros())),
+        };
+        (u16::from(self.ivars[ivar] & IVAR_VECTOR_MSK), told(fh, hw))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two queues and the rest on a vector each, as `iwl_pcie_conf_msix_hw` sets it up.
+    fn routed() -> Msix {
+        let mut msix = Msix::new();
+        msix.ivars[1] = 1;
+        msix.ivars[0x10..].fill(2 | MSIX_NON_AUTO_CLEAR_CAUSE);
+        msix.fh.mask = 0;
+        msix.hw.mask = 0;
+        msix
+    }
+
+    #[test]
+    fn a_cause_goes_where_its_byte_says() {
+        let mut msix = routed();
+        for (cause, vector) in [
+            (Cause::FhRx(0), 0),
+            (Cause::FhRx(1), 1),
+            (Cause::FhTx, 2),
+            (Cause::FhErr, 2),
+            (Cause::Alive, 2),
+            (Cause::SwErr, 2),
+            (Cause::HwErr, 2),
+            (Cause::RfKill, 2),
+        ] {
+            msix.latch(cause);
+            let (raised, told) = msix.settle().expect("a vector");
+            assert_eq!((raised, told.names), (vector, vec![cause]));
+            assert_eq!(msix.settle(), None);
+            msix.hw.causes = 0;
+            msix.fh.causes = 0;
+            msix.unmask(1 << vector);
+        }
+    }
+
+    #[test]
+    fn a_queue_clears_itself_and_the_rest_does_not() {
+        let mut msix = routed();
+        msix.latch(Cause::FhRx(1));
+        msix.latch(Cause::Alive);
+        assert_eq!(msix.settle().map(|(vector, _)| vector), Some(1));
+        assert_eq!(msix.fh.causes, 0);
+        assert_eq!(msix.settle().map(|(vector, _)| vector), Some(2));
+        assert_eq!(msix.hw.causes, HwCauses::ALIVE.bits());
+    }
+
+    #[test]
+    fn a_vector_waits_until_it_was_handled() {
+        let mut msix = routed();
+        msix.latch(Cause::FhRx(0));
+        assert!(msix.settle().is_some());
+        assert_eq!(msix.automask(), 1);
+        msix.latch(Cause::FhRx(0));
+        assert_eq!(msix.settle(), None, "still being handled");
+        msix.unmask(1 << 1);
+        assert_eq!(msix.settle(), None, "another was handled");
+        msix.unmask(1);
+        assert_eq!(msix.settle().map(|(vector, _)| vector), Some(0));
+    }
+
+    #[test]
+    fn a_masked_cause_waits() {
+        let mut msix = routed();
+        msix.hw.mask = HwCauses::RF_KILL.bits();
+        msix.latch(Cause::RfKill);
+        assert_eq!(msix.settle(), None);
+        msix.hw.mask = 0;
+        assert_eq!(msix.settle().map(|(vector, _)| vector), Some(2));
+        assert_eq!(Msix::new().hw.mask, u32::MAX, "all are, after a reset");
+    }
+}
