@@ -73,6 +73,8 @@ fn main() -> ExitCode {
             Command::Ucode(command) => app::commands::ucode::ucode(&command),
             Command::Setup(args) => app::commands::setup::setup(&args),
             Command::Image(args) => app::commands::image::image(&args),
+            Command::Completions(args) => app::commands::manual::completions(&args),
+            Command::Man(args) => app::commands::manual::man(&args),
         });
     result.unwrap_or_else(|error| {
         eprintln!("iwlbench: {error:#}{}", remedy(&error));

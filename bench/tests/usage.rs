@@ -135,3 +135,28 @@ fn list_tells_the_same_in_text_and_json() {
         }
     }
 }
+
+#[test]
+fn shells_and_man_know_each_command() {
+    let bench = Bench::new();
+    let help = String::from_utf8(bench.output(&["help"]).stdout).expect("text");
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands: Vec<_> = commands.map_while(|line| line.split_whitespace().next()).collect();
+    assert!(commands.contains(&"run") && commands.contains(&"matrix"), "{help}");
+
+    let script = bench.output(&["completions", "bash"]);
+    assert!(script.status.success());
+    let script = String::from_utf8(script.stdout).expect("text");
+    let pages = tempfile::tempdir().expect("a directory");
+    let dir = pages.path().to_string_lossy().into_owned();
+    assert!(bench.output(&["man", "-o", &dir]).status.success());
+    for command in commands.into_iter().filter(|command| *command != "help") {
+        assert!(script.contains(&format!("iwlbench,{command})")), "{command}: {script}");
+        let page = pages.path().join(format!("iwlbench-{command}.1"));
+        let page = std::fs::read_to_string(&page).expect("a page");
+        assert!(page.starts_with(".ie") && page.contains(".SH OPTIONS"), "{command}: {page}");
+    }
+    let (code, stderr) = failing(&bench, &["man", "-o", "/no/such"]);
+    assert_eq!(code, Some(125), "{stderr}");
+    assert!(stderr.contains("/no/such") && stderr.contains("make it first"), "{stderr}");
+}

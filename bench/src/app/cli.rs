@@ -45,6 +45,10 @@ pub enum Command {
     Setup(SetupArgs),
     /// Build the guest's initramfs and keep a copy
     Image(ImageArgs),
+    /// Print a shell's completions for this command line
+    Completions(CompletionsArgs),
+    /// Write a manual page for each command
+    Man(ManArgs),
 }
 
 /// `iwlbench run`.
@@ -402,4 +406,19 @@ pub struct ImageArgs {
     /// Where things are fetched from
     #[command(flatten)]
     pub fetch: FetchArgs,
+}
+
+/// `iwlbench completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `iwlbench man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// An existing directory, such as ~/.local/share/man/man1
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
 }

@@ -5,6 +5,7 @@ pub mod device;
 pub mod explore;
 pub mod image;
 pub mod list;
+pub mod manual;
 pub mod matrix;
 pub mod report;
 pub mod run;
