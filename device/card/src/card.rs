@@ -89,7 +89,7 @@ impl Card {
             OpMode::Dvm => Firmware::Dvm(Dvm::default()),
             OpMode::Mvm => Firmware::Mvm(Mvm::new(sections)),
         };
-        let parts = Parts { silicon, hw_rev: spec.hw_rev, eeprom, firmware };
+        let parts = Parts { silicon, hw_rev: spec.hw_rev, rf_id: spec.rf_id, eeprom, firmware };
         Self {
             spec,
             bar: silicon.bar.map(),

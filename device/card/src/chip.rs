@@ -3,7 +3,7 @@
 //! Register accesses (`regs`) only change state. What they set off is done by [`Chip::run`], one work item after the other; each reads all it needs from
 //! host memory before its first effect, so that it can be dropped and repeated.
 
-use iwl_hw::csr::CSR_HW_REV;
+use iwl_hw::csr::{CSR_HW_REV, CSR_HW_RF_ID};
 use iwl_hw::packet::CmdHeader;
 
 use crate::boot::{Done, Upload};
@@ -82,6 +82,8 @@ pub(crate) struct Parts {
     pub(crate) silicon: &'static Silicon,
     /// `CSR_HW_REV`.
     pub(crate) hw_rev: u32,
+    /// `CSR_HW_RF_ID`.
+    pub(crate) rf_id: u32,
     /// The EEPROM, if it has one.
     pub(crate) eeprom: Option<Eeprom>,
     /// What runs on it.
@@ -103,6 +105,7 @@ pub(crate) struct Chip {
     pub(crate) rx: Receive,
     pub(crate) tx: Transmit,
     hw_rev: u32,
+    rf_id: u32,
     firmware: Firmware,
     cpu: Cpu,
     timers: Vec<Timer>,
@@ -126,7 +129,7 @@ pub(crate) struct Chip {
 
 impl Chip {
     pub(crate) fn new(parts: Parts, faults: FaultPlan) -> Self {
-        let Parts { silicon, hw_rev, eeprom, firmware } = parts;
+        let Parts { silicon, hw_rev, rf_id, eeprom, firmware } = parts;
         let mut chip = Self {
             silicon,
             rf_kill: faults.has(Fault::RfKill),
@@ -142,6 +145,7 @@ impl Chip {
             rx: Receive::new(),
             tx: Transmit::new(),
             hw_rev,
+            rf_id,
             firmware,
             cpu: Cpu::Off,
             timers: Vec::new(),
@@ -167,6 +171,7 @@ impl Chip {
             }
         }
         self.store(CSR_HW_REV, self.hw_rev);
+        self.store(CSR_HW_RF_ID, self.rf_id);
         self.prph.clear();
         self.irq.reset();
         self.needless.clear();

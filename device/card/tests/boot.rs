@@ -17,6 +17,7 @@ fn every_card_answers_a_probe() {
     for spec in cards() {
         let mut driver = Driver::new(spec.name);
         assert_eq!(driver.read(csr::CSR_HW_REV), spec.hw_rev);
+        assert_eq!(driver.read(csr::CSR_HW_RF_ID), spec.rf_id);
         assert!(!driver.clock_ready());
         driver.init();
         assert!(driver.clock_ready());

@@ -24,6 +24,7 @@ static SPEC: CardSpec = CardSpec {
     firmware: "iwlwifi-9000-",
     about: "the silicon of 9000",
     hw_rev: 0x321,
+    rf_id: 0x0010_5110,
     pci_revision: 0x29,
 };
 

@@ -21,6 +21,7 @@ pub(super) fn read(chip: &mut Chip, register: &Register, world: &mut dyn World) 
         // What other parts look at, or have put there.
         csr::CSR_RESET
         | csr::CSR_HW_REV
+        | csr::CSR_HW_RF_ID
         | csr::CSR_EEPROM_GP
         | csr::CSR_OTP_GP_REG
         | csr::CSR_UCODE_DRV_GP1

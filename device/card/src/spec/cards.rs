@@ -53,6 +53,8 @@ pub struct CardSpec {
     pub about: &'static str,
     /// `CSR_HW_REV`.
     pub hw_rev: u32,
+    /// `CSR_HW_RF_ID`; parts before 9000 have none.
+    pub rf_id: u32,
     /// PCI revision id.
     pub pci_revision: u8,
 }
@@ -67,6 +69,7 @@ static CARDS: [CardSpec; 3] = [
         firmware: "iwlwifi-6000g2a-",
         about: "DVM: EEPROM read at probe, wlan without any firmware upload, INIT and RT at ifup",
         hw_rev: 0xb0,
+        rf_id: 0,
         pci_revision: 0x34,
     },
     CardSpec {
@@ -78,6 +81,7 @@ static CARDS: [CardSpec; 3] = [
         firmware: "iwlwifi-7260-",
         about: "MVM: INIT firmware and NVM at probe, the oldest card iwlmvm drives",
         hw_rev: 0x144,
+        rf_id: 0,
         pci_revision: 0x83,
     },
     CardSpec {
@@ -89,6 +93,7 @@ static CARDS: [CardSpec; 3] = [
         firmware: "iwlwifi-8265-",
         about: "MVM: secure upload with a load status per section, extended NVM",
         hw_rev: 0x230,
+        rf_id: 0,
         pci_revision: 0x78,
     },
 ];
