@@ -27,28 +27,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::app::cli::{Cli, Command};
-
-/// The user's mistake: exit code 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct BadUsage(pub String);
-
-impl BadUsage {
-    /// From whatever says what is wrong.
-    pub fn from_error(error: impl std::fmt::Display) -> BadUsage {
-        BadUsage(error.to_string())
-    }
-}
-
-/// The user stopped it: exit code 130.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
-pub struct Interrupted;
-
-/// Exit code for bad usage.
-const EXIT_USAGE: u8 = 2;
-/// Exit code for an environment that cannot run it.
-const EXIT_ENVIRONMENT: u8 = 125;
+use crate::facts::failure::{BadUsage, EXIT_ENVIRONMENT, EXIT_USAGE, Interrupted};
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -79,7 +58,7 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|error| {
         eprintln!("iwlbench: {error:#}{}", remedy(&error));
         let usage = error.is::<BadUsage>()
-            || error.is::<script::scenario::ScenarioError>()
+            || error.is::<script::read::ScenarioError>()
             || matches!(error.downcast_ref(), Some(guest_kit::KitError::NoSuchModule { .. }));
         if usage {
             ExitCode::from(EXIT_USAGE)

@@ -2,5 +2,4 @@
 
 pub mod cli;
 pub mod commands;
-pub mod render;
 pub mod ui;

@@ -1,16 +1,18 @@
 //! What a person sees: progress on standard error, colours where there is a terminal.
 
 use std::io::IsTerminal;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::app::commands::matrix::Cell;
 use crate::facts::milestone::Reached;
 use crate::facts::verdict::Outcome;
-use crate::lab::explore::{Class, Order};
+use crate::lab::explore::{Class, Order, OrdersProgress};
+use crate::lab::progress::{LabProgress, RunProgress};
+use crate::record::matrix::Cell;
 
 /// The terminal.
 #[derive(Clone)]
@@ -36,16 +38,6 @@ impl Ui {
         }
     }
 
-    /// A line that is no failure.
-    pub fn note(&self, line: &str) {
-        if self.terminal {
-            // Fails only if standard error is gone.
-            let _ = self.bars.println(format!("iwlbench: {line}"));
-        } else {
-            eprintln!("iwlbench: {line}");
-        }
-    }
-
     fn spinner(&self, what: &str) -> ProgressBar {
         let bar = self.bars.add(ProgressBar::new_spinner());
         bar.set_style(
@@ -57,8 +49,8 @@ impl Ui {
     }
 
     /// Progress of a run.
-    pub fn run_progress(&self, what: &str) -> RunProgress {
-        RunProgress { bar: self.spinner(what), what: what.into(), lines: !self.terminal }
+    pub fn run_progress(&self, what: &str) -> Rc<dyn RunProgress> {
+        Rc::new(RunLine { bar: self.spinner(what), what: what.into(), lines: !self.terminal })
     }
 
     /// Progress of a matrix of this many plays.
@@ -73,14 +65,14 @@ impl Ui {
     }
 
     /// Progress of an exploration, whose size shows only as it goes.
-    pub fn orders_progress(&self) -> OrdersProgress {
+    pub fn orders_progress(&self) -> OrdersLine {
         let bar = self.bars.add(ProgressBar::new(1));
         bar.set_style(
             ProgressStyle::with_template("{elapsed:>5} {wide_bar} {pos} of {len} known {msg}")
                 .expect("a valid template"),
         );
         bar.enable_steady_tick(Duration::from_millis(500));
-        OrdersProgress { ui: self.clone(), bar, bad: AtomicUsize::new(0) }
+        OrdersLine { ui: self.clone(), bar, bad: AtomicUsize::new(0) }
     }
 
     /// Progress of the kit.
@@ -89,37 +81,45 @@ impl Ui {
     }
 }
 
+impl LabProgress for Ui {
+    fn note(&self, line: &str) {
+        if self.terminal {
+            // Fails only if standard error is gone.
+            let _ = self.bars.println(format!("iwlbench: {line}"));
+        } else {
+            eprintln!("iwlbench: {line}");
+        }
+    }
+}
+
 /// A run's line.
-pub struct RunProgress {
+struct RunLine {
     bar: ProgressBar,
     what: String,
     /// Print a line for what a person waits for.
     lines: bool,
 }
 
-impl RunProgress {
-    /// Something that takes long begins.
-    pub fn phase(&self, phase: &str) {
+impl RunProgress for RunLine {
+    fn phase(&self, phase: &str) {
         if self.lines {
             eprintln!("iwlbench: {}: {phase}", self.what);
         }
         self.bar.set_message(format!("{}: {phase}", self.what));
     }
 
-    /// The guest is there: what took longest is over.
-    pub fn up(&self) {
+    fn up(&self) {
         if self.lines {
             eprintln!("iwlbench: {}: the guest is up", self.what);
         }
     }
 
-    /// The run got this far.
-    pub fn milestone(&self, reached: &Reached) {
+    fn milestone(&self, reached: &Reached) {
         self.bar.set_message(format!("{}: {}", self.what, reached.milestone));
     }
 }
 
-impl Drop for RunProgress {
+impl Drop for RunLine {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
@@ -135,8 +135,8 @@ pub struct MatrixProgress {
 
 impl MatrixProgress {
     /// One job's line.
-    pub fn job(&self, what: &str) -> RunProgress {
-        RunProgress { bar: self.ui.spinner(what), what: what.into(), lines: false }
+    pub fn job(&self, what: &str) -> Rc<dyn RunProgress> {
+        Rc::new(RunLine { bar: self.ui.spinner(what), what: what.into(), lines: false })
     }
 
     /// One place of the matrix is done.
@@ -168,20 +168,18 @@ impl Drop for MatrixProgress {
 }
 
 /// An exploration: its orders so far, and below them a line for each job.
-pub struct OrdersProgress {
+pub struct OrdersLine {
     ui: Ui,
     bar: ProgressBar,
     bad: AtomicUsize,
 }
 
-impl OrdersProgress {
-    /// One job's line.
-    pub fn job(&self, what: &str) -> RunProgress {
-        RunProgress { bar: self.ui.spinner(what), what: what.into(), lines: false }
+impl OrdersProgress for OrdersLine {
+    fn job(&self, what: &str) -> Rc<dyn RunProgress> {
+        Rc::new(RunLine { bar: self.ui.spinner(what), what: what.into(), lines: false })
     }
 
-    /// An order was played; so many are known by now.
-    pub fn order(&self, order: &Order, known: usize) {
+    fn order(&self, order: &Order, known: usize) {
         self.bar.set_length(known as u64);
         self.bar.inc(1);
         let points: Vec<_> = order.points.iter().map(ToString::to_string).collect();
@@ -196,15 +194,13 @@ impl OrdersProgress {
         }
     }
 
-    /// So many orders are played again from their files.
-    pub fn replays(&self, orders: usize) {
+    fn replays(&self, orders: usize) {
         self.bar.set_length(orders as u64);
         self.bar.set_position(0);
         self.bar.set_message("played again");
     }
 
-    /// An order was played again.
-    pub fn replayed(&self, order: &Order) {
+    fn replayed(&self, order: &Order) {
         self.bar.inc(1);
         if order.replays == Some(false) {
             self.ui.note(&format!("order {} does not come to the same end again", order.number));
@@ -212,7 +208,7 @@ impl OrdersProgress {
     }
 }
 
-impl Drop for OrdersProgress {
+impl Drop for OrdersLine {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

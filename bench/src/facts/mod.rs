@@ -1,7 +1,10 @@
 //! What can be said of a run: its events, the steps of the hand-over derived from them, how it
 //! ended. The ground that everything else stands on.
 
+pub mod accel;
+pub mod derive;
 pub mod errno;
+pub mod failure;
 pub mod milestone;
 pub mod phases;
 pub mod timeline;

@@ -350,3 +350,8 @@ pub fn write_line(out: &mut dyn Write, event: &Event) -> std::io::Result<()> {
     serde_json::to_writer(&mut *out, event)?;
     out.write_all(b"\n")
 }
+/// Nanoseconds as seconds, for people.
+#[expect(clippy::cast_precision_loss, reason = "for display; exact to a microsecond for years")]
+pub fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}

@@ -5,43 +5,25 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use guest_protocol::{Command, Hello, Reply};
-use iwl_card::Card;
 
+use super::plan::{Begun, Loaded, Plan};
 use super::{Lab, version};
-use crate::app::ui::RunProgress;
+use crate::facts::accel::Accel;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::accel;
 use crate::machine::gates::Gates;
-use crate::machine::qemu::{self, Accel, Machine};
+use crate::machine::qemu;
 use crate::machine::session::{Origin, Session, Stop};
 use crate::machine::snapshot::{Key, Snapshot, SnapshotError};
+use crate::record::files;
 use crate::record::run::Began;
 use crate::record::rundir::RunDir;
-use crate::script::scenario::{Guest, Vars};
+use crate::script::scenario::Guest;
 
 /// How long a kernel has from power-on to its agent. Measured: 4 to 9 s under TCG on two cores.
 const BOOT_WITHIN: Duration = Duration::from_secs(180);
 /// How long a module has to load. Measured: 1 s for mac80211 under TCG.
 const LOADED_WITHIN: Duration = Duration::from_secs(60);
-
-/// A guest that is to play a scenario: its hello, or the verdict that came before it.
-pub(super) struct Begun {
-    pub(super) session: Session,
-    pub(super) hello: Result<Hello, Verdict>,
-    pub(super) how: Began,
-    pub(super) snapshot: Option<String>,
-}
-
-/// What a run's guest is made of, as often as it takes to start one.
-pub(super) struct Plan<'a> {
-    pub(super) machine: Machine<'a>,
-    pub(super) image_sha256: &'a str,
-    pub(super) loaded: &'a Loaded,
-    pub(super) dir: &'a RunDir,
-    pub(super) cards: &'a dyn Fn() -> Vec<Card>,
-    pub(super) gates: &'a dyn Fn() -> Gates,
-    pub(super) progress: &'a RunProgress,
-}
 
 /// What became of the wish for a snapshot.
 enum Made {
@@ -83,7 +65,7 @@ impl Lab<'_> {
                 Made::Snapshot(snapshot) => snapshot,
                 Made::Over(begun) => return Ok(*begun),
                 Made::Not(why) => {
-                    self.ui.note(&format!("{why}; booting from power-on instead"));
+                    self.progress.note(&format!("{why}; booting from power-on instead"));
                     unmade().push(key);
                     return self.booted(plan);
                 }
@@ -110,11 +92,11 @@ impl Lab<'_> {
             };
             session.end();
             let said = qemu_said(plan.dir);
-            self.ui.note(&format!("a snapshot cannot be used and is discarded: {why}{said}"));
+            self.progress.note(&format!("a snapshot cannot be used and is discarded: {why}{said}"));
             let lock = self.snapshots.lock()?;
             self.snapshots.discard_used(&lock, &snapshot)?;
         }
-        self.ui.note("no snapshot can be restored; booting from power-on instead");
+        self.progress.note("no snapshot can be restored; booting from power-on instead");
         self.booted(plan)
     }
 
@@ -165,7 +147,7 @@ impl Lab<'_> {
             Ok(Some(snapshot)) => return Ok(Made::Snapshot(Box::new(snapshot))),
             Ok(None) => {}
             Err(error @ SnapshotError::Damaged { .. }) => {
-                self.ui.note(&format!("{error}; making it anew"));
+                self.progress.note(&format!("{error}; making it anew"));
                 let discarded =
                     self.snapshots.lock().and_then(|lock| self.snapshots.discard(&lock, key));
                 if let Err(error) = discarded {
@@ -220,7 +202,7 @@ impl Lab<'_> {
 
 /// QEMU's own last words, to be put after a sentence.
 fn qemu_said(dir: &RunDir) -> String {
-    let text = std::fs::read_to_string(dir.path().join("qemu.stderr")).unwrap_or_default();
+    let text = std::fs::read_to_string(dir.path().join(files::QEMU_STDERR)).unwrap_or_default();
     match text.lines().rfind(|line| !line.trim().is_empty()) {
         Some(line) => format!(" ({})", line.trim()),
         None => String::new(),
@@ -252,23 +234,7 @@ fn answered<T>(result: Result<T, Stop>) -> Result<T, Verdict> {
     })
 }
 
-/// What the guest's kernel has loaded before the scenario begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Loaded {
-    /// [`Guest::LOADED`], where it can be.
-    Usual,
-    /// What the scenario names, without fail.
-    Named(Vec<String>),
-}
-
 impl Loaded {
-    pub(super) fn new(guest: &Guest, vars: &Vars) -> Loaded {
-        match &guest.loaded {
-            None => Loaded::Usual,
-            Some(names) => Loaded::Named(names.iter().map(|name| vars.string(name)).collect()),
-        }
-    }
-
     /// Has the guest load them.
     fn load(&self, session: &mut Session) -> Result<(), Verdict> {
         // Without a modprobe the run ends with a verdict about just that.

@@ -1,16 +1,16 @@
 //! Whether KVM can run a kernel here is found out by booting it.
 
 use super::{APPEND, Lab};
+use crate::facts::accel::Accel;
 use crate::facts::verdict::Outcome;
 use crate::machine::accel;
 use crate::machine::gates::Gates;
-use crate::machine::qemu::Accel;
 use crate::machine::session::{Origin, Session, Stop};
 use crate::record::rundir::RunDir;
 
 impl Lab<'_> {
     pub(super) fn boots_under_kvm(&self) -> anyhow::Result<Result<(), String>> {
-        self.ui.note("/dev/kvm is there: booting the kernel once to see whether it works");
+        self.progress.note("/dev/kvm is there: booting the kernel once to see whether it works");
         let image = self.image(&[])?;
         let machine = self.machine(Accel::Kvm, &image.path, APPEND);
         let temporary = tempfile::tempdir()?;
@@ -28,11 +28,11 @@ impl Lab<'_> {
         Ok(match booted {
             Ok(_) => Ok(()),
             Err(Stop::Verdict(v)) if v.outcome == Outcome::Interrupted => {
-                return Err(crate::Interrupted.into());
+                return Err(crate::facts::failure::Interrupted.into());
             }
             Err(Stop::Verdict(v)) => {
                 let why = format!("KVM does not run this kernel: {}", first_clause(&v.line));
-                self.ui.note(&format!("{why}; using TCG from now on"));
+                self.progress.note(&format!("{why}; using TCG from now on"));
                 Err(why)
             }
             Err(Stop::TimedOut) => Err("KVM does not run this kernel".to_owned()),

@@ -4,7 +4,9 @@ mod begin;
 pub mod explore;
 mod judge;
 mod kvm;
+mod plan;
 pub mod player;
+pub mod progress;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -12,22 +14,24 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-use begin::{Begun, Loaded, Plan};
-use guest_kit::{CacheDir, ImageSpec, Kernel, KernelSelector, Kit, KitOptions, Qemu};
+use guest_kit::{CacheDir, ImageSpec, Kernel, KernelSelector, Kit, Qemu};
 use iwl_card::{Card, CardOptions, CardSpec, FaultPlan};
 use iwl_ucode::stub::{self, StubDef};
 use judge::verdict;
+use plan::{Begun, Loaded, Plan};
+use progress::{LabProgress, RunProgress};
 
-use crate::app::cli::{FetchArgs, GuestArgs};
-use crate::app::ui::{RunProgress, Ui};
+use crate::facts::accel::Accel;
+use crate::facts::derive;
 use crate::facts::milestone;
 use crate::facts::phases;
 use crate::facts::verdict::Verdict;
 use crate::machine::accel::{self, Decision};
 use crate::machine::gates::Gates;
-use crate::machine::qemu::{self, Accel, Machine};
+use crate::machine::qemu::{self, Machine};
 use crate::machine::session::Session;
 use crate::machine::snapshot::{Key, Snapshots};
+use crate::record::files;
 use crate::record::run::{Given, Record};
 use crate::record::rundir::{self, RunDir};
 use crate::script::expect;
@@ -72,7 +76,18 @@ pub struct Lab<'a> {
     /// end does.
     leaving: Mutex<Vec<qemu::Process>>,
     kernel_sha256: String,
-    ui: &'a Ui,
+    progress: &'a dyn LabProgress,
+}
+
+/// What the user wants of a lab.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which kernel.
+    pub kernel: KernelSelector,
+    /// How the guests' CPUs are run.
+    pub accel: accel::Choice,
+    /// CPUs of each guest, if not the usual.
+    pub cpus: Option<u32>,
 }
 
 /// What one run is made of, beside the lab.
@@ -100,15 +115,6 @@ pub struct RunSpec<'a> {
 /// Plays a guest that is up, and says what is wrong with it.
 pub type Play<'a> = dyn Fn(&mut Session, &Vars) -> Result<(), Verdict> + Sync + 'a;
 
-/// A kit with the user's options.
-///
-/// # Errors
-/// There is no place for the cache.
-pub fn kit(fetch: &FetchArgs, ui: &Ui) -> anyhow::Result<Kit> {
-    let options = KitOptions { mirror: fetch.mirror.clone(), offline: fetch.offline };
-    Ok(Kit::new(CacheDir::from_env()?, options, Box::new(ui.kit_progress())))
-}
-
 /// Which kernel `--kernel` and `--modules` mean.
 ///
 /// # Errors
@@ -133,13 +139,14 @@ impl<'a> Lab<'a> {
     ///
     /// # Errors
     /// Something cannot be found or fetched.
-    pub fn new(args: &GuestArgs, ui: &'a Ui) -> anyhow::Result<Lab<'a>> {
-        let selector = kernel_selector(&args.kernel, args.modules.as_deref())
-            .map_err(crate::BadUsage::from_error)?;
-        let kit = kit(&args.fetch, ui)?;
+    pub fn new(
+        kit: Kit,
+        options: &Options,
+        progress: &'a dyn LabProgress,
+    ) -> anyhow::Result<Lab<'a>> {
         // What it passes over, it names.
         let (qemu, _) = kit.qemu()?;
-        let kernel = kit.kernel(&selector)?;
+        let kernel = kit.kernel(&options.kernel)?;
         let decision = Decision { accel: Accel::Tcg, why: String::new() };
         let cache = CacheDir::from_env()?;
         let mut lab = Lab {
@@ -148,15 +155,15 @@ impl<'a> Lab<'a> {
             kernel_sha256: cache.digest(&kernel.bzimage)?,
             kernel,
             accel: decision,
-            cpus: args.cpus,
+            cpus: options.cpus,
             snapshots: Snapshots::new(cache.path()),
             unmade: Mutex::default(),
             leaving: Mutex::default(),
             cache,
-            ui,
+            progress,
         };
         let memory = accel::Memory::new(lab.cache.path(), lab.qemu.version, &lab.kernel.release);
-        lab.accel = accel::decide(args.accel, Path::new(accel::DEV_KVM), &memory, || {
+        lab.accel = accel::decide(options.accel, Path::new(accel::DEV_KVM), &memory, || {
             lab.boots_under_kvm()
         })?;
         Ok(lab)
@@ -222,8 +229,11 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// Bad input, or the environment could not run it. What the guest, the driver, QEMU or the
     /// card do is a verdict.
-    pub fn run(&self, spec: &RunSpec<'_>, progress: RunProgress) -> anyhow::Result<Record> {
-        let progress = Rc::new(progress);
+    pub fn run(
+        &self,
+        spec: &RunSpec<'_>,
+        progress: &Rc<dyn RunProgress>,
+    ) -> anyhow::Result<Record> {
         let started = Instant::now();
         let scenario = spec.scenario;
         let stub = stub_of(spec.card)?;
@@ -232,7 +242,7 @@ impl<'a> Lab<'a> {
         let own = spec.firmware.map(crate::machine::firmware::read).transpose();
         let gates = own
             .and_then(|own| Gates::new(scenario, &vars, stub, kernel_api, own))
-            .map_err(crate::BadUsage::from_error)?;
+            .map_err(crate::facts::failure::BadUsage::from_error)?;
         let offers = gates.offers(&vars);
         let from = spec.firmware.map_or("stub".to_owned(), |path| path.display().to_string());
         let given = offers.iter().map(|(name, bytes)| Given::new(name, bytes, &from)).collect();
@@ -265,14 +275,14 @@ impl<'a> Lab<'a> {
                 std::iter::once(Card::new(spec.card, options)).chain(more).collect()
             },
             gates: &|| gates.clone(),
-            progress: &progress,
+            progress: &**progress,
         };
         let begun = match spec.cold {
             true => self.booted(&plan)?,
             false => self.restored(&plan)?,
         };
         let Begun { mut session, hello, how, snapshot } = begun;
-        let shown = Rc::clone(&progress);
+        let shown = Rc::clone(progress);
         session.on_milestone(Box::new(move |reached| shown.milestone(reached)));
 
         let played = hello.and_then(|hello| {
@@ -293,7 +303,7 @@ impl<'a> Lab<'a> {
             return Err(error)
                 .with_context(|| format!("cannot write events.jsonl in {}", dir.path().display()));
         }
-        let milestones = milestone::derive(&finished.events, &finished.cards);
+        let milestones = derive::derive(&finished.events, &finished.cards);
         let expectations = expect::judge(scenario, &vars, &milestones);
         let verdict = verdict(scenario, &vars, played, &expectations, &finished.events, &tail);
         let verdict = match &scenario.twin {
@@ -328,8 +338,8 @@ impl<'a> Lab<'a> {
             events: finished.events,
         };
         dir.write_events(&record.events)?;
-        dir.write("run.json", &serde_json::to_string_pretty(&record)?)?;
-        dir.write("timeline.txt", &crate::app::render::full(&record))?;
+        dir.write(files::RUN, &serde_json::to_string_pretty(&record)?)?;
+        dir.write(files::TIMELINE, &crate::report::render::full(&record))?;
         Ok(record)
     }
 }

@@ -11,7 +11,8 @@ use anyhow::Context;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::machine::qemu::Accel;
+use crate::facts::accel::Accel;
+use crate::record::digest::sha256_hex;
 
 /// What `--accel` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -71,12 +72,6 @@ impl Memory {
 pub fn host_cpu() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     cpu.lines().find(|l| l.starts_with("model name")).unwrap_or_default().to_owned()
-}
-
-/// SHA-256 in hex.
-pub fn sha256_hex(data: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(data).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// What was decided, and why, for people.

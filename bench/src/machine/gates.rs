@@ -418,7 +418,7 @@ mod tests {
     fn gates(rules: &str) -> Gates {
         let text =
             format!("about = \"t\"\ncards = [\"7260\"]\n{rules}\n[[step]]\ndo = \"unbind\"\n");
-        let scenario = crate::script::scenario::parse("t", "t.toml", &text).expect("valid");
+        let scenario = crate::script::read::parse("t", "t.toml", &text).expect("valid");
         let stub = stub::for_card("7260").expect("there");
         Gates::new(&scenario, &vars(), stub, stub::Kernel::V7_3, None).expect("made")
     }
@@ -507,7 +507,7 @@ mod tests {
     fn what_cannot_be_made_is_told_before_anything_boots() {
         let text = "about = \"t\"\ncards = [\"7260\"]\n[[firmware]]\n\
                     corrupt = \"truncate=99999999\"\n[[step]]\ndo = \"unbind\"\n";
-        let scenario = crate::script::scenario::parse("t", "t.toml", text).expect("valid");
+        let scenario = crate::script::read::parse("t", "t.toml", text).expect("valid");
         let stub = stub::for_card("7260").expect("there");
         let error = Gates::new(&scenario, &vars(), stub, stub::Kernel::V7_3, None);
         assert!(error.expect_err("too long").to_string().contains("cannot be cut"));

@@ -16,30 +16,12 @@ use std::process::{Child, ExitStatus, Stdio};
 use anyhow::Context;
 use command_fds::{CommandFdExt, FdMapping};
 use guest_kit::Qemu;
-use serde::Serialize;
 
-/// How the guest's CPU is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Accel {
-    /// The host's virtualisation.
-    Kvm,
-    /// QEMU's translator.
-    Tcg,
-}
-
-impl Accel {
-    /// As QEMU and `--accel` write it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Accel::Kvm => "kvm",
-            Accel::Tcg => "tcg",
-        }
-    }
-}
+use crate::facts::accel::Accel;
+use crate::script::scenario::MOST_CARDS;
 
 /// Root ports of every machine: as many cards can be in it at once.
-pub const PORTS: usize = 10;
+pub const PORTS: usize = MOST_CARDS;
 
 /// The PCI slot in which the guest sees the card of a port: each port has a bus of its own.
 pub fn slot(port: usize) -> String {

@@ -5,8 +5,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::machine::session::Interrupter;
-
 type Hook = Box<dyn Fn(i32) + Send>;
 
 /// What signals are for now.
@@ -65,11 +63,6 @@ pub fn on_signal(act: impl Fn(i32) + Send + 'static) -> Watched {
     watch.next += 1;
     watch.running.push((number, Box::new(act)));
     Watched(number)
-}
-
-/// While the guard lives, a signal interrupts this session.
-pub fn watch(session: Interrupter) -> Watched {
-    on_signal(move |signal| session.interrupt(signal))
 }
 
 /// Whether a signal has come: nothing new should be started.

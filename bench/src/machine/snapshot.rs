@@ -25,7 +25,7 @@ use guest_protocol::Hello;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, linkat, openat};
 use serde::{Deserialize, Serialize};
 
-use crate::machine::accel::sha256_hex;
+use crate::record::digest::sha256_hex;
 
 /// Part of every key: change it when the same inputs make another snapshot.
 const FORMAT: u32 = 2;

@@ -1,4 +1,7 @@
-//! What is kept of a run.
+//! What is kept of a run, and under which names.
 
+pub mod digest;
+pub mod files;
+pub mod matrix;
 pub mod run;
 pub mod rundir;

@@ -6,12 +6,12 @@ use guest_kit::{IncludedModule, Kernel};
 use iwl_card::FaultPlan;
 use serde::Serialize;
 
+use crate::facts::accel::Accel;
 use crate::facts::milestone::Reached;
 use crate::facts::phases::Phase;
 use crate::facts::timeline::Event;
 use crate::facts::verdict::Verdict;
-use crate::machine::accel::sha256_hex;
-use crate::machine::qemu::Accel;
+use crate::record::digest::sha256_hex;
 use crate::script::expect::Judged;
 use crate::script::scenario::Vars;
 

@@ -11,6 +11,7 @@ use anyhow::Context;
 use fs_err as fs;
 
 use crate::facts::timeline::{Event, write_header, write_line};
+use crate::record::files;
 
 /// A run's directory.
 #[derive(Debug, Clone)]
@@ -63,8 +64,8 @@ impl RunDir {
     /// # Errors
     /// It cannot be made.
     pub fn live_events(&self) -> anyhow::Result<impl Write + Send + use<>> {
-        let mut file = BufWriter::new(self.create("events.jsonl")?);
-        write_header(&mut file).context("events.jsonl")?;
+        let mut file = BufWriter::new(self.create(files::EVENTS)?);
+        write_header(&mut file).context(files::EVENTS)?;
         Ok(file)
     }
 
@@ -73,7 +74,7 @@ impl RunDir {
     /// # Errors
     /// They cannot be written; the file of the live ones then still stands.
     pub fn write_events(&self, events: &[Event]) -> anyhow::Result<()> {
-        write_whole(&self.path.join("events.jsonl"), |out| {
+        write_whole(&self.path.join(files::EVENTS), |out| {
             write_header(out)?;
             events.iter().try_for_each(|event| write_line(out, event))
         })

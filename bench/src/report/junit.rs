@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
-use super::{Class, Run, by_scenario};
+use super::run::{Class, Run, by_scenario};
 
 /// The runs as a JUnit document.
 ///

@@ -215,7 +215,7 @@ fn each_kind_has_words() {
     for event in one_of_each() {
         let json = serde_json::to_value(&event).expect("JSON");
         let kind = json["kind"].as_str().expect("a kind");
-        let line = super::line(&event);
+        let line = super::words::line(&event);
         // What has no words of its own is told as `kind field=value`.
         let bare =
             line.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.contains('='));

@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 
-use super::{Class, Run, by_scenario};
+use super::run::{Class, Run, by_scenario};
 
 /// The runs as a KTAP document.
 pub fn report(runs: &[Run]) -> String {

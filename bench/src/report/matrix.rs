@@ -20,10 +20,10 @@ use fs_err as fs;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
-use super::{Class, ReadError, Record, Run, Vars, Verdict};
+use super::read::{ReadError, check_format};
+use super::run::{Class, Record, Run, Vars, Verdict};
+use crate::record::files;
 
-/// The file that makes a directory a matrix'.
-pub const FILE: &str = "matrix.json";
 /// Format that is understood.
 const FORMAT: u64 = 1;
 
@@ -85,7 +85,7 @@ impl Cell {
 impl Matrix {
     /// Whether the directory holds a matrix.
     pub fn is_at(directory: &Path) -> bool {
-        directory.join(FILE).is_file()
+        directory.join(files::MATRIX).is_file()
     }
 
     /// Reads a matrix' directory, without its runs.
@@ -94,14 +94,14 @@ impl Matrix {
     /// It holds none, or one of a format that is not known here.
     pub fn read(directory: &Path) -> Result<Matrix, ReadError> {
         let directory = fs::canonicalize(directory)?;
-        let path = directory.join(FILE);
+        let path = directory.join(files::MATRIX);
         let text = match fs::read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(ReadError::NotARun { directory });
             }
             other => other?,
         };
-        super::read::check_format(&path, &text, FORMAT)?;
+        check_format(&path, &text, FORMAT)?;
         let mut matrix: Matrix = serde_json::from_slice(&text).map_err(|error| {
             ReadError::Line { path, line: error.line(), error: error.to_string() }
         })?;

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::run::{Event, Run};
 use super::spans::{Kind, Span, spans};
-use super::{Event, Run};
 
 /// Process, track and place of the track among those of its process.
 type Track = (&'static str, String, u32);

@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde_json::Value;
 
-use super::{Event, Record, Run, matrix};
+use super::run::{Event, Record, Run};
 use crate::facts::timeline::FORMAT_VERSION;
-use crate::lab::explore;
+use crate::record::files;
 
 /// Format of `run.json` that is understood.
 const RECORD_FORMAT: u64 = 1;
-const EVENTS: &str = "events.jsonl";
-const RECORD: &str = "run.json";
 
 /// Why a run cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +34,7 @@ pub enum ReadError {
         parent: PathBuf,
     },
     /// The directory is not a run's.
-    #[error("{} holds no run and no matrix: there is neither {EVENTS} nor {} in it", directory.display(), matrix::FILE)]
+    #[error("{} holds no run and no matrix: there is neither {} nor {} in it", directory.display(), files::EVENTS, files::MATRIX)]
     NotARun {
         /// The directory.
         directory: PathBuf,
@@ -104,11 +102,11 @@ fn last(parent: &Path) -> Result<PathBuf, ReadError> {
     let mut runs = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        let written_once = if path.join(EVENTS).is_file() {
+        let written_once = if path.join(files::EVENTS).is_file() {
             // Before QEMU starts; the directory itself changes later.
-            "qemu.args"
-        } else if matrix::Matrix::is_at(&path) {
-            matrix::FILE
+            files::QEMU_ARGS
+        } else if path.join(files::MATRIX).is_file() {
+            files::MATRIX
         } else {
             continue;
         };
@@ -126,17 +124,17 @@ impl Run {
     pub fn read(directory: &Path) -> Result<Run, ReadError> {
         // `.` has no name to show.
         let directory = fs::canonicalize(directory)?;
-        let path = directory.join(EVENTS);
+        let path = directory.join(files::EVENTS);
         let text = match fs::read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(match directory.join(explore::FILE).is_file() {
+                return Err(match directory.join(files::EXPLORATION).is_file() {
                     true => ReadError::Exploration { directory },
                     false => ReadError::NotARun { directory },
                 });
             }
             other => other?,
         };
-        let record = record(&directory.join(RECORD))?;
+        let record = record(&directory.join(files::RUN))?;
         let (mut events, cut) = events(&path, &text)?;
         if record.is_none() {
             // As the bench does at the end of a run.

@@ -1,7 +1,7 @@
 //! What lasts: gates that wait, programs that run, steps, uploads.
 
+use super::run::{Event, Run};
 use super::words::subject;
-use super::{Event, Run};
 
 /// What lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Class, ReadError, Run, Verdict, html, junit, ktap, locate, perfetto, text};
+use super::run::{Class, Verdict};
+use super::{ReadError, Run, html, junit, ktap, locate, perfetto, text};
 use crate::facts::timeline::{Event, Source, What, write_line};
 
 const HEADER: &str = r#"{"format":"iwlbench-events","version":1}"#;
@@ -142,7 +143,7 @@ fn every_event_of_the_bench_has_each_name_once() {
     };
     let mut line = Vec::new();
     write_line(&mut line, &event).expect("written");
-    let read: super::Event = serde_json::from_slice(&line).expect("no name twice");
+    let read: super::run::Event = serde_json::from_slice(&line).expect("no name twice");
     assert_eq!((read.seq, read.u64("record")), (17, Some(4)));
 }
 

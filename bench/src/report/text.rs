@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Run, words};
+use super::run::Run;
+use super::words;
 use crate::facts::phases;
-use crate::script::expect::seconds;
+use crate::facts::timeline::seconds;
 
 /// Every event but register accesses, then expectations and verdict.
 pub fn report(run: &Run) -> String {

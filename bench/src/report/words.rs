@@ -3,19 +3,12 @@
 
 use serde_json::{Map, Value};
 
-use super::{Event, Milestone};
-use crate::script::expect::seconds;
+use super::fields::{plain, str};
+use super::run::{Event, Milestone};
+use crate::facts::milestone;
+use crate::facts::timeline::{self, seconds};
 
 type Fields = Map<String, Value>;
-
-pub(super) fn str<'a>(fields: &'a Fields, field: &str) -> &'a str {
-    fields.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A value without the quotes of a text.
-pub(super) fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
-}
 
 fn show(fields: &Fields, field: &str) -> String {
     fields.get(field).map(plain).unwrap_or_default()
@@ -52,6 +45,26 @@ fn generic(kind: &str, fields: &Fields) -> String {
     format!("{kind}{fields}")
 }
 
+/// An event in a line.
+pub fn line(event: &timeline::Event) -> String {
+    let read = serde_json::to_value(event).and_then(serde_json::from_value::<Event>);
+    read.map_or_else(|error| error.to_string(), |event| event.text())
+}
+
+impl Event {
+    /// In a line.
+    pub fn text(&self) -> String {
+        event(self)
+    }
+}
+
+impl Milestone {
+    /// In a line.
+    pub fn text(&self) -> String {
+        milestone(self)
+    }
+}
+
 /// With its time and source, as in `timeline.txt`.
 pub(super) fn timed(event: &Event) -> String {
     format!("{:>9.3}  {:<13} {}", seconds(event.t_ns), event.source, event.text())
@@ -65,7 +78,7 @@ pub(super) fn subject(event: &Event) -> &str {
     }
 }
 
-pub(super) fn event(event: &Event) -> String {
+fn event(event: &Event) -> String {
     let f = &event.fields;
     match event.kind.as_str() {
         "reg-read" | "reg-write" => access(event),
@@ -210,9 +223,9 @@ fn loader_outcome(fields: &Fields) -> String {
 }
 
 /// As the bench words it; one that it does not know as its fields.
-pub(super) fn milestone(milestone: &Milestone) -> String {
+fn milestone(milestone: &Milestone) -> String {
     let mut fields = milestone.fields.clone();
     fields.insert("milestone".to_owned(), Value::String(milestone.kind.clone()));
-    serde_json::from_value::<crate::facts::milestone::Milestone>(Value::Object(fields))
+    serde_json::from_value::<milestone::Milestone>(Value::Object(fields))
         .map_or_else(|_| generic(&milestone.kind, &milestone.fields), |known| known.to_string())
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use toml::Value;
 
 use crate::facts::milestone::Reached;
+use crate::facts::timeline::seconds;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::script::scenario::{Expectation, Pattern, Scenario, Twin, Vars};
 
@@ -263,17 +264,11 @@ fn line(reached: &Reached) -> String {
     format!("{:.3} s  {}", seconds(reached.t_ns), reached.milestone)
 }
 
-/// Nanoseconds as seconds, for people.
-#[expect(clippy::cast_precision_loss, reason = "for display; exact to a microsecond for years")]
-pub fn seconds(ns: u64) -> f64 {
-    ns as f64 / 1e9
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::facts::milestone::Milestone;
-    use crate::script::scenario::parse;
+    use crate::script::read::parse;
 
     fn vars() -> Vars {
         Vars {

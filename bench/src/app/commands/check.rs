@@ -3,17 +3,17 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use crate::BadUsage;
 use crate::app::cli::CheckArgs;
 use crate::app::commands;
-use crate::script::scenario;
+use crate::facts::failure::BadUsage;
+use crate::script::read;
 
 /// Reads each scenario and says what it holds, or what is wrong with it and where.
 pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut out = String::new();
     let mut errors = Vec::new();
     for name in &args.scenario {
-        match scenario::find(name) {
+        match read::find(name) {
             Ok(scenario) => {
                 // A String takes any write.
                 let _ = writeln!(

@@ -14,10 +14,12 @@ use vfio_server::{Exit, Server};
 
 use crate::app::cli::{DeviceArgs, InterruptChoice};
 use crate::app::commands;
+use crate::facts::failure::BadUsage;
+use crate::facts::timeline::seconds;
 use crate::facts::timeline::{Event, Source, What};
+use crate::lab;
 use crate::machine::{qemu, signals};
-use crate::script::expect::seconds;
-use crate::{BadUsage, lab, report};
+use crate::report::words;
 
 /// Serves until a signal comes, or the one client of `--fd` goes.
 pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
@@ -128,7 +130,7 @@ fn trace(
                 if args.json {
                     serde_json::to_string(&event)?
                 } else {
-                    format!("{:>9.3}  {}", seconds(t_ns), report::line(&event))
+                    format!("{:>9.3}  {}", seconds(t_ns), words::line(&event))
                 }
             }
             Notice::Attached if args.json => {

@@ -5,23 +5,23 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::Interrupted;
 use crate::app::cli::ExploreArgs;
 use crate::app::commands;
 use crate::app::ui::Ui;
+use crate::facts::failure::Interrupted;
 use crate::facts::verdict;
-use crate::lab::Lab;
 use crate::lab::explore::{self, Class, Spec};
 use crate::machine::signals;
 use crate::record::rundir;
-use crate::script::scenario;
+use crate::script::read;
 
 /// Explores the scenario with each card.
 pub fn explore(args: &ExploreArgs) -> anyhow::Result<ExitCode> {
-    let mut scenario = scenario::find(&args.scenario)?;
+    let mut scenario = read::find(&args.scenario)?;
     if let Some(patience) = args.patience {
         // In the table too: the orders are made of that.
-        let seconds = i64::try_from(patience).map_err(crate::BadUsage::from_error)?;
+        let seconds =
+            i64::try_from(patience).map_err(crate::facts::failure::BadUsage::from_error)?;
         scenario.table.insert("patience".into(), seconds.into());
     }
     let names: Vec<&str> = match args.card.is_empty() {
@@ -35,7 +35,7 @@ pub fn explore(args: &ExploreArgs) -> anyhow::Result<ExitCode> {
     };
     let jobs = commands::jobs(args.jobs);
     let ui = Ui::new();
-    let lab = Lab::new(&args.guest, &ui)?;
+    let lab = commands::lab(&args.guest, &ui)?;
     let started = Instant::now();
     let mut explorations = Vec::new();
     for card in cards {

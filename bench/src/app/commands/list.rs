@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::app::cli::ListArgs;
 use crate::app::commands;
 use crate::lab;
-use crate::script::scenario;
+use crate::script::read;
 
 /// What a fault does, one line each.
 fn about(fault: iwl_card::Fault) -> &'static str {
@@ -52,7 +52,7 @@ const DRIVERS: [(&str, &str); 1] = [("stock", "iwlwifi as the kernel's package s
 
 /// Prints cards, scenarios, kernels, drivers and faults.
 pub fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
-    let scenarios = scenario::built_in();
+    let scenarios = read::built_in();
     if args.json {
         let cards: Vec<_> = iwl_card::cards()
             .iter()

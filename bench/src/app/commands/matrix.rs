@@ -10,21 +10,22 @@ use std::time::Instant;
 use anyhow::Context;
 use fs_err as fs;
 use iwl_card::{CardSpec, FaultPlan};
-use serde::Serialize;
 
-use crate::BadUsage;
 use crate::app::cli::{GuestArgs, MatrixArgs};
+use crate::app::commands;
 use crate::app::ui::{MatrixProgress, Ui};
-use crate::app::{commands, render};
+use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
 use crate::lab::{Lab, RunSpec};
 use crate::machine::signals;
-use crate::record::run::Began;
+use crate::record::files;
+use crate::record::matrix::{Attempt, Cell, Results};
 use crate::record::rundir;
 use crate::record::rundir::RunDir;
-use crate::report::matrix::{FILE, Matrix};
+use crate::report::matrix::Matrix;
+use crate::report::render;
 use crate::report::{junit, ktap};
-use crate::script::scenario;
+use crate::script::read;
 use crate::script::scenario::Scenario;
 
 /// One place of the matrix, once.
@@ -34,76 +35,12 @@ struct Play<'a> {
     card: &'static CardSpec,
 }
 
-/// What one try of it came to.
-#[derive(Debug, Clone, Serialize)]
-pub struct Attempt {
-    /// In one word.
-    pub outcome: Outcome,
-    /// In one line.
-    pub line: String,
-    /// From power-on or the snapshot's start.
-    pub seconds: f64,
-    /// The run's directory, in that of the matrix; none if it never came to a run.
-    pub directory: Option<String>,
-    /// Power-on or a snapshot.
-    pub began: Option<Began>,
-}
-
-/// What one place of the matrix came to: the last attempt counts, the others stay to be seen.
-#[derive(Debug, Clone, Serialize)]
-pub struct Cell {
-    /// Scenario.
-    pub scenario: String,
-    /// Card.
-    pub card: String,
-    /// Kernel release.
-    pub kernel: String,
-    /// In order; all but the last failed.
-    pub attempts: Vec<Attempt>,
-    /// It failed, and passed when it was tried again.
-    pub flaky: bool,
-}
-
-impl Cell {
-    /// The attempt that counts.
-    pub fn last(&self) -> &Attempt {
-        self.attempts.last().expect("at least one attempt")
-    }
-}
-
-/// What the whole came to; `matrix.json`, which [`crate::report::matrix`] describes.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Results<'a> {
-    format: u32,
-    planned: usize,
-    passed: usize,
-    flaky: usize,
-    interrupted: bool,
-    jobs: usize,
-    seconds: f64,
-    directory: &'a Path,
-    cells: &'a [Cell],
-}
-
-impl<'a> Results<'a> {
-    fn with(self, cells: &'a [Cell], started: Instant) -> Results<'a> {
-        let count = |wanted: &dyn Fn(&Cell) -> bool| cells.iter().filter(|c| wanted(c)).count();
-        Results {
-            passed: count(&|cell| cell.last().outcome == Outcome::Passed),
-            flaky: count(&|cell| cell.flaky),
-            seconds: started.elapsed().as_secs_f64(),
-            cells,
-            ..self
-        }
-    }
-}
-
 /// Plays everything, `--jobs` at a time.
 pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
     let mut scenarios = match args.scenario.is_empty() {
-        true => scenario::built_in(),
+        true => read::built_in(),
         false => {
-            args.scenario.iter().map(|name| scenario::find(name)).collect::<Result<Vec<_>, _>>()?
+            args.scenario.iter().map(|name| read::find(name)).collect::<Result<Vec<_>, _>>()?
         }
     };
     if let Some(patience) = args.patience {
@@ -131,7 +68,7 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
                 cpus: args.cpus,
                 fetch: args.fetch.clone(),
             };
-            Lab::new(&guest, &ui)
+            commands::lab(&guest, &ui)
         })
         .collect::<Result<Vec<_>, _>>()?;
     let mut plays = Vec::new();
@@ -166,7 +103,7 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
     // is told at the end.
     let keep = |cells: &[Cell]| {
         let written = serde_json::to_string(&nothing.with(cells, started));
-        drop(written.map(|document| dir.write(FILE, &document)));
+        drop(written.map(|document| dir.write(files::MATRIX, &document)));
     };
     let cells = play_all(args, &plays, jobs, dir.path(), &progress, &keep);
     drop(progress);
@@ -197,7 +134,7 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
     }
     written.with_context(|| format!("not all results are in {}", dir.path().display()))?;
     if results.interrupted {
-        return Err(crate::Interrupted.into());
+        return Err(crate::facts::failure::Interrupted.into());
     }
     Ok(verdict::combined(cells.iter().map(|cell| cell.last().outcome)))
 }
@@ -256,7 +193,7 @@ fn play_one(
             parent,
             play: None,
         };
-        let attempt = match play.lab.run(&spec, progress.job(&what)) {
+        let attempt = match play.lab.run(&spec, &progress.job(&what)) {
             Ok(record) => Attempt {
                 outcome: record.verdict.outcome,
                 line: record.verdict.line,
@@ -293,13 +230,13 @@ fn play_one(
 
 /// The matrix' own directory gets everything; the files that the user named are copies.
 fn write_reports(args: &MatrixArgs, dir: &RunDir, document: &str) -> anyhow::Result<()> {
-    dir.write(FILE, document)?;
+    dir.write(files::MATRIX, document)?;
     let matrix = Matrix::read(dir.path())?;
     let (page, runs) = commands::report::matrix_page(&matrix, "")?;
-    dir.write("report.html", &page)?;
+    dir.write(files::PAGE, &page)?;
     for (own, text, copy) in [
-        ("junit.xml", junit::report(&runs)?, &args.junit),
-        ("results.ktap", ktap::report(&runs), &args.ktap),
+        (files::JUNIT, junit::report(&runs)?, &args.junit),
+        (files::KTAP, ktap::report(&runs), &args.ktap),
     ] {
         dir.write(own, &text)?;
         if let Some(copy) = copy {

@@ -12,9 +12,13 @@ pub mod run;
 pub mod setup;
 pub mod ucode;
 
+use guest_kit::{CacheDir, Kit, KitOptions};
 use iwl_card::CardSpec;
 
-use crate::BadUsage;
+use crate::app::cli::{FetchArgs, GuestArgs};
+use crate::app::ui::Ui;
+use crate::facts::failure::BadUsage;
+use crate::lab::{self, Lab, Options};
 
 /// The card of that name.
 ///
@@ -25,6 +29,26 @@ pub fn card(name: &str) -> Result<&'static CardSpec, BadUsage> {
         let known: Vec<_> = iwl_card::cards().iter().map(|c| c.name).collect();
         BadUsage(format!("there is no card `{name}`; there are: {}", known.join(", ")))
     })
+}
+
+/// A kit with the user's options.
+///
+/// # Errors
+/// There is no place for the cache.
+pub fn kit(fetch: &FetchArgs, ui: &Ui) -> anyhow::Result<Kit> {
+    let options = KitOptions { mirror: fetch.mirror.clone(), offline: fetch.offline };
+    Ok(Kit::new(CacheDir::from_env()?, options, Box::new(ui.kit_progress())))
+}
+
+/// A lab with the user's options.
+///
+/// # Errors
+/// Bad usage, or something cannot be found or fetched.
+pub fn lab<'a>(args: &GuestArgs, ui: &'a Ui) -> anyhow::Result<Lab<'a>> {
+    let kernel = lab::kernel_selector(&args.kernel, args.modules.as_deref())
+        .map_err(BadUsage::from_error)?;
+    let options = Options { kernel, accel: args.accel, cpus: args.cpus };
+    Lab::new(kit(&args.fetch, ui)?, &options, ui)
 }
 
 /// Guests at once: as many as the user wants, else half as many again as there are CPUs: often

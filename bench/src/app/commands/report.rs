@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use fs_err as fs;
 
-use crate::BadUsage;
 use crate::app::cli::{ReportArgs, ReportFormat};
 use crate::app::commands;
+use crate::facts::failure::BadUsage;
+use crate::record::files;
 use crate::record::rundir;
 use crate::report::matrix::Matrix;
 use crate::report::{ReadError, Run, html, junit, ktap, locate, merge, perfetto, text};
@@ -34,7 +35,7 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         && Matrix::is_at(directory)
     {
         let matrix = Matrix::read(directory).map_err(usage)?;
-        let own = matrix.directory.join("report.html");
+        let own = matrix.directory.join(files::PAGE);
         let path = args.output.as_deref().unwrap_or(&own);
         // Elsewhere, the page has to say where its runs are.
         let base = match path == own {
@@ -86,9 +87,7 @@ pub fn matrix_page(matrix: &Matrix, base: &str) -> anyhow::Result<(String, Vec<R
     let runs = matrix.runs(|name, run| {
         pictures.add(name, run);
         let page = html::run(run)?;
-        rundir::write_whole(&run.directory.join("report.html"), |out| {
-            out.write_all(page.as_bytes())
-        })
+        rundir::write_whole(&run.directory.join(files::PAGE), |out| out.write_all(page.as_bytes()))
     })?;
     Ok((html::matrix(matrix, &runs, &pictures, base)?, runs))
 }
@@ -116,8 +115,8 @@ fn only<'a>(runs: &'a [Run], format: &str) -> Result<&'a Run, BadUsage> {
 fn target(args: &ReportArgs, runs: &[Run]) -> Option<PathBuf> {
     match (&args.output, args.format) {
         (Some(path), _) => Some(path.clone()),
-        (None, ReportFormat::Html) => Some(runs.first()?.directory.join("report.html")),
-        (None, ReportFormat::Perfetto) => Some(runs.first()?.directory.join("trace.json")),
+        (None, ReportFormat::Html) => Some(runs.first()?.directory.join(files::PAGE)),
+        (None, ReportFormat::Perfetto) => Some(runs.first()?.directory.join(files::TRACE)),
         (None, ReportFormat::Junit | ReportFormat::Ktap | ReportFormat::Text) => None,
     }
 }

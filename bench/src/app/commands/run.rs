@@ -4,19 +4,20 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::BadUsage;
 use crate::app::cli::RunArgs;
-use crate::app::{commands, render, ui::Ui};
+use crate::app::{commands, ui::Ui};
+use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
-use crate::lab::{Lab, RunSpec};
+use crate::lab::RunSpec;
 use crate::record::rundir;
-use crate::script::scenario;
+use crate::report::render;
+use crate::script::read;
 
 /// Plays each scenario with each card, one after the other.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     // Everything the user can get wrong is looked at before anything is fetched or booted.
     let mut scenarios =
-        args.scenario.iter().map(|name| scenario::find(name)).collect::<Result<Vec<_>, _>>()?;
+        args.scenario.iter().map(|name| read::find(name)).collect::<Result<Vec<_>, _>>()?;
     if let Some(patience) = args.patience {
         scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
     }
@@ -67,7 +68,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     };
 
     let ui = Ui::new();
-    let lab = Lab::new(&args.guest, &ui)?;
+    let lab = commands::lab(&args.guest, &ui)?;
     let mut records = Vec::new();
     'plays: for (scenario, card) in plays {
         for _ in 0..args.repeat.unwrap_or(scenario.repeat) {
@@ -83,7 +84,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
                     parent: &parent,
                     play: None,
                 },
-                ui.run_progress(&format!("{} {}", scenario.name, card.name)),
+                &ui.run_progress(&format!("{} {}", scenario.name, card.name)),
             )?;
             let interrupted = record.verdict.outcome == Outcome::Interrupted;
             if !args.json {

@@ -9,8 +9,9 @@ use guest_kit::CacheDir;
 
 use crate::app::cli::SetupArgs;
 use crate::app::{commands, ui::Ui};
+use crate::facts::failure::BadUsage;
+use crate::lab;
 use crate::machine::snapshot::Snapshots;
-use crate::{BadUsage, lab};
 
 /// Fetches what later commands would fetch by themselves.
 pub fn setup(args: &SetupArgs) -> anyhow::Result<ExitCode> {
@@ -25,7 +26,7 @@ pub fn setup(args: &SetupArgs) -> anyhow::Result<ExitCode> {
         .map_err(BadUsage::from_error)?;
     let ui = Ui::new();
     // What it passes over, it names.
-    let (qemu, _, kernels) = lab::kit(&args.fetch, &ui)?.fetch_all(&kernels, args.refresh)?;
+    let (qemu, _, kernels) = commands::kit(&args.fetch, &ui)?.fetch_all(&kernels, args.refresh)?;
     let (major, minor, micro) = qemu.version;
     let origin = match &qemu.origin {
         QemuOrigin::Path(path) => path.display().to_string(),
@@ -43,7 +44,7 @@ pub fn setup(args: &SetupArgs) -> anyhow::Result<ExitCode> {
 fn prune(args: &SetupArgs, days: u32) -> anyhow::Result<ExitCode> {
     let unused_for = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
     let snapshots = Snapshots::new(CacheDir::from_env()?.path()).prune(unused_for)?;
-    let others = lab::kit(&args.fetch, &Ui::new())?.prune(unused_for)?;
+    let others = commands::kit(&args.fetch, &Ui::new())?.prune(unused_for)?;
     let removed: Vec<_> = snapshots
         .into_iter()
         .map(|removed| (removed.path, removed.bytes))

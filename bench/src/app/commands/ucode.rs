@@ -8,7 +8,7 @@ use std::io::Write;
 
 use crate::app::cli::{UcodeBuildArgs, UcodeCommand, UcodeInspectArgs};
 use crate::app::commands;
-use crate::{BadUsage, EXIT_USAGE};
+use crate::facts::failure::{BadUsage, EXIT_USAGE};
 
 /// Makes and reads firmware files.
 pub fn ucode(command: &UcodeCommand) -> anyhow::Result<ExitCode> {

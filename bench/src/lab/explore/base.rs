@@ -5,8 +5,9 @@ use iwl_card::Fault;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::BadUsage;
-use crate::script::scenario::{self, Action, Check, Scenario, Step, Vars, When};
+use crate::facts::failure::BadUsage;
+use crate::script::read;
+use crate::script::scenario::{Action, Check, Scenario, Step, Vars, When};
 
 /// Held, beside what the rules hold, if neither scenario nor user names anything.
 const HELD_BY_DEFAULT: [&str; 2] = ["$firmware", "$opmode"];
@@ -69,7 +70,7 @@ impl Base {
         let bad = |error: &dyn std::fmt::Display| BadUsage(format!("scenario {name}: {error}"));
         let text = toml::to_string(&table).map_err(|error| bad(&error))?;
         let mut base =
-            scenario::parse(&format!("{name}-order"), name, &text).map_err(|error| bad(&error))?;
+            read::parse(&format!("{name}-order"), name, &text).map_err(|error| bad(&error))?;
         base.directory.clone_from(&scenario.directory);
         let ends = match scenario.explore.ends.as_slice() {
             [] => Deserialize::deserialize(default_ends()).map_err(|error| bad(&error))?,
@@ -205,7 +206,7 @@ mod tests {
 
     fn base(text: &str, hold: &[String]) -> Result<Base, BadUsage> {
         let text = format!("about = \"t\"\ncards = [\"7260\", \"6205\"]\n{text}");
-        let scenario = scenario::parse("t", "t.toml", &text).expect("valid");
+        let scenario = read::parse("t", "t.toml", &text).expect("valid");
         Base::of(&scenario, &vars(), hold, &["never-alive".parse().expect("a fault")])
     }
 

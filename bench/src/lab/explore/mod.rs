@@ -17,6 +17,7 @@ mod replay;
 pub mod text;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -30,16 +31,15 @@ use order::{Choice, Point, Search};
 use play::Played;
 use replay::Replay;
 
-use crate::app::ui::OrdersProgress;
 use crate::facts::milestone::Milestone;
 use crate::facts::verdict::Outcome;
+use crate::lab::progress::RunProgress;
 use crate::lab::{Lab, RunSpec};
 use crate::machine::signals;
+use crate::record::files;
 use crate::record::rundir::{self, RunDir};
-use crate::script::scenario::{self, Scenario};
-
-/// What an exploration came to, in its directory.
-pub const FILE: &str = "explore.json";
+use crate::script::read;
+use crate::script::scenario::Scenario;
 
 /// What is explored.
 pub struct Spec<'a> {
@@ -102,6 +102,21 @@ impl Order {
     }
 }
 
+/// What an exploration tells of itself while it goes.
+pub trait OrdersProgress: Sync {
+    /// For one job.
+    fn job(&self, what: &str) -> Rc<dyn RunProgress>;
+
+    /// An order was played; so many are known by now.
+    fn order(&self, order: &Order, known: usize);
+
+    /// So many orders are played again from their files.
+    fn replays(&self, orders: usize);
+
+    /// An order was played again.
+    fn replayed(&self, order: &Order);
+}
+
 /// All orders that were played.
 #[derive(Debug, Serialize)]
 pub struct Exploration {
@@ -138,7 +153,7 @@ struct Shared {
 pub fn explore(
     lab: &Lab<'_>,
     spec: &Spec<'_>,
-    progress: &OrdersProgress,
+    progress: &dyn OrdersProgress,
 ) -> anyhow::Result<Exploration> {
     let vars = lab.vars(spec.card)?;
     let base = Base::of(spec.scenario, &vars, spec.hold, spec.faults)?;
@@ -165,7 +180,7 @@ pub fn explore(
         orders,
         directory: dir.path().to_owned(),
     };
-    dir.write(FILE, &serde_json::to_string_pretty(&exploration)?)?;
+    dir.write(files::EXPLORATION, &serde_json::to_string_pretty(&exploration)?)?;
     Ok(exploration)
 }
 
@@ -179,7 +194,7 @@ struct Explorer<'a> {
     spec: &'a Spec<'a>,
     base: &'a Base,
     dir: &'a Path,
-    progress: &'a OrdersProgress,
+    progress: &'a dyn OrdersProgress,
 }
 
 impl Explorer<'_> {
@@ -243,7 +258,7 @@ impl Explorer<'_> {
                 }),
                 ..self.run_spec(&self.base.scenario)
             },
-            self.progress.job(&format!("{} {}", self.spec.scenario.name, self.spec.card.name)),
+            &self.progress.job(&format!("{} {}", self.spec.scenario.name, self.spec.card.name)),
         )?;
         let mut played = played.into_inner().unwrap_or_else(PoisonError::into_inner);
         played.problems.extend(judge::verdict(&record.verdict, &record.events));
@@ -345,9 +360,9 @@ impl Explorer<'_> {
     /// Whether the file of an order comes to the order's end; none if it was not played.
     fn replays(&self, order: &Order) -> anyhow::Result<Option<bool>> {
         let Some(file) = &order.file else { return Ok(None) };
-        let scenario = scenario::find(&file.to_string_lossy())?;
+        let scenario = read::find(&file.to_string_lossy())?;
         let job = format!("{} {}", scenario.name, self.spec.card.name);
-        let record = self.lab.run(&self.run_spec(&scenario), self.progress.job(&job))?;
+        let record = self.lab.run(&self.run_spec(&scenario), &self.progress.job(&job))?;
         if record.verdict.outcome == Outcome::Interrupted {
             return Ok(None);
         }

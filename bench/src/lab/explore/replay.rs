@@ -141,7 +141,8 @@ fn write(out: &mut String, table: &Table) {
 mod tests {
     use super::*;
     use crate::lab::explore::judge::Class;
-    use crate::script::scenario::{self, Action, Vars};
+    use crate::script::read;
+    use crate::script::scenario::{Action, Vars};
 
     const SCENARIO: &str = r#"
 about = "t"
@@ -183,7 +184,7 @@ ends = { bound = false }
             declared_firmware: Vec::new(),
         };
         let text = SCENARIO.replace("{ bound = false }", "[{ bound = false }]");
-        let scenario = scenario::parse("t", "t.toml", &text).expect("valid");
+        let scenario = read::parse("t", "t.toml", &text).expect("valid");
         let base = Base::of(&scenario, &vars, &[], &[]).expect("explorable");
         let step = |index| Point::Step { index, step: base.step_name(index) };
         let points =
@@ -198,7 +199,7 @@ ends = { bound = false }
             problems: &[Problem::new(Class::Hang, "unbind does not end")],
         };
         let text = replay.text();
-        let again = scenario::parse("again", "again.toml", &text).expect(&text);
+        let again = read::parse("again", "again.toml", &text).expect(&text);
         assert_eq!(again.guest.without, ["iwlmld"]);
         assert_eq!(again.card.plan().count(), 1);
         assert!(again.firmware[0].get_ref().hold);

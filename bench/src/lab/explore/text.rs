@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Class, Exploration, Order};
-use crate::app::render::Paint;
+use crate::report::render::Paint;
 
 /// The orders with their ends, the ends with their orders, and what was not played.
 pub fn table(exploration: &Exploration, lab: &str, colour: bool) -> String {

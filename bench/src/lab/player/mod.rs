@@ -1,11 +1,11 @@
 //! Plays a scenario's steps in a session.
 
+mod ends;
 mod started;
 mod tear_down;
 
-pub use started::Ended;
-use started::Pending;
-pub use tear_down::Left;
+pub use ends::{Ended, Left, StepError};
+use ends::{Pending, THE_CARD};
 
 use std::time::Duration;
 
@@ -24,8 +24,6 @@ use crate::script::scenario::{
     Action, Autoload, Check, Fails, OneOrMany, Pattern, Scenario, Step, Text, Vars,
 };
 
-/// The card that the steps speak of: the first.
-const THE_CARD: usize = 0;
 /// How many of the requests that wait are named.
 const LISTED: usize = 4;
 /// Where `modprobe-d` writes.
@@ -51,22 +49,6 @@ pub fn play(
     }
     player.steps(&scenario.steps)?;
     player.settle()
-}
-
-/// Why a step did not do what it should.
-pub enum StepError {
-    /// The step did not do what it should; the guest lives.
-    Failed(String),
-    /// It failed with an error of the guest's, which the scenario may want.
-    Refused(String, Fails),
-    /// The run is over.
-    Stop(Verdict),
-}
-
-impl From<Verdict> for StepError {
-    fn from(verdict: Verdict) -> StepError {
-        StepError::Stop(verdict)
-    }
 }
 
 /// Plays steps.

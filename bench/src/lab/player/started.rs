@@ -4,58 +4,15 @@ use std::time::Duration;
 
 use guest_protocol::Command;
 
-use super::{Player, StepError, THE_CARD, over, reply};
+use super::ends::{Ended, HANGS_AFTER, Pending, StepError, THE_CARD, Work};
+use super::{Player, over, reply};
 use crate::facts::timeline::BenchEvent;
 use crate::facts::verdict::Verdict;
 use crate::machine::session::{Session, Stop};
-use crate::script::scenario::{Action, Fails, Step};
+use crate::script::scenario::{Action, Step};
 
-/// What has not ended so long after the guest came to rest never does.
-pub(super) const HANGS_AFTER: Duration = Duration::from_secs(10);
 /// How long QEMU takes to tell that a card has moved, when the guest has done its part.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
-
-/// A step whose end is not waited for.
-pub(super) struct Pending {
-    pub(super) work: Work,
-    index: usize,
-    pub(super) word: String,
-    fails: Option<Fails>,
-}
-
-/// Where the end of a started step shows.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Work {
-    /// A command of the guest's, by its number.
-    Command(u64),
-    /// The card leaves its slot.
-    Unplug,
-    /// The card is in its slot: the guest has told of so many functions then.
-    Plug(usize),
-    /// The host did it at once.
-    Done,
-}
-
-impl Work {
-    pub(super) fn has_ended(self, session: &Session) -> bool {
-        match self {
-            Work::Command(id) => session.has_reply(id),
-            Work::Unplug => session.unplugged(THE_CARD),
-            Work::Plug(functions) => session.functions_added() >= functions,
-            Work::Done => true,
-        }
-    }
-}
-
-/// A started step that has ended.
-pub struct Ended {
-    /// Of the step, as it was begun: 0-based.
-    pub index: usize,
-    pub(super) word: String,
-    pub(super) fails: Option<Fails>,
-    /// How.
-    pub result: Result<(), StepError>,
-}
 
 impl Player<'_> {
     /// Starts a step without waiting for its end, which [`Player::take_ended`] has; at once if it

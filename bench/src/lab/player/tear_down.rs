@@ -1,37 +1,17 @@
 //! The end of all: what was held is let go, the card unbound, the modules unloaded. A driver that
 //! has lost count of something shows it here at the latest.
 
-use std::fmt;
-
 use guest_protocol::{Command, State};
 use iwl_card::CardEvent;
 
-use super::started::HANGS_AFTER;
-use super::{Player, StepError, over, reply};
+use super::ends::{HANGS_AFTER, Left, StepError};
+use super::{Player, over, reply};
 use crate::facts::milestone::{DRIVER, OPMODES};
 use crate::facts::timeline::What;
 use crate::machine::session::Stop;
 
 /// Every machine has this interface.
 const LOOPBACK: &str = "lo";
-
-/// What is not as it should be when all is torn down.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Left {
-    /// This does not end.
-    Hangs(String),
-    /// This is still there.
-    Stays(String),
-}
-
-impl fmt::Display for Left {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Left::Hangs(what) => write!(f, "{what} does not end"),
-            Left::Stays(what) => f.write_str(what),
-        }
-    }
-}
 
 impl Player<'_> {
     /// Tears down; says what is left. What hangs ends it: nothing after that would tell more.

@@ -22,18 +22,6 @@ pub(super) enum Input {
     Signal(i32),
 }
 
-/// Lets another thread interrupt a session.
-#[derive(Clone)]
-pub struct Interrupter(pub(super) Sender<Input>);
-
-impl Interrupter {
-    /// The session ends as [`crate::facts::verdict::Outcome::Interrupted`].
-    pub fn interrupt(&self, signal: i32) {
-        // A session that has ended needs no interruption.
-        let _ = self.0.send(Input::Signal(signal));
-    }
-}
-
 /// Lines of at most [`guest_protocol::MAX_LINE`] bytes; a longer one is dropped whole.
 struct Lines {
     socket: UnixStream,

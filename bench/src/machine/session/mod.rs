@@ -4,6 +4,7 @@ mod agent;
 mod ending;
 mod inputs;
 mod monitor;
+mod port;
 mod take;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,12 +20,12 @@ use anyhow::Context;
 use card_host::{Served, Touch};
 use guest_protocol::{CommandError, Hello, Question, Reply, ToGuest};
 use inputs::Input;
-pub use inputs::Interrupter;
 use iwl_card::{Card, Summary};
-use monitor::Port;
+use port::Port;
 use serde_json::json;
 
-use crate::facts::milestone::{Deriver, Reached};
+use crate::facts::derive::{Deriver, Seat};
+use crate::facts::milestone::Reached;
 use crate::facts::timeline::{BenchEvent, Event, Source, Tag, Timeline, What};
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::gates::Gates;
@@ -32,6 +33,7 @@ use crate::machine::memory::Memory;
 use crate::machine::qemu::{self, CardSocket, Guest, Machine, Start};
 use crate::machine::signals::{self, Watched};
 use crate::machine::snapshot::Snapshot;
+use crate::record::files;
 use crate::record::rundir::RunDir;
 
 /// Why a session cannot go on.
@@ -154,14 +156,18 @@ impl Session {
             }
             _ => None,
         };
-        let watched = signals::watch(Interrupter(sender.clone()));
+        let interrupt = sender.clone();
+        let watched = signals::on_signal(move |signal| {
+            // A session that has ended needs no interruption.
+            let _ = interrupt.send(Input::Signal(signal));
+        });
         let now = timeline.now();
         timeline.push(now, Source::Bench, What::Bench(BenchEvent::GuestStarted));
-        let stderr = dir.create("qemu.stderr")?;
+        let stderr = dir.create(files::QEMU_STDERR)?;
         let mut guest =
             qemu::start(qemu, machine, start, sockets, memory.share()?, snapshot, stderr)?;
-        dir.write("qemu.args", &shell_words(&guest.command_line))?;
-        let console_file = dir.create("console.log")?;
+        dir.write(files::QEMU_ARGS, &shell_words(&guest.command_line))?;
+        let console_file = dir.create(files::CONSOLE)?;
         inputs::read_agent(guest.agent.try_clone()?, sender.clone())?;
         inputs::read_console(guest.console.try_clone()?, sender.clone())?;
         inputs::read_qmp(guest.qmp.try_clone()?, sender)?;
@@ -171,7 +177,7 @@ impl Session {
             timeline,
             milestones: Vec::new(),
             hello: None,
-            deriver: Deriver::new(&card_names),
+            deriver: Deriver::new(&seats(&card_names)),
             gates,
             inputs,
             guest,
@@ -343,7 +349,7 @@ impl Session {
         }
         let timeline = std::mem::replace(&mut self.timeline, Timeline::new(None));
         let (events, write_error) = timeline.finish();
-        let cards = std::mem::take(&mut self.card_names);
+        let cards = seats(&self.card_names);
         let summaries = std::mem::take(&mut self.summaries);
         Finished { events, write_error, cards, summaries, qemu: self.guest.process }
     }
@@ -361,8 +367,8 @@ pub struct Finished {
     pub events: Vec<Event>,
     /// The first error of writing them as they came.
     pub write_error: Option<std::io::Error>,
-    /// The cards' names, in the order of their ports.
-    pub cards: Vec<String>,
+    /// The cards, in the order of their ports.
+    pub cards: Vec<Seat>,
     /// Each card's totals.
     pub summaries: Vec<Option<Summary>>,
     /// Killed; to give up a guest's memory takes it a while yet.
@@ -380,6 +386,12 @@ fn name_cards(cards: &[Card]) -> Vec<String> {
         names.extend(name);
     }
     names
+}
+
+/// Where the guest sees the cards of these names, which are in the order of their ports.
+fn seats(names: &[String]) -> Vec<Seat> {
+    let seat = |(port, card): (usize, &String)| Seat { card: card.clone(), slot: qemu::slot(port) };
+    names.iter().enumerate().map(seat).collect()
 }
 
 /// A command line that can be pasted into a shell.

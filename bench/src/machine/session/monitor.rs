@@ -6,6 +6,7 @@ use std::time::Duration;
 use guest_protocol::Hello;
 use serde_json::json;
 
+use super::port::Port;
 use super::{Session, Stop};
 use crate::facts::timeline::{BenchEvent, Source, Tag, What};
 use crate::facts::verdict::{Outcome, Verdict};
@@ -16,17 +17,6 @@ use crate::machine::snapshot::Snapshot;
 const MONITOR_WITHIN: Duration = Duration::from_secs(60);
 /// How long the guest has to see a card that was plugged in.
 const SEEN_WITHIN: Duration = Duration::from_secs(30);
-
-/// What is in a card's port.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Port {
-    /// QEMU is connected to the card.
-    pub(super) attached: bool,
-    /// QEMU was asked to let go of it.
-    pub(super) leaving: bool,
-    /// QEMU has said that it has.
-    pub(super) deleted: bool,
-}
 
 impl Session {
     /// Has QEMU's monitor do something; the inner error is QEMU's own text.

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::report::Event;
-use crate::script::expect::seconds;
+use crate::facts::timeline::seconds;
+use crate::report::run::Event;
 
 /// Events beyond this are not put into the page; they are in `events.jsonl`.
 const MAX_ROWS: usize = 20_000;

@@ -5,10 +5,10 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::page::{class, escape, page};
 use super::picture::{Picture, picture};
-use super::{class, escape};
 use crate::report::matrix::{Attempt, Cell, Matrix};
-use crate::report::{Class, Run};
+use crate::report::run::{Class, Run};
 
 const SCRIPT: &str = concat!(include_str!("timeline.js"), include_str!("matrix.js"));
 
@@ -120,7 +120,7 @@ pub fn report(
         plays: place.cells.iter().flat_map(|cell| plays(cell, base)).collect(),
     });
     let data = Data { places: shown.collect(), pictures: &pictures.0 };
-    super::page("matrix", &body, &data, SCRIPT)
+    page("matrix", &body, &data, SCRIPT)
 }
 
 const DIALOG: &str = "<dialog id=\"play\">\n<form method=\"dialog\"><h2></h2>\

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::facts::timeline::seconds;
+use crate::report::fields;
+use crate::report::run::{Event, Milestone, Run};
 use crate::report::spans::{Kind, spans};
-use crate::report::{Event, Milestone, Run, words};
-use crate::script::expect::seconds;
 
 /// What the script draws.
 #[derive(Serialize)]
@@ -83,7 +84,7 @@ fn nvm<'a>(sections: &[&'a Milestone]) -> Option<(&'a Milestone, String)> {
     let present: Vec<_> = sections
         .iter()
         .filter(|m| m.fields.get("present") == Some(&Value::Bool(true)))
-        .map(|m| words::str(&m.fields, "section").trim_start_matches("NVM_SECTION_TYPE_"))
+        .map(|m| fields::str(&m.fields, "section").trim_start_matches("NVM_SECTION_TYPE_"))
         .collect();
     let absent = match sections.len() - present.len() {
         0 => String::new(),
@@ -164,7 +165,7 @@ fn lane_of(milestone: &Milestone, lane_of_card: &dyn Fn(&str) -> usize) -> usize
         | "modprobe-ended" | "modprobe-missing" => LOADER,
         "section-uploaded" | "cpu-released" | "alive" | "alive-released" | "nvm-read"
         | "fault-injected" | "dma-fault" | "rf-kill-switched" | "vanished" => {
-            lane_of_card(words::str(&milestone.fields, "card"))
+            lane_of_card(fields::str(&milestone.fields, "card"))
         }
         "step-ended" => HOST,
         _ => KERNEL,

@@ -6,11 +6,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::events::{self, Row};
+use super::page::{class, escape, page};
 use super::picture::{Picture, picture, shown_milestones};
-use super::{class, escape};
 use crate::facts::phases;
-use crate::report::{Record, Run, words};
-use crate::script::expect::seconds;
+use crate::facts::timeline::seconds;
+use crate::report::fields;
+use crate::report::run::{Record, Run};
 
 const SCRIPT: &str = concat!(include_str!("timeline.js"), include_str!("run.js"));
 
@@ -50,7 +51,7 @@ pub fn report(run: &Run) -> serde_json::Result<String> {
     let (rows, left_out) = events::rows(&run.events);
     let data = Data { picture: picture(run), rows, left_out };
     let title = format!("{} · {}", run.scenario(), verdict.outcome);
-    super::page(&title, &body, &data, SCRIPT)
+    page(&title, &body, &data, SCRIPT)
 }
 
 fn head(out: &mut String, run: &Run, class: &str) {
@@ -151,7 +152,7 @@ fn facts(out: &mut String, run: &Run) {
                 writeln!(out, "<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(&value));
         }
     };
-    let text = |path: &str| record.facts_at(path).map(words::plain).unwrap_or_default();
+    let text = |path: &str| record.facts_at(path).map(fields::plain).unwrap_or_default();
     fact("card", format!("{} → {}", record.vars.card, record.vars.opmode));
     fact("card faults", record.fault_names());
     fact("kernel", format!("{} {}", record.kernel(), text("/guest/kernel_version")));
@@ -162,18 +163,18 @@ fn facts(out: &mut String, run: &Run) {
     fact("modprobe", text("/guest/modprobe"));
     fact("initramfs SHA-256", text("/image_sha256"));
     for firmware in array(record, "/firmware") {
-        let get = |field: &str| firmware.get(field).map(words::plain).unwrap_or_default();
+        let get = |field: &str| firmware.get(field).map(fields::plain).unwrap_or_default();
         fact(
             &format!("firmware {}", get("name")),
             format!("{} bytes, from {}, SHA-256 {}", get("bytes"), get("from"), get("sha256")),
         );
     }
     for module in array(record, "/modules") {
-        let get = |field: &str| module.get(field).map(words::plain).unwrap_or_default();
+        let get = |field: &str| module.get(field).map(fields::plain).unwrap_or_default();
         fact(&format!("module {}", get("name")), format!("SHA-256 {}", get("sha256")));
     }
     if let Some(card) = record.facts_at("/card").filter(|c| c.is_object()) {
-        let get = |field: &str| card.get(field).map(words::plain).unwrap_or_default();
+        let get = |field: &str| card.get(field).map(fields::plain).unwrap_or_default();
         fact("register accesses", format!("{} reads, {} writes", get("reads"), get("writes")));
     }
     let unmodelled: Vec<_> = array(record, "/card/unmodelled")

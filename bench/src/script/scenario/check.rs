@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::number;
 use super::pattern::Vars;
-use super::step::Text;
+use super::text::Text;
 
 /// What the card's device and the guest must look like now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

@@ -45,7 +45,7 @@ pub struct Expectation {
 
 impl Expectation {
     /// What is wrong with it, if something is.
-    pub(super) fn complaint(&self) -> Option<String> {
+    pub fn complaint(&self) -> Option<String> {
         if self.that.trim().is_empty() {
             return Some("`that` says in a few words what is expected".into());
         }

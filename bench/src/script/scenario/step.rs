@@ -5,10 +5,11 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::{Spanned, Value};
 
-use super::MOST_REPEATS;
 use super::check::Check;
+use super::limits::MOST_REPEATS;
 use super::number;
-use super::pattern::{OneOrMany, Pattern, When, known_vars};
+use super::pattern::{OneOrMany, Pattern, When};
+use super::text::Text;
 use crate::facts::errno::Errno;
 
 /// One step. Exactly one of `do`, `await`, `check` and `repeat`.
@@ -143,18 +144,6 @@ impl Action {
             Action::RequestModules(_) => "request-modules",
             Action::Sysrq(_) => "sysrq",
         }
-    }
-}
-
-/// Text whose variables all exist.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Text(pub String);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Value::String(String::deserialize(deserializer)?);
-        known_vars(&text).map_err(de::Error::custom)?;
-        Ok(Text(text.as_str().unwrap_or_default().to_owned()))
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Twin {
 
 impl Twin {
     /// The twin's own scenario file.
-    pub(super) fn of(&self, scenario: &Table) -> Result<Table, String> {
+    pub fn of(&self, scenario: &Table) -> Result<Table, String> {
         let mut table = scenario.clone();
         table.remove("twin");
         for key in &self.drop {

@@ -7,15 +7,16 @@ use guest_protocol::GuestEvent;
 use iwl_card::CardEvent;
 use serde::Serialize;
 
-use crate::app::commands::matrix::Cell;
 use crate::facts::milestone::{Milestone, Reached};
 use crate::facts::phases;
+use crate::facts::timeline::seconds;
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::{self, complaint};
 use crate::facts::verdict::Outcome;
+use crate::record::files;
+use crate::record::matrix::Cell;
 use crate::record::run::Record;
-use crate::report;
-use crate::script::expect::seconds;
+use crate::report::words;
 
 /// Last lines of the kernel log shown with a failure.
 const LOG_TAIL: usize = 12;
@@ -216,7 +217,7 @@ fn row(t_ns: u64, source: &str, text: &str, paint: &Paint) -> String {
 fn timeline(out: &mut String, record: &Record, verbose: bool, paint: &Paint) {
     if verbose {
         for event in &record.events {
-            line(out, &row(event.t_ns, event.source.label(), &report::line(event), paint));
+            line(out, &row(event.t_ns, event.source.label(), &words::line(event), paint));
         }
         return;
     }
@@ -284,7 +285,7 @@ fn expectations(out: &mut String, record: &Record, paint: &Paint) {
         if let Some(near) = failure.near.and_then(|n| usize::try_from(n).ok()) {
             for event in around(&record.events, near) {
                 let marker = if event.seq == near as u64 { "  >" } else { "   " };
-                let text = row(event.t_ns, event.source.label(), &report::line(event), paint);
+                let text = row(event.t_ns, event.source.label(), &words::line(event), paint);
                 line(out, &format!("   {marker}{text}"));
             }
         }
@@ -359,7 +360,7 @@ fn kernel_log(out: &mut String, record: &Record, paint: &Paint) {
         }
         line(out, &format!("  {title}"));
         for event in &log[lines] {
-            let text = row(event.t_ns, event.source.label(), &report::line(event), paint);
+            let text = row(event.t_ns, event.source.label(), &words::line(event), paint);
             line(out, &format!("   {text}"));
         }
     }
@@ -370,7 +371,7 @@ fn panic_trace(out: &mut String, record: &Record, paint: &Paint) {
     if record.verdict.outcome != Outcome::GuestPanicked {
         return;
     }
-    let console = std::fs::read(record.directory.join("console.log")).unwrap_or_default();
+    let console = std::fs::read(record.directory.join(files::CONSOLE)).unwrap_or_default();
     let console = String::from_utf8_lossy(&console);
     let lines: Vec<_> = console.lines().map(str::trim_end).collect();
     // What led to it may have been reported before it.

@@ -3,10 +3,11 @@
 
 use toml::{Spanned, Value};
 
-use super::pattern::{self, OneOrMany, Pattern, When, glob};
-use super::{Action, Check, Expectation, FirmwareRule, Scenario, Source, Step, Twin};
 use crate::facts::milestone::KINDS;
-use crate::machine::qemu;
+use crate::script::scenario::{
+    Action, Check, Expectation, FirmwareRule, MOST_CARDS, OneOrMany, Pattern, Scenario, Source,
+    Step, Twin, When, glob, known_vars, no_card,
+};
 
 /// A place in the text and what is wrong there.
 pub(super) type Complaint = (usize, String);
@@ -14,7 +15,7 @@ pub(super) type Complaint = (usize, String);
 pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
     for card in scenario.cards.iter().chain(&scenario.card.more) {
         if iwl_card::card(card.get_ref()).is_none() {
-            return Err((card.span().start, pattern::no_card(card.get_ref())));
+            return Err((card.span().start, no_card(card.get_ref())));
         }
     }
     for fault in &scenario.card.faults {
@@ -22,8 +23,8 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
             return Err((fault.span().start, error.to_string()));
         }
     }
-    if let Some(card) = scenario.card.more.get(qemu::PORTS - 1) {
-        return Err((card.span().start, format!("a machine has {} slots for cards", qemu::PORTS)));
+    if let Some(card) = scenario.card.more.get(MOST_CARDS - 1) {
+        return Err((card.span().start, format!("a machine has {MOST_CARDS} slots for cards")));
     }
     if scenario.steps.is_empty() {
         return Err((0, "a scenario has at least one [[step]]".into()));
@@ -54,7 +55,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
 }
 
 fn check_text(text: &str) -> Result<(), String> {
-    pattern::known_vars(&Value::String(text.to_owned()))
+    known_vars(&Value::String(text.to_owned()))
 }
 
 fn check_rules(scenario: &Scenario) -> Result<(), Complaint> {
@@ -291,7 +292,7 @@ fn check_twin(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::scenario::parse;
+    use crate::script::read::parse;
 
     const HEAD: &str = "about = \"t\"\ncards = [\"7260\"]\n";
 

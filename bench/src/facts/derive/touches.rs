@@ -1,6 +1,15 @@
 //! What a touch of a card means: the driver probes it, or an opmode starts on it.
 
-use super::Milestone;
+use crate::facts::milestone::Milestone;
+
+/// A card of a run and where the guest sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// The card's name in this run.
+    pub card: String,
+    /// Its PCI slot.
+    pub slot: String,
+}
 
 /// The cards of a run, by port.
 #[derive(Debug)]
@@ -19,17 +28,17 @@ struct Touched {
 }
 
 impl Touches {
-    /// Cards by their names in this run, in the order of their ports.
-    pub(super) fn new(names: &[String]) -> Touches {
-        let touched = |(port, name): (usize, &String)| Touched {
-            card: name.clone(),
-            slot: crate::machine::qemu::slot(port),
-            opmode: model(name).map(|card| card.opmode.module()),
+    /// Cards in the order of their ports.
+    pub(super) fn new(seats: &[Seat]) -> Touches {
+        let touched = |Seat { card, slot }: &Seat| Touched {
+            card: card.clone(),
+            slot: slot.clone(),
+            opmode: model(card).map(|card| card.opmode.module()),
             bound: false,
             probing: false,
             starting: false,
         };
-        Touches(names.iter().enumerate().map(touched).collect())
+        Touches(seats.iter().map(touched).collect())
     }
 
     /// The driver touches a card.
@@ -76,6 +85,9 @@ fn model(name: &str) -> Option<&'static iwl_card::CardSpec> {
 mod tests {
     use super::*;
 
+    fn seat(card: &str, slot: &str) -> Seat {
+        Seat { card: card.into(), slot: slot.into() }
+    }
     fn probe(card: &str, slot: &str) -> Option<Milestone> {
         Some(Milestone::Probe { card: card.into(), slot: slot.into() })
     }
@@ -85,9 +97,9 @@ mod tests {
 
     #[test]
     fn each_card_has_its_own() {
-        let names = ["7260", "7260-2", "6205"].map(str::to_owned);
-        let mut touches = Touches::new(&names);
         let [first, second, third] = ["0000:01:00.0", "0000:02:00.0", "0000:03:00.0"];
+        let mut touches =
+            Touches::new(&[seat("7260", first), seat("7260-2", second), seat("6205", third)]);
         assert_eq!(touches.touch("7260"), probe("7260", first));
         assert_eq!(touches.touch("7260"), None);
         assert_eq!(touches.touch("7260-2"), probe("7260-2", second));
@@ -108,7 +120,7 @@ mod tests {
 
     #[test]
     fn an_opmode_that_is_nobodys_own_starts_on_what_is_there() {
-        let mut touches = Touches::new(&["6205".to_owned()]);
+        let mut touches = Touches::new(&[seat("6205", "0000:01:00.0")]);
         touches.touch("6205");
         touches.bound("0000:01:00.0");
         touches.loaded("iwlmvm");

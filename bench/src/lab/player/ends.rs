@@ -1,0 +1,89 @@
+//! How steps end, and what a tear-down leaves.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::facts::verdict::Verdict;
+use crate::machine::session::Session;
+use crate::script::scenario::Fails;
+
+/// The card that the steps speak of: the first.
+pub(super) const THE_CARD: usize = 0;
+/// What has not ended so long after the guest came to rest never does.
+pub(super) const HANGS_AFTER: Duration = Duration::from_secs(10);
+
+/// Why a step did not do what it should.
+pub enum StepError {
+    /// The step did not do what it should; the guest lives.
+    Failed(String),
+    /// It failed with an error of the guest's, which the scenario may want.
+    Refused(String, Fails),
+    /// The run is over.
+    Stop(Verdict),
+}
+
+impl From<Verdict> for StepError {
+    fn from(verdict: Verdict) -> StepError {
+        StepError::Stop(verdict)
+    }
+}
+
+/// A step whose end is not waited for.
+pub(super) struct Pending {
+    pub(super) work: Work,
+    pub(super) index: usize,
+    pub(super) word: String,
+    pub(super) fails: Option<Fails>,
+}
+
+/// Where the end of a started step shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Work {
+    /// A command of the guest's, by its number.
+    Command(u64),
+    /// The card leaves its slot.
+    Unplug,
+    /// The card is in its slot: the guest has told of so many functions then.
+    Plug(usize),
+    /// The host did it at once.
+    Done,
+}
+
+impl Work {
+    pub(super) fn has_ended(self, session: &Session) -> bool {
+        match self {
+            Work::Command(id) => session.has_reply(id),
+            Work::Unplug => session.unplugged(THE_CARD),
+            Work::Plug(functions) => session.functions_added() >= functions,
+            Work::Done => true,
+        }
+    }
+}
+
+/// A started step that has ended.
+pub struct Ended {
+    /// Of the step, as it was begun: 0-based.
+    pub index: usize,
+    pub(super) word: String,
+    pub(super) fails: Option<Fails>,
+    /// How.
+    pub result: Result<(), StepError>,
+}
+
+/// What is not as it should be when all is torn down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// This does not end.
+    Hangs(String),
+    /// This is still there.
+    Stays(String),
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Left::Hangs(what) => write!(f, "{what} does not end"),
+            Left::Stays(what) => f.write_str(what),
+        }
+    }
+}

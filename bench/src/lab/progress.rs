@@ -1,0 +1,21 @@
+//! What a lab tells of itself while it works, to whoever shows it.
+
+use crate::facts::milestone::Reached;
+
+/// Of a lab.
+pub trait LabProgress: Sync {
+    /// A line that is no failure.
+    fn note(&self, line: &str);
+}
+
+/// Of a run.
+pub trait RunProgress {
+    /// Something that takes long begins.
+    fn phase(&self, phase: &str);
+
+    /// The guest is there: what took longest is over.
+    fn up(&self);
+
+    /// The run got this far.
+    fn milestone(&self, reached: &Reached);
+}

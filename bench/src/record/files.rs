@@ -1,0 +1,26 @@
+//! The names of the files in a run's directory, a matrix' and an exploration's.
+
+/// Versions, hashes, expectations, milestones, verdict; written at the end of a run.
+pub const RUN: &str = "run.json";
+/// All events; as they come, and at the end in their order.
+pub const EVENTS: &str = "events.jsonl";
+/// The run as text, with every event.
+pub const TIMELINE: &str = "timeline.txt";
+/// The guest's serial console.
+pub const CONSOLE: &str = "console.log";
+/// QEMU's command line, written before it starts.
+pub const QEMU_ARGS: &str = "qemu.args";
+/// What QEMU says.
+pub const QEMU_STDERR: &str = "qemu.stderr";
+/// What a matrix came to: makes a directory a matrix'.
+pub const MATRIX: &str = "matrix.json";
+/// What an exploration came to.
+pub const EXPLORATION: &str = "explore.json";
+/// A run or matrix as a page.
+pub const PAGE: &str = "report.html";
+/// A matrix for a CI server.
+pub const JUNIT: &str = "junit.xml";
+/// A matrix for the kernel's CI.
+pub const KTAP: &str = "results.ktap";
+/// A run as a trace.
+pub const TRACE: &str = "trace.json";
