@@ -8,11 +8,11 @@ use iwl_hw::{Access, Register, RegisterMap, Width};
 use crate::chip::{Chip, Parts};
 use crate::event::{CardEvent, Outcome, RegName, ResetKind, Space};
 use crate::faults::{Fault, FaultPlan};
-use crate::fw::{Dvm, Firmware, Mvm};
+use crate::fw::Dialect;
 use crate::nvm::{Eeprom, Sections, image_6005};
 use crate::pci::{Change, Config};
 use crate::regs::{self, Reached, Then, offset_name};
-use crate::spec::{CardSpec, Nvm, OpMode};
+use crate::spec::{CardSpec, Nvm};
 use crate::summary::{Counters, Summary};
 use crate::world::{Nanos, World};
 
@@ -85,11 +85,9 @@ impl Card {
             Nvm::Sections => (None, Sections::plain(mac)),
             Nvm::SectionsExtended => (None, Sections::extended(mac)),
         };
-        let firmware = match spec.opmode {
-            OpMode::Dvm => Firmware::Dvm(Dvm::default()),
-            OpMode::Mvm => Firmware::Mvm(Mvm::new(sections)),
-        };
-        let parts = Parts { silicon, hw_rev: spec.hw_rev, rf_id: spec.rf_id, eeprom, firmware };
+        let dialect = Dialect::of(spec.opmode);
+        let parts =
+            Parts { silicon, hw_rev: spec.hw_rev, rf_id: spec.rf_id, eeprom, sections, dialect };
         Self {
             spec,
             bar: silicon.bar.map(),

@@ -4,21 +4,21 @@
 //! host memory before its first effect, so that it can be dropped and repeated.
 
 use iwl_hw::csr::{CSR_HW_REV, CSR_HW_RF_ID};
-use iwl_hw::packet::CmdHeader;
 
-use crate::boot::{Done, Upload};
+use crate::boot::{Done, Section, Upload};
 use crate::cause::Cause;
 use crate::event::{CardEvent, Image};
 use crate::faults::{Engine, Fault, FaultPlan};
-use crate::fw::Firmware;
+use crate::fw::{self, Dialect, Firmware};
 use crate::irq::Interrupts;
 use crate::layout::{ERROR_LOG, EVENT_LOG};
 use crate::memory::SparseMemory;
-use crate::message::{Command, Job, Later, MILLISECOND, Packet, prefix};
-use crate::nvm::Eeprom;
+use crate::message::{Command, Effect, Header, Later, MILLISECOND, Packet};
+use crate::nvm::{Eeprom, Sections};
 use crate::reach::Reach;
 use crate::rx::{Delivery, Receive};
 use crate::spec::Silicon;
+use crate::timers::{LIMIT, Timers};
 use crate::tx::{Fetched, Transmit};
 use crate::world::{DmaError, Nanos, World};
 
@@ -27,8 +27,6 @@ const EMPTY_LOG: [u8; 512] = [0; 512];
 
 /// Chip memory: more than the largest image.
 const SRAM_BYTES: usize = 8 << 20;
-/// Timers that the firmware can have.
-const TIMERS: usize = 64;
 /// Work items done at a time, so that no guest can hold the caller for long.
 const WORK_AT_A_TIME: usize = 64;
 
@@ -55,14 +53,7 @@ enum Cpu {
 enum Due {
     Alive(Image),
     HardwareError,
-    Send(Vec<Packet>),
-    Finish(Job),
-}
-
-#[derive(Debug)]
-struct Timer {
-    at: Nanos,
-    due: Due,
+    Later(Later),
 }
 
 /// What a work item came to.
@@ -86,8 +77,10 @@ pub(crate) struct Parts {
     pub(crate) rf_id: u32,
     /// The EEPROM, if it has one.
     pub(crate) eeprom: Option<Eeprom>,
-    /// What runs on it.
-    pub(crate) firmware: Firmware,
+    /// The NVM's sections, if it has any.
+    pub(crate) sections: Sections,
+    /// What its own firmware speaks.
+    pub(crate) dialect: Dialect,
 }
 
 /// The chip.
@@ -106,9 +99,13 @@ pub(crate) struct Chip {
     pub(crate) tx: Transmit,
     hw_rev: u32,
     rf_id: u32,
-    firmware: Firmware,
+    /// The sections that the firmware reads out, if the silicon has such.
+    sections: Sections,
+    /// What the card's own firmware speaks.
+    dialect: Dialect,
+    firmware: Box<dyn Firmware>,
     cpu: Cpu,
-    timers: Vec<Timer>,
+    timers: Timers<Due>,
     /// No ALIVE goes out before it is let go.
     hold_alive: bool,
     /// The image whose ALIVE is held.
@@ -129,7 +126,7 @@ pub(crate) struct Chip {
 
 impl Chip {
     pub(crate) fn new(parts: Parts, faults: FaultPlan) -> Self {
-        let Parts { silicon, hw_rev, rf_id, eeprom, firmware } = parts;
+        let Parts { silicon, hw_rev, rf_id, eeprom, sections, dialect } = parts;
         let mut chip = Self {
             silicon,
             rf_kill: faults.has(Fault::RfKill),
@@ -146,9 +143,11 @@ impl Chip {
             tx: Transmit::new(),
             hw_rev,
             rf_id,
-            firmware,
+            sections,
+            dialect,
+            firmware: fw::start(dialect),
             cpu: Cpu::Off,
-            timers: Vec::new(),
+            timers: Timers::new(),
             accesses: 0,
             needless: Vec::new(),
             told: Vec::new(),
@@ -161,32 +160,62 @@ impl Chip {
 
     /// Back to the state after power-on, but for device memory.
     pub(crate) fn reset(&mut self) {
-        self.regs.fill(0);
-        for register in self.silicon.bar.map().iter() {
-            self.store(register.offset, register.reset);
+        // Each field is named, so that none is forgotten.
+        let Self {
+            // What it is, and what goes wrong with it.
+            silicon,
+            hw_rev,
+            rf_id,
+            sections: _,
+            dialect: _,
+            faults: _,
+            hold_alive: _,
+            rf_kill: _,
+            accesses: _,
+            // Kept: an image is uploaded over it.
+            sram: _,
+            // A new one starts with each image.
+            firmware: _,
+            regs,
+            prph,
+            irq,
+            eeprom,
+            upload,
+            rx,
+            tx,
+            cpu,
+            timers,
+            held_alive,
+            needless,
+            told,
+            landing,
+            more,
+        } = self;
+        regs.fill(0);
+        let mut store = |offset: u32, value| regs[offset as usize / 4] = value;
+        for register in silicon.bar.map().iter() {
+            store(register.offset, register.reset);
         }
-        if self.eeprom.is_some() {
+        store(CSR_HW_REV, *hw_rev);
+        store(CSR_HW_RF_ID, *rf_id);
+        if let Some(eeprom) = eeprom {
+            eeprom.reset();
             for (offset, value) in Eeprom::RESET {
-                self.store(offset, value);
+                store(offset, value);
             }
         }
-        self.store(CSR_HW_REV, self.hw_rev);
-        self.store(CSR_HW_RF_ID, self.rf_id);
-        self.prph.clear();
-        self.irq.reset();
-        self.needless.clear();
-        if let Some(eeprom) = &mut self.eeprom {
-            eeprom.reset();
-        }
-        self.upload = Upload::new();
-        self.rx = Receive::new();
-        self.tx = Transmit::new();
-        self.cpu = Cpu::Off;
-        self.timers.clear();
-        self.held_alive = None;
-        self.told.clear();
-        self.landing = false;
-        self.more = false;
+        prph.clear();
+        irq.reset();
+        *upload = Upload::new();
+        *rx = Receive::new();
+        *tx = Transmit::new();
+        *cpu = Cpu::Off;
+        timers.clear();
+        *held_alive = None;
+        needless.clear();
+        told.clear();
+        *landing = false;
+        *more = false;
     }
 
     /// A register's stored value.
@@ -255,7 +284,8 @@ impl Chip {
         self.timers.clear();
         self.held_alive = None;
         self.rx.discard();
-        self.firmware.boot();
+        // A file that names its dialect is to choose here; stubs do not, and real ones cannot.
+        self.firmware = fw::start(self.dialect);
         self.cpu = Cpu::Booting;
         self.schedule(world.now() + BOOT, Due::Alive(uploaded.image), world);
     }
@@ -269,7 +299,7 @@ impl Chip {
 
     /// When [`Chip::run`] has something to do, if ever.
     pub(crate) fn deadline(&self) -> Option<Nanos> {
-        if self.more { Some(0) } else { self.timers.iter().map(|timer| timer.at).min() }
+        if self.more { Some(0) } else { self.timers.next() }
     }
 
     /// Does what is due.
@@ -311,39 +341,31 @@ impl Chip {
         }
     }
 
-    /// The world as a DMA engine sees it.
+    /// Host memory as a DMA engine sees it.
     fn reach<'w>(&self, engine: Engine, world: &'w mut dyn World) -> Reach<'w> {
         Reach::new(world, self.faults.has(Fault::DmaFault { engine }))
     }
 
     fn expire(&mut self, world: &mut dyn World) {
         let now = world.now();
-        // In the order of their times; equal ones in the order they were made.
-        while let Some((next, _)) = self
-            .timers
-            .iter()
-            .enumerate()
-            .filter(|(_, timer)| timer.at <= now)
-            .min_by_key(|(_, timer)| timer.at)
-        {
-            let timer = self.timers.remove(next);
-            self.happen(timer, world);
+        while let Some((at, due)) = self.timers.take(now) {
+            self.happen(at, due, world);
         }
     }
 
-    fn happen(&mut self, timer: Timer, world: &mut dyn World) {
-        match timer.due {
-            Due::Alive(image) => self.alive(image, timer.at, world),
+    fn happen(&mut self, at: Nanos, due: Due, world: &mut dyn World) {
+        match due {
+            Due::Alive(image) => self.alive(image, at, world),
             Due::HardwareError => {
                 world.emit(CardEvent::injected(Fault::HwErrorAfterAlive));
                 self.halt(Cause::HwErr);
             }
-            Due::Send(packets) => {
+            Due::Later(Later::Send(packets)) => {
                 for packet in packets {
                     self.send(packet, world);
                 }
             }
-            Due::Finish(job) => {
+            Due::Later(Later::Finish(job)) => {
                 if let Some(packet) = self.firmware.finish(job) {
                     self.send(packet, world);
                 }
@@ -380,10 +402,8 @@ impl Chip {
     }
 
     fn schedule(&mut self, at: Nanos, due: Due, world: &mut dyn World) {
-        if self.timers.len() < TIMERS {
-            self.timers.push(Timer { at, due });
-        } else {
-            let what = format!("the firmware has {TIMERS} things to do, one more is dropped");
+        if self.timers.schedule(at, due).is_err() {
+            let what = format!("the firmware has {LIMIT} things to do, one more is dropped");
             world.emit(CardEvent::BadInput { what });
         }
     }
@@ -427,7 +447,13 @@ impl Chip {
             Ok(Done::Fault { addr, len }) => {
                 self.dma_fault(addr, len, Engine::Upload, world);
             }
-            Ok(Done::Arrived) => {
+            Ok(Done::Arrived { section, fits }) => {
+                if !fits {
+                    let what = format!("no device memory left for a section at {:#x}", section.dst);
+                    world.emit(CardEvent::BadInput { what });
+                }
+                let Section { image, index, dst, len } = section;
+                world.emit(CardEvent::SectionUploaded { image, index, dst, len });
                 if self.faults.has(Fault::NoFhTx) {
                     world.emit(CardEvent::injected(Fault::NoFhTx));
                 } else {
@@ -495,45 +521,48 @@ impl Chip {
     }
 
     fn command(&mut self, image: Image, queue: u8, index: u8, bytes: &[u8], world: &mut dyn World) {
-        let (header, _): (CmdHeader, _) = prefix(bytes);
-        let Some(payload) = bytes.get(self.firmware.header_len(header.group_id)..) else {
+        let parsed = Header::parse(bytes, |group| self.firmware.has_long_header(group));
+        let Some((header, payload)) = parsed else {
             let len = bytes.len();
             let what = format!("descriptor {index} of queue {queue}: a command of {len} bytes");
             world.emit(CardEvent::BadInput { what });
             return;
         };
-        let faults = &self.faults;
-        let command = Command { index, header, payload, image, faults };
-        let reaction = self.firmware.command(&command);
+        let Header { id, group, version, sequence } = header;
+        let (nvm, faults) = (&self.sections, &self.faults);
+        let command = Command { index, id, group, version, sequence, payload, image, nvm, faults };
+        let answer = self.firmware.command(&command);
         world.emit(CardEvent::HostCommand {
-            name: self.firmware.name(header.group_id, header.cmd),
-            id: header.cmd,
-            group: header.group_id,
+            name: self.firmware.name(group, id),
+            id,
+            group,
             queue,
             len: payload.len() as u32,
-            modelled: reaction.modelled,
+            modelled: answer.modelled,
         });
-        let reply = command.reply(reaction.reply);
-        if let Some(fault) = reaction.fault {
-            world.emit(CardEvent::injected(fault));
+        for effect in answer.effects {
+            self.act(header, effect, world);
         }
-        if let Some(event) = reaction.event {
-            world.emit(event);
-        }
-        if let Some((queue, start)) = reaction.queue
-            && !self.tx.switch(queue, start)
-        {
-            let what = format!("there is no transmit queue {queue} to switch");
-            world.emit(CardEvent::BadInput { what });
-        }
-        self.send(reply, world);
-        let now = world.now();
-        for (delay, later) in reaction.later {
-            let due = match later {
-                Later::Send(packets) => Due::Send(packets),
-                Later::Finish(job) => Due::Finish(job),
-            };
-            self.schedule(now.saturating_add(delay), due, world);
+    }
+
+    /// What the firmware does about a command happens.
+    fn act(&mut self, command: Header, effect: Effect, world: &mut dyn World) {
+        match effect {
+            Effect::Reply(payload) => self.send(command.reply(payload), world),
+            Effect::After(delay, later) => {
+                let at = world.now().saturating_add(delay);
+                self.schedule(at, Due::Later(later), world);
+            }
+            Effect::Cancel(job) => self
+                .timers
+                .cancel(|due| matches!(due, Due::Later(Later::Finish(running)) if *running == job)),
+            Effect::Queue(queue, start) => {
+                if !self.tx.switch(queue, start) {
+                    let what = format!("there is no transmit queue {queue} to switch");
+                    world.emit(CardEvent::BadInput { what });
+                }
+            }
+            Effect::Tell(event) => world.emit(event),
         }
     }
 }

@@ -55,6 +55,7 @@ mod regs;
 mod rx;
 mod spec;
 mod summary;
+mod timers;
 mod tx;
 mod world;
 

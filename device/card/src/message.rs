@@ -1,10 +1,11 @@
 //! What passes between driver and firmware, apart from the rings that carry it.
 
-use iwl_hw::packet::{CmdHeader, SEQ_RX_FRAME};
+use iwl_hw::packet::{CmdHeader, CmdHeaderWide, SEQ_RX_FRAME};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::event::{CardEvent, Image};
-use crate::faults::{Fault, FaultPlan};
+use crate::faults::FaultPlan;
+use crate::nvm::Sections;
 use crate::world::Nanos;
 
 pub(crate) const MICROSECOND: Nanos = 1_000;
@@ -47,25 +48,59 @@ pub(crate) fn prefix<T: FromBytes + IntoBytes>(bytes: &[u8]) -> (T, &[u8]) {
     (value, &bytes[len..])
 }
 
-/// A host command, taken from its queue.
+/// A host command, taken from its queue, and what the firmware may look at to answer it.
 pub(crate) struct Command<'a> {
     /// Where in its queue it was.
     pub(crate) index: u8,
-    pub(crate) header: CmdHeader,
+    pub(crate) id: u8,
+    pub(crate) group: u8,
+    /// Its version, of the long header; the short one has none.
+    pub(crate) version: Option<u8>,
+    pub(crate) sequence: u16,
     pub(crate) payload: &'a [u8],
     pub(crate) image: Image,
+    pub(crate) nvm: &'a Sections,
     pub(crate) faults: &'a FaultPlan,
 }
 
-impl Command<'_> {
-    pub(crate) fn reply(&self, payload: Vec<u8>) -> Packet {
-        Packet {
-            id: self.header.cmd,
-            group: self.header.group_id,
-            sequence: self.header.sequence.get(),
-            payload,
+/// The header of a command, in either of its lengths.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Header {
+    pub(crate) id: u8,
+    pub(crate) group: u8,
+    pub(crate) version: Option<u8>,
+    pub(crate) sequence: u16,
+}
+
+impl Header {
+    /// The header that `bytes` begin with, and the rest; `long` says of a group which header its
+    /// commands have. `None` if there is not even that.
+    pub(crate) fn parse(bytes: &[u8], long: impl Fn(u8) -> bool) -> Option<(Self, &[u8])> {
+        let (short, _) = CmdHeader::read_from_prefix(bytes).ok()?;
+        let header = |version| Self {
+            id: short.cmd,
+            group: short.group_id,
+            version,
+            sequence: short.sequence.get(),
+        };
+        if long(short.group_id) {
+            let (long, rest) = CmdHeaderWide::read_from_prefix(bytes).ok()?;
+            return Some((header(Some(long.version)), rest));
         }
+        Some((header(None), &bytes[size_of::<CmdHeader>()..]))
     }
+
+    /// The packet that answers the command.
+    pub(crate) fn reply(self, payload: Vec<u8>) -> Packet {
+        Packet { id: self.id, group: self.group, sequence: self.sequence, payload }
+    }
+}
+
+/// Something that takes time, and can be called off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// A scan.
+    Scan,
 }
 
 /// What happens some time after a command.
@@ -73,42 +108,53 @@ impl Command<'_> {
 pub(crate) enum Later {
     /// Packets go out.
     Send(Vec<Packet>),
-    /// The interpreter is asked about a job that it may have dropped meanwhile.
+    /// The firmware ends a job.
     Finish(Job),
 }
 
-/// A job that takes time and can be aborted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Job(pub(crate) u32);
-
-/// What the firmware does about a command.
-#[derive(Debug, Default)]
-pub(crate) struct Reaction {
+/// One thing that the firmware does about a command.
+#[derive(Debug)]
+pub(crate) enum Effect {
     /// The response.
-    pub(crate) reply: Vec<u8>,
-    /// The command has a meaning; otherwise it gets [`GENERIC_REPLY`].
-    pub(crate) modelled: bool,
-    /// Further effects, each after its delay.
-    pub(crate) later: Vec<(Nanos, Later)>,
+    Reply(Vec<u8>),
+    /// Something happens after a delay.
+    After(Nanos, Later),
+    /// A job is called off.
+    Cancel(Job),
     /// A transmit queue is switched: off, or on at an index.
-    pub(crate) queue: Option<(u8, Option<u8>)>,
-    /// What the timeline wants to know.
-    pub(crate) event: Option<CardEvent>,
-    /// A fault took effect.
-    pub(crate) fault: Option<Fault>,
+    Queue(u8, Option<u8>),
+    /// The timeline is told.
+    Tell(CardEvent),
 }
 
-impl Reaction {
-    pub(crate) fn generic() -> Self {
-        Self { reply: GENERIC_REPLY.to_vec(), ..Self::default() }
-    }
-
+impl Effect {
     pub(crate) fn reply(payload: impl Into<Vec<u8>>) -> Self {
-        Self { reply: payload.into(), modelled: true, ..Self::default() }
+        Self::Reply(payload.into())
     }
 
-    pub(crate) fn after(mut self, delay: Nanos, later: Later) -> Self {
-        self.later.push((delay, later));
-        self
+    /// The reply that satisfies every caller that only wants a status.
+    pub(crate) fn status() -> Self {
+        Self::Reply(GENERIC_REPLY.to_vec())
+    }
+}
+
+/// What the firmware does about a command: its effects, in their order.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The command has a meaning; otherwise it gets a status and no more.
+    pub(crate) modelled: bool,
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl Answer {
+    /// To a command without a meaning.
+    pub(crate) fn unknown() -> Self {
+        Self { modelled: false, effects: vec![Effect::status()] }
+    }
+}
+
+impl From<Vec<Effect>> for Answer {
+    fn from(effects: Vec<Effect>) -> Self {
+        Self { modelled: true, effects }
     }
 }

@@ -6,7 +6,8 @@ use iwl_hw::fh::rx_config;
 use iwl_hw::packet;
 
 use crate::message::Packet;
-use crate::world::{DmaError, World};
+use crate::reach::Reach;
+use crate::world::DmaError;
 
 /// Packets that may wait for a buffer; the firmware takes no commands while so many wait.
 const BACKLOG: usize = 256;
@@ -97,7 +98,7 @@ impl Receive {
     }
 
     /// Delivers the next packet.
-    pub(crate) fn step(&mut self, world: &mut dyn World) -> Result<Delivery, DmaError> {
+    pub(crate) fn step(&mut self, host: &mut Reach<'_>) -> Result<Delivery, DmaError> {
         let size = rx_config::ring_size(self.config);
         if !self.enabled() || self.read == self.write % size {
             return Ok(Delivery::Idle);
@@ -107,7 +108,7 @@ impl Receive {
         let bytes = packet::receive_buffer(packet.header(), &packet.payload, capacity);
 
         let mut descriptor = [0; 4];
-        match world.dma_read(self.ring + u64::from(4 * self.read), &mut descriptor) {
+        match host.read(self.ring + u64::from(4 * self.read), &mut descriptor) {
             Ok(()) => {}
             Err(DmaError::Pending) => return Err(DmaError::Pending),
             Err(DmaError::Fault { addr, len }) => {
@@ -121,8 +122,7 @@ impl Receive {
         let buffer = u64::from(u32::from_le_bytes(descriptor)) << 8;
         self.read = (self.read + 1) % size;
         let closed = (self.read as u16).to_le_bytes();
-        let written =
-            world.dma_write(buffer, &bytes).and_then(|()| world.dma_write(self.status, &closed));
+        let written = host.write(buffer, &bytes).and_then(|()| host.write(self.status, &closed));
         Ok(match written {
             Ok(()) => Delivery::Delivered(packet),
             Err(DmaError::Fault { addr, len }) => Delivery::Fault { addr, len },

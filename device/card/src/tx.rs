@@ -6,7 +6,8 @@ use iwl_hw::prph::scd_queue_stts;
 use iwl_hw::tfd::{Tfd, TfdTb};
 use zerocopy::{FromZeros, IntoBytes};
 
-use crate::world::{DmaError, World};
+use crate::reach::Reach;
+use crate::world::DmaError;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Queue {
@@ -96,7 +97,7 @@ impl Transmit {
     }
 
     /// Reads the next descriptor of the first queue that has one, and passes it.
-    pub(crate) fn step(&mut self, world: &mut dyn World) -> Result<Fetched, DmaError> {
+    pub(crate) fn step(&mut self, host: &mut Reach<'_>) -> Result<Fetched, DmaError> {
         let Some((number, queue)) = self
             .queues
             .iter_mut()
@@ -107,7 +108,7 @@ impl Transmit {
             return Ok(Fetched::Idle);
         };
         let index = queue.read;
-        let fetched = fetch(queue.ring, index, world);
+        let fetched = fetch(queue.ring, index, host);
         if !matches!(fetched, Err(DmaError::Pending)) {
             queue.read = queue.read.wrapping_add(1);
         }
@@ -124,10 +125,10 @@ impl Transmit {
 fn fetch(
     ring: u64,
     index: u8,
-    world: &mut dyn World,
+    host: &mut Reach<'_>,
 ) -> Result<Result<Vec<u8>, &'static str>, DmaError> {
     let mut tfd = Tfd::new_zeroed();
-    world.dma_read(ring + u64::from(index) * size_of::<Tfd>() as u64, tfd.as_mut_bytes())?;
+    host.read(ring + u64::from(index) * size_of::<Tfd>() as u64, tfd.as_mut_bytes())?;
     let Some(buffers) = tfd.buffers() else { return Ok(Err("more buffers than it has room for")) };
     if buffers.is_empty() {
         return Ok(Err("no buffers"));
@@ -137,12 +138,12 @@ fn fetch(
     let mut rest = &mut bytes[..];
     for tb in buffers {
         let (part, later) = rest.split_at_mut(tb.len());
-        read_buffer(*tb, part, world)?;
+        read_buffer(*tb, part, host)?;
         rest = later;
     }
     Ok(Ok(bytes))
 }
 
-fn read_buffer(tb: TfdTb, data: &mut [u8], world: &mut dyn World) -> Result<(), DmaError> {
-    if tb.is_empty() { Ok(()) } else { world.dma_read(tb.address(), data) }
+fn read_buffer(tb: TfdTb, data: &mut [u8], host: &mut Reach<'_>) -> Result<(), DmaError> {
+    if tb.is_empty() { Ok(()) } else { host.read(tb.address(), data) }
 }

@@ -133,15 +133,6 @@ impl ScanComplete {
     pub const COMPLETE: u8 = 1;
     /// Aborted.
     pub const ABORT: u8 = 2;
-    /// A scan of nothing.
-    pub const NOTHING: Self = Self {
-        scanned_channels: 0,
-        status: Self::COMPLETE,
-        bt_status: 0,
-        last_channel: 0,
-        tsf_low: U32::new(0),
-        tsf_high: U32::new(0),
-    };
 }
 
 /// Status byte of the ADD_STA and REMOVE_STA responses.

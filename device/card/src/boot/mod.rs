@@ -2,4 +2,4 @@
 
 mod service;
 
-pub(crate) use service::{Done, Upload};
+pub(crate) use service::{Done, Section, Upload};

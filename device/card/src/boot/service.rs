@@ -3,9 +3,10 @@
 use iwl_hw::fh::{FH_MEM_TB_MAX_LENGTH, srvc};
 use iwl_ucode::marker;
 
-use crate::event::{CardEvent, Image};
+use crate::event::Image;
 use crate::memory::SparseMemory;
-use crate::world::{DmaError, World};
+use crate::reach::Reach;
+use crate::world::DmaError;
 
 /// A transfer that the driver has started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +34,21 @@ pub(crate) struct Uploaded {
     pub(crate) bytes: u32,
 }
 
+/// A section, or a chunk of one, that has come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Section {
+    pub(crate) image: Image,
+    pub(crate) index: u32,
+    pub(crate) dst: u32,
+    pub(crate) len: u32,
+}
+
 /// What came of a transfer.
 pub(crate) enum Done {
     /// There was none.
     Idle,
-    /// The data is in device memory.
-    Arrived,
+    /// The data is in device memory; but for what did not fit there.
+    Arrived { section: Section, fits: bool },
     /// It could not be read.
     Fault { addr: u64, len: usize },
 }
@@ -65,11 +75,11 @@ impl Upload {
     pub(crate) fn step(
         &mut self,
         sram: &mut SparseMemory,
-        world: &mut dyn World,
+        host: &mut Reach<'_>,
     ) -> Result<Done, DmaError> {
         let Some(transfer) = self.pending else { return Ok(Done::Idle) };
         let mut data = vec![0; transfer.len as usize];
-        match world.dma_read(transfer.source, &mut data) {
+        match host.read(transfer.source, &mut data) {
             Ok(()) => {}
             Err(DmaError::Pending) => return Err(DmaError::Pending),
             Err(DmaError::Fault { addr, len }) => {
@@ -78,18 +88,11 @@ impl Upload {
             }
         }
         self.pending = None;
-        if sram.write(transfer.dst, &data).is_err() {
-            let what = format!("no device memory left for a section at {:#x}", transfer.dst);
-            world.emit(CardEvent::BadInput { what });
-        }
+        let fits = sram.write(transfer.dst, &data).is_ok();
         self.account(transfer, &data);
-        world.emit(CardEvent::SectionUploaded {
-            image: self.image,
-            index: self.sections.saturating_sub(1),
-            dst: transfer.dst,
-            len: transfer.len,
-        });
-        Ok(Done::Arrived)
+        let Transfer { dst, len, .. } = transfer;
+        let index = self.sections.saturating_sub(1);
+        Ok(Done::Arrived { section: Section { image: self.image, index, dst, len }, fits })
     }
 
     /// The CPU starts: what was uploaded is its image. `None` if nothing was.

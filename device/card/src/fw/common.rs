@@ -5,7 +5,7 @@ use iwl_hw::tx::{
 };
 use zerocopy::IntoBytes;
 
-use crate::message::{Command, Job, prefix};
+use crate::message::{Command, prefix};
 
 /// The response to a frame: nobody is there to acknowledge one.
 pub(super) fn transmitted(command: &Command<'_>, middle: &[u8]) -> Vec<u8> {
@@ -19,40 +19,9 @@ pub(super) fn transmitted(command: &Command<'_>, middle: &[u8]) -> Vec<u8> {
         ra_tid: (tx.tid_tspec & 0xf) | tx.sta_id << 4,
         frame_ctrl: header.frame_control,
         status: status.into(),
-        sequence: command.header.sequence,
+        sequence: command.sequence.into(),
         scd_ssn: u32::from(command.index.wrapping_add(1)).into(),
         ..Default::default()
     };
     [head.as_bytes(), middle, tail.as_bytes()].concat()
-}
-
-/// The scan that runs, if one does.
-#[derive(Debug, Default)]
-pub(super) struct Scan {
-    started: u32,
-    running: Option<Job>,
-}
-
-impl Scan {
-    pub(super) fn start(&mut self) -> Job {
-        self.started = self.started.wrapping_add(1);
-        let job = Job(self.started);
-        self.running = Some(job);
-        job
-    }
-
-    /// Ends the scan; `true` if that was this one.
-    pub(super) fn end(&mut self, job: Job) -> bool {
-        if self.running == Some(job) {
-            self.running = None;
-            true
-        } else {
-            false
-        }
-    }
-
-    /// Ends whatever runs; `true` if anything did.
-    pub(super) fn abort(&mut self) -> bool {
-        self.running.take().is_some()
-    }
 }

@@ -6,11 +6,12 @@ use iwl_hw::dvm::{self, AliveResp, CalibHdr, ScanChannel, ScanCmd, ScanComplete,
 use iwl_hw::tx::TxCmd;
 use zerocopy::IntoBytes;
 
-use super::common::{Scan, transmitted};
+use super::common::transmitted;
+use super::firmware::Firmware;
 use crate::event::{CardEvent, Image};
 use crate::faults::Fault;
 use crate::layout;
-use crate::message::{Command, Job, Later, MILLISECOND, Packet, Reaction, TU, prefix};
+use crate::message::{Answer, Command, Effect, Job, Later, MILLISECOND, Packet, TU, prefix};
 use crate::world::Nanos;
 
 /// How long calibration takes.
@@ -23,12 +24,120 @@ const CALIBRATION_RESULT: [u8; 8] = [0; 8];
 /// The state of a running image.
 #[derive(Debug, Default)]
 pub(crate) struct Dvm {
-    scan: Scan,
-    complete: Option<ScanComplete>,
+    /// The scan that runs, if one does: how it would end.
+    scan: Option<ScanComplete>,
+}
+
+/// A command with a meaning, parsed. Ids are flat, and there is one version of each.
+enum Request {
+    Station,
+    Tx,
+    TxFifoFlush,
+    Statistics,
+    CalibrationCfg,
+    /// Without one, the command is too short for the channels it claims.
+    Scan(Option<Channels>),
+    ScanAbort,
+}
+
+/// The channels of a scan, and how long they take in all.
+struct Channels {
+    list: Vec<ScanChannel>,
+    dwell: Nanos,
+}
+
+impl Request {
+    fn parse(command: &Command<'_>) -> Option<Self> {
+        Some(match command.id {
+            id::REPLY_ADD_STA | id::REPLY_REMOVE_STA => Self::Station,
+            id::REPLY_TX => Self::Tx,
+            id::REPLY_TXFIFO_FLUSH => Self::TxFifoFlush,
+            id::REPLY_STATISTICS_CMD => Self::Statistics,
+            id::CALIBRATION_CFG_CMD => Self::CalibrationCfg,
+            id::REPLY_SCAN_CMD => Self::Scan(Channels::parse(command.payload)),
+            id::REPLY_SCAN_ABORT_CMD => Self::ScanAbort,
+            _ => return None,
+        })
+    }
+}
+
+impl Firmware for Dvm {
+    fn alive(&self, image: Image, valid: bool) -> Packet {
+        alive(image, valid)
+    }
+
+    fn has_long_header(&self, _group: u8) -> bool {
+        false
+    }
+
+    fn vendor_name(&self, _group: u8, id: u8) -> Option<&'static str> {
+        iwl_hw::names::dvm(id)
+    }
+
+    fn command(&mut self, command: &Command<'_>) -> Answer {
+        let Some(request) = Request::parse(command) else { return Answer::unknown() };
+        let effects = match request {
+            Request::Station => vec![Effect::reply([dvm::STA_SUCCESS_MSK, 0, 0, 0])],
+            Request::Tx => vec![Effect::Reply(transmitted(command, &[]))],
+            Request::TxFifoFlush => vec![Effect::reply([0; dvm::TXFIFO_FLUSH_RESP_LEN])],
+            Request::Statistics => vec![Effect::reply([0; dvm::NOTIF_STATISTICS_LEN])],
+            Request::CalibrationCfg => calibrate(command),
+            Request::Scan(Some(channels)) => self.scan(&channels),
+            Request::Scan(None) => {
+                let what =
+                    format!("a scan command of {} bytes is too short", command.payload.len());
+                vec![
+                    Effect::Tell(CardEvent::BadInput { what }),
+                    Effect::reply(dvm::SCAN_STATUS_CANNOT.to_le_bytes()),
+                ]
+            }
+            Request::ScanAbort => self.abort_scan(),
+        };
+        effects.into()
+    }
+
+    fn finish(&mut self, job: Job) -> Option<Packet> {
+        match job {
+            Job::Scan => self.scan.take().map(|complete| scan_complete(&complete)),
+        }
+    }
+}
+
+impl Dvm {
+    fn scan(&mut self, channels: &Channels) -> Vec<Effect> {
+        let Channels { list, dwell } = channels;
+        self.scan = Some(ScanComplete {
+            scanned_channels: list.len().try_into().unwrap_or(u8::MAX),
+            status: ScanComplete::COMPLETE,
+            bt_status: 0,
+            last_channel: list.last().map_or(0, |channel| channel.channel.get() as u8),
+            tsf_low: 0.into(),
+            tsf_high: 0.into(),
+        });
+        vec![
+            Effect::Cancel(Job::Scan),
+            Effect::reply(dvm::SCAN_STATUS_OK.to_le_bytes()),
+            Effect::After(*dwell, Later::Finish(Job::Scan)),
+        ]
+    }
+
+    fn abort_scan(&mut self) -> Vec<Effect> {
+        let Some(complete) = self.scan.take() else { return vec![Effect::status()] };
+        let aborted = scan_complete(&ScanComplete { status: ScanComplete::ABORT, ..complete });
+        vec![
+            Effect::Cancel(Job::Scan),
+            Effect::reply(dvm::CAN_ABORT_STATUS.to_le_bytes()),
+            Effect::After(ABORT, Later::Send(vec![aborted])),
+        ]
+    }
+}
+
+fn scan_complete(complete: &ScanComplete) -> Packet {
+    Packet::notification(id::SCAN_COMPLETE_NOTIFICATION, complete.as_bytes())
 }
 
 /// `REPLY_ALIVE`.
-pub(super) fn alive(image: Image, valid: bool) -> Packet {
+fn alive(image: Image, valid: bool) -> Packet {
     let subtype = if image == Image::Init { dvm::VER_SUBTYPE_INITIALIZE } else { 0 };
     let alive = AliveResp {
         ucode_minor: 168,
@@ -46,90 +155,30 @@ pub(super) fn alive(image: Image, valid: bool) -> Packet {
     Packet::notification(id::REPLY_ALIVE, alive.as_bytes())
 }
 
-impl Dvm {
-    pub(super) fn boot(&mut self) {
-        *self = Self::default();
-    }
-
-    pub(super) fn command(&mut self, command: &Command<'_>) -> Reaction {
-        match command.header.cmd {
-            id::REPLY_ADD_STA | id::REPLY_REMOVE_STA => {
-                Reaction::reply([dvm::STA_SUCCESS_MSK, 0, 0, 0])
-            }
-            id::REPLY_TX => Reaction::reply(transmitted(command, &[])),
-            id::REPLY_TXFIFO_FLUSH => Reaction::reply([0; dvm::TXFIFO_FLUSH_RESP_LEN]),
-            id::REPLY_STATISTICS_CMD => Reaction::reply([0; dvm::NOTIF_STATISTICS_LEN]),
-            id::CALIBRATION_CFG_CMD => calibrate(command),
-            id::REPLY_SCAN_CMD => self.scan(command.payload),
-            id::REPLY_SCAN_ABORT_CMD => self.abort_scan(),
-            _ => Reaction::generic(),
+impl Channels {
+    fn parse(payload: &[u8]) -> Option<Self> {
+        let (scan, _): (ScanCmd, _) = prefix(payload);
+        let (tx, _): (TxCmd, _) = prefix(payload.get(dvm::SCAN_CMD_TX_CMD..)?);
+        let rest = payload.get(dvm::SCAN_CMD_LEN + usize::from(tx.len.get())..)?;
+        let mut list = Vec::with_capacity(scan.channel_count.into());
+        let mut dwell = 0;
+        for bytes in rest.chunks_exact(size_of::<ScanChannel>()).take(scan.channel_count.into()) {
+            let (channel, _): (ScanChannel, _) = prefix(bytes);
+            let active = channel.r#type.get() & 1 != 0;
+            let stay = if active { channel.active_dwell } else { channel.passive_dwell };
+            dwell += Nanos::from(stay.get()) * TU;
+            list.push(channel);
         }
+        (list.len() == usize::from(scan.channel_count)).then_some(Self { list, dwell })
     }
-
-    pub(super) fn finish(&mut self, job: Job) -> Option<Packet> {
-        let complete = self.complete?;
-        self.scan
-            .end(job)
-            .then(|| Packet::notification(id::SCAN_COMPLETE_NOTIFICATION, complete.as_bytes()))
-    }
-
-    fn scan(&mut self, payload: &[u8]) -> Reaction {
-        let Some((channels, dwell)) = channels(payload) else {
-            let mut refused = Reaction::reply(dvm::SCAN_STATUS_CANNOT.to_le_bytes());
-            refused.event = Some(CardEvent::BadInput {
-                what: format!("a scan command of {} bytes is too short", payload.len()),
-            });
-            return refused;
-        };
-        self.complete = Some(ScanComplete {
-            scanned_channels: channels.len().try_into().unwrap_or(u8::MAX),
-            status: ScanComplete::COMPLETE,
-            bt_status: 0,
-            last_channel: channels.last().map_or(0, |channel| channel.channel.get() as u8),
-            tsf_low: 0.into(),
-            tsf_high: 0.into(),
-        });
-        let job = self.scan.start();
-        Reaction::reply(dvm::SCAN_STATUS_OK.to_le_bytes()).after(dwell, Later::Finish(job))
-    }
-
-    fn abort_scan(&mut self) -> Reaction {
-        if !self.scan.abort() {
-            return Reaction::reply([0; 4]);
-        }
-        let aborted = ScanComplete {
-            status: ScanComplete::ABORT,
-            ..self.complete.take().unwrap_or(ScanComplete::NOTHING)
-        };
-        let packet = Packet::notification(id::SCAN_COMPLETE_NOTIFICATION, aborted.as_bytes());
-        Reaction::reply(dvm::CAN_ABORT_STATUS.to_le_bytes()).after(ABORT, Later::Send(vec![packet]))
-    }
-}
-
-/// The channels of a scan command, and how long they take in all.
-fn channels(payload: &[u8]) -> Option<(Vec<ScanChannel>, Nanos)> {
-    let (scan, _): (ScanCmd, _) = prefix(payload);
-    let (tx, _): (TxCmd, _) = prefix(payload.get(dvm::SCAN_CMD_TX_CMD..)?);
-    let list = payload.get(dvm::SCAN_CMD_LEN + usize::from(tx.len.get())..)?;
-    let mut channels = Vec::with_capacity(scan.channel_count.into());
-    let mut dwell = 0;
-    for bytes in list.chunks_exact(size_of::<ScanChannel>()).take(scan.channel_count.into()) {
-        let (channel, _): (ScanChannel, _) = prefix(bytes);
-        let active = channel.r#type.get() & 1 != 0;
-        let stay = if active { channel.active_dwell } else { channel.passive_dwell };
-        dwell += Nanos::from(stay.get()) * TU;
-        channels.push(channel);
-    }
-    (channels.len() == usize::from(scan.channel_count)).then_some((channels, dwell))
 }
 
 /// A runtime image was calibrated by its INIT image.
-fn calibrate(command: &Command<'_>) -> Reaction {
-    let mut reaction = Reaction::generic();
-    reaction.modelled = true;
+fn calibrate(command: &Command<'_>) -> Vec<Effect> {
     if command.image == Image::Runtime {
-        return reaction;
+        return vec![Effect::status()];
     }
+    let mut effects = Vec::new();
     let mut packets: Vec<_> = dvm::CALIBRATIONS
         .into_iter()
         .map(|op_code| {
@@ -139,9 +188,11 @@ fn calibrate(command: &Command<'_>) -> Reaction {
         })
         .collect();
     if command.faults.has(Fault::NoCalibration) {
-        reaction.fault = Some(Fault::NoCalibration);
+        effects.push(Effect::Tell(CardEvent::injected(Fault::NoCalibration)));
     } else {
         packets.push(Packet::notification(id::CALIBRATION_COMPLETE_NOTIFICATION, &[0; 4]));
     }
-    reaction.after(CALIBRATION, Later::Send(packets))
+    effects.push(Effect::status());
+    effects.push(Effect::After(CALIBRATION, Later::Send(packets)));
+    effects
 }

@@ -1,0 +1,145 @@
+//! MVM firmware, with separate INIT and runtime images: the 7000 and 8000 families.
+//!
+//! To add a command: a variant of [`Request`] and its line in `Request::parse`, an arm in
+//! `Mvm::command`, a file here if it keeps a state.
+//!
+//! Sources: `fw/api/*.h`, and what `mvm/*.c` does with the answers.
+
+mod nvm;
+mod request;
+mod scan;
+mod time;
+
+use iwl_hw::mvm::{self, AliveV3, CalibResNotifPhyDb, LmacAlive, ScdTxqCfgCmd, UmacAlive, id};
+use iwl_hw::tx::MVM_TX_RESP_MIDDLE;
+use zerocopy::IntoBytes;
+
+use super::common::transmitted;
+use super::firmware::Firmware;
+use crate::event::{CardEvent, Image};
+use crate::faults::Fault;
+use crate::layout;
+use crate::message::{Answer, Command, Effect, Job, Later, MILLISECOND, Packet};
+use crate::world::Nanos;
+use request::Request;
+use scan::Scan;
+use time::TimeEvents;
+
+/// How long calibration takes.
+const CALIBRATION: Nanos = 10 * MILLISECOND;
+
+/// The state of a running image.
+#[derive(Debug, Default)]
+pub(crate) struct Mvm {
+    scan: Scan,
+    time_events: TimeEvents,
+}
+
+impl Firmware for Mvm {
+    fn alive(&self, image: Image, valid: bool) -> Packet {
+        alive(image, valid)
+    }
+
+    fn has_long_header(&self, group: u8) -> bool {
+        group != mvm::LEGACY_GROUP
+    }
+
+    fn vendor_name(&self, group: u8, id: u8) -> Option<&'static str> {
+        iwl_hw::names::mvm(group, id)
+    }
+
+    fn command(&mut self, command: &Command<'_>) -> Answer {
+        let Some(request) = Request::parse(command) else { return Answer::unknown() };
+        let effects = match request {
+            Request::AddSta => vec![Effect::reply(mvm::ADD_STA_SUCCESS.to_le_bytes())],
+            Request::Tx => vec![Effect::Reply(transmitted(command, &MVM_TX_RESP_MIDDLE))],
+            Request::ScdQueueCfg(config) => switch_queue(&config),
+            Request::SharedMemCfg => vec![Effect::reply([0; mvm::SHARED_MEM_CFG_LEN])],
+            Request::TimeEvent(event) => self.time_events.command(&event),
+            Request::ScanOffload(scan) => self.scan.lmac(&scan),
+            Request::ScanUmac(scan) => self.scan.umac(&scan),
+            Request::ScanAbort => self.scan.abort(),
+            Request::PhyConfiguration => calibrate(command),
+            Request::NvmAccess(access) => nvm::access(command.nvm, &access),
+            Request::Statistics => vec![Effect::reply([0; mvm::NOTIF_STATISTICS_V10_LEN])],
+        };
+        effects.into()
+    }
+
+    fn finish(&mut self, job: Job) -> Option<Packet> {
+        match job {
+            Job::Scan => self.scan.finish(),
+        }
+    }
+}
+
+/// `UCODE_ALIVE_NTFY`, version 3.
+fn alive(image: Image, valid: bool) -> Packet {
+    let subtype = if image == Image::Init {
+        mvm::FW_SUBTYPE_INITIALIZE
+    } else {
+        mvm::FW_SUBTYPE_FULL_FEATURE
+    };
+    let alive = AliveV3 {
+        status: if valid { mvm::IWL_ALIVE_STATUS_OK } else { mvm::IWL_ALIVE_STATUS_ERR }.into(),
+        flags: 0.into(),
+        lmac_data: LmacAlive {
+            ucode_major: 17.into(),
+            ucode_minor: 0.into(),
+            ver_subtype: subtype,
+            ver_type: 0,
+            mac: 0,
+            opt: 0,
+            timestamp: 0.into(),
+            error_event_table_ptr: layout::ERROR_LOG.into(),
+            log_event_table_ptr: 0.into(),
+            cpu_register_ptr: 0.into(),
+            dbgm_config_ptr: 0.into(),
+            alive_counter_ptr: 0.into(),
+            scd_base_ptr: layout::SCD_SRAM_BASE.into(),
+            st_fwrd_addr: 0.into(),
+            st_fwrd_size: 0.into(),
+        },
+        umac_data: UmacAlive {
+            umac_major: 17.into(),
+            umac_minor: 0.into(),
+            error_info_addr: 0.into(),
+            dbg_print_buff_addr: 0.into(),
+        },
+    };
+    Packet::notification(id::UCODE_ALIVE_NTFY, alive.as_bytes())
+}
+
+fn switch_queue(config: &ScdTxqCfgCmd) -> Vec<Effect> {
+    let start = match config.action {
+        mvm::SCD_CFG_ENABLE_QUEUE => Some((config.ssn.get() & 0xff) as u8),
+        mvm::SCD_CFG_DISABLE_QUEUE => None,
+        // A change of owner.
+        _ => return vec![Effect::status()],
+    };
+    vec![Effect::Queue(config.scd_queue, start), Effect::status()]
+}
+
+/// A runtime image gets its calibration from the host's PHY database.
+fn calibrate(command: &Command<'_>) -> Vec<Effect> {
+    if command.image == Image::Runtime {
+        return vec![Effect::status()];
+    }
+    let mut effects = Vec::new();
+    let mut packets: Vec<_> = mvm::PHY_DB_SECTIONS
+        .into_iter()
+        .map(|(section, len)| {
+            let header = CalibResNotifPhyDb { r#type: section.into(), length: len.into() };
+            let payload = [header.as_bytes(), &vec![0; len.into()]].concat();
+            Packet::notification(id::CALIB_RES_NOTIF_PHY_DB, &payload)
+        })
+        .collect();
+    if command.faults.has(Fault::NoCalibration) {
+        effects.push(Effect::Tell(CardEvent::injected(Fault::NoCalibration)));
+    } else {
+        packets.push(Packet::notification(id::INIT_COMPLETE_NOTIF, &[0; 4]));
+    }
+    effects.push(Effect::status());
+    effects.push(Effect::After(CALIBRATION, Later::Send(packets)));
+    effects
+}

@@ -1,0 +1,46 @@
+//! Host commands of MVM firmware, parsed.
+
+use iwl_hw::mvm::{self, NvmAccessCmd, ScanReqLmac, ScanReqUmac, ScdTxqCfgCmd, TimeEventCmd, id};
+
+use crate::message::{Command, prefix};
+
+/// A command with a meaning. What a guest left out of one reads as zero.
+#[derive(Debug)]
+pub(super) enum Request {
+    AddSta,
+    Tx,
+    ScdQueueCfg(ScdTxqCfgCmd),
+    SharedMemCfg,
+    TimeEvent(TimeEventCmd),
+    ScanOffload(ScanReqLmac),
+    ScanUmac(ScanReqUmac),
+    ScanAbort,
+    PhyConfiguration,
+    NvmAccess(NvmAccessCmd),
+    Statistics,
+}
+
+impl Request {
+    /// What a command means, by group, id and version; `None` if it means nothing here. These
+    /// firmwares speak one version of each, which the driver does not name: any will do.
+    pub(super) fn parse(command: &Command<'_>) -> Option<Self> {
+        let payload = command.payload;
+        Some(match (command.group, command.id, command.version) {
+            (mvm::LEGACY_GROUP | mvm::LONG_GROUP, id, _any) => match id {
+                id::ADD_STA => Self::AddSta,
+                id::TX_CMD => Self::Tx,
+                id::SCD_QUEUE_CFG => Self::ScdQueueCfg(prefix(payload).0),
+                id::SHARED_MEM_CFG => Self::SharedMemCfg,
+                id::TIME_EVENT_CMD => Self::TimeEvent(prefix(payload).0),
+                id::SCAN_OFFLOAD_REQUEST_CMD => Self::ScanOffload(prefix(payload).0),
+                id::SCAN_REQ_UMAC => Self::ScanUmac(prefix(payload).0),
+                id::SCAN_OFFLOAD_ABORT_CMD | id::SCAN_ABORT_UMAC => Self::ScanAbort,
+                id::PHY_CONFIGURATION_CMD => Self::PhyConfiguration,
+                id::NVM_ACCESS_CMD => Self::NvmAccess(prefix(payload).0),
+                id::STATISTICS_CMD => Self::Statistics,
+                _ => return None,
+            },
+            _ => return None,
+        })
+    }
+}
