@@ -1,11 +1,6 @@
-//! A world of plain memory, and a driver that does what iwlwifi does, as far as the tests go.
-#![allow(dead_code, reason = "each test file uses its part")]
+//! The driver's half of the rings of parts before 9000, and of their upload.
 
-use std::collections::HashSet;
-
-use iwl_card::{
-    Card, CardEvent, CardOptions, DmaError, FaultPlan, Irq, Nanos, Outcome, ResetKind, World, card,
-};
+use iwl_card::{Card, CardOptions, FaultPlan, Nanos, card};
 use iwl_hw::csr::{self, GpCntrl, HwIfConfig, Int, Reset, dram_int_tbl, eeprom_reg, prph_addr};
 use iwl_hw::fh::{self, rx_config, srvc, tx_config};
 use iwl_hw::maps::Prph;
@@ -13,117 +8,11 @@ use iwl_hw::packet::{self, CmdHeader, RxPacketHeader};
 use iwl_hw::pci::{self, Command};
 use iwl_hw::prph::{self, scd_queue_stts};
 use iwl_hw::tfd::{TFD_QUEUE_SIZE, Tfd, TfdTb};
-use iwl_ucode::marker;
 use zerocopy::{FromBytes, IntoBytes};
 
-pub(crate) const MILLISECOND: Nanos = 1_000_000;
-
-/// Guest memory from 0, a clock that the test turns, and what came out of the card.
-pub(crate) struct TestWorld {
-    pub(crate) memory: Vec<u8>,
-    pub(crate) now: Nanos,
-    pub(crate) raised: Vec<Irq>,
-    pub(crate) events: Vec<CardEvent>,
-    pub(crate) bus_master: bool,
-    /// Each address must be asked for twice within a work item, and what is written lands
-    /// later, as if it went over a wire.
-    pub(crate) lazy: bool,
-    posted: Vec<Posted>,
-    fetched: HashSet<u64>,
-    waiting: bool,
-}
-
-/// On its way to the guest.
-enum Posted {
-    Write(std::ops::Range<usize>, Vec<u8>),
-    Interrupt(Irq),
-}
-
-impl TestWorld {
-    pub(crate) fn new(size: usize) -> Self {
-        Self {
-            memory: vec![0; size],
-            now: 0,
-            raised: Vec::new(),
-            events: Vec::new(),
-            bus_master: false,
-            lazy: false,
-            posted: Vec::new(),
-            fetched: HashSet::new(),
-            waiting: false,
-        }
-    }
-
-    /// What is on its way arrives, in order; says whether anything was.
-    pub(crate) fn land(&mut self) -> bool {
-        let posted = std::mem::take(&mut self.posted);
-        let any = !posted.is_empty();
-        for item in posted {
-            match item {
-                Posted::Write(range, data) => self.memory[range].copy_from_slice(&data),
-                Posted::Interrupt(irq) => self.raised.push(irq),
-            }
-        }
-        any
-    }
-
-    fn range(&self, addr: u64, len: usize) -> Result<std::ops::Range<usize>, DmaError> {
-        let fault = DmaError::Fault { addr, len };
-        let start = usize::try_from(addr).map_err(|_| fault)?;
-        let end = start.checked_add(len).filter(|end| *end <= self.memory.len()).ok_or(fault)?;
-        Ok(start..end)
-    }
-}
-
-impl World for TestWorld {
-    fn now(&self) -> Nanos {
-        self.now
-    }
-
-    fn dma_read(&mut self, addr: u64, data: &mut [u8]) -> Result<(), DmaError> {
-        let range = self.range(addr, data.len())?;
-        if self.lazy && self.fetched.insert(addr) {
-            self.waiting = true;
-            return Err(DmaError::Pending);
-        }
-        data.copy_from_slice(&self.memory[range]);
-        Ok(())
-    }
-
-    fn dma_write(&mut self, addr: u64, data: &[u8]) -> Result<(), DmaError> {
-        let range = self.range(addr, data.len())?;
-        if self.lazy {
-            self.posted.push(Posted::Write(range, data.to_vec()));
-        } else {
-            self.memory[range].copy_from_slice(data);
-        }
-        Ok(())
-    }
-
-    fn flushed(&mut self) -> bool {
-        self.posted.is_empty()
-    }
-
-    fn raise(&mut self, irq: Irq) {
-        if self.posted.is_empty() {
-            self.raised.push(irq);
-        } else {
-            self.posted.push(Posted::Interrupt(irq));
-        }
-    }
-
-    fn set_bus_master(&mut self, on: bool) {
-        self.bus_master = on;
-    }
-
-    fn end_of_work(&mut self) {
-        self.fetched.clear();
-    }
-
-    fn emit(&mut self, event: CardEvent) {
-        self.events.push(event);
-    }
-}
+use super::MILLISECOND;
+use super::story::line;
+use super::world::TestWorld;
 
 // Where the test's driver keeps its things in guest memory.
 const RX_STATUS: u64 = 0x1000;
@@ -458,50 +347,3 @@ impl Driver {
 fn tx_ring(queue: u8) -> u64 {
     TX_RINGS + u64::from(queue) * u64::from(TFD_QUEUE_SIZE) * size_of::<Tfd>() as u64
 }
-
-fn line(event: &CardEvent) -> Option<String> {
-    let text = match event {
-        CardEvent::RegRead { .. } | CardEvent::RegWrite { .. } => return None,
-        CardEvent::Reset { how: ResetKind::Function } => "reset: function".to_owned(),
-        CardEvent::Reset { how: ResetKind::Software } => "reset: software".to_owned(),
-        CardEvent::Interrupt { irq, causes, .. } => {
-            format!("{irq:?}: {:?}", Int::from_bits_retain(*causes))
-        }
-        CardEvent::DmaFault { addr, len, during } => {
-            format!("DMA fault: {during}, {len} bytes at {addr:#x}")
-        }
-        CardEvent::BadInput { what } => format!("bad input: {what}"),
-        CardEvent::NvmRead { section, offset, len, present } => {
-            format!("NVM: {section} {offset}+{len}, present {present}")
-        }
-        CardEvent::SectionUploaded { image, index, dst, len } => {
-            format!("section: {image:?} {index}, {len} bytes to {dst:#x}")
-        }
-        CardEvent::CpuReleased { image, sections, bytes } => {
-            format!("CPU released: {image:?}, {sections} sections, {bytes} bytes")
-        }
-        CardEvent::Alive { image, valid } => format!("ALIVE: {image:?}, valid {valid}"),
-        CardEvent::HostCommand { name, queue, len, modelled, .. } => {
-            format!("command: {name}, queue {queue}, {len} bytes, modelled {modelled}")
-        }
-        CardEvent::Packet { name, notification, len, .. } => {
-            format!("packet: {name}, {len} bytes, notification {notification}")
-        }
-        CardEvent::AliveReleased => "ALIVE released".to_owned(),
-        CardEvent::RfKillSwitched { on } => format!("RF-kill: {on}"),
-        CardEvent::Vanished => "vanished".to_owned(),
-        CardEvent::FaultInjected { fault } => format!("fault: {fault}"),
-    };
-    Some(text + "\n")
-}
-
-/// The last register access's outcome.
-pub(crate) fn last_outcome(driver: &Driver) -> Option<Outcome> {
-    driver.world.events.iter().rev().find_map(|event| match event {
-        CardEvent::RegRead { outcome, .. } | CardEvent::RegWrite { outcome, .. } => Some(*outcome),
-        _ => None,
-    })
-}
-
-pub(crate) const INIT: &[u8] = &marker::INIT;
-pub(crate) const RUNTIME: &[u8] = &marker::RUNTIME;

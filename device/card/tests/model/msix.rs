@@ -1,7 +1,6 @@
 //! MSI-X, as a driver of 9000 and later parts sets it up and handles it.
 
-mod support;
-
+use crate::support::{Driver, INIT, last_outcome};
 use iwl_card::{
     Card, CardEvent, CardOptions, CardSpec, Cause, Fault, FaultPlan, Generation, Interrupts, Irq,
     OpMode, Outcome, PciIds,
@@ -12,7 +11,6 @@ use iwl_hw::msix::{
     MSIX_NON_AUTO_CLEAR_CAUSE,
 };
 use iwl_hw::{csr, pci, prph};
-use support::{Driver, INIT, last_outcome};
 
 /// No card of the list: its silicon is what is tried.
 static SPEC: CardSpec = CardSpec {

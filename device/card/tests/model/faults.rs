@@ -1,12 +1,10 @@
 //! Interrupts, DMA and switches that go wrong.
 
-mod support;
-
+use crate::support::{Driver, INIT, MILLISECOND};
 use expect_test::expect;
 use iwl_card::{Engine, Fault, FaultPlan, Irq, card};
 use iwl_hw::csr::{self, GpCntrl, Int, Reset, UNKNOWN_CAUSE};
 use iwl_hw::{mvm, pci};
-use support::{Driver, INIT, MILLISECOND};
 
 const QUEUE: u8 = mvm::CMD_QUEUE;
 

@@ -1,7 +1,6 @@
 //! What a guest can do wrong: it becomes events and device state, never a panic.
 
-mod support;
-
+use crate::support::{Driver, INIT, MILLISECOND, RUNTIME};
 use iwl_card::{CardEvent, Fault, FaultPlan, cards};
 use iwl_hw::csr::{self, Int, Reset};
 use iwl_hw::dvm;
@@ -10,7 +9,6 @@ use iwl_hw::maps::Bar;
 use iwl_hw::packet::{self, CmdHeader};
 use iwl_hw::tfd::{IWL_NUM_OF_TBS, Tfd, TfdTb};
 use proptest::prelude::*;
-use support::{Driver, INIT, MILLISECOND, RUNTIME};
 use zerocopy::{FromBytes, IntoBytes};
 
 const QUEUE: u8 = dvm::IWL_DEFAULT_CMD_QUEUE_NUM;

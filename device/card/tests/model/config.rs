@@ -1,11 +1,9 @@
 //! Configuration space, as a bus driver sees it.
 
-mod support;
-
+use crate::support::{Driver, INIT, TestWorld, last_outcome};
 use iwl_card::{Card, CardOptions, Irq, Outcome, card};
 use iwl_hw::csr::Int;
 use iwl_hw::pci::{self, Command, cap_id};
-use support::{Driver, INIT, TestWorld, last_outcome};
 
 #[test]
 fn the_identity_is_the_cards() {

@@ -1,0 +1,78 @@
+//! Cards of MVM with INIT and runtime images: NVM, scans.
+
+use expect_test::expect;
+use iwl_hw::mvm::{self, AliveV3, NvmAccessCmd, NvmAccessResp};
+use iwl_hw::{nvm, prph};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
+
+use crate::support::{Driver, INIT, MILLISECOND, RUNTIME};
+
+fn read_nvm(driver: &mut Driver, section: u16) -> (NvmAccessResp, Vec<u8>) {
+    let access = NvmAccessCmd {
+        op_code: mvm::NVM_READ,
+        target: 0,
+        r#type: section.into(),
+        offset: 0.into(),
+        length: 2048.into(),
+    };
+    let answer = driver.command(mvm::CMD_QUEUE, mvm::id::NVM_ACCESS_CMD, access.as_bytes());
+    let (response, data) =
+        NvmAccessResp::read_from_prefix(&answer.payload).expect("a response of its size");
+    (response, data.to_vec())
+}
+
+#[test]
+fn mvm_reads_its_nvm_through_the_firmware() {
+    let mut driver = Driver::new("7260");
+    let alive = driver.boot(INIT, mvm::CMD_QUEUE);
+    let alive = AliveV3::read_from_bytes(&alive.payload).expect("an ALIVE of version 3");
+    assert_eq!(alive.status.get(), mvm::IWL_ALIVE_STATUS_OK);
+    assert_eq!(driver.read_prph(prph::SCD_SRAM_BASE_ADDR), alive.lmac_data.scd_base_ptr.get());
+
+    driver.story();
+    let (response, data) = read_nvm(&mut driver, nvm::NVM_SECTION_TYPE_SW);
+    assert_eq!((response.status.get(), usize::from(response.length.get())), (0, data.len()));
+    assert_eq!(data[nvm::NVM_VERSION..][..2], nvm::NVM_VERSION_7000.to_le_bytes());
+    let (response, data) = read_nvm(&mut driver, nvm::NVM_SECTION_TYPE_PHY_SKU);
+    assert_eq!(response.status.get(), mvm::READ_NVM_CHUNK_NOT_VALID_ADDRESS);
+    assert!(data.is_empty());
+    expect![[r#"
+        command: NVM_ACCESS_CMD, queue 0, 8 bytes, modelled true
+        NVM: NVM_SECTION_TYPE_SW 0+256, present true
+        packet: NVM_ACCESS_CMD, 264 bytes, notification false
+        Msi: Int(FH_RX)
+        command: NVM_ACCESS_CMD, queue 0, 8 bytes, modelled true
+        NVM: NVM_SECTION_TYPE_PHY_SKU 0+0, present false
+        packet: NVM_ACCESS_CMD, 8 bytes, notification false
+        Msi: Int(FH_RX)
+    "#]]
+    .assert_eq(&driver.story());
+
+    driver.command(mvm::CMD_QUEUE, mvm::id::PHY_CONFIGURATION_CMD, &[0; 12]);
+    driver.pass(20 * MILLISECOND);
+    let last = driver.take_packets().pop().expect("calibration");
+    assert_eq!(last.id, mvm::id::INIT_COMPLETE_NOTIF);
+}
+
+#[test]
+fn both_mvm_scans_end_in_their_own_way() {
+    let mut driver = Driver::new("8265");
+    driver.boot(RUNTIME, mvm::CMD_QUEUE);
+    let mut scan = mvm::ScanReqLmac::new_zeroed();
+    (scan.n_channels, scan.active_dwell, scan.passive_dwell) = (10, 10, 110);
+    driver.command(mvm::CMD_QUEUE, mvm::id::SCAN_OFFLOAD_REQUEST_CMD, scan.as_bytes());
+    driver.pass(102 * MILLISECOND);
+    assert_eq!(driver.take_packets(), []);
+    driver.pass(MILLISECOND);
+    let end = driver.take_packets().pop().map(|packet| packet.id);
+    assert_eq!(end, Some(mvm::id::SCAN_OFFLOAD_COMPLETE));
+
+    let scan = mvm::ScanReqUmac { flags: 0.into(), uid: 7.into() };
+    driver.command(mvm::CMD_QUEUE, mvm::id::SCAN_REQ_UMAC, scan.as_bytes());
+    driver.command(mvm::CMD_QUEUE, mvm::id::SCAN_ABORT_UMAC, &[0; 8]);
+    driver.pass(1000 * MILLISECOND);
+    let ends = driver.take_packets();
+    assert_eq!(ends.len(), 1);
+    let end = mvm::UmacScanComplete::read_from_bytes(&ends[0].payload).expect("its size");
+    assert_eq!((end.uid.get(), end.status), (7, mvm::IWL_SCAN_OFFLOAD_ABORTED));
+}
