@@ -10,16 +10,36 @@
 //! guest memory before its first effect. An access through `HBUS_TARG_PRPH_*` or
 //! `HBUS_TARG_MEM_*` is one event, in the window it reaches.
 //!
+//! One way leads through it. A register access: [`Card::bar_read`], [`Card::bar_write`] → `regs` →
+//! the state of `chip` → what the write leads to, told after it. What it set off: [`Card::run`] →
+//! `chip` → `boot`, `rx`, `tx`, `fw` → `irq`. To read it, in this order: `card.rs`, `regs/mod.rs` and
+//! `regs/csr.rs`, `chip.rs`, `fw/mvm/mod.rs`, `irq/mod.rs`. No file imports one that imports it;
+//! `tests/modules.rs` says so.
+//!
 //! | module | what |
 //! |---|---|
-//! | `card`, `pci` | the function: configuration space, BAR 0, events, faults that hit any access |
+//! | `card`, `pci` | the function: configuration space and the line in use, BAR 0, faults that hit any access |
 //! | `spec` | the cards, a row each; their silicon, a constant a generation |
-//! | `chip` | what lies behind BAR 0, its work and its timers |
-//! | `regs` | registers: what a read gives, what a write does, and the outcome |
-//! | `boot`, `rx`, `tx`, `irq`, `nvm`, `memory`, `reach` | its parts |
-//! | `fw` | the firmware: host commands to reactions, DVM and MVM |
-//! | `message`, `layout` | what firmware and rings pass each other, where tables lie |
-//! | `faults` | what goes wrong |
+//! | `chip`, `timers` | what lies behind BAR 0: its wiring, its resets, its work; what is due |
+//! | `regs` | registers: what a read gives, what a write does, what came of it; a file a block |
+//! | `cause`, `irq` | why it interrupts; how that is told: `irq/ict.rs` by `CSR_INT` and its table, `irq/msix.rs` by MSI-X |
+//! | `boot`, `rx`, `tx` | its DMA engines: the upload, the rings |
+//! | `nvm`, `memory`, `reach` | what it keeps; device memory; host memory |
+//! | `fw` | the firmware: host commands to effects, a dialect each |
+//! | `message`, `layout` | what firmware and rings pass each other; where tables lie |
+//! | `event`, `summary`, `faults`, `world` | what is told, what goes wrong, and the seam |
+//!
+//! # Recipes
+//! - *A card* of silicon that is there: a row in `spec/cards.rs`. One of new silicon: a
+//!   `Generation` and its constant in `spec/silicon.rs`, a variant on each axis where it differs,
+//!   its registers in `iwl_hw::maps`; the compiler names the rest.
+//! - *A register*: its row in the table of its block in `iwl-hw` (`bar/*.rs`, `prph/*.rs`); from
+//!   there on it is kept, and is told by its name as a stub. One that does something: a match arm in
+//!   that block's file of `regs`.
+//! - *A host command*: its layout in `iwl_hw::mvm` (or `dvm`) and its name in `iwl_hw::names`; a
+//!   variant of `Request` and its line in `parse`; an arm in `command`, with the effects in their
+//!   order. A test of it: `tests/model/mvm.rs`.
+//! - *A cause*: a variant of [`Cause`]; the compiler asks both controllers for its bit.
 //!
 //! # Sources
 //! The drivers of Linux 7.3 (`drivers/net/wireless/intel/iwlwifi`) as documentation of the

@@ -59,7 +59,7 @@ pub struct CardSpec {
     pub pci_revision: u8,
 }
 
-static CARDS: [CardSpec; 3] = [
+static CARDS: &[CardSpec] = &[
     CardSpec {
         name: "6205",
         marketing: "Intel(R) Centrino(R) Advanced-N 6205 AGN",
@@ -101,7 +101,7 @@ static CARDS: [CardSpec; 3] = [
 /// Every card.
 #[must_use]
 pub fn cards() -> &'static [CardSpec] {
-    &CARDS
+    CARDS
 }
 
 /// The card of that name.
