@@ -62,10 +62,12 @@ pub enum Descriptor {
 #[derive(Debug)]
 pub(crate) struct Closer(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     work: Condvar,
+    /// May wait as long as it likes.
+    close: fn(OwnedFd),
 }
 
 #[derive(Debug, Default)]
@@ -82,8 +84,15 @@ impl Closer {
     /// With one thread, which starts others when needed: they are as free or confined as the
     /// thread that calls this.
     pub(crate) fn new() -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        shared.lock().threads = 1;
+        Self::with(|fd| {
+            // Most of what waits is a socket that would.
+            let _ = set_socket_linger(&fd, None);
+        })
+    }
+
+    fn with(close: fn(OwnedFd)) -> io::Result<Self> {
+        let state = Mutex::new(State { threads: 1, ..State::default() });
+        let shared = Arc::new(Shared { state, work: Condvar::new(), close });
         start(&shared)?;
         // Once it waits for work, all that it needs to begin is done.
         let mut state = shared.lock();
@@ -194,9 +203,7 @@ fn run(shared: &Arc<Shared>) {
             // Then it has to wait for this one.
             let _ = start(shared);
         }
-        // Most of what waits is a socket that would.
-        let _ = set_socket_linger(&fd, None);
-        drop(fd);
+        (shared.close)(fd);
         state = shared.lock();
     }
     state.threads -= 1;
@@ -217,5 +224,88 @@ impl Descriptor {
             Self::Lost => Errno::MFILE,
             _ => Errno::INVAL,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Sender, channel};
+
+    fn fd() -> OwnedFd {
+        std::fs::File::open("/dev/null").unwrap().into()
+    }
+
+    /// Waits, as a file does whose FUSE mount does not answer.
+    fn wait_for_ever(_: OwnedFd) {
+        loop {
+            std::thread::park();
+        }
+    }
+
+    #[test]
+    fn closes_that_wait_take_threads_then_room_then_the_end() {
+        let closer = Closer::with(wait_for_ever).unwrap();
+        for _ in 0..MAX_THREADS {
+            closer.close(fd());
+        }
+        let mut state = closer.0.lock();
+        while !state.queue.is_empty() {
+            drop(state);
+            std::thread::yield_now();
+            state = closer.0.lock();
+        }
+        assert_eq!(state.threads, MAX_THREADS);
+        drop(state);
+        assert!(!closer.is_behind());
+        for at in 0..MAX_QUEUED {
+            assert_eq!(closer.is_behind(), at >= MANY_QUEUED);
+            assert_eq!(closer.is_full(), None);
+            closer.close(fd());
+        }
+        assert_eq!(closer.is_full(), Some(MAX_QUEUED));
+        for _ in 0..=MAX_QUEUED {
+            assert!(!closer.is_lost());
+            closer.close(fd());
+        }
+        assert!(closer.is_lost());
+    }
+
+    #[test]
+    fn one_close_that_waits_holds_no_other_up() {
+        static CLOSED: Mutex<Option<Sender<()>>> = Mutex::new(None);
+        let (sender, closed) = channel();
+        *CLOSED.lock().unwrap() = Some(sender);
+        let closer = Closer::with(|fd| {
+            if rustix::fs::fcntl_get_seals(&fd).is_ok() {
+                wait_for_ever(fd);
+            }
+            CLOSED.lock().unwrap().as_ref().unwrap().send(()).unwrap();
+        })
+        .unwrap();
+        let memory = || rustix::fs::memfd_create("wait", rustix::fs::MemfdFlags::empty());
+        for _ in 1..MAX_THREADS {
+            closer.close(memory().unwrap());
+            closer.close(fd());
+            closed.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+        }
+    }
+
+    #[test]
+    fn descriptors_are_told_apart() {
+        let closer = Closer::new().unwrap();
+        let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::empty()).unwrap();
+        assert!(matches!(closer.sort(event), Descriptor::Event(_)));
+        let memory =
+            rustix::fs::memfd_create("anon_inode:[eventfd]", rustix::fs::MemfdFlags::empty());
+        assert!(matches!(closer.sort(memory.unwrap()), Descriptor::Memory(_)));
+        let place = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let named = place.path().join("anon_inode:[eventfd]");
+        std::fs::write(&named, [0; 5]).unwrap();
+        let file = std::fs::File::open(&named).unwrap();
+        assert!(matches!(closer.sort(file.into()), Descriptor::File { bytes: 5 }));
+        assert!(matches!(closer.sort(fd()), Descriptor::Other));
+        let pipe = rustix::pipe::pipe().unwrap();
+        assert!(matches!(closer.sort(pipe.0), Descriptor::Other));
     }
 }
