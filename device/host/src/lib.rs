@@ -2,15 +2,20 @@
 //!
 //! This is where the model ([`iwl_card`]) meets the transport ([`vfio_server`]): register
 //! accesses go one way, DMA, interrupts and the clock the other, and each thing the card tells
-//! gets its time.
+//! gets its time. Whatever parses what a guest or its VMM sends runs on that thread, which is
+//! confined ([`confine()`]).
+
+mod confine;
+mod notices;
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub use confine::{Confinement, confine};
 use iwl_card::{Card, CardEvent, Irq, Nanos, Summary, World};
+pub use notices::{NoticeReceiver, NoticeSender, Told, notices};
 use vfio_server::{
     Bus, Device, DeviceInfo, Disconnect, Errno, Exit, IrqIndex, Region, Server, StopHandle,
     WakeHandle, irq_index, region,
@@ -60,7 +65,8 @@ pub struct Served {
 
 impl Served {
     /// Starts to serve `card` on `server`. `sink` is called on the card's thread, for each notice
-    /// in order, with the time it happened; it must not block.
+    /// in order, with the time it happened; it must not block, and is confined with it, but for
+    /// the last notice.
     ///
     /// # Errors
     /// The thread or its stop handle could not be made.
@@ -74,17 +80,25 @@ impl Served {
         let wake = server.waker()?;
         let (touch, touches) = channel();
         let name = format!("card {}", card.spec().name);
-        let thread = std::thread::Builder::new().name(name).spawn(move || {
+        // One thread that is free, to clean up; in it one that is not.
+        let free = std::thread::Builder::new().name(format!("{name}'s keeper"));
+        let thread = free.spawn(move || {
             server.set_busy_poll(BUSY_POLL);
             let told = Vec::new();
             let mut adapter =
                 Adapter { card, epoch: Instant::now(), touches, told, sink: &mut sink };
-            let served = catch_unwind(AssertUnwindSafe(|| server.serve(&mut adapter, &stopped)));
+            let served = std::thread::scope(|scope| {
+                let serve = || {
+                    confine();
+                    server.serve(&mut adapter, &stopped).map_err(|error| error.to_string())
+                };
+                match std::thread::Builder::new().name(name).spawn_scoped(scope, serve) {
+                    Ok(confined) => confined.join(),
+                    Err(error) => Ok(Err(format!("no thread for the card: {error}"))),
+                }
+            });
             let ended = match served {
-                Ok(result) => Ended {
-                    result: result.map_err(|error| error.to_string()),
-                    summary: Some(adapter.card.summary()),
-                },
+                Ok(result) => Ended { result, summary: Some(adapter.card.summary()) },
                 Err(panic) => Ended {
                     result: Err(format!("the card's model panicked: {}", panic_text(&*panic))),
                     summary: None,
@@ -139,6 +153,9 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 /// on two cores it saves 3 % of a restored run, and costs what it saves of the CPU's time.
 const BUSY_POLL: Duration = Duration::from_micros(100);
 
+/// Notices kept until they may be told without holding up an answer; no more.
+const MANY_TOLD: usize = 4096;
+
 type Sink<'a> = &'a mut (dyn FnMut(Instant, Notice) + Send);
 
 struct Adapter<'a> {
@@ -157,6 +174,10 @@ impl Adapter<'_> {
         let mut world = Seam { bus, epoch: self.epoch, told: &mut self.told };
         act(&mut self.card, &mut world);
         self.card.run(&mut world);
+        // Who sends thousands of accesses at once does not wait for an answer to each.
+        if self.told.len() >= MANY_TOLD {
+            self.tell();
+        }
     }
 
     fn tell(&mut self) {

@@ -107,3 +107,57 @@ fn a_touch_needs_no_access() {
     client.region_read(CONFIG, PCI_ID, &mut id).expect("read");
     assert_eq!(id, [0x86, 0x80, 0xb1, 0x08]);
 }
+
+/// The sink is called on the card's thread: it tries what a model that was taken over would.
+#[test]
+fn the_cards_thread_is_confined() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let path = dir.path().join("card");
+    let victim = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = victim.local_addr().expect("an address");
+    let socket = dir.path().join("other");
+    let _other = std::os::unix::net::UnixListener::bind(&socket).expect("a listener");
+    let (tried, outcomes) = channel();
+    let card = Card::new(iwl_card::card("7260").expect("a card"), CardOptions::default());
+    let inside = dir.path().to_owned();
+    let try_all = move || {
+        let outcome = |what: &'static str, result: std::io::Result<()>| (what, result.err());
+        [
+            outcome("open", std::fs::File::open("/etc/passwd").map(drop)),
+            outcome("create", std::fs::File::create(inside.join("new")).map(drop)),
+            outcome("remove", std::fs::remove_file(&socket)),
+            outcome("connect", std::net::TcpStream::connect(address).map(drop)),
+            outcome("connect locally", std::os::unix::net::UnixStream::connect(&socket).map(drop)),
+            outcome("run", std::process::Command::new("/proc/self/exe").spawn().map(drop)),
+            outcome("start a thread", std::thread::Builder::new().spawn(|| ()).map(drop)),
+        ]
+    };
+    let mut first = true;
+    let served =
+        Served::start(card, Server::bind(&path).expect("bound"), move |_, notice| match notice {
+            Notice::Attached if std::mem::take(&mut first) => {
+                let status = std::fs::read_to_string("/proc/thread-self/status").ok();
+                assert_eq!(status, None);
+                tried.send(try_all()).expect("awaited");
+            }
+            _ => {}
+        })
+        .expect("a thread");
+    let mut client = Client::new(&path).expect("connected");
+    for (what, error) in outcomes.recv().expect("tried") {
+        let error = error.unwrap_or_else(|| panic!("{what} is possible"));
+        assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied, "{what}: {error}");
+    }
+    // It serves all the same, and everybody else is as free as before.
+    client.region_read(CONFIG, PCI_ID, &mut [0; 4]).expect("read");
+    std::fs::File::open("/etc/passwd").expect("opened");
+    let threads = std::fs::read_dir("/proc/self/task").expect("threads").flatten();
+    let confined = threads
+        .map(|thread| std::fs::read_to_string(thread.path().join("status")).expect("a status"))
+        .filter(|status| status.contains("NoNewPrivs:\t1") && status.contains("Seccomp:\t2"))
+        .count();
+    assert_eq!(confined, 1, "the card's thread alone");
+    served.stop_handle().stop();
+    served.join();
+    assert!(!path.exists(), "its file is removed by who may");
+}
