@@ -7,6 +7,7 @@
 
 mod confine;
 mod notices;
+pub mod soak;
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};

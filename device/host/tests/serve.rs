@@ -1,8 +1,10 @@
 //! A served card, with the crate `vfio_user`'s client as its peer.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, channel};
 
+use card_host::soak::{SoakOptions, soak};
 use card_host::{Ended, Notice, Served, Touch};
 use iwl_card::{Card, CardEvent, CardOptions};
 use vfio_server::{Exit, Server};
@@ -160,4 +162,18 @@ fn the_cards_thread_is_confined() {
     served.stop_handle().stop();
     served.join();
     assert!(!path.exists(), "its file is removed by who may");
+}
+
+/// A few seconds of what `iwlbench soak` does for as long as one likes.
+#[test]
+fn a_hostile_client_leaves_nothing_behind() {
+    let options = SoakOptions {
+        cards: iwl_card::cards().iter().collect(),
+        messages: 300_000,
+        time: std::time::Duration::from_secs(60),
+        seed: 1,
+    };
+    let report = soak(&options, &AtomicBool::new(false)).expect("sockets");
+    assert_eq!(report.wrong, [""; 0], "{report}");
+    assert!(report.messages >= options.messages && report.accesses > 1000, "{report}");
 }
