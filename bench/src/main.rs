@@ -48,6 +48,7 @@ fn main() -> ExitCode {
             Command::Check(args) => app::commands::check::check(&args),
             Command::List(args) => app::commands::list::list(&args),
             Command::Device(args) => app::commands::device::device(&args),
+            Command::Soak(args) => app::commands::soak::run(&args),
             Command::Report(args) => app::commands::report::report(&args),
             Command::Ucode(command) => app::commands::ucode::ucode(&command),
             Command::Setup(args) => app::commands::setup::setup(&args),

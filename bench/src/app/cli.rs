@@ -36,6 +36,9 @@ pub enum Command {
     List(ListArgs),
     /// Serve one card on a vfio-user socket, for any QEMU from 10.1 on
     Device(DeviceArgs),
+    /// Put cards under a hostile client: millions of messages, while memory, descriptors and
+    /// threads are watched
+    Soak(SoakArgs),
     /// Show a run again: as a page, a trace, or for a CI server
     Report(ReportArgs),
     /// Make and read firmware files
@@ -286,6 +289,23 @@ pub struct DeviceArgs {
     /// Trace as JSON lines
     #[arg(long)]
     pub json: bool,
+}
+
+/// `iwlbench soak`.
+#[derive(Debug, Args)]
+pub struct SoakArgs {
+    /// Cards [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub card: Vec<String>,
+    /// End after so many messages
+    #[arg(long, value_name = "N")]
+    pub messages: Option<u64>,
+    /// End after so long
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub seconds: u64,
+    /// Where the client's decisions come from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// Forms of a report.

@@ -463,8 +463,8 @@ impl Client {
                 let offset = match place % 8 {
                     0 => place >> 8,
                     1 => (place >> 8) % 0x4000,
-                    2..4 => (place >> 8) % 0x400 & !3,
-                    _ => (place >> 8) % 0x2000 & !3,
+                    2..4 => ((place >> 8) % 0x400) & !3,
+                    _ => ((place >> 8) % 0x2000) & !3,
                 };
                 let region = if place >> 32 & 63 == 0 { region::CONFIG } else { region::BAR0 };
                 if place >> 40 & 7 == 0 {

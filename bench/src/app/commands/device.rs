@@ -4,10 +4,10 @@ use std::io::Write;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use card_host::{Ended, Notice, Served};
+use card_host::{Ended, Notice, NoticeReceiver, Served, Told, notices};
 use iwl_card::{Card, CardEvent, CardOptions, Interrupts};
 use serde_json::json;
 use vfio_server::{Exit, Server};
@@ -20,6 +20,12 @@ use crate::facts::timeline::{Event, Source, What};
 use crate::lab;
 use crate::machine::{qemu, signals};
 use crate::report::words;
+
+/// Notices that wait to be printed. A guest makes a million in a second; who reads them may be
+/// slower, or not there.
+const MOST_WAITING: usize = 1 << 16;
+/// How long what waits is given to be printed when the card has ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Serves until a signal comes, or the one client of `--fd` goes.
 pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
@@ -38,10 +44,9 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
         faults: args.fault.iter().copied().collect(),
         ..CardOptions::default()
     };
-    let (sender, notices) = mpsc::channel();
+    let (sender, notices) = notices(MOST_WAITING);
     let served = Served::start(Card::new(spec, options), server, move |at, notice| {
-        // The receiver goes only after the card.
-        let _ = sender.send((at, notice));
+        sender.send(at, notice);
     })?;
     let stop = served.stop_handle();
     let _watched = signals::on_signal(move |_| stop.stop());
@@ -53,9 +58,10 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
         }
         (None, fd) => json!({ "type": "fd", "str": fd.unwrap_or_default().to_string() }),
     };
+    let mut head = String::new();
     if !args.json {
         let stub = lab::stub_of(spec)?;
-        commands::print(&format!(
+        head = format!(
             "card {}: {} (8086:{:04x}), drives {}\n\
              firmware in the guest: /lib/firmware/{}<API>.ucode (`iwlbench ucode build --card {}` makes one)\n\n\
              QEMU from 10.1 on; the card reads and writes guest memory, so share it:\n\n  \
@@ -71,9 +77,22 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
             stub.stem,
             spec.name,
             qemu::card_device("rp0", "wlan-card", &socket)
-        ))?;
+        );
     }
-    trace(&notices, args, served)
+    // Whoever reads may have stopped reading (Ctrl-S): that must not keep the card from ending.
+    let (printed, done) = mpsc::channel();
+    let (name, json, verbose) = (args.card.clone(), args.json, args.verbose);
+    std::thread::Builder::new().name("printer".into()).spawn(move || {
+        let result = commands::print(&head).and_then(|()| trace(&notices, &name, json, verbose));
+        // The receiver goes only with the process.
+        let _ = printed.send(result);
+    })?;
+    served.join();
+    match done.recv_timeout(LAST_WORDS) {
+        Ok(result) => result,
+        // Nor may a word about it.
+        Err(_) => std::process::exit(1),
+    }
 }
 
 /// Takes over a descriptor that the parent left open for us.
@@ -96,9 +115,10 @@ fn inherited(fd: RawFd) -> anyhow::Result<OwnedFd> {
 }
 
 fn trace(
-    notices: &mpsc::Receiver<(Instant, Notice)>,
-    args: &DeviceArgs,
-    served: Served,
+    notices: &NoticeReceiver,
+    card: &str,
+    json: bool,
+    verbose: bool,
 ) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let mut out = std::io::BufWriter::new(std::io::stdout());
@@ -107,49 +127,58 @@ fn trace(
     loop {
         // What is printed goes out at the latest when there is nothing more to print.
         let next = match notices.try_recv() {
-            Err(mpsc::TryRecvError::Empty) => {
+            None => {
                 reader_there &= out.flush().is_ok();
-                notices.recv().ok()
+                notices.recv()
             }
-            other => other.ok(),
+            told => told,
         };
-        let Some((at, notice)) = next else {
-            anyhow::bail!("the card's thread ended without a word")
+        let (at, notice) = match next {
+            None => anyhow::bail!("the card's thread ended without a word"),
+            Some(Told::Notice(at, notice)) => (at, notice),
+            Some(Told::Dropped(count)) => {
+                let text = if json {
+                    json!({ "kind": "dropped", "count": count }).to_string()
+                } else {
+                    format!("           {count} notices are not shown: they came faster than they were read")
+                };
+                reader_there = reader_there && writeln!(out, "{text}").is_ok();
+                continue;
+            }
         };
         let t_ns = u64::try_from(at.saturating_duration_since(start).as_nanos())?;
         let text = match notice {
             Notice::Card(event) => {
                 let access =
                     matches!(event, CardEvent::RegRead { .. } | CardEvent::RegWrite { .. });
-                if access && !args.verbose && !args.json {
+                if access && !verbose && !json {
                     continue;
                 }
-                let what = What::Card { card: args.card.clone(), event };
+                let what = What::Card { card: card.to_owned(), event };
                 let event = Event { seq, t_ns, source: Source::Card, guest_ns: None, what };
                 seq += 1;
-                if args.json {
+                if json {
                     serde_json::to_string(&event)?
                 } else {
                     format!("{:>9.3}  {}", seconds(t_ns), words::line(&event))
                 }
             }
-            Notice::Attached if args.json => {
+            Notice::Attached if json => {
                 json!({ "t_ns": t_ns, "kind": "attached" }).to_string()
             }
-            Notice::Detached(why) if args.json => {
+            Notice::Detached(why) if json => {
                 json!({ "t_ns": t_ns, "kind": "detached", "why": why }).to_string()
             }
             Notice::Attached => format!("{:>9.3}  QEMU is here", seconds(t_ns)),
             Notice::Detached(why) => format!("{:>9.3}  QEMU has gone: {why}", seconds(t_ns)),
             Notice::Ended(Ended { result, summary }) => {
                 if let Some(summary) = summary
-                    && !args.json
+                    && !json
                     && reader_there
                 {
                     write_summary(&mut out, &summary)?;
                 }
                 out.flush().ok();
-                served.join();
                 let exit = result.map_err(anyhow::Error::msg).context("the card stopped")?;
                 return Ok(match exit {
                     Exit::Stopped | Exit::Disconnected => ExitCode::SUCCESS,

@@ -10,6 +10,7 @@ pub mod matrix;
 pub mod report;
 pub mod run;
 pub mod setup;
+pub mod soak;
 pub mod ucode;
 
 use guest_kit::{CacheDir, Kit, KitOptions};

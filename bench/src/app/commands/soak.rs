@@ -1,0 +1,29 @@
+//! `iwlbench soak`: the cards under a hostile client.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use card_host::soak::{SoakOptions, soak};
+
+use crate::app::cli::SoakArgs;
+use crate::app::commands;
+use crate::machine::signals;
+
+/// Until enough is sent, the time is up or a signal comes; 1 if anything grew, hung or died.
+pub fn run(args: &SoakArgs) -> anyhow::Result<ExitCode> {
+    let cards = args.card.iter().map(|name| commands::card(name)).collect::<Result<Vec<_>, _>>()?;
+    let options = SoakOptions {
+        cards: if cards.is_empty() { iwl_card::cards().iter().collect() } else { cards },
+        messages: args.messages.unwrap_or(u64::MAX),
+        time: Duration::from_secs(args.seconds),
+        seed: args.seed,
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let _watched = signals::on_signal(move |_| stopped.store(true, Ordering::Relaxed));
+    let report = soak(&options, &stop)?;
+    commands::print(&format!("{report} (seed {})\n", args.seed))?;
+    Ok(if report.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
