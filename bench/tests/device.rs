@@ -2,7 +2,8 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -122,4 +123,115 @@ fn a_second_server_on_the_same_path_is_refused() {
     assert!(socket.exists(), "the first server's socket must stay");
     assert_eq!(device.end("-TERM").0, Some(0));
     assert!(!socket.exists());
+}
+
+/// A client that writes a register so often, faster than anybody prints it; then as often as
+/// wanted.
+struct Flood(UnixStream);
+
+impl Flood {
+    const ACCESSES: usize = 400_000;
+
+    fn start(socket: &Path) -> Flood {
+        let mut flood = Flood(UnixStream::connect(socket).expect("a server"));
+        flood.ask(1, b"\0\0\0\0{}\0");
+        let some = Flood::write().repeat(1000);
+        for _ in 0..Flood::ACCESSES / 1000 {
+            flood.0.write_all(&some).expect("sent");
+        }
+        flood.done();
+        flood
+    }
+
+    /// The server has dealt with all.
+    fn done(&mut self) {
+        self.ask(4, &[16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    fn write() -> Vec<u8> {
+        let led = u64::from(iwl_hw::csr::CSR_LED_REG).to_ne_bytes();
+        let access = [&led[..], &[0; 4], &4_u32.to_ne_bytes(), &[0; 4]].concat();
+        Flood::message(10, 0x10, &access)
+    }
+
+    fn message(command: u16, flags: u32, payload: &[u8]) -> Vec<u8> {
+        let size = (16 + payload.len() as u32).to_ne_bytes();
+        let head = [[1, 0], command.to_ne_bytes()].concat();
+        [&head[..], &size, &flags.to_ne_bytes(), &[0; 4], payload].concat()
+    }
+
+    fn ask(&mut self, command: u16, payload: &[u8]) {
+        self.0.write_all(&Flood::message(command, 0, payload)).expect("sent");
+        let mut header = [0; 16];
+        self.0.read_exact(&mut header).expect("answered");
+        let size = u32::from_ne_bytes([header[4], header[5], header[6], header[7]]) as usize;
+        self.0.read_exact(&mut vec![0; size - 16]).expect("answered");
+    }
+}
+
+fn serve_json(bench: &Bench, socket: &Path) -> Device {
+    let args = ["device", "--card", "7260", "--json", "--socket-path", &socket.to_string_lossy()];
+    let mut command = bench.command(&args);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    while !socket.exists() {
+        assert_eq!(child.try_wait().expect("asked"), None, "it serves");
+        std::thread::yield_now();
+    }
+    Device { child, lines }
+}
+
+#[test]
+fn what_is_not_read_is_counted() {
+    let bench = Bench::new();
+    let socket = bench.dir.path().join("card.sock");
+    let mut device = serve_json(&bench, &socket);
+    let mut flood = Flood::start(&socket);
+    let (mut told, mut dropped) = (0, 0);
+    while told + dropped < Flood::ACCESSES + 1 {
+        let line = device.lines.next().expect("a line").expect("UTF-8");
+        let event: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        match event["kind"].as_str().expect("a kind") {
+            "reg-write" => told += 1,
+            "dropped" => dropped += event["count"].as_u64().expect("a count") as usize,
+            _ => {}
+        }
+        if told == 30_000 {
+            // There is room again: what is told next comes behind the count.
+            flood.0.write_all(&Flood::write()).expect("sent");
+        }
+    }
+    assert_eq!(told + dropped, Flood::ACCESSES + 1);
+    assert!(dropped > 0, "all were printed");
+    assert_eq!(device.end("-TERM").0, Some(0));
+}
+
+/// As on a terminal that is stopped (Ctrl-S).
+#[test]
+fn a_reader_that_has_stopped_does_not_keep_it_from_ending() {
+    let bench = Bench::new();
+    let socket = bench.dir.path().join("card.sock");
+    let mut device = serve_json(&bench, &socket);
+    drop(Flood::start(&socket));
+    let pid = device.child.id();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+    let resident = status.lines().find(|line| line.starts_with("VmRSS")).expect("a size");
+    let kib: u64 = resident.split_whitespace().nth(1).expect("a number").parse().expect("a number");
+    assert!(kib < 100 << 10, "{resident}");
+    let killed = Command::new("kill").args(["-TERM", &pid.to_string()]).status();
+    assert!(killed.expect("kill runs").success());
+    assert_eq!(device.child.wait().expect("it ends").code(), Some(1));
+    assert!(!socket.exists());
+}
+
+/// `soak` says what it saw in one line.
+#[test]
+fn a_soak_ends_with_its_figures() {
+    let bench = Bench::new();
+    let soak = bench.output(&["soak", "--card", "6205,8265", "--messages", "50000"]);
+    let stdout = String::from_utf8_lossy(&soak.stdout);
+    assert_eq!(soak.status.code(), Some(0), "{stdout}");
+    assert!(stdout.contains(" messages, ") && stdout.contains(" threads ("), "{stdout}");
+    assert_eq!(bench.output(&["soak", "--card", "none"]).status.code(), Some(2));
 }

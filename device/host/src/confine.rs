@@ -27,7 +27,7 @@ use tracing::error;
 const LANDLOCK: ABI = ABI::V6;
 
 /// What the loop of `vfio-server` and a card's model need.
-const CALLS: [libc::c_long; 32] = [
+const CALLS: [libc::c_long; 30] = [
     // The client: its messages, its coming and going, what it sends along.
     libc::SYS_recvmsg,
     libc::SYS_sendto,
@@ -38,7 +38,6 @@ const CALLS: [libc::c_long; 32] = [
     libc::SYS_readlinkat,
     libc::SYS_statx,
     libc::SYS_fstat,
-    libc::SYS_newfstatat,
     libc::SYS_close,
     // Eventfds: the client's and its own; and standard error, for the log.
     libc::SYS_io_submit,
@@ -46,7 +45,6 @@ const CALLS: [libc::c_long; 32] = [
     libc::SYS_preadv2,
     libc::SYS_read,
     libc::SYS_write,
-    libc::SYS_writev,
     // Guest memory and the heap; `mmap` and `mprotect` not for code.
     libc::SYS_munmap,
     libc::SYS_mremap,

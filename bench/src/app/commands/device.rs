@@ -140,7 +140,9 @@ fn trace(
                 let text = if json {
                     json!({ "kind": "dropped", "count": count }).to_string()
                 } else {
-                    format!("           {count} notices are not shown: they came faster than they were read")
+                    format!(
+                        "           {count} notices are not shown: they came faster than they were read"
+                    )
                 };
                 reader_there = reader_there && writeln!(out, "{text}").is_ok();
                 continue;
@@ -163,9 +165,7 @@ fn trace(
                     format!("{:>9.3}  {}", seconds(t_ns), words::line(&event))
                 }
             }
-            Notice::Attached if json => {
-                json!({ "t_ns": t_ns, "kind": "attached" }).to_string()
-            }
+            Notice::Attached if json => json!({ "t_ns": t_ns, "kind": "attached" }).to_string(),
             Notice::Detached(why) if json => {
                 json!({ "t_ns": t_ns, "kind": "detached", "why": why }).to_string()
             }
