@@ -131,6 +131,8 @@ struct Flood(UnixStream);
 
 impl Flood {
     const ACCESSES: usize = 400_000;
+    /// A register that nothing comes of.
+    const CSR_LED_REG: u64 = 0x94;
 
     fn start(socket: &Path) -> Flood {
         let mut flood = Flood(UnixStream::connect(socket).expect("a server"));
@@ -149,8 +151,9 @@ impl Flood {
     }
 
     fn write() -> Vec<u8> {
-        let led = u64::from(iwl_hw::csr::CSR_LED_REG).to_ne_bytes();
-        let access = [&led[..], &[0; 4], &4_u32.to_ne_bytes(), &[0; 4]].concat();
+        let access =
+            [&Flood::CSR_LED_REG.to_ne_bytes()[..], &[0; 4], &4_u32.to_ne_bytes(), &[0; 4]]
+                .concat();
         Flood::message(10, 0x10, &access)
     }
 
