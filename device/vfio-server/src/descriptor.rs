@@ -277,7 +277,7 @@ mod tests {
         let (sender, closed) = channel();
         *CLOSED.lock().unwrap() = Some(sender);
         let closer = Closer::with(|fd| {
-            if rustix::fs::fcntl_get_seals(&fd).is_ok() {
+            if fcntl_get_seals(&fd).is_ok() {
                 wait_for_ever(fd);
             }
             CLOSED.lock().unwrap().as_ref().unwrap().send(()).unwrap();

@@ -10,7 +10,7 @@ use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -54,16 +54,18 @@ impl Raiser {
     /// One that never waits. Where the kernel has no asynchronous input and output, one that
     /// does if the client means it to; says so.
     pub fn new() -> Self {
-        match Aio::new() {
-            Ok(aio) => Self(Some(Arc::new(aio))),
-            Err(error) => {
+        // One for the process: to end one takes the kernel some 30 ms.
+        static AIO: OnceLock<Option<Arc<Aio>>> = OnceLock::new();
+        let aio = AIO.get_or_init(|| {
+            let made = Aio::new().inspect_err(|error| {
                 warn!(
                     "io_setup: {error}; without it (CONFIG_AIO, /proc/sys/fs/aio-max-nr) a client \
                      can hold up the card by an eventfd that it makes to block"
                 );
-                Self::default()
-            }
-        }
+            });
+            made.ok().map(Arc::new)
+        });
+        Self(aio.clone())
     }
 
     /// Adds one to the counter, if there is room.
@@ -104,10 +106,15 @@ impl Aio {
         #[allow(unsafe_code, reason = "a system call")]
         // SAFETY: one pointer to a request, which the kernel copies; it has no buffer, because
         // it reads no bytes.
-        let result = unsafe {
+        let mut submit = || unsafe {
             libc::syscall(libc::SYS_io_submit, self.context, 1 as libc::c_long, reads.as_mut_ptr())
         };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if submit() >= 0 {
+            return Ok(());
+        }
+        // Others fill the ring, too.
+        self.collect();
+        if submit() < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     /// Makes room in the ring.
@@ -127,16 +134,6 @@ impl Aio {
             );
         }
         self.done.store(0, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Aio {
-    fn drop(&mut self) {
-        #[allow(unsafe_code, reason = "a system call")]
-        // SAFETY: the context is this one's.
-        unsafe {
-            libc::syscall(libc::SYS_io_destroy, self.context);
-        }
     }
 }
 
