@@ -1,6 +1,7 @@
 //! What the card tells the timeline.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,17 @@ pub enum Image {
     Runtime,
     /// Sections that carry no stub marker: a real file, or a damaged one.
     Unknown,
+}
+
+impl fmt::Display for Image {
+    /// As the driver's log has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Init => "INIT",
+            Self::Runtime => "RT",
+            Self::Unknown => "unmarked",
+        })
+    }
 }
 
 /// Through which window a register was reached.

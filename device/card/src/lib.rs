@@ -30,15 +30,17 @@
 //! | `event`, `summary`, `faults`, `world` | what is told, what goes wrong, and the seam |
 //!
 //! # Recipes
-//! - *A card* of silicon that is there: a row in `spec/cards.rs`. One of new silicon: a
-//!   `Generation` and its constant in `spec/silicon.rs`, a variant on each axis where it differs,
-//!   its registers in `iwl_hw::maps`; the compiler names the rest.
+//! - *A card* of silicon that is there: a row in `spec/cards.rs`, and one of its stub firmware in
+//!   `iwl-ucode`'s `stub.rs`, if that has none. One of new silicon: a `Generation` and its constant
+//!   in `spec/silicon.rs`, a variant on each axis where it differs, its registers in
+//!   `iwl_hw::maps`; the compiler names the rest.
 //! - *A register*: its row in the table of its block in `iwl-hw` (`bar/*.rs`, `prph/*.rs`); from
 //!   there on it is kept, and is told by its name as a stub. One that does something: a match arm in
 //!   that block's file of `regs`.
 //! - *A host command*: its layout in `iwl_hw::mvm` (or `dvm`) and its name in `iwl_hw::names`; a
 //!   variant of `Request` and its line in `parse`; an arm in `command`, with the effects in their
-//!   order. A test of it: `tests/model/mvm.rs`.
+//!   order. A test of it: `tests/model/mvm.rs`. What a recorded driver sends, too, is answered
+//!   otherwise from then on: `tests/replay.rs` tells, and says how records are made.
 //! - *A cause*: a variant of [`Cause`]; the compiler asks both controllers for its bit.
 //!
 //! # Sources

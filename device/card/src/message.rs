@@ -158,3 +158,21 @@ impl From<Vec<Effect>> for Answer {
         Self { modelled: true, effects }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_long_header_has_a_version() {
+        let bytes = [0x18, 2, 9, 0, 1, 0, 0, 7, 0xaa];
+        let long = |group| group != 0;
+        let (header, payload) = Header::parse(&bytes, long).expect("a long header");
+        assert_eq!((header.id, header.group, header.version), (0x18, 2, Some(7)));
+        assert_eq!((header.sequence, payload), (9, &[0xaa][..]));
+        assert!(Header::parse(&bytes[..7], long).is_none());
+        let (header, payload) = Header::parse(&bytes[..7], |_| false).expect("a short header");
+        assert_eq!((header.version, payload.len()), (None, 3));
+        assert!(Header::parse(&bytes[..3], |_| false).is_none());
+    }
+}

@@ -2,6 +2,7 @@
 
 use expect_test::expect;
 use iwl_hw::mvm::{self, AliveV3, NvmAccessCmd, NvmAccessResp};
+use iwl_hw::packet::CmdHeader;
 use iwl_hw::{nvm, prph};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -75,4 +76,34 @@ fn both_mvm_scans_end_in_their_own_way() {
     assert_eq!(ends.len(), 1);
     let end = mvm::UmacScanComplete::read_from_bytes(&ends[0].payload).expect("its size");
     assert_eq!((end.uid.get(), end.status), (7, mvm::IWL_SCAN_OFFLOAD_ABORTED));
+}
+
+/// Ids begin anew in each group, and groups other than 0 have the long header.
+#[test]
+fn a_command_is_its_group_and_id() {
+    let mut driver = Driver::new("7260");
+    driver.boot(RUNTIME, mvm::CMD_QUEUE);
+    driver.story();
+    let mut answer = |group_id| {
+        let header = CmdHeader { cmd: mvm::id::ADD_STA, group_id, sequence: 0.into() };
+        // Length, reserved, version.
+        let long: &[u8] = if group_id == mvm::LEGACY_GROUP { &[] } else { &[4, 0, 0, 7] };
+        driver.enqueue(mvm::CMD_QUEUE, &[header.as_bytes(), long, &[0; 4]].concat());
+        driver.take_packets().pop().expect("an answer").payload
+    };
+    assert_eq!(answer(mvm::LEGACY_GROUP), mvm::ADD_STA_SUCCESS.to_le_bytes());
+    assert_eq!(answer(mvm::LONG_GROUP), mvm::ADD_STA_SUCCESS.to_le_bytes());
+    assert_eq!(answer(2), [0; 4]);
+    expect![[r#"
+        command: ADD_STA, queue 0, 4 bytes, modelled true
+        packet: ADD_STA, 4 bytes, notification false
+        Msi: Int(FH_RX)
+        command: ADD_STA, queue 0, 4 bytes, modelled true
+        packet: ADD_STA, 4 bytes, notification false
+        Msi: Int(FH_RX)
+        command: 0x02.0x18, queue 0, 4 bytes, modelled false
+        packet: 0x02.0x18, 4 bytes, notification false
+        Msi: Int(FH_RX)
+    "#]]
+    .assert_eq(&driver.story());
 }
