@@ -20,7 +20,7 @@ use crate::rx::{Delivery, Receive};
 use crate::spec::Silicon;
 use crate::timers::{LIMIT, Timers};
 use crate::tx::{Fetched, Transmit};
-use crate::world::{DmaError, Nanos, World};
+use crate::world::{DmaError, Events, Memory, Nanos, World};
 
 /// A log that is empty, longer than what drivers dump of one.
 const EMPTY_LOG: [u8; 512] = [0; 512];
@@ -266,10 +266,10 @@ impl Chip {
     }
 
     /// A fault took effect that comes again and again: told once per reset.
-    pub(crate) fn repeated_fault(&mut self, fault: Fault, world: &mut dyn World) {
+    pub(crate) fn repeated_fault(&mut self, fault: Fault, events: &mut dyn Events) {
         if !self.told.contains(&fault) {
             self.told.push(fault);
-            world.emit(CardEvent::injected(fault));
+            events.emit(CardEvent::injected(fault));
         }
     }
 
@@ -342,8 +342,8 @@ impl Chip {
     }
 
     /// Host memory as a DMA engine sees it.
-    fn reach<'w>(&self, engine: Engine, world: &'w mut dyn World) -> Reach<'w> {
-        Reach::new(world, self.faults.has(Fault::DmaFault { engine }))
+    fn reach<'w>(&self, engine: Engine, memory: &'w mut dyn Memory) -> Reach<'w> {
+        Reach::new(memory, self.faults.has(Fault::DmaFault { engine }))
     }
 
     fn expire(&mut self, world: &mut dyn World) {
@@ -353,66 +353,66 @@ impl Chip {
         }
     }
 
-    fn happen(&mut self, at: Nanos, due: Due, world: &mut dyn World) {
+    fn happen(&mut self, at: Nanos, due: Due, events: &mut dyn Events) {
         match due {
-            Due::Alive(image) => self.alive(image, at, world),
+            Due::Alive(image) => self.alive(image, at, events),
             Due::HardwareError => {
-                world.emit(CardEvent::injected(Fault::HwErrorAfterAlive));
+                events.emit(CardEvent::injected(Fault::HwErrorAfterAlive));
                 self.halt(Cause::HwErr);
             }
             Due::Later(Later::Send(packets)) => {
                 for packet in packets {
-                    self.send(packet, world);
+                    self.send(packet, events);
                 }
             }
             Due::Later(Later::Finish(job)) => {
                 if let Some(packet) = self.firmware.finish(job) {
-                    self.send(packet, world);
+                    self.send(packet, events);
                 }
             }
         }
     }
 
-    fn alive(&mut self, image: Image, now: Nanos, world: &mut dyn World) {
+    fn alive(&mut self, image: Image, now: Nanos, events: &mut dyn Events) {
         if self.faults.has(Fault::NeverAlive) {
-            world.emit(CardEvent::injected(Fault::NeverAlive));
+            events.emit(CardEvent::injected(Fault::NeverAlive));
             return;
         }
         if self.hold_alive {
-            world.emit(CardEvent::injected(Fault::AliveHeld));
+            events.emit(CardEvent::injected(Fault::AliveHeld));
             self.held_alive = Some(image);
             return;
         }
         let valid = !self.faults.has(Fault::AliveInvalid);
         if !valid {
-            world.emit(CardEvent::injected(Fault::AliveInvalid));
+            events.emit(CardEvent::injected(Fault::AliveInvalid));
         }
         self.cpu = Cpu::Running(image);
         for log in [EVENT_LOG, ERROR_LOG] {
             // Without memory left it reads as zero anyway.
             let _ = self.sram.write(log, &EMPTY_LOG);
         }
-        world.emit(CardEvent::Alive { image, valid });
+        events.emit(CardEvent::Alive { image, valid });
         self.irq.latch(Cause::Alive);
         let alive = self.firmware.alive(image, valid);
-        self.send(alive, world);
+        self.send(alive, events);
         if self.faults.has(Fault::HwErrorAfterAlive) {
-            self.schedule(now + ERROR_AFTER_ALIVE, Due::HardwareError, world);
+            self.schedule(now + ERROR_AFTER_ALIVE, Due::HardwareError, events);
         }
     }
 
-    fn schedule(&mut self, at: Nanos, due: Due, world: &mut dyn World) {
+    fn schedule(&mut self, at: Nanos, due: Due, events: &mut dyn Events) {
         if self.timers.schedule(at, due).is_err() {
             let what = format!("the firmware has {LIMIT} things to do, one more is dropped");
-            world.emit(CardEvent::BadInput { what });
+            events.emit(CardEvent::BadInput { what });
         }
     }
 
-    fn send(&mut self, packet: Packet, world: &mut dyn World) {
+    fn send(&mut self, packet: Packet, events: &mut dyn Events) {
         if let Err(packet) = self.rx.push(packet) {
             let name = self.firmware.name(packet.group, packet.id);
             let what = format!("no receive buffers for so long that {name} is dropped");
-            world.emit(CardEvent::BadInput { what });
+            events.emit(CardEvent::BadInput { what });
         }
     }
 
@@ -425,17 +425,17 @@ impl Chip {
         self.irq.latch(cause);
     }
 
-    fn dma_fault(&mut self, addr: u64, len: usize, engine: Engine, world: &mut dyn World) {
+    fn dma_fault(&mut self, addr: u64, len: usize, engine: Engine, events: &mut dyn Events) {
         let fault = Fault::DmaFault { engine };
         if self.faults.has(fault) {
-            world.emit(CardEvent::injected(fault));
+            events.emit(CardEvent::injected(fault));
         }
         let during = match engine {
             Engine::Upload => "service channel",
             Engine::Receive => "receive ring",
             Engine::Transmit => "transmit queue",
         };
-        world.emit(CardEvent::DmaFault { addr, len, during });
+        events.emit(CardEvent::DmaFault { addr, len, during });
         self.halt(Cause::FhErr);
     }
 
@@ -567,6 +567,6 @@ impl Chip {
     }
 }
 
-fn table_fault(addr: u64, world: &mut dyn World) {
-    world.emit(CardEvent::DmaFault { addr, len: 4, during: "interrupt cause table" });
+fn table_fault(addr: u64, events: &mut dyn Events) {
+    events.emit(CardEvent::DmaFault { addr, len: 4, during: "interrupt cause table" });
 }

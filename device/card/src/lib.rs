@@ -87,4 +87,4 @@ pub use event::{CardEvent, Image, Outcome, RegName, ResetKind, Space};
 pub use faults::{Engine, Fault, FaultError, FaultPlan, MIN_EVERY};
 pub use spec::{CardSpec, Generation, OpMode, PciIds, card, cards};
 pub use summary::{Summary, Unmodelled};
-pub use world::{DmaError, Nanos, World};
+pub use world::{Clock, DmaError, Events, Memory, Nanos, Raise, World};

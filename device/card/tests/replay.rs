@@ -10,7 +10,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use iwl_card::{Card, CardEvent, CardOptions, DmaError, Irq, Nanos, World, card};
+use iwl_card::{
+    Card, CardEvent, CardOptions, Clock, DmaError, Events, Irq, Memory, Nanos, Raise, World, card,
+};
 
 /// The rest of a record, which the card has to follow.
 struct Replay<'a> {
@@ -47,11 +49,13 @@ impl<'a> Replay<'a> {
     }
 }
 
-impl World for Replay<'_> {
+impl Clock for Replay<'_> {
     fn now(&self) -> Nanos {
         self.now
     }
+}
 
+impl Memory for Replay<'_> {
     fn dma_read(&mut self, addr: u64, data: &mut [u8]) -> Result<(), DmaError> {
         let words = self.take(" <", format_args!(" {addr:x} ({} bytes)", data.len()));
         assert_eq!(words[1], format!("{addr:x}"), "{}: where it reads", self.trace);
@@ -74,7 +78,9 @@ impl World for Replay<'_> {
     fn flushed(&mut self) -> bool {
         self.take(" flushed ", format_args!("?"))[0] == "true"
     }
+}
 
+impl Raise for Replay<'_> {
     fn raise(&mut self, irq: Irq) {
         match irq {
             Irq::Intx => self.expect(" irq intx"),
@@ -82,11 +88,9 @@ impl World for Replay<'_> {
             Irq::Msix { vector } => self.expect(&format!(" irq msix {vector:x}")),
         }
     }
+}
 
-    fn set_bus_master(&mut self, on: bool) {
-        self.expect(&format!(" master {on}"));
-    }
-
+impl Events for Replay<'_> {
     fn emit(&mut self, event: CardEvent) {
         match &event {
             CardEvent::RegRead { reg, outcome, .. } | CardEvent::RegWrite { reg, outcome, .. } => {
@@ -94,6 +98,12 @@ impl World for Replay<'_> {
             }
             other => self.expect_event(&serde_json::to_value(other).expect("JSON")),
         }
+    }
+}
+
+impl World for Replay<'_> {
+    fn set_bus_master(&mut self, on: bool) {
+        self.expect(&format!(" master {on}"));
     }
 }
 

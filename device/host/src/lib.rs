@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use confine::{Confinement, confine};
-use iwl_card::{Card, CardEvent, Irq, Nanos, Summary, World};
+use iwl_card::{Card, CardEvent, Clock, Events, Irq, Memory, Nanos, Raise, Summary, World};
 pub use notices::{NoticeReceiver, NoticeSender, Told, notices};
 use vfio_server::{
     Bus, Device, DeviceInfo, Disconnect, Errno, Exit, IrqIndex, Region, Server, StopHandle,
@@ -279,11 +279,13 @@ struct Seam<'a, 'b> {
     told: &'a mut Vec<(Instant, Notice)>,
 }
 
-impl World for Seam<'_, '_> {
+impl Clock for Seam<'_, '_> {
     fn now(&self) -> Nanos {
         u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
+}
 
+impl Memory for Seam<'_, '_> {
     fn dma_read(&mut self, addr: u64, data: &mut [u8]) -> Result<(), iwl_card::DmaError> {
         self.bus.dma_read(addr, data).map_err(dma_error)
     }
@@ -296,6 +298,12 @@ impl World for Seam<'_, '_> {
         self.bus.flushed()
     }
 
+    fn end_of_work(&mut self) {
+        self.bus.end_of_work();
+    }
+}
+
+impl Raise for Seam<'_, '_> {
     fn raise(&mut self, irq: Irq) {
         let (index, vector) = match irq {
             Irq::Intx => (irq_index::INTX, 0),
@@ -304,17 +312,17 @@ impl World for Seam<'_, '_> {
         };
         self.bus.trigger(index, vector);
     }
+}
 
-    fn set_bus_master(&mut self, on: bool) {
-        self.bus.set_bus_master(on);
-    }
-
-    fn end_of_work(&mut self) {
-        self.bus.end_of_work();
-    }
-
+impl Events for Seam<'_, '_> {
     fn emit(&mut self, event: CardEvent) {
         self.told.push((Instant::now(), Notice::Card(event)));
+    }
+}
+
+impl World for Seam<'_, '_> {
+    fn set_bus_master(&mut self, on: bool) {
+        self.bus.set_bus_master(on);
     }
 }
 

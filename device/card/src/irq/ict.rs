@@ -3,7 +3,7 @@
 use iwl_hw::csr::{FhInt, Int, UNKNOWN_CAUSE, dram_int_tbl};
 
 use crate::cause::{Cause, Told};
-use crate::world::{DmaError, World};
+use crate::world::{DmaError, Memory};
 
 /// The interrupt cause table in host memory.
 #[derive(Debug, Clone, Copy)]
@@ -143,13 +143,13 @@ impl CsrInt {
     ///
     /// # Errors
     /// The table's address, if it cannot be written: the table is given up.
-    pub(super) fn settle(&mut self, world: &mut dyn World) -> Result<Option<Told>, u64> {
+    pub(super) fn settle(&mut self, memory: &mut dyn Memory) -> Result<Option<Told>, u64> {
         if self.ict.is_some() {
             let tell = self.untold & self.mask;
             if tell.is_empty() {
                 return Ok(None);
             }
-            self.write_entry(tell, world)?;
+            self.write_entry(tell, memory)?;
             return Ok(Some(told(tell)));
         }
         let rose = self.active() && !self.asserted;
@@ -164,22 +164,22 @@ impl CsrInt {
     pub(super) fn provoke(
         &mut self,
         cause: Option<Cause>,
-        world: &mut dyn World,
+        memory: &mut dyn Memory,
     ) -> Result<Told, u64> {
         let causes = cause.map_or(Int::empty(), bit);
         self.pending |= causes;
         if !causes.is_empty() {
-            self.write_entry(causes, world)?;
+            self.write_entry(causes, memory)?;
         }
         Ok(told(causes))
     }
 
     /// Tells causes through the table, if there is one.
-    fn write_entry(&mut self, causes: Int, world: &mut dyn World) -> Result<(), u64> {
+    fn write_entry(&mut self, causes: Int, memory: &mut dyn Memory) -> Result<(), u64> {
         let Some(ict) = &mut self.ict else { return Ok(()) };
         let at = ict.address + u64::from(4 * ict.next);
         let entry = causes.ict_entry().to_le_bytes();
-        if let Err(DmaError::Fault { .. } | DmaError::Pending) = world.dma_write(at, &entry) {
+        if let Err(DmaError::Fault { .. } | DmaError::Pending) = memory.dma_write(at, &entry) {
             self.ict = None;
             return Err(at);
         }

@@ -8,16 +8,20 @@ use crate::chip::Chip;
 use crate::event::{CardEvent, Outcome};
 use crate::faults::Fault;
 use crate::spec::Boot;
-use crate::world::World;
+use crate::world::Events;
 
-pub(super) fn read(chip: &mut Chip, register: &Register, world: &mut dyn World) -> (u32, Outcome) {
+pub(super) fn read(
+    chip: &mut Chip,
+    register: &Register,
+    events: &mut dyn Events,
+) -> (u32, Outcome) {
     let value = match register.id {
-        csr::CSR_HW_IF_CONFIG_REG => hw_if_config(chip, world),
+        csr::CSR_HW_IF_CONFIG_REG => hw_if_config(chip, events),
         csr::CSR_INT => chip.irq.csr.read(),
         csr::CSR_INT_MASK => chip.irq.csr.mask(),
         csr::CSR_FH_INT_STATUS => chip.irq.csr.fh_status(),
-        csr::CSR_GP_CNTRL => gp_cntrl(chip, world),
-        csr::CSR_EEPROM_REG => eeprom(chip, world),
+        csr::CSR_GP_CNTRL => gp_cntrl(chip, events),
+        csr::CSR_EEPROM_REG => eeprom(chip, events),
         // What other parts look at, or have put there.
         csr::CSR_RESET
         | csr::CSR_HW_REV
@@ -95,28 +99,28 @@ pub(super) fn write(chip: &mut Chip, register: &Register, value: u32) -> Written
     (Outcome::Implemented, then)
 }
 
-fn hw_if_config(chip: &mut Chip, world: &mut dyn World) -> u32 {
+fn hw_if_config(chip: &mut Chip, events: &mut dyn Events) -> u32 {
     let value = chip.stored(csr::CSR_HW_IF_CONFIG_REG);
     let ready = HwIfConfig::PCI_OWN_SET.bits();
     if value & ready != 0 && chip.faults.has(Fault::NicNeverReady) {
-        chip.repeated_fault(Fault::NicNeverReady, world);
+        chip.repeated_fault(Fault::NicNeverReady, events);
         return value & !ready;
     }
     value
 }
 
-fn gp_cntrl(chip: &mut Chip, world: &mut dyn World) -> u32 {
+fn gp_cntrl(chip: &mut Chip, events: &mut dyn Events) -> u32 {
     let mut value = GpCntrl::from_bits_retain(chip.stored(csr::CSR_GP_CNTRL));
     if chip.rf_kill() {
         if chip.faults.has(Fault::RfKill) {
-            chip.repeated_fault(Fault::RfKill, world);
+            chip.repeated_fault(Fault::RfKill, events);
         }
     } else {
         value |= GpCntrl::HW_RF_KILL_SW;
     }
     if value.contains(GpCntrl::INIT_DONE) {
         if chip.faults.has(Fault::ClockNeverReady) {
-            chip.repeated_fault(Fault::ClockNeverReady, world);
+            chip.repeated_fault(Fault::ClockNeverReady, events);
         } else {
             value |= GpCntrl::MAC_CLOCK_READY;
         }
@@ -124,11 +128,11 @@ fn gp_cntrl(chip: &mut Chip, world: &mut dyn World) -> u32 {
     value.bits()
 }
 
-fn eeprom(chip: &mut Chip, world: &mut dyn World) -> u32 {
+fn eeprom(chip: &mut Chip, events: &mut dyn Events) -> u32 {
     let Some(eeprom) = &mut chip.eeprom else { return chip.stored(csr::CSR_EEPROM_REG) };
     let (value, over) = eeprom.read();
     if let Some(over) = over {
-        world.emit(over);
+        events.emit(over);
     }
     value
 }

@@ -16,17 +16,17 @@ use iwl_hw::{Access, Block, Register, csr as hbus};
 
 use crate::chip::Chip;
 use crate::event::{Outcome, Space};
-use crate::world::World;
+use crate::world::Events;
 
 /// Reads a register of BAR 0.
-pub(crate) fn read(chip: &mut Chip, register: &Register, world: &mut dyn World) -> Reached {
+pub(crate) fn read(chip: &mut Chip, register: &Register, events: &mut dyn Events) -> Reached {
     match register.id {
         hbus::HBUS_TARG_PRPH_RDAT => return prph::read(chip),
         hbus::HBUS_TARG_MEM_RDAT => return mem::read(chip),
         _ => {}
     }
     let (value, outcome) = match register.block {
-        Block::Csr => csr::read(chip, register, world),
+        Block::Csr => csr::read(chip, register, events),
         Block::Fh => fh::read(chip, register),
         Block::Msix => msix::read(chip, register),
         _ => (chip.stored(register.offset), Outcome::Stub),

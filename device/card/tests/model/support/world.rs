@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use iwl_card::{CardEvent, DmaError, Irq, Nanos, World};
+use iwl_card::{CardEvent, Clock, DmaError, Events, Irq, Memory, Nanos, Raise, World};
 
 /// Guest memory from 0, a clock that the test turns, and what came out of the card.
 pub(crate) struct TestWorld {
@@ -61,11 +61,13 @@ impl TestWorld {
     }
 }
 
-impl World for TestWorld {
+impl Clock for TestWorld {
     fn now(&self) -> Nanos {
         self.now
     }
+}
 
+impl Memory for TestWorld {
     fn dma_read(&mut self, addr: u64, data: &mut [u8]) -> Result<(), DmaError> {
         let range = self.range(addr, data.len())?;
         if self.lazy && self.fetched.insert(addr) {
@@ -90,6 +92,12 @@ impl World for TestWorld {
         self.posted.is_empty()
     }
 
+    fn end_of_work(&mut self) {
+        self.fetched.clear();
+    }
+}
+
+impl Raise for TestWorld {
     fn raise(&mut self, irq: Irq) {
         if self.posted.is_empty() {
             self.raised.push(irq);
@@ -97,16 +105,16 @@ impl World for TestWorld {
             self.posted.push(Posted::Interrupt(irq));
         }
     }
+}
 
-    fn set_bus_master(&mut self, on: bool) {
-        self.bus_master = on;
-    }
-
-    fn end_of_work(&mut self) {
-        self.fetched.clear();
-    }
-
+impl Events for TestWorld {
     fn emit(&mut self, event: CardEvent) {
         self.events.push(event);
+    }
+}
+
+impl World for TestWorld {
+    fn set_bus_master(&mut self, on: bool) {
+        self.bus_master = on;
     }
 }
