@@ -50,7 +50,10 @@ fn a_bad_scenario_is_told_with_line_and_key() {
     );
     let (code, stderr) = failing(&bench, &["run", &file.to_string_lossy()]);
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("line 5") && stderr.contains("opmode-loaded"), "{stderr}");
+    assert!(
+        stderr.contains("bad.toml:5:9") && stderr.contains("did you mean `opmode-loaded`?"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -65,8 +68,12 @@ fn check_reads_scenarios_without_a_guest() {
         ("[[expect]]\nthat = \"t\"\nnever = \"bound\"\nwithin = 2\n", ":5:", "`after`"),
         ("[[twin]]\nthat = \"t\"\nred = [\"no such\"]\n", ":7:", "none says that"),
         ("[[module]]\nexit = 1\nlie = true\n", ":5:", "at most one of"),
-        ("[[firmware]]\nrefuse = \"ENOENTT\"\n", "line 6", "there is no error `ENOENTT`"),
-        ("[[step]]\ndo = { rmod = \"iwlmvm\" }\n", "line 6", "rmmod"),
+        (
+            "[[firmware]]\nrefuse = \"ENOENTT\"\n",
+            ":6:10",
+            "there is no error `ENOENTT`; did you mean `ENOENT`?",
+        ),
+        ("[[step]]\ndo = { rmod = \"iwlmvm\" }\n", ":6:8", "did you mean `rmmod`?"),
         ("[card]\nfaults = [\"no-such\"]\n", ":6:", "never-alive"),
     ] {
         let bad = bench.file("bad.toml", format!("{head}{tail}"));
@@ -80,7 +87,10 @@ fn check_reads_scenarios_without_a_guest() {
 #[test]
 fn what_cannot_be_meant_is_refused() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 3] = [
+    let cases: [(&[&str], &str); 6] = [
+        (&["matrix", "--kernel", "/no/bzImage"], "each bzImage has its modules"),
+        (&["matrix", "--firmware", "/no/such.ucode"], "/no/such.ucode"),
+        (&["run", "unbnd-*"], "there are the groups card/"),
         (&["run", "--patience", "18446744073709551614"], "from 1 to 86400"),
         (&["matrix", "--repeat", "0"], "from 1 to 1000000"),
         (&["check", "/"], "there is no scenario `/`"),

@@ -57,7 +57,7 @@ pub enum Command {
 /// `iwlbench run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Scenarios: built-in names or .toml files
+    /// Scenarios: built-in names, groups (`races/`), patterns (`unbind-*`) or .toml files
     #[arg(default_value = "opmode-load")]
     pub scenario: Vec<String>,
     /// Play the scenarios' negative twins instead: each must fail, and only for its reason
@@ -104,7 +104,7 @@ pub struct RunArgs {
 /// `iwlbench check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Scenarios: .toml files or built-in names
+    /// Scenarios: .toml files, or built-in ones as `run` takes them
     #[arg(required = true, value_name = "FILE")]
     pub scenario: Vec<String>,
 }
@@ -112,14 +112,24 @@ pub struct CheckArgs {
 /// `iwlbench matrix`.
 #[derive(Debug, Args)]
 pub struct MatrixArgs {
-    /// Scenarios: built-in names or .toml files [default: all built-in ones]
+    /// Scenarios: built-in names, groups (`races/`), patterns (`unbind-*`) or .toml files
+    /// [default: all built-in ones]
     pub scenario: Vec<String>,
     /// Cards [default: as each scenario says]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub card: Vec<String>,
-    /// Debian kernels by version
-    #[arg(long, default_value = "default", value_delimiter = ',', value_name = "VERSION")]
+    /// Make the card fail (`iwlbench list` names the faults)
+    #[arg(long, value_delimiter = ',', value_name = "FAULT")]
+    pub fault: Vec<iwl_card::Fault>,
+    /// Firmware the guests are given: `stub`, or a file, given under the first name asked for
+    #[arg(long, default_value = "stub", value_name = "stub|FILE")]
+    pub firmware: String,
+    /// Debian kernels by version, or bzImages (with --modules)
+    #[arg(long, default_value = "default", value_delimiter = ',', value_name = "VERSION|BZIMAGE")]
     pub kernel: Vec<String>,
+    /// Modules of each bzImage: …/lib/modules/RELEASE
+    #[arg(long, value_delimiter = ',', value_name = "DIR")]
+    pub modules: Vec<PathBuf>,
     /// Guests at once [default: half as many again as there are CPUs]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
@@ -157,6 +167,13 @@ pub struct MatrixArgs {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+impl MatrixArgs {
+    /// A file instead of the stub.
+    pub fn firmware(&self) -> Option<&std::path::Path> {
+        (self.firmware != "stub").then(|| std::path::Path::new(&self.firmware))
+    }
 }
 
 /// `iwlbench explore`.

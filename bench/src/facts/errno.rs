@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
+use crate::facts::near::NoSuch;
+
 /// x86-64, `include/uapi/asm-generic/errno*.h`.
 const NAMES: &[(&str, i32)] = &[
     ("EPERM", 1),
@@ -52,8 +54,8 @@ impl Errno {
     pub fn known(name: &str) -> Result<Errno, String> {
         let number = NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
         number.map(Errno).ok_or_else(|| {
-            let known: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
-            format!("there is no error `{name}`; there are: {}", known.join(", "))
+            let known = NAMES.iter().map(|(name, _)| *name);
+            format!("{:#}", NoSuch::new("error", name, known))
         })
     }
 }

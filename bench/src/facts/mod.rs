@@ -6,6 +6,7 @@ pub mod derive;
 pub mod errno;
 pub mod failure;
 pub mod milestone;
+pub mod near;
 pub mod phases;
 pub mod timeline;
 pub mod trouble;

@@ -1,6 +1,8 @@
 //! What a scenario says, and the judge of its expectations. Knows no guest.
 
+mod complaint;
 pub mod expect;
 pub mod read;
+mod recover;
 pub mod scenario;
 mod sense;

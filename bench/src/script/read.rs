@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use crate::script::scenario::Scenario;
+use crate::facts::near::NoSuch;
+use crate::script::complaint::{self, Complaint};
+use crate::script::recover;
+use crate::script::scenario::{Scenario, glob};
 use crate::script::sense;
 
 /// Why a scenario cannot be used.
@@ -16,32 +19,41 @@ pub enum ScenarioError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is not the TOML of a scenario. The text names line and column and shows the line.
-    #[error("{file}: {}", error.trim_end())]
-    Parse {
-        /// The file.
-        file: String,
-        /// Where and why.
-        error: String,
-    },
-    /// It parses but makes no sense, or is too long a line to be shown.
-    #[error("{file}:{line}: {what}")]
+    /// It is no scenario, or makes no sense as one. The text shows each place.
+    #[error("{file} has {}\n{shown}", count(*errors))]
     Invalid {
         /// The file.
         file: String,
-        /// 1-based.
-        line: usize,
-        /// Why, and what to write instead.
-        what: String,
+        /// How many.
+        errors: usize,
+        /// Each, with its line and a mark under the place.
+        shown: String,
     },
     /// No built-in scenario and no file has this name.
-    #[error("there is no scenario `{name}`; there are: {known}; or name a .toml file")]
-    Unknown {
+    #[error("{0}; or name a group (`races/`), a pattern (`unbind-*`) or a .toml file")]
+    Unknown(NoSuch),
+    /// No built-in scenario is in this group or fits this pattern.
+    #[error(
+        "no scenario is `{pattern}`; there are the groups {groups}; `iwlbench list` has them all"
+    )]
+    NoneFits {
         /// As given.
-        name: String,
-        /// The built-in ones.
-        known: String,
+        pattern: String,
+        /// Those that there are.
+        groups: String,
     },
+    /// Several cannot be used.
+    #[error("{}", lines(.0))]
+    Several(Vec<ScenarioError>),
+}
+
+/// Each as if it were told alone.
+fn lines(errors: &[ScenarioError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\niwlbench: ")
+}
+
+fn count(errors: usize) -> String {
+    format!("{errors} error{}", if errors == 1 { "" } else { "s" })
 }
 
 /// Group, name and text of each.
@@ -56,6 +68,62 @@ fn parse_built_in((group, name, text): &(&str, &str, &str)) -> Result<Scenario, 
     let mut scenario = parse(name, &format!("{group}/{name}.toml"), text)?;
     scenario.group = Some((*group).to_owned());
     Ok(scenario)
+}
+
+/// Scenarios by name, by group (`races/`), by pattern (`unbind-*`, `card/*lost*`) or by file, each
+/// once, in this order.
+///
+/// # Errors
+/// All that cannot be used, and why.
+pub fn select(names: &[String]) -> Result<Vec<Scenario>, ScenarioError> {
+    let mut found: Vec<Scenario> = Vec::new();
+    let mut errors = Vec::new();
+    for name in names {
+        let those = match is_pattern(name) {
+            true => fitting(name),
+            false => find(name).map(|scenario| vec![scenario]),
+        };
+        match those {
+            Ok(those) => {
+                let same = |a: &Scenario, b: &Scenario| {
+                    (&a.name, &a.group, &a.directory) == (&b.name, &b.group, &b.directory)
+                };
+                for scenario in those {
+                    if !found.iter().any(|known| same(known, &scenario)) {
+                        found.push(scenario);
+                    }
+                }
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    match errors.len() {
+        0 => Ok(found),
+        1 => Err(errors.remove(0)),
+        _ => Err(ScenarioError::Several(errors)),
+    }
+}
+
+fn is_pattern(name: &str) -> bool {
+    let groups = || BUILT_IN.iter().map(|(group, _, _)| *group);
+    let is_group = name.strip_suffix('/').is_some_and(|name| groups().any(|group| group == name));
+    is_group || (name.contains('*') && !Path::new(name).exists())
+}
+
+fn fitting(pattern: &str) -> Result<Vec<Scenario>, ScenarioError> {
+    let fits = |(group, name, _): &&(&str, &str, &str)| match pattern.strip_suffix('/') {
+        Some(of) => glob(of, group),
+        None if pattern.contains('/') => glob(pattern, &format!("{group}/{name}")),
+        None => glob(pattern, name),
+    };
+    let those = BUILT_IN.iter().filter(fits).map(parse_built_in).collect::<Result<Vec<_>, _>>()?;
+    if those.is_empty() {
+        let mut groups: Vec<_> = BUILT_IN.iter().map(|(group, _, _)| format!("{group}/")).collect();
+        groups.dedup();
+        let groups = groups.join(", ");
+        return Err(ScenarioError::NoneFits { pattern: pattern.to_owned(), groups });
+    }
+    Ok(those)
 }
 
 /// A built-in scenario by name, or a file.
@@ -73,14 +141,12 @@ pub fn find(name: &str) -> Result<Scenario, ScenarioError> {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         return parse(&stem, name, &text);
     }
-    let known: Vec<_> = BUILT_IN.iter().map(|(_, name, _)| *name).collect();
-    Err(ScenarioError::Unknown { name: name.to_owned(), known: known.join(", ") })
+    let known = BUILT_IN.iter().map(|(_, name, _)| *name);
+    Err(ScenarioError::Unknown(NoSuch::new("scenario", name, known)))
 }
 
 /// Largest file that is taken for a scenario: the largest built-in one has a hundredth of that.
 const LARGEST: u64 = 1 << 20;
-/// Longest line, and longest complaint, that a terminal is given.
-const LONGEST_SHOWN: usize = 1000;
 
 /// The text of a scenario's file. Anything may be behind the name of it: what has no end, or does
 /// not begin, is not read.
@@ -105,52 +171,56 @@ fn read_file(path: &Path) -> Result<String, std::io::Error> {
 /// Reads and checks a scenario and its twins.
 ///
 /// # Errors
-/// [`ScenarioError::Parse`] and [`ScenarioError::Invalid`].
+/// [`ScenarioError::Invalid`], with all that is wrong.
 pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
-    let invalid = |(at, mut what): sense::Complaint| {
-        let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
-        if let Some((end, _)) = what.char_indices().nth(LONGEST_SHOWN) {
-            what.truncate(end);
-            what.push('…');
-        }
-        ScenarioError::Invalid { file: file.to_owned(), line, what }
-    };
-    let parse_error = |error: toml::de::Error| {
-        let whole = error.to_string();
-        if whole.len() <= 2 * LONGEST_SHOWN {
-            return ScenarioError::Parse { file: file.to_owned(), error: whole };
-        }
-        let at = error.span().map_or(0, |span| span.start);
-        invalid((at, error.message().to_owned()))
-    };
-    let mut scenario = read(name, file, text).map_err(parse_error)?;
-    sense::check(&scenario).map_err(invalid)?;
-    for (index, twin) in scenario.twins.iter().enumerate() {
-        let twin_scenario =
-            twin_scenario(&scenario, index).map_err(|what| invalid((twin.span().start, what)))?;
-        scenario.twin_scenarios.push(twin_scenario);
-    }
-    Ok(scenario)
+    read_and_check(name, file, text).map_err(|complaints| ScenarioError::Invalid {
+        file: file.to_owned(),
+        errors: complaints.len(),
+        shown: complaint::render(file, text, &complaints),
+    })
 }
 
-fn read(name: &str, file: &str, text: &str) -> Result<Scenario, toml::de::Error> {
-    let mut scenario: Scenario = toml::from_str(text)?;
+fn read_and_check(name: &str, file: &str, text: &str) -> Result<Scenario, Vec<Complaint>> {
+    let recover::Read { scenario, mut complaints, broken } = recover::read(text);
+    let Some(mut scenario) = scenario else { return Err(complaints) };
     name.clone_into(&mut scenario.name);
-    scenario.table = toml::from_str(text)?;
     scenario.directory = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
-    Ok(scenario)
+    let senseless = sense::check(&scenario, broken.is_empty());
+    complaints.extend(senseless.into_iter().filter(|complaint| !broken.contains(&complaint.at)));
+    if broken.is_empty() {
+        // What was read once is a table.
+        scenario.table = text.parse().unwrap_or_default();
+        for (index, twin) in scenario.twins.iter().enumerate() {
+            match twin_scenario(&scenario, index) {
+                Ok(twin_scenario) => scenario.twin_scenarios.push(twin_scenario),
+                Err(wrong) => {
+                    let of_twin = |what| format!("the twin \"{}\": {what}", twin.get_ref().that);
+                    let wrong = wrong.into_iter().map(of_twin);
+                    complaints.extend(wrong.map(|what| Complaint::new(twin.span(), what)));
+                }
+            }
+        }
+    }
+    complaints.sort_by_key(|complaint| complaint.at.start);
+    if complaints.is_empty() { Ok(scenario) } else { Err(complaints) }
 }
 
-fn twin_scenario(scenario: &Scenario, index: usize) -> Result<Scenario, String> {
+/// The scenario that a twin is; what is wrong with it beside what is wrong without it.
+fn twin_scenario(scenario: &Scenario, index: usize) -> Result<Scenario, Vec<String>> {
     let twin = scenario.twins[index].get_ref();
-    let of_twin = |why: String| format!("the twin \"{}\" is no scenario: {why}", twin.that);
-    let text = toml::to_string(&twin.of(&scenario.table)?).map_err(|e| of_twin(e.to_string()))?;
-    let name = format!("{}~{}", scenario.name, index + 1);
-    let mut made = read(&name, "", &text).map_err(|error| of_twin(error.message().to_owned()))?;
+    let table = twin.of(&scenario.table).map_err(|what| vec![what])?;
+    let text = toml::to_string(&table).map_err(|error| vec![error.to_string()])?;
+    let recover::Read { scenario: made, complaints, broken } = recover::read(&text);
+    let what = |complaints: Vec<Complaint>| complaints.into_iter().map(|c| c.what).collect();
+    let Some(mut made) = made.filter(|_| complaints.is_empty()) else {
+        return Err(what(complaints));
+    };
+    made.name = format!("{}~{}", scenario.name, index + 1);
     made.directory.clone_from(&scenario.directory);
+    made.table = table;
     made.twin = Some(twin.clone());
-    sense::check(&made).map_err(|(_, what)| of_twin(what))?;
-    Ok(made)
+    let senseless = sense::check(&made, broken.is_empty());
+    if senseless.is_empty() { Ok(made) } else { Err(what(senseless)) }
 }
 
 #[cfg(test)]
@@ -181,32 +251,97 @@ mod tests {
     fn errors_name_line_and_remedy() {
         let unknown = format!("{HEAD}[[step]]\nawait = \"bownd\"\n");
         let text = error_of(&unknown);
-        assert!(text.contains("line 4") && text.contains("no milestone `bownd`"), "{text}");
+        assert!(
+            text.contains("t.toml:4:9")
+                && text.contains("no milestone `bownd`; did you mean `bound`?"),
+            "{text}"
+        );
 
         let field = format!("{HEAD}[[step]]\nawait = {{ milestone = \"bound\", modul = 1 }}\n");
         let text = error_of(&field);
-        assert!(text.contains("no field `modul`; it has: slot, driver"), "{text}");
+        assert!(
+            text.contains("`bound` has no field `modul`") && text.contains("it has: slot, driver"),
+            "{text}"
+        );
 
         let two = format!("{HEAD}[[step]]\ndo = \"unbind\"\nawait = \"bound\"\n");
         let text = error_of(&two);
-        assert!(text.starts_with("t.toml:3:") && text.contains("exactly one of"), "{text}");
+        assert!(text.contains("t.toml:3:1") && text.contains("exactly one of"), "{text}");
 
         let var = format!(
             "{HEAD}[[step]]\nawait = {{ milestone = \"opmode-asked\", module = \"$opmod\" }}\n"
         );
         let text = error_of(&var);
-        assert!(text.contains("line 4") && text.contains("no variable `$opmod`"), "{text}");
+        assert!(
+            text.contains("t.toml:4:48")
+                && text.contains("no variable `$opmod`; did you mean `$opmode`?"),
+            "{text}"
+        );
 
         let card = "about = \"t\"\ncards = [\"9999\"]\n[[step]]\ndo = \"unbind\"\n";
         let text = error_of(card);
-        assert!(text.starts_with("t.toml:2:") && text.contains("no card `9999`"), "{text}");
+        assert!(text.contains("t.toml:2:10") && text.contains("no card `9999`"), "{text}");
+    }
+
+    #[test]
+    fn every_error_is_told_and_none_that_follows_from_another() {
+        let text = "about = 7\ncards = [\"7206\"]\npatiense = 3\n[card]\nfaults = [\"never-alife\"]\n\
+                    [[module]]\nexit = 300\nlie = true\n\
+                    [[step]]\nawayt = \"bound\"\n\
+                    [[step]]\nawait = [\"bound\", \"bownd\"]\n\
+                    [[step]]\ndo = \"unbnd\"\nname = \"x\"\n\
+                    [[step]]\nawait = { milestone = \"step-ended\", step = \"unbind\" }\n\
+                    [[expect]]\nthat = \"a\"\nnever = { milestone = \"bound\", slt = \"y\" }\n\
+                    [[twin]]\nthat = \"t\"\nred = [\"a\"]\n";
+        let error = error_of(text);
+        let places: Vec<_> =
+            error.lines().filter_map(|line| line.trim().strip_prefix("--> t.toml:")).collect();
+        let want = ["1:9", "2:10", "3:1", "5:11", "7:8", "10:1", "12:19", "14:6", "20:9"];
+        assert_eq!(places, want, "{error}");
+        assert!(error.starts_with("t.toml has 9 errors\nerror: "), "{error}");
+        assert!(error.contains("no key `patiense`; did you mean `patience`?"), "{error}");
+        assert!(error.contains("no word `unbnd`; did you mean `unbind`?"), "{error}");
+        let many = "[[step]]\ndo = \"unbnd\"\n".repeat(30);
+        let error = error_of(&format!("{HEAD}{many}"));
+        assert_eq!(error.matches("-->").count(), 20);
+        assert!(error.ends_with("… and 1 more"), "{error}");
+    }
+
+    #[test]
+    fn scenarios_are_selected_by_name_group_and_pattern() {
+        let names = |patterns: &[&str]| {
+            let patterns: Vec<_> = patterns.iter().map(|p| (*p).to_owned()).collect();
+            select(&patterns).map(|those| those.into_iter().map(|s| s.name).collect::<Vec<_>>())
+        };
+        let in_group = |wanted: &str| -> Vec<_> {
+            let those = BUILT_IN.iter().filter(|(group, _, _)| *group == wanted);
+            those.map(|(_, name, _)| (*name).to_owned()).collect()
+        };
+        assert_eq!(names(&["races/"]).expect("a group"), in_group("races"));
+        let unbind: Vec<_> =
+            in_group("races").into_iter().filter(|name| name.starts_with("unbind-")).collect();
+        assert!(unbind.len() > 3);
+        assert_eq!(names(&["races/unbind-*"]).expect("there"), unbind);
+        assert_eq!(names(&["unbind-*", "unbind-in-the-gap"]).expect("each once"), unbind);
+        assert_eq!(names(&["opmode-load", "opmode-l*d"]).expect("there"), ["opmode-load"]);
+        let error = names(&["unbnd-*", "opmode-laod"]).expect_err("neither").to_string();
+        assert!(error.contains("no scenario is `unbnd-*`; there are the groups card/"), "{error}");
+        assert!(
+            error.contains(
+                "\niwlbench: there is no scenario `opmode-laod`; did you mean `opmode-load`?"
+            ),
+            "{error}"
+        );
     }
 
     #[test]
     fn an_error_is_no_longer_than_a_terminal() {
         let long = "b".repeat(100_000);
         let error = error_of(&format!("{HEAD}[[step]]\nawait = \"{long}\"\n"));
-        assert!(error.len() < 3000 && error.starts_with("t.toml:4: there is no"), "{error}");
+        assert!(
+            error.len() < 3000 && error.contains("t.toml:4:9") && error.contains("there is no"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,39 +1,28 @@
 //! Whether a scenario makes sense: what parses, and yet would do nothing, or something else than it
 //! says.
 
+use std::ops::Range;
+
 use toml::{Spanned, Value};
 
-use crate::facts::milestone::KINDS;
+use crate::facts::near::{self, NoSuch};
+use crate::script::complaint::Complaint;
+use crate::script::recover::WHOLE;
 use crate::script::scenario::{
-    Action, Check, Expectation, FirmwareRule, MOST_CARDS, OneOrMany, Pattern, Scenario, Source,
-    Step, Twin, When, glob, known_vars, no_card,
+    Action, Check, Expectation, MOST_CARDS, OneOrMany, Pattern, Scenario, Source, Step, Twin, When,
+    field_of, glob, known_vars, no_card,
 };
 
-/// A place in the text and what is wrong there.
-pub(super) type Complaint = (usize, String);
-
-pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
-    for card in scenario.cards.iter().chain(&scenario.card.more) {
-        if iwl_card::card(card.get_ref()).is_none() {
-            return Err((card.span().start, no_card(card.get_ref())));
-        }
-    }
-    for fault in &scenario.card.faults {
-        if let Err(error) = fault.get_ref().parse::<iwl_card::Fault>() {
-            return Err((fault.span().start, error.to_string()));
-        }
-    }
-    if let Some(card) = scenario.card.more.get(MOST_CARDS - 1) {
-        return Err((card.span().start, format!("a machine has {MOST_CARDS} slots for cards")));
-    }
-    if scenario.steps.is_empty() {
-        return Err((0, "a scenario has at least one [[step]]".into()));
-    }
-    check_rules(scenario)?;
-    check_gates_stand(scenario)?;
-    check_steps(&scenario.steps)?;
+/// All that makes no sense. `whole`: nothing was taken out of the scenario when it was read, so that
+/// what names something else has to find it.
+pub(super) fn check(scenario: &Scenario, whole: bool) -> Vec<Complaint> {
+    let mut wrong = Vec::new();
+    check_head(scenario, &mut wrong);
+    check_rules(scenario, &mut wrong);
+    check_gates_stand(scenario, &mut wrong);
+    check_steps(&scenario.steps, &mut wrong);
     for (index, expectation) in scenario.expectations.iter().enumerate() {
-        check_expectation(expectation)?;
+        check_expectation(expectation, &mut wrong);
         let Expectation { that, when, .. } = expectation.get_ref();
         let mut before = scenario.expectations[..index].iter().map(Spanned::get_ref);
         // The same may be put in other words for other kernels.
@@ -41,58 +30,89 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
         let meets = |other: &When| other == when || for_all(other) || for_all(when);
         if before.any(|other| other.that == *that && meets(&other.when)) {
             let what = format!("another expectation says \"{that}\" too: twins tell them by that");
-            return Err((expectation.span().start, what));
+            wrong.push(Complaint::new(expectation.span(), what));
         }
     }
     // A twin may leave out the step whose end it waits for in vain.
-    if scenario.twin.is_none() {
-        check_step_names(scenario)?;
+    if scenario.twin.is_none() && whole {
+        check_step_names(scenario, &mut wrong);
     }
     for twin in &scenario.twins {
-        check_twin(twin, &scenario.expectations)?;
+        check_twin(twin, scenario, whole, &mut wrong);
     }
-    Ok(())
+    wrong
+}
+
+fn no_fault(name: &str) -> NoSuch {
+    NoSuch::new("fault", name, iwl_card::Fault::all().map(|fault| fault.name()))
+}
+
+fn check_head(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
+    let mut complain = |at, what: &dyn ToString| wrong.push(Complaint::new(at, what.to_string()));
+    if scenario.about.trim().is_empty() {
+        complain(WHOLE, &"a scenario says in one line what it shows: about = \"…\"");
+    }
+    if scenario.cards.is_empty() {
+        complain(WHOLE, &"name at least one card, as in cards = [\"7260\"]");
+    }
+    for card in scenario.cards.iter().chain(&scenario.card.more) {
+        if iwl_card::card(card.get_ref()).is_none() {
+            complain(card.span(), &format!("{:#}", no_card(card.get_ref())));
+        }
+    }
+    for fault in &scenario.card.faults {
+        if let Err(error) = fault.get_ref().parse::<iwl_card::Fault>() {
+            let name = fault.get_ref().split('=').next().unwrap_or_default();
+            let mut known = iwl_card::Fault::all().map(|fault| fault.name());
+            match known.any(|known| known == name) {
+                true => complain(fault.span(), &error),
+                false => complain(fault.span(), &format!("{:#}", no_fault(name))),
+            }
+        }
+    }
+    if let Some(card) = scenario.card.more.get(MOST_CARDS - 1) {
+        complain(card.span(), &format!("a machine has {MOST_CARDS} slots for cards"));
+    }
+    if scenario.steps.is_empty() {
+        complain(WHOLE, &"a scenario has at least one [[step]]");
+    }
 }
 
 fn check_text(text: &str) -> Result<(), String> {
     known_vars(&Value::String(text.to_owned()))
 }
 
-fn check_rules(scenario: &Scenario) -> Result<(), Complaint> {
+fn check_rules(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
     let mut before: Vec<(&str, &When)> = Vec::new();
     for rule in &scenario.firmware {
         let r = rule.get_ref();
-        let complain = |what: String| (rule.span().start, what);
+        let mut complain = |what: String| wrong.push(Complaint::new(rule.span(), what));
         if r.give.is_some() && r.refuse.is_some() {
-            return Err(complain("a firmware rule has at most one of `give` and `refuse`".into()));
+            complain("a firmware rule has at most one of `give` and `refuse`".into());
         }
         if r.refuse.is_some() && (!r.corrupt.is_empty() || r.compress.is_some()) {
-            return Err(complain("what is refused is neither corrupted nor compressed".into()));
+            complain("what is refused is neither corrupted nor compressed".into());
         }
         if let Some(Source::File(path)) = &r.give {
             let path = scenario.directory.join(path);
             if !path.is_file() {
-                let what = format!("`give`: there is no file {}", path.display());
-                return Err(complain(what));
+                complain(format!("`give`: there is no file {}", path.display()));
             }
         }
-        check_rule(&mut before, &r.name, &r.when, r.times).map_err(complain)?;
-        check_timing(r.hold_until.is_some(), r.hold, r.delay).map_err(complain)?;
+        check_rule(&mut before, &r.name, &r.when, r.times).unwrap_or_else(&mut complain);
+        check_timing(r.hold_until.is_some(), r.hold, r.delay).unwrap_or_else(&mut complain);
     }
     before.clear();
     for rule in &scenario.module {
         let r = rule.get_ref();
-        let complain = |what: String| (rule.span().start, what);
+        let mut complain = |what: String| wrong.push(Complaint::new(rule.span(), what));
         let forms = [r.exit.is_some(), r.lie, r.kill.is_some(), r.hang];
         if forms.into_iter().filter(|form| *form).count() > 1 {
-            return Err(complain(
-                "a module rule has at most one of `exit`, `lie`, `kill`, `hang`".into(),
-            ));
+            complain("a module rule has at most one of `exit`, `lie`, `kill`, `hang`".into());
         }
-        check_rule(&mut before, &r.name, &r.when, r.times).map_err(complain)?;
-        check_timing(r.hold_until.is_some(), r.hold, r.delay).map_err(complain)?;
+        check_rule(&mut before, &r.name, &r.when, r.times).unwrap_or_else(&mut complain);
+        check_timing(r.hold_until.is_some(), r.hold, r.delay).unwrap_or_else(&mut complain);
     }
-    Ok(())
 }
 
 /// A rule's name, and whether one before it leaves it anything: the first that fits decides.
@@ -120,24 +140,26 @@ fn check_rule<'r>(
 }
 
 /// Without gates nothing is asked: what only a gate can do would silently not be done.
-fn check_gates_stand(scenario: &Scenario) -> Result<(), Complaint> {
+fn check_gates_stand(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
     if scenario.gates {
-        return Ok(());
+        return;
     }
-    let timed = |r: &FirmwareRule| {
-        r.hold || r.hold_until.is_some() || r.delay.is_some() || r.times.is_some()
+    let mut complain = |at, what: &str| {
+        let what = format!("with `gates = false` there is no gate that {what} could speak to");
+        wrong.push(Complaint::new(at, what));
     };
-    let firmware = scenario.firmware.iter().find(|rule| timed(rule.get_ref()));
-    let (at, what) = if let Some(rule) = scenario.module.first() {
-        (rule.span().start, "a [[module]] rule")
-    } else if let Some(rule) = firmware {
-        (rule.span().start, "`hold`, `hold-until`, `delay` or `times`")
-    } else if !scenario.hold.is_empty() {
-        (0, "`hold`")
-    } else {
-        return Ok(());
-    };
-    Err((at, format!("with `gates = false` there is no gate that {what} could speak to")))
+    for rule in &scenario.module {
+        complain(rule.span(), "a [[module]] rule");
+    }
+    for rule in &scenario.firmware {
+        let r = rule.get_ref();
+        if r.hold || r.hold_until.is_some() || r.delay.is_some() || r.times.is_some() {
+            complain(rule.span(), "`hold`, `hold-until`, `delay` or `times`");
+        }
+    }
+    if !scenario.hold.is_empty() {
+        complain(WHOLE, "`hold`");
+    }
 }
 
 fn check_timing(hold_until: bool, hold: bool, delay: Option<f64>) -> Result<(), String> {
@@ -150,52 +172,50 @@ fn check_timing(hold_until: bool, hold: bool, delay: Option<f64>) -> Result<(), 
     Ok(())
 }
 
-fn check_steps(steps: &[Spanned<Step>]) -> Result<(), Complaint> {
+fn check_steps(steps: &[Spanned<Step>], wrong: &mut Vec<Complaint>) {
     for step in steps {
         let s = step.get_ref();
-        let complain = |what: &str| Err((step.span().start, what.to_owned()));
+        let mut complain = |what: &str| wrong.push(Complaint::new(step.span(), what));
         let forms = [s.r#do.is_some(), s.r#await.is_some(), s.check.is_some(), s.repeat.is_some()];
         if forms.into_iter().filter(|form| *form).count() != 1 {
-            return complain("a step has exactly one of `do`, `await`, `check` and `repeat`");
+            complain("a step has exactly one of `do`, `await`, `check` and `repeat`");
         }
         if s.r#do.is_none() && (s.start || s.fails.is_some()) {
-            return complain("`start` and `fails` go with `do`");
+            complain("`start` and `fails` go with `do`");
         }
         if s.repeat.is_some() == s.step.is_empty() {
-            return complain("`repeat` and its steps, [[step.step]], go together");
+            complain("`repeat` and its steps, [[step.step]], go together");
         }
         if s.r#await.as_ref().is_some_and(OneOrMany::is_empty) {
-            return complain("`await` names at least one milestone");
+            complain("`await` names at least one milestone");
         }
         let says_nothing = |checks: &OneOrMany<Check>| {
             checks.is_empty() || checks.iter().any(|check| *check == Check::default())
         };
         if s.check.as_ref().is_some_and(says_nothing) {
-            return complain("a `check` looks at something: `check = { bound = true }`");
+            complain("a `check` looks at something: `check = { bound = true }`");
         }
         if let Some(what) = s.r#do.as_ref().and_then(|action| action_complaint(action, s.start)) {
-            return complain(&what);
+            complain(&what);
         }
-        check_steps(&s.step)?;
+        check_steps(&s.step, wrong);
     }
-    Ok(())
 }
 
 /// A step that is not there never ends: nothing would tell that from one that was not reached.
-fn check_step_names(scenario: &Scenario) -> Result<(), Complaint> {
+fn check_step_names(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
     let mut names = Vec::new();
     step_names(&scenario.steps, &mut names);
+    names.sort_unstable();
+    names.dedup();
     for (at, pattern) in patterns(scenario) {
         let Some(Value::String(step)) = pattern.fields.get("step") else { continue };
         let known = names.contains(&step.as_str()) || step == "check" || step.starts_with("await ");
         if !known {
-            names.sort_unstable();
-            names.dedup();
-            let what = format!("no step is called `{step}`; there are: {}", names.join(", "));
-            return Err((at, what));
+            let what = format!("{:#}", NoSuch::new("step", step, names.iter().copied()));
+            wrong.push(Complaint::new(at, what));
         }
     }
-    Ok(())
 }
 
 fn step_names<'s>(steps: &'s [Spanned<Step>], names: &mut Vec<&'s str>) {
@@ -207,7 +227,7 @@ fn step_names<'s>(steps: &'s [Spanned<Step>], names: &mut Vec<&'s str>) {
 }
 
 /// All that a scenario says about milestones, and where.
-fn patterns(scenario: &Scenario) -> Vec<(usize, &Pattern)> {
+fn patterns(scenario: &Scenario) -> Vec<(Range<usize>, &Pattern)> {
     let mut all = Vec::new();
     step_patterns(&scenario.steps, &mut all);
     let firmware = scenario.firmware.iter().filter_map(|r| r.get_ref().hold_until.as_ref());
@@ -216,14 +236,14 @@ fn patterns(scenario: &Scenario) -> Vec<(usize, &Pattern)> {
         let one = [&e.eventually, &e.never, &e.exactly, &e.every, &e.after, &e.before];
         one.into_iter().flatten().chain(e.in_order.iter().flatten())
     });
-    all.extend(firmware.chain(module).chain(expected).map(|p| (p.span().start, p.get_ref())));
+    all.extend(firmware.chain(module).chain(expected).map(|p| (p.span(), p.get_ref())));
     all
 }
 
-fn step_patterns<'s>(steps: &'s [Spanned<Step>], all: &mut Vec<(usize, &'s Pattern)>) {
+fn step_patterns<'s>(steps: &'s [Spanned<Step>], all: &mut Vec<(Range<usize>, &'s Pattern)>) {
     for step in steps {
         let awaited = step.get_ref().r#await.iter().flat_map(OneOrMany::iter);
-        all.extend(awaited.map(|pattern| (step.span().start, pattern)));
+        all.extend(awaited.map(|pattern| (step.span(), pattern)));
         step_patterns(&step.get_ref().step, all);
     }
 }
@@ -243,50 +263,41 @@ fn action_complaint(action: &Action, start: bool) -> Option<String> {
     }
 }
 
-fn check_expectation(expectation: &Spanned<Expectation>) -> Result<(), Complaint> {
+fn check_expectation(expectation: &Spanned<Expectation>, wrong: &mut Vec<Complaint>) {
     let e = expectation.get_ref();
     if let Some(what) = e.complaint() {
-        return Err((expectation.span().start, what));
+        wrong.push(Complaint::new(expectation.span(), what));
     }
-    let kind = e.every.as_ref().map(|every| every.get_ref().milestone.as_str());
-    let known = KINDS.iter().find(|(known, _)| Some(*known) == kind).map(|(_, fields)| *fields);
+    let Some(kind) = e.every.as_ref().map(|every| every.get_ref().milestone.as_str()) else {
+        return;
+    };
     for values in e.has.iter().chain(&e.among) {
         for field in values.get_ref().0.keys() {
-            if !known.is_some_and(|fields| fields.contains(&field.as_str())) {
-                let what = format!(
-                    "milestone `{}` has no field `{field}`; it has: {}",
-                    kind.unwrap_or_default(),
-                    known.unwrap_or_default().join(", ")
-                );
-                return Err((values.span().start, what));
+            if let Err(no_such) = field_of(kind, field) {
+                wrong.push(Complaint::new(values.span(), format!("{no_such:#}")));
             }
         }
     }
-    Ok(())
 }
 
-fn check_twin(
-    twin: &Spanned<Twin>,
-    expectations: &[Spanned<Expectation>],
-) -> Result<(), Complaint> {
+fn check_twin(twin: &Spanned<Twin>, scenario: &Scenario, whole: bool, wrong: &mut Vec<Complaint>) {
     let t = twin.get_ref();
     if t.red.is_empty() && t.outcome.is_none() {
-        return Err((
-            twin.span().start,
-            "a twin says with `red` which expectations must fail, or with `outcome` how the run \
-             must end"
-                .into(),
-        ));
+        let what = "a twin says with `red` which expectations must fail, or with `outcome` how the \
+                    run must end";
+        wrong.push(Complaint::new(twin.span(), what));
     }
-    for red in t.red.iter().chain(&t.may) {
-        if !expectations.iter().any(|e| e.get_ref().that == *red.get_ref()) {
-            return Err((
-                red.span().start,
-                format!("`red` names no expectation: none says that \"{}\"", red.get_ref()),
-            ));
+    let expected = || scenario.expectations.iter().map(|e| e.get_ref().that.as_str());
+    for red in t.red.iter().chain(&t.may).filter(|_| whole) {
+        if !expected().any(|that| that == red.get_ref()) {
+            let mut what =
+                format!("`red` names no expectation: none says that \"{}\"", red.get_ref());
+            if let Some(near) = near::nearest(red.get_ref(), expected()) {
+                what += &format!("\ndid you mean \"{near}\"?");
+            }
+            wrong.push(Complaint::new(red.span(), what));
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -334,7 +345,7 @@ mod tests {
             ("[[step]]\ndo = \"bind\"\nwhen.kernel = \">=7, <6\"", "no kernel is in"),
             (
                 "[[step]]\nawait = { milestone = \"step-ended\", step = \"unbnd\" }",
-                "no step is called `unbnd`; there are: unbind",
+                "no step `unbnd`; did you mean `unbind`?",
             ),
             ("[[expect]]\nthat = \"\"\nnever = \"bound\"", "what is expected"),
             ("[[expect]]\nthat = \"a\"\nin-order = []", "at least one milestone"),
@@ -345,7 +356,7 @@ mod tests {
             ),
             (
                 "[[expect]]\nthat = \"a\"\nevery = \"bound\"\nhas = { slt = [\"x\"] }",
-                "no field `slt`; it has: slot, driver",
+                "`bound` has no field `slt`; did you mean `slot`?",
             ),
         ] {
             // Keys of the top stand before tables.
@@ -381,7 +392,7 @@ mod tests {
             ("\"bound\", slot = 1", "`slot` is a string"),
         ] {
             let error = of(milestone).expect_err("no such value").to_string();
-            assert!(error.contains(said) && error.contains("line 4"), "{milestone}: {error}");
+            assert!(error.contains(said) && error.contains("t.toml:4:"), "{milestone}: {error}");
         }
         let scenario = of("\"firmware-refused\", errno = \"EACCES\"").expect("an error's name");
         let patterns = scenario.steps[0].get_ref().r#await.as_ref().expect("there");

@@ -1,7 +1,7 @@
 //! `iwlbench matrix`: scenarios × cards × kernels, several guests at once.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use fs_err as fs;
-use iwl_card::{CardSpec, FaultPlan};
+use iwl_card::CardSpec;
 
 use crate::app::cli::{GuestArgs, MatrixArgs};
 use crate::app::commands;
@@ -39,14 +39,16 @@ struct Play<'a> {
 pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
     let mut scenarios = match args.scenario.is_empty() {
         true => read::built_in(),
-        false => {
-            args.scenario.iter().map(|name| read::find(name)).collect::<Result<Vec<_>, _>>()?
-        }
+        false => read::select(&args.scenario)?,
     };
     if let Some(patience) = args.patience {
         scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
     }
     let cards = args.card.iter().map(|name| commands::card(name)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(file) = args.firmware() {
+        fs::File::open(file).map_err(BadUsage::from_error)?;
+    }
+    let kernels = kernels(args)?;
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
@@ -57,13 +59,12 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
     }
 
     let ui = Ui::new();
-    let labs = args
-        .kernel
-        .iter()
-        .map(|kernel| {
+    let labs = kernels
+        .into_iter()
+        .map(|(kernel, modules)| {
             let guest = GuestArgs {
-                kernel: kernel.clone(),
-                modules: None,
+                kernel: kernel.to_owned(),
+                modules: modules.map(Path::to_owned),
                 accel: args.accel,
                 cpus: args.cpus,
                 fetch: args.fetch.clone(),
@@ -139,6 +140,23 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
     Ok(verdict::combined(cells.iter().map(|cell| cell.last().outcome)))
 }
 
+/// Each kernel with its modules, where it is a file.
+fn kernels(args: &MatrixArgs) -> Result<Vec<(&str, Option<&Path>)>, BadUsage> {
+    let alone = args.kernel.len() == 1 && args.modules.len() == 1;
+    let is_file = |kernel: &String| alone || kernel.contains('/');
+    let files = args.kernel.iter().filter(|kernel| is_file(kernel)).count();
+    if files != args.modules.len() {
+        return Err(BadUsage(format!(
+            "{files} of the kernels are files, and --modules is given {} times: each bzImage has \
+             its modules, in this order",
+            args.modules.len()
+        )));
+    }
+    let mut modules = args.modules.iter();
+    let mut with = |kernel| if is_file(kernel) { modules.next() } else { None };
+    Ok(args.kernel.iter().map(|k| (k.as_str(), with(k).map(PathBuf::as_path))).collect())
+}
+
 /// The cells in the plays' order; those that an interruption left out are missing. Each time that
 /// one is done, `keep` gets all that are.
 fn play_all(
@@ -185,8 +203,8 @@ fn play_one(
         let spec = RunSpec {
             scenario: play.scenario,
             card: play.card,
-            faults: FaultPlan::default(),
-            firmware: None,
+            faults: args.fault.iter().copied().collect(),
+            firmware: args.firmware(),
             image: None,
             without: &[],
             cold: args.cold,

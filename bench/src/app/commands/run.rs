@@ -16,8 +16,7 @@ use crate::script::read;
 /// Plays each scenario with each card, one after the other.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     // Everything the user can get wrong is looked at before anything is fetched or booted.
-    let mut scenarios =
-        args.scenario.iter().map(|name| read::find(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut scenarios = read::select(&args.scenario)?;
     if let Some(patience) = args.patience {
         scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
     }

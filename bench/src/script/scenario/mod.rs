@@ -23,8 +23,7 @@ pub use check::Check;
 pub use expectation::Expectation;
 pub use gate::{Compression, FirmwareRule, ModuleRule, Source};
 pub use limits::{LONGEST_PATIENCE, MOST_CARDS, MOST_REPEATS};
-pub use pattern::{OneOrMany, Pattern, Vars, When, glob};
-pub use pattern::{known_vars, no_card};
+pub use pattern::{OneOrMany, Pattern, Vars, When, field_of, glob, known_vars, no_card};
 pub use step::{Action, Autoload, Fails, Step};
 pub use text::Text;
 pub use tolerated::Tolerated;
@@ -46,12 +45,13 @@ pub struct Scenario {
     #[serde(skip)]
     pub directory: PathBuf,
     /// One line: what it shows.
+    #[serde(default)]
     pub about: String,
     /// Commits, reports and threads it stands on.
     #[serde(default)]
     pub evidence: Vec<String>,
     /// The cards it is played with when the user names none.
-    #[serde(deserialize_with = "some_cards")]
+    #[serde(default)]
     pub cards: Vec<Spanned<String>>,
     /// How often it is played, with each card, if the user does not say: a race is told by its
     /// rate.
@@ -93,7 +93,7 @@ pub struct Scenario {
     #[serde(default)]
     pub trouble: Vec<Tolerated>,
     /// What the host does, in order.
-    #[serde(rename = "step")]
+    #[serde(rename = "step", default)]
     pub steps: Vec<Spanned<Step>>,
     /// What has to come of it.
     #[serde(rename = "expect", default)]
@@ -119,17 +119,6 @@ pub struct Explore {
     /// An order has to end in one of these; without any, unbound or with an interface.
     #[serde(default)]
     pub ends: Vec<Check>,
-}
-
-fn some_cards<'de, D>(deserializer: D) -> Result<Vec<Spanned<String>>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    let cards = Vec::deserialize(deserializer)?;
-    if cards.is_empty() {
-        return Err(de::Error::custom("name at least one card, as in cards = [\"7260\"]"));
-    }
-    Ok(cards)
 }
 
 fn once() -> u32 {

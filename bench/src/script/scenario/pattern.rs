@@ -1,13 +1,18 @@
 //! What a scenario says about milestones, names and runs.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{self, Deserializer};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use crate::facts::errno::Errno;
 use crate::facts::milestone::{FieldKind, KINDS, OPMODES};
+use crate::facts::near::NoSuch;
 
 /// A milestone by name and, where it matters, by its fields' values.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,40 +25,112 @@ pub struct Pattern {
 
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (milestone, mut fields) = match Value::deserialize(deserializer)? {
-            Value::String(milestone) => (milestone, BTreeMap::new()),
-            Value::Table(mut table) => {
-                let Some(Value::String(milestone)) = table.remove("milestone") else {
-                    return Err(de::Error::custom(
-                        "a milestone's name is missing: { milestone = \"bound\", … }",
-                    ));
-                };
-                (milestone, table.into_iter().collect())
+        // As it comes, so that an error is told at the key or value that it is about.
+        deserializer.deserialize_any(PatternVisitor)
+    }
+}
+
+struct PatternVisitor;
+
+impl<'de> Visitor<'de> for PatternVisitor {
+    type Value = Pattern;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a milestone's name or a table with `milestone`")
+    }
+
+    fn visit_str<E: de::Error>(self, milestone: &str) -> Result<Pattern, E> {
+        fields_of(milestone).map_err(custom)?;
+        Ok(Pattern { milestone: milestone.to_owned(), fields: BTreeMap::new() })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pattern, A::Error> {
+        let mut milestone = None;
+        let mut fields = BTreeMap::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "milestone" {
+                milestone = Some(map.next_value::<Kind>()?.0);
+            } else {
+                let value = map.next_value_seed(Field(&key))?;
+                fields.insert(key, value);
             }
-            other => {
-                return Err(de::Error::custom(format!(
-                    "expected a milestone's name or a table with `milestone`, found {}",
-                    other.type_str()
-                )));
-            }
-        };
-        let Some((_, known)) = KINDS.iter().find(|(kind, _)| *kind == milestone) else {
-            let kinds: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).collect();
-            return Err(de::Error::custom(format!(
-                "there is no milestone `{milestone}`; there are: {}",
-                kinds.join(", ")
-            )));
-        };
-        if let Some(field) = fields.keys().find(|field| !known.contains(&field.as_str())) {
-            return Err(de::Error::custom(format!(
-                "milestone `{milestone}` has no field `{field}`; it has: {}",
-                known.join(", ")
-            )));
         }
-        for (field, value) in &mut fields {
-            fit(field, value).map_err(de::Error::custom)?;
+        let milestone = milestone.ok_or_else(|| {
+            de::Error::custom("a milestone's name is missing: { milestone = \"bound\", … }")
+        })?;
+        for field in fields.keys() {
+            field_of(&milestone, field).map_err(custom)?;
         }
         Ok(Pattern { milestone, fields })
+    }
+}
+
+/// The kind of a milestone that exists.
+struct Kind(String);
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let milestone = String::deserialize(deserializer)?;
+        fields_of(&milestone).map_err(custom)?;
+        Ok(Kind(milestone))
+    }
+}
+
+/// A value that events can have in the field of this name.
+struct Field<'f>(&'f str);
+
+impl<'de> DeserializeSeed<'de> for Field<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let mut value = Value::deserialize(deserializer)?;
+        // Of a field that no milestone has, only that is told.
+        if KINDS.iter().any(|(_, fields)| fields.contains(&self.0)) {
+            fit(self.0, &mut value).map_err(de::Error::custom)?;
+        }
+        Ok(value)
+    }
+}
+
+/// One, or a list of them.
+struct FieldOrList<'f>(&'f str);
+
+impl<'de> DeserializeSeed<'de> for FieldOrList<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let mut value = Value::deserialize(deserializer)?;
+        let each = match &mut value {
+            Value::Array(values) => values.iter_mut().collect(),
+            one => vec![one],
+        };
+        for value in each {
+            fit(self.0, value).map_err(de::Error::custom)?;
+        }
+        Ok(value)
+    }
+}
+
+fn custom<E: de::Error>(no_such: NoSuch) -> E {
+    E::custom(format!("{no_such:#}"))
+}
+
+/// The fields of a kind of milestone.
+fn fields_of(milestone: &str) -> Result<&'static [&'static str], NoSuch> {
+    let kinds = || KINDS.iter().map(|(kind, _)| *kind);
+    let known = KINDS.iter().find(|(kind, _)| *kind == milestone);
+    known.map(|(_, fields)| *fields).ok_or_else(|| NoSuch::new("milestone", milestone, kinds()))
+}
+
+/// Whether a kind of milestone has this field.
+///
+/// # Errors
+/// It has none of this name; those that it has.
+pub fn field_of(milestone: &str, field: &str) -> Result<(), NoSuch> {
+    let fields = fields_of(milestone)?;
+    match fields.contains(&field) {
+        true => Ok(()),
+        false => Err(NoSuch::new("field", field, fields.iter().copied()).of(milestone)),
     }
 }
 
@@ -63,18 +140,27 @@ pub struct Values(pub BTreeMap<String, Value>);
 
 impl<'de> Deserialize<'de> for Values {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut values = BTreeMap::<String, Value>::deserialize(deserializer)?;
+        deserializer.deserialize_map(ValuesVisitor)
+    }
+}
+
+struct ValuesVisitor;
+
+impl<'de> Visitor<'de> for ValuesVisitor {
+    type Value = Values;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table of fields and their values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values, A::Error> {
+        let mut values = BTreeMap::new();
+        while let Some(field) = map.next_key::<String>()? {
+            let value = map.next_value_seed(FieldOrList(&field))?;
+            values.insert(field, value);
+        }
         if values.is_empty() {
             return Err(de::Error::custom("a field is missing: { name = [\"…\"] }"));
-        }
-        for (field, value) in &mut values {
-            let each = match value {
-                Value::Array(values) => values.iter_mut().collect(),
-                one => vec![one],
-            };
-            for value in each {
-                fit(field, value).map_err(de::Error::custom)?;
-            }
         }
         Ok(Values(values))
     }
@@ -111,8 +197,8 @@ fn fit(field: &str, value: &mut Value) -> Result<(), String> {
     Err(format!("`{field}` is {wanted}; no milestone has {value} there"))
 }
 
-impl std::fmt::Display for Pattern {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.milestone)?;
         for (i, (field, value)) in self.fields.iter().enumerate() {
             write!(f, "{}{field} = ", if i == 0 { " (" } else { ", " })?;
@@ -164,8 +250,8 @@ pub fn known_vars(value: &Value) -> Result<(), String> {
         if !VARS.iter().any(|name| rest.starts_with(name)) {
             let name: String =
                 rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-            let known = VARS.map(|name| format!("${name}")).join(", ");
-            return Err(format!("there is no variable `${name}`; there are: {known}"));
+            let known = VARS.map(|name| format!("${name}"));
+            return Err(format!("{:#}", NoSuch::new("variable", &format!("${name}"), known)));
         }
     }
     Ok(())
@@ -240,8 +326,7 @@ fn known_opmode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
     if OPMODES.contains(&opmode.as_str()) {
         return Ok(Some(opmode));
     }
-    let known = OPMODES.join(", ");
-    Err(de::Error::custom(format!("there is no opmode `{opmode}`; there are: {known}")))
+    Err(custom(NoSuch::new("opmode", &opmode, OPMODES)))
 }
 
 fn known_cards<'de, D: Deserializer<'de>>(
@@ -249,15 +334,14 @@ fn known_cards<'de, D: Deserializer<'de>>(
 ) -> Result<Option<OneOrMany<String>>, D::Error> {
     let cards: OneOrMany<String> = Deserialize::deserialize(deserializer)?;
     if let Some(unknown) = cards.iter().find(|card| iwl_card::card(card).is_none()) {
-        return Err(de::Error::custom(no_card(unknown)));
+        return Err(custom(no_card(unknown)));
     }
     Ok(Some(cards))
 }
 
 /// Says that there is no such card, and which there are.
-pub fn no_card(name: &str) -> String {
-    let known: Vec<_> = iwl_card::cards().iter().map(|card| card.name).collect();
-    format!("there is no card `{name}`; there are: {}", known.join(", "))
+pub fn no_card(name: &str) -> NoSuch {
+    NoSuch::new("card", name, iwl_card::cards().iter().map(|card| card.name))
 }
 
 impl When {
@@ -270,13 +354,10 @@ impl When {
 }
 
 /// `x` or `[x, y]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct OneOrMany<T>(#[serde(deserialize_with = "one_or_many")] Vec<T>)
-where
-    T: de::DeserializeOwned;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneOrMany<T>(Vec<T>);
 
-impl<T: de::DeserializeOwned> OneOrMany<T> {
+impl<T> OneOrMany<T> {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter()
@@ -288,23 +369,55 @@ impl<T: de::DeserializeOwned> OneOrMany<T> {
     }
 }
 
-impl<T: de::DeserializeOwned> Default for OneOrMany<T> {
+impl<T> Default for OneOrMany<T> {
     fn default() -> Self {
         OneOrMany(Vec::new())
     }
 }
 
-fn one_or_many<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    T: de::DeserializeOwned,
-    D: Deserializer<'de>,
-{
-    // Through a Value, so that an element's own error is told and not "no variant matched".
-    let values = match Value::deserialize(deserializer)? {
-        Value::Array(values) => values,
-        one => vec![one],
-    };
-    values.into_iter().map(|value| T::deserialize(value).map_err(de::Error::custom)).collect()
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneOrManyVisitor(PhantomData)).map(OneOrMany)
+    }
+}
+
+/// By hand, so that an element's own error is told, at its place, and not "no variant matched".
+struct OneOrManyVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one, or a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+        let mut all = Vec::new();
+        while let Some(one) = seq.next_element()? {
+            all.push(one);
+        }
+        Ok(all)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {
+        T::deserialize(de::value::MapAccessDeserializer::new(map)).map(|one| vec![one])
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+        T::deserialize(text.into_deserializer()).map(|one| vec![one])
+    }
+
+    fn visit_bool<E: de::Error>(self, truth: bool) -> Result<Vec<T>, E> {
+        T::deserialize(truth.into_deserializer()).map(|one| vec![one])
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Vec<T>, E> {
+        T::deserialize(number.into_deserializer()).map(|one| vec![one])
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Vec<T>, E> {
+        T::deserialize(number.into_deserializer()).map(|one| vec![one])
+    }
 }
 
 /// A range of kernel versions, as conditions that all hold.
@@ -442,7 +555,6 @@ mod tests {
     }
 
     fn range(text: &str) -> Result<KernelRange, de::value::Error> {
-        use serde::de::IntoDeserializer;
         KernelRange::deserialize(text.to_owned().into_deserializer())
     }
 

@@ -1,0 +1,64 @@
+//! What is wrong with a scenario's text, and where.
+
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Element, Level, Message, Renderer, Snippet};
+
+/// A place in the text and what is wrong there: a sentence, and perhaps lines that help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// In bytes.
+    pub at: Range<usize>,
+    /// Why, and what to write instead.
+    pub what: String,
+}
+
+impl Complaint {
+    /// At this place.
+    pub(super) fn new(at: Range<usize>, what: impl Into<String>) -> Complaint {
+        Complaint { at, what: what.into() }
+    }
+}
+
+/// Complaints that are shown of one file.
+pub(super) const SHOWN: usize = 20;
+/// Longest complaint that a terminal is given.
+const LONGEST: usize = 1000;
+
+/// The complaints about a file, each with its line and a mark under the place.
+pub(super) fn render(file: &str, text: &str, complaints: &[Complaint]) -> String {
+    let shown = complaints.iter().take(SHOWN).map(|complaint| one(file, text, complaint));
+    let mut out = shown.collect::<Vec<_>>().join("\n");
+    if complaints.len() > SHOWN {
+        out += &format!("\n… and {} more", complaints.len() - SHOWN);
+    }
+    out
+}
+
+fn one(file: &str, text: &str, complaint: &Complaint) -> String {
+    let what = shortened(&complaint.what);
+    let mut lines = what.lines();
+    let title = Level::ERROR.primary_title(lines.next().unwrap_or_default());
+    let place = Snippet::source(text)
+        .path(file)
+        .annotation(AnnotationKind::Primary.span(first_line(text, &complaint.at)));
+    let help: Vec<Element<'_>> =
+        lines.map(|line| Element::from(Message::from(Level::HELP.message(line)))).collect();
+    Renderer::plain().render(&[title.element(place).elements(help)])
+}
+
+/// As much of a place as stands on its first line: a table over many lines is marked where it
+/// begins.
+fn first_line(text: &str, at: &Range<usize>) -> Range<usize> {
+    let start = text.floor_char_boundary(at.start.min(text.len()));
+    let end = text.ceil_char_boundary(at.end.clamp(start, text.len()));
+    let line = text[start..end].find('\n').map_or(end, |newline| start + newline);
+    start..line
+}
+
+fn shortened(what: &str) -> String {
+    match what.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &what[..end]),
+        None => what.to_owned(),
+    }
+}
