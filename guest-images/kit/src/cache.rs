@@ -173,7 +173,7 @@ mod tests {
     fn a_second_user_waits_and_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let cache = CacheDir::at(dir.path()).unwrap();
-        let first = cache.lock(&crate::Silent).unwrap();
+        let first = cache.lock(&crate::progress::Silent).unwrap();
         let (said, hears) = std::sync::mpsc::channel();
         let other = {
             let cache = cache.clone();
@@ -189,7 +189,7 @@ mod tests {
     fn a_child_keeps_the_lock_after_its_parent() {
         let dir = tempfile::tempdir().unwrap();
         let cache = CacheDir::at(dir.path()).unwrap();
-        let guard = cache.lock(&crate::Silent).unwrap();
+        let guard = cache.lock(&crate::progress::Silent).unwrap();
         let mut child = std::process::Command::new("sleep")
             .arg("1000")
             .stdin(guard.stdin().unwrap())
@@ -201,7 +201,7 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(locked, Err(rustix::io::Errno::WOULDBLOCK));
-        drop(cache.lock(&crate::Silent).unwrap());
+        drop(cache.lock(&crate::progress::Silent).unwrap());
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = CacheDir::at(dir.path()).unwrap();
         fs::create_dir_all(dir.path().join("tmp/half-unpacked")).unwrap();
-        let _guard = cache.lock(&crate::Silent).unwrap();
+        let _guard = cache.lock(&crate::progress::Silent).unwrap();
         assert_eq!(fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
     }
 }

@@ -147,7 +147,7 @@ pub enum KitError {
     },
     /// The fetched QEMU does not run here.
     #[error("the kit's QEMU cannot be used: {0}")]
-    KitQemu(crate::qemu::Rejected),
+    KitQemu(Rejected),
     /// A file is not the ELF file or kernel module it should be.
     #[error("{}: {reason}", path.display())]
     BadElf {
@@ -196,6 +196,16 @@ pub enum KitError {
         /// What is wrong with it.
         reason: &'static str,
     },
+}
+
+/// A QEMU that was passed over. Its `Display` is one line for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct Rejected {
+    /// The program.
+    pub path: PathBuf,
+    /// Why, as a phrase: "version 7.2.22 is older than 10.1".
+    pub reason: String,
 }
 
 impl KitError {

@@ -18,6 +18,19 @@
 //! | `images/<key>.{cpio,json}` | guest images and what is in them |
 //! | `tmp/` | half-made things; emptied by the next run that changes anything |
 //!
+//! Where what lives; each file uses only those above it, which `tests/imports.rs` holds:
+//!
+//! | files | |
+//! |---|---|
+//! | `error`, `progress`, `hash`, `control` | what goes wrong, who is told, digests, Debian's control data |
+//! | `tool`, `mirror`, `cache`, `digest`, `prune` | the host's programs; which archive; the directory and its lock; what is known of its files; what goes when |
+//! | `apt`, `store` | packages chosen and fetched; packages unpacked and put in place |
+//! | `elf`, `modules` | what programs and modules need; a kernel's modules |
+//! | `qemu`, `kernel`, `image` | what a guest is made of |
+//!
+//! To read it: this file's [`Kit`], then `kernel` as one thing that is fetched, then `store`, `apt`
+//! and `image`.
+//!
 //! Sources: deb822(5), sources.list(5), apt.conf(5), Debian policy 7, ld.so(8),
 //! depmod.d(5), and the kernel's `Documentation/arch/x86/boot.rst` and
 //! `Documentation/driver-api/early-userspace/buffer-format.rst`.
@@ -50,12 +63,12 @@ mod tool;
 pub use apt::Package;
 pub use cache::CacheDir;
 pub use digest::Identity;
-pub use error::KitError;
+pub use error::{KitError, Rejected};
 pub use image::{ExtraFile, Image, ImageSpec, IncludedModule};
 pub use kernel::{Kernel, KernelSelector};
 pub use progress::{Progress, Silent};
 pub use prune::Pruned;
-pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, Rejected, probe_qemu};
+pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, probe_qemu};
 
 use store::{Source, Unpacked};
 

@@ -93,7 +93,7 @@ mod tests {
     fn what_is_old_goes_and_what_was_used_stays() {
         let dir = tempfile::tempdir().unwrap();
         let cache = CacheDir::at(dir.path()).unwrap();
-        let guard = cache.lock(&crate::Silent).unwrap();
+        let guard = cache.lock(&crate::progress::Silent).unwrap();
         let old = SystemTime::now() - Duration::from_secs(1000);
         for name in ["old", "used"] {
             let kernel = dir.path().join("kernels").join(name);

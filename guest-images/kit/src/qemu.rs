@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::apt::Package;
 use crate::cache::CacheDir;
 use crate::elf::{library_closure, loader_argv};
-use crate::error::KitError;
+use crate::error::{KitError, Rejected};
 use crate::store::{Source, Unpacked};
 
 /// The oldest QEMU with `vfio-user-pci`.
@@ -68,16 +68,6 @@ impl Qemu {
         }
         command
     }
-}
-
-/// A QEMU that was passed over. Its `Display` is one line for people.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {reason}", path.display())]
-pub struct Rejected {
-    /// The program.
-    pub path: PathBuf,
-    /// Why, as a phrase: "version 7.2.22 is older than 10.1".
-    pub reason: String,
 }
 
 /// Whether this program is a QEMU that can take the card. Runs it twice.
