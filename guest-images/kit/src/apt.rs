@@ -16,7 +16,7 @@ use crate::control::{Stanza, dependency_names, stanzas};
 use crate::error::{At, KitError};
 use crate::hash::sha256_file;
 use crate::progress::Progress;
-use crate::tool::{APT_CACHE, APT_CONFIG, APT_GET, Finished, Tool};
+use crate::tool::{APT_CACHE, APT_CONFIG, APT_GET, APT_HELPER, Finished, Tool};
 
 /// Options of the machine's apt that are ours too, by prefix.
 const NETWORK_OPTIONS: [&str; 8] = [
@@ -56,6 +56,10 @@ pub struct Package {
     pub version: String,
     /// SHA-256 of the `.deb`, in hex, as signed by the archive.
     pub sha256: String,
+    /// The archive's signed index no longer lists it: its pool alone gave it, so the digest is
+    /// nobody's word. What of it a guest runs has to prove itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlisted: bool,
 }
 
 impl Candidate {
@@ -71,6 +75,7 @@ impl Candidate {
                 name: stanza.get("Package")?.to_owned(),
                 version: stanza.get("Version")?.to_owned(),
                 sha256: stanza.get("SHA256")?.to_owned(),
+                unlisted: false,
             },
             architecture: stanza.get("Architecture")?.to_owned(),
             size: stanza.get("Size")?.parse().ok()?,
@@ -280,13 +285,85 @@ impl<'a> Apt<'a> {
         }
     }
 
+    /// Those of these packages that have a candidate version.
+    pub(crate) fn candidates(&self, names: &[String]) -> Result<Vec<Candidate>, KitError> {
+        // An apt-cache takes longer to start than to look.
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut command = self.tool(&APT_CACHE)?;
+        let mut out = String::new();
+        command.args(["show", "--no-all-versions"]).args(names);
+        let end = APT_CACHE.run(&mut command, |line| {
+            out.push_str(line);
+            out.push('\n');
+        })?;
+        if end.success || end.stderr.contains("No packages found") {
+            Ok(stanzas(&out).iter().filter_map(Candidate::parse).collect())
+        } else {
+            Err(self.failure(&APT_CACHE, &end))
+        }
+    }
+
+    /// Fetches a package that a listed one depends on and that the index has dropped: the pool
+    /// keeps a superseded source's packages as long as a signed one was built using it. `None` if
+    /// the pool has dropped it too.
+    pub(crate) fn out_of_pool(
+        &self,
+        source: &str,
+        name: &str,
+        version: &str,
+    ) -> Result<Option<Candidate>, KitError> {
+        // A file's name has no epoch in the pool (Debian policy 5.6.12), and one in `archives`.
+        let plain = version.split_once(':').map_or(version, |(_, plain)| plain);
+        let section = if source.starts_with("lib") { &source[..4] } else { &source[..1] };
+        let uri = format!(
+            "{}/pool/main/{section}/{source}/{name}_{plain}_amd64.deb",
+            self.mirror.trim_end_matches('/')
+        );
+        let scratch = self.guard.scratch_dir()?;
+        let file = scratch.path().join("deb");
+        self.progress.step(&format!("fetching {name} from the archive's pool"));
+        let mut command = self.tool(&APT_HELPER)?;
+        command.arg("download-file").arg(&uri).arg(&file);
+        let end = APT_HELPER.fetch(&mut command, scratch.path(), |_| ());
+        self.progress.finish();
+        let end = end?;
+        if !end.success {
+            let gone = end.stderr.contains("404") || end.stderr.contains("File not found");
+            return if gone { Ok(None) } else { Err(self.failure(&APT_HELPER, &end)) };
+        }
+        let candidate = Candidate {
+            package: Package {
+                name: name.to_owned(),
+                version: version.to_owned(),
+                sha256: sha256_file(&file)?,
+                unlisted: true,
+            },
+            architecture: "amd64".to_owned(),
+            size: fs::metadata(&file).at(&file)?.len(),
+            library: false,
+            depends: Vec::new(),
+            provides: Vec::new(),
+        };
+        // Where a listed one would lie.
+        let place = self.dir.join("archives").join(candidate.file_name());
+        fs::rename(&file, &place).at(&place)?;
+        Ok(Some(candidate))
+    }
+
     /// As [`Self::candidate`], but the package must exist.
     pub(crate) fn require(&self, name: &str) -> Result<Candidate, KitError> {
-        self.candidate(name)?.ok_or_else(|| KitError::NoPackage {
+        self.candidate(name)?.ok_or_else(|| self.no_package(name))
+    }
+
+    /// Neither the suites nor the pool have it.
+    pub(crate) fn no_package(&self, name: &str) -> KitError {
+        KitError::NoPackage {
             package: name.to_owned(),
             suites: self.suites.join(", "),
             mirror: self.mirror.clone(),
-        })
+        }
     }
 
     /// The roots and the libraries they need, in the versions that apt would
@@ -302,11 +379,7 @@ impl<'a> Apt<'a> {
         let resolved = resolved?;
         for root in roots {
             if !resolved.iter().any(|candidate| candidate.package.name == *root) {
-                return Err(KitError::NoPackage {
-                    package: (*root).to_owned(),
-                    suites: self.suites.join(", "),
-                    mirror: self.mirror.clone(),
-                });
+                return Err(self.no_package(root));
             }
         }
         Ok(library_closure(&resolved, roots))

@@ -98,10 +98,12 @@ pub enum KitError {
         suites: String,
     },
     /// Something is missing and the network must not be used.
-    #[error("{what} is not in the cache, and --offline forbids fetching it: run `iwlbench setup`")]
+    #[error("{what} is not in the cache, and --offline forbids fetching it: run `{command}`")]
     Offline {
         /// What is missing.
         what: String,
+        /// What fetches it.
+        command: String,
     },
     /// No package holds it.
     #[error("{mirror} has no package {package} in {suites}")]
@@ -127,8 +129,22 @@ pub enum KitError {
         /// What was given.
         text: String,
     },
+    /// The kernel is one without the driver.
+    #[error(
+        "kernel {release} is Debian's for virtual machines and has no iwlwifi; \
+         use the plain one: --kernel {plain}"
+    )]
+    NoDriver {
+        /// What was asked for.
+        release: String,
+        /// The same in the plain flavour.
+        plain: String,
+    },
     /// No Debian suite has such a kernel.
-    #[error("no kernel {version} in Debian's {suites}; there are {known}")]
+    #[error(
+        "no kernel {version} in Debian's {suites}; there are {known} \
+         (all of them: `iwlbench list kernels`)"
+    )]
     NoKernel {
         /// What was asked for.
         version: String,

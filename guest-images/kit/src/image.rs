@@ -526,6 +526,7 @@ mod tests {
             name: name.to_owned(),
             version: "1".to_owned(),
             sha256: "00".to_owned(),
+            unlisted: false,
         };
         let kernel = Kernel {
             release: "6.6".to_owned(),

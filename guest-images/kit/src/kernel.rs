@@ -18,7 +18,8 @@ const KIND: &str = "kernels";
 
 /// Where kernels are looked for, the likeliest first. A suite's lists are
 /// fetched only when the ones before it lack the version.
-const SUITES: [&str; 4] = ["trixie-backports", "trixie", "bookworm", "bullseye"];
+const SUITES: [&str; 5] =
+    ["trixie-backports", "trixie", "bookworm", "bookworm-backports", "bullseye"];
 
 /// Which kernel to boot.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -27,7 +28,8 @@ pub enum KernelSelector {
     #[default]
     Default,
     /// A Debian kernel by release (`7.3.4+deb13-amd64`), or by the leading
-    /// numbers of its release or package version (`7.3`, `6.12`, `6.1.192`).
+    /// numbers of its release or package version (`7.3`, `6.12`, `6.1.192`),
+    /// the flavour after them if it is not the plain one (`6.12-rt`).
     Version(String),
     /// A kernel that the user built or unpacked.
     Files {
@@ -72,7 +74,26 @@ pub struct Kernel {
     pub packages: Vec<Package>,
 }
 
+impl KernelSelector {
+    /// Refuses what can have no driver to test, before anything is fetched.
+    pub(crate) fn check(&self) -> Result<(), KitError> {
+        match self {
+            Self::Version(wanted) if wanted.split('-').any(|word| word == "cloud") => {
+                let (release, plain) = (wanted.clone(), wanted.replace("-cloud", ""));
+                Err(KitError::NoDriver { release, plain })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Kernel {
+    /// Whether all of it is in the archive's signed index. If not, have the guest's kernel insist
+    /// on its modules' signatures, which its own image can check.
+    pub fn is_listed(&self) -> bool {
+        !self.packages.iter().any(|package| package.unlisted)
+    }
+
     /// Which of Linux's versions it is, as far as can be known: `6.1.174-1`, where the release
     /// says no more than `6.1.0-50-amd64`.
     pub fn version(&self) -> &str {
@@ -97,19 +118,46 @@ fn matches(wanted: &str, release: &str, package_version: &str) -> bool {
     if wanted == release {
         return true;
     }
+    let (wanted, flavour) = match wanted.split_once('-') {
+        Some((numbers, "rt")) => (numbers, Flavour::Rt),
+        Some((numbers, "cloud")) => (numbers, Flavour::Cloud),
+        _ => (wanted, Flavour::Plain),
+    };
     let numeric = wanted.chars().all(|c| c.is_ascii_digit() || c == '.');
     let numbers = leading_numbers(wanted);
     numeric
-        && is_plain(release)
+        && Flavour::of(release) == Some(flavour)
         && (leading_numbers(release).starts_with(&numbers)
             || leading_numbers(package_version).starts_with(&numbers))
 }
 
-/// The ordinary flavour, for real and virtual PCs alike.
-fn is_plain(release: &str) -> bool {
-    release.starts_with(|c: char| c.is_ascii_digit())
-        && release.ends_with("-amd64")
-        && !["-cloud-", "-rt-"].iter().any(|flavour| release.contains(flavour))
+/// What Debian builds a kernel for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flavour {
+    /// Real and virtual PCs alike.
+    Plain,
+    /// The same with PREEMPT_RT.
+    Rt,
+    /// Virtual machines alone: there is no wireless driver in it.
+    Cloud,
+}
+
+impl Flavour {
+    /// Of a release, if it is one of a kernel for amd64.
+    fn of(release: &str) -> Option<Self> {
+        let rest = release.strip_suffix("-amd64")?;
+        if !release.starts_with(|c: char| c.is_ascii_digit()) {
+            return None;
+        }
+        // `linux-image-6.12-amd64` is a metapackage.
+        let whole = release.contains('+') || leading_numbers(rest).len() > 2;
+        whole.then_some(match rest.rsplit('-').next() {
+            Some("rt") => Self::Rt,
+            Some("cloud") => Self::Cloud,
+            _ => Self::Plain,
+        })
+    }
 }
 
 impl Kernel {
@@ -237,8 +285,22 @@ pub(crate) fn cached(
 fn default_image(apt: &Apt<'_>) -> Result<Option<(String, Candidate)>, KitError> {
     let meta = apt.require("linux-image-amd64")?;
     let mut releases = meta.depends().iter().filter_map(|name| name.strip_prefix(PREFIX));
-    let Some(release) = releases.find(|release| is_plain(release)) else { return Ok(None) };
+    let plain = |release: &&str| Flavour::of(release) == Some(Flavour::Plain);
+    let Some(release) = releases.find(plain) else { return Ok(None) };
     Ok(Some((release.to_owned(), apt.require(&format!("{PREFIX}{release}"))?)))
+}
+
+/// The kernels of `apt`'s one suite, the newest first.
+fn kernels(apt: &Apt<'_>) -> Result<Vec<(String, Candidate)>, KitError> {
+    let names = apt.names(PREFIX)?.into_iter();
+    let images = |name: &String| name.strip_prefix(PREFIX).and_then(Flavour::of).is_some();
+    // Names that are only referred to have no candidate.
+    let images = apt.candidates(&names.filter(images).collect::<Vec<_>>())?.into_iter();
+    let release = |image: &Candidate| image.package.name.strip_prefix(PREFIX).map(str::to_owned);
+    let mut kernels: Vec<_> =
+        images.filter_map(|image| release(&image).map(|release| (release, image))).collect();
+    kernels.sort_by_key(|(release, _)| Reverse(order(release)));
+    Ok(kernels)
 }
 
 /// The image package that the selector means in `apt`'s one suite, and its
@@ -249,22 +311,67 @@ fn find(
     known: &mut Vec<String>,
 ) -> Result<Option<(String, Candidate)>, KitError> {
     let KernelSelector::Version(wanted) = selector else { return default_image(apt) };
-    let names = apt.names(PREFIX)?;
-    let mut releases: Vec<&str> = names
-        .iter()
-        .filter_map(|name| name.strip_prefix(PREFIX))
-        .filter(|release| is_plain(release) || release == wanted)
-        .collect();
-    releases.sort_by_key(|release| Reverse(order(release)));
-    for release in releases {
-        // Names that are only referred to have no candidate.
-        let Some(image) = apt.candidate(&format!("{PREFIX}{release}"))? else { continue };
-        if matches(wanted, release, &image.package.version) {
-            return Ok(Some((release.to_owned(), image)));
+    let mut found = None;
+    for (release, image) in kernels(apt)? {
+        if found.is_none() && matches(wanted, &release, &image.package.version) {
+            found = Some((release, image));
+        } else if Flavour::of(&release) == Some(Flavour::Plain) {
+            known.push(release);
         }
-        known.push(release.to_owned());
     }
-    Ok(None)
+    Ok(found)
+}
+
+/// A kernel that can be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KnownKernel {
+    /// `uname -r`.
+    pub release: String,
+    /// Debian's version.
+    pub package_version: String,
+    /// What it is built for.
+    pub flavour: Flavour,
+    /// The archive's suite that lists it; `None` if it is only in the cache.
+    pub suite: Option<String>,
+    /// Whether it is in the cache.
+    pub cached: bool,
+}
+
+/// All kernels that the cache holds and, with a source, those of the archive; the newest first.
+pub(crate) fn known(
+    cache: &CacheDir,
+    source: Option<&Source<'_>>,
+) -> Result<Vec<KnownKernel>, KitError> {
+    let mut all: Vec<KnownKernel> = Vec::new();
+    for release in Unpacked::names(cache, KIND)? {
+        let Some(unpacked) = Unpacked::open(cache, KIND, &release)? else { continue };
+        let Some(flavour) = Flavour::of(&release) else { continue };
+        let version = unpacked.version(&format!("{PREFIX}{release}")).unwrap_or_default();
+        let package_version = version.to_owned();
+        all.push(KnownKernel { release, package_version, flavour, suite: None, cached: true });
+    }
+    for suite in SUITES.chunks(1) {
+        let Some(source) = source else { break };
+        let apt = match source.apt(suite) {
+            Ok(apt) => apt,
+            Err(KitError::NoSuite { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        for (release, image) in kernels(&apt)? {
+            let suite = Some(suite.join("+"));
+            match all.iter_mut().find(|known| known.release == release) {
+                Some(known) => known.suite = known.suite.take().or(suite),
+                None => {
+                    let Some(flavour) = Flavour::of(&release) else { continue };
+                    let package_version = image.package.version;
+                    let cached = false;
+                    all.push(KnownKernel { release, package_version, flavour, suite, cached });
+                }
+            }
+        }
+    }
+    all.sort_by_key(|known| (Reverse(order(&known.release)), known.flavour));
+    Ok(all)
 }
 
 /// Fetches the kernel.
@@ -289,7 +396,7 @@ pub(crate) fn fetch(source: &Source<'_>, selector: &KernelSelector) -> Result<Ke
         let found = find(&apt, selector, &mut known);
         source.progress.finish();
         let Some((release, image)) = found? else { continue };
-        let packages = parts(&apt, &release, image)?;
+        let packages = parts(source, &apt, &release, image)?;
         let unpacked = source.unpack(&apt, (KIND, &release), &packages, |root, _| {
             Kernel::locate(root, &release).map(drop)
         })?;
@@ -315,9 +422,18 @@ pub(crate) fn fetch(source: &Source<'_>, selector: &KernelSelector) -> Result<Ke
     Err(KitError::NoKernel { version, suites: suites.join(", "), known })
 }
 
-/// The image package and what it depends on that is of the same release:
-/// since 7.x the image is split into base, binary and modules.
-fn parts(apt: &Apt<'_>, release: &str, image: Candidate) -> Result<Vec<Candidate>, KitError> {
+/// The image package and what it depends on that is of the same release: since 6.19 the image is
+/// split into base, binary and modules. Of a superseded kernel the archive's index keeps only what
+/// was signed by hand, the image and the binary; the pool still has the rest.
+fn parts(
+    source: &Source<'_>,
+    apt: &Apt<'_>,
+    release: &str,
+    image: Candidate,
+) -> Result<Vec<Candidate>, KitError> {
+    let version = image.package.version.clone();
+    // One that is whole has documentation alone in its base.
+    let split = image.depends().iter().any(|name| name.starts_with("linux-modules-"));
     let mut packages = vec![image];
     let mut next = 0;
     while let Some(package) = packages.get(next) {
@@ -325,10 +441,25 @@ fn parts(apt: &Apt<'_>, release: &str, image: Candidate) -> Result<Vec<Candidate
         next += 1;
         for name in depends {
             let same = name.ends_with(&format!("-{release}"));
-            if same && !packages.iter().any(|known| known.package.name == name) {
-                packages.push(apt.require(&name)?);
+            if !same || packages.iter().any(|known| known.package.name == name) {
+                continue;
+            }
+            if let Some(listed) = apt.candidate(&name)? {
+                packages.push(listed);
+            } else if split {
+                let pooled = apt.out_of_pool("linux", &name, &version)?;
+                packages.push(pooled.ok_or_else(|| apt.no_package(&name))?);
             }
         }
+    }
+    let pooled: Vec<_> = packages.iter().filter(|package| package.package.unlisted).collect();
+    if !pooled.is_empty() {
+        let names: Vec<_> = pooled.iter().map(|package| &*package.package.name).collect();
+        source.progress.note(&format!(
+            "the archive's signed index has dropped {}: from its pool; the guest's kernel checks \
+             its modules' own signatures",
+            names.join(", ")
+        ));
     }
     Ok(packages)
 }
@@ -364,13 +495,28 @@ mod tests {
     }
 
     #[test]
-    fn other_flavours_only_by_their_full_name() {
+    fn other_flavours_only_by_their_name() {
+        assert!(matches("6.12-rt", "6.12.117+deb13-rt-amd64", "6.12.117-1"));
+        assert!(matches("5.10-cloud", "5.10.0-32-cloud-amd64", "5.10.223-1"));
+        assert!(!matches("6.12-rt", "6.12.117+deb13-amd64", "6.12.117-1"));
+        assert!(!matches("6.12-mine", "6.12.117+deb13-amd64", "6.12.117-1"));
         for release in ["7.3.4+deb13-cloud-amd64", "7.3.4+deb13-rt-amd64"] {
             assert!(!matches("7.3", release, "7.3.4-1"));
             assert!(matches(release, release, "7.3.4-1"));
         }
-        assert!(!is_plain("7.3.4+deb13-amd64-dbg"));
-        assert!(!is_plain("amd64"));
+        for (release, flavour) in [
+            ("7.3.4+deb13-amd64", Some(Flavour::Plain)),
+            ("6.1.0-0.deb11.52-amd64", Some(Flavour::Plain)),
+            ("5.10.0-32-rt-amd64", Some(Flavour::Rt)),
+            ("7.3.4+deb13-cloud-amd64", Some(Flavour::Cloud)),
+            ("7.3.4+deb13-amd64-dbg", None),
+            ("6.12-amd64", None),
+            ("6.12-rt-amd64", None),
+            ("rt-amd64", None),
+            ("amd64", None),
+        ] {
+            assert_eq!(Flavour::of(release), flavour, "{release}");
+        }
     }
 
     #[test]

@@ -65,12 +65,15 @@ pub use cache::CacheDir;
 pub use digest::Identity;
 pub use error::{KitError, Rejected};
 pub use image::{ExtraFile, Image, ImageSpec, IncludedModule};
-pub use kernel::{Kernel, KernelSelector};
+pub use kernel::{Flavour, Kernel, KernelSelector, KnownKernel};
 pub use progress::{Progress, Silent};
 pub use prune::Pruned;
 pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, probe_qemu};
 
 use store::{Source, Unpacked};
+
+/// What fetches ahead of time what the kit fetches when it needs it.
+const SETUP: &str = "iwlbench setup";
 
 /// How a [`Kit`] gets what is missing.
 #[derive(Debug, Clone, Default)]
@@ -110,7 +113,9 @@ impl Kit {
         }
         let qemu = match found {
             Some(qemu) => qemu,
-            None => self.obtain("QEMU", refresh, || qemu::cached(&self.cache), qemu::fetch)?,
+            None => {
+                self.obtain(("QEMU", SETUP), refresh, || qemu::cached(&self.cache), qemu::fetch)?
+            }
         };
         Ok((qemu, rejected))
     }
@@ -121,19 +126,30 @@ impl Kit {
     }
 
     fn find_kernel(&self, selector: &KernelSelector, refresh: bool) -> Result<Kernel, KitError> {
-        let what = match selector {
-            KernelSelector::Default => "the default kernel".to_owned(),
-            KernelSelector::Version(version) => format!("kernel {version}"),
+        selector.check()?;
+        let (what, command) = match selector {
+            KernelSelector::Default => ("the default kernel".to_owned(), SETUP.to_owned()),
+            KernelSelector::Version(version) => {
+                (format!("kernel {version}"), format!("{SETUP} --kernel {version}"))
+            }
             KernelSelector::Files { bzimage, modules } => {
                 return Kernel::from_files(bzimage, modules);
             }
         };
         let cached = || kernel::cached(&self.cache, selector);
-        self.obtain(&what, refresh, cached, |source| kernel::fetch(source, selector))
+        self.obtain((&what, &command), refresh, cached, |s| kernel::fetch(s, selector))
     }
 
     fn kmod(&self, refresh: bool) -> Result<Unpacked, KitError> {
-        self.obtain("kmod", refresh, || image::cached_kmod(&self.cache), image::fetch_kmod)
+        self.obtain(("kmod", SETUP), refresh, || image::cached_kmod(&self.cache), image::fetch_kmod)
+    }
+
+    /// Kernels that can be had, by their names the newest first; offline, those in the cache.
+    pub fn kernels(&self) -> Result<Vec<KnownKernel>, KitError> {
+        match self.options.offline {
+            true => kernel::known(&self.cache, None),
+            false => self.with_source(|source| kernel::known(&self.cache, Some(source))),
+        }
     }
 
     /// Builds the guest's initramfs, or returns the cached one of equal content.
@@ -167,7 +183,7 @@ impl Kit {
     /// What `cached` finds; else, under the lock, what `fetch` gets.
     fn obtain<T>(
         &self,
-        what: &str,
+        (what, command): (&str, &str),
         refresh: bool,
         cached: impl Fn() -> Result<Option<T>, KitError>,
         fetch: impl FnOnce(&Source<'_>) -> Result<T, KitError>,
@@ -177,18 +193,29 @@ impl Kit {
             return Ok(present);
         }
         if self.options.offline {
-            return Err(KitError::Offline { what: what.to_owned() });
+            let (what, command) = (what.to_owned(), command.to_owned());
+            return Err(KitError::Offline { what, command });
         }
+        self.with_source(|source| {
+            // Whoever held the lock may have fetched it.
+            match cached()? {
+                Some(present) => Ok(present),
+                None => fetch(source),
+            }
+        })
+    }
+
+    /// Does something with the archive at hand, the cache locked.
+    fn with_source<T>(
+        &self,
+        act: impl FnOnce(&Source<'_>) -> Result<T, KitError>,
+    ) -> Result<T, KitError> {
         if std::env::consts::ARCH != "x86_64" {
             return Err(KitError::Architecture);
         }
         let mirror = mirror::find(self.options.mirror.as_deref())?;
         let guard = self.cache.lock(&*self.progress)?;
-        // Whoever held the lock may have fetched it.
-        if let Some(present) = cached()? {
-            return Ok(present);
-        }
-        fetch(&Source {
+        act(&Source {
             cache: &self.cache,
             guard: &guard,
             mirror: &mirror,

@@ -18,6 +18,8 @@ pub(crate) struct Tool {
 
 pub(crate) const APT_GET: Tool = Tool { name: "apt-get", package: "apt" };
 pub(crate) const APT_CACHE: Tool = Tool { name: "apt-cache", package: "apt" };
+/// What fetches one file the way apt does; it is on nobody's PATH.
+pub(crate) const APT_HELPER: Tool = Tool { name: "/usr/lib/apt/apt-helper", package: "apt" };
 pub(crate) const APT_CONFIG: Tool = Tool { name: "apt-config", package: "apt" };
 pub(crate) const DPKG_DEB: Tool = Tool { name: "dpkg-deb", package: "dpkg" };
 
