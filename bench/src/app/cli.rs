@@ -268,9 +268,21 @@ pub struct FetchArgs {
 /// `iwlbench list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
+    /// `kernels`: those that can be had, which are here already, and what differs for the driver
+    pub what: Option<ListWhat>,
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,
+    /// Where the kernels are looked for
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+}
+
+/// What `list` can tell more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListWhat {
+    /// Debian's kernels.
+    Kernels,
 }
 
 /// Which interrupts the card offers beside INTx.

@@ -1,11 +1,13 @@
 //! `iwlbench list`.
 
+mod kernels;
+
 use std::fmt::Write;
 use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::app::cli::ListArgs;
+use crate::app::cli::{ListArgs, ListWhat};
 use crate::app::commands;
 use crate::lab;
 use crate::script::read;
@@ -46,12 +48,17 @@ const KERNELS: [(&str, &str); 3] = [
     ("6.12", "trixie"),
     ("6.1", "bookworm"),
 ];
+/// Where there is more.
+const MORE_KERNELS: &str = "any other, such as 6.18 or 6.12-rt: `iwlbench list kernels`";
 
 /// Drivers that can be put to the test.
 const DRIVERS: [(&str, &str); 1] = [("stock", "iwlwifi as the kernel's package ships it")];
 
 /// Prints cards, scenarios, kernels, drivers and faults.
 pub fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
+    if let Some(ListWhat::Kernels) = args.what {
+        return kernels::list(args);
+    }
     let scenarios = read::built_in();
     if args.json {
         let cards: Vec<_> = iwl_card::cards()
@@ -113,7 +120,9 @@ pub fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let owned = |rows: &[(&str, &str)]| {
         rows.iter().map(|(n, a)| ((*n).to_owned(), (*a).to_owned())).collect::<Vec<_>>()
     };
-    section("Kernels (--kernel)", owned(&KERNELS));
+    let mut kernels = owned(&KERNELS);
+    kernels.push(("…".to_owned(), MORE_KERNELS.to_owned()));
+    section("Kernels (--kernel)", kernels);
     section("Drivers", owned(&DRIVERS));
     let faults = iwl_card::Fault::all().map(|f| (f.name().to_owned(), about(f).to_owned()));
     section("Card faults (--fault)", faults.collect());

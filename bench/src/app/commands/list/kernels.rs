@@ -1,0 +1,164 @@
+//! `iwlbench list kernels`: what can be had, what is here, and what differs for the driver.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use guest_kit::{Flavour, KnownKernel};
+use iwl_ucode::stub::Kernel;
+use serde_json::json;
+
+use crate::app::cli::ListArgs;
+use crate::app::{commands, ui::Ui};
+use crate::lab;
+
+/// The first whose iwl-drv.c does not wait for the opmode's module (`request_module_nowait`).
+const NO_WAITING: Kernel = Kernel { major: 6, minor: 10 };
+
+/// What the driver of a kernel does otherwise than that of another.
+struct Differs {
+    /// Whether it waits for modprobe when it asks for the opmode.
+    waits: bool,
+    opmodes: &'static [&'static str],
+    /// By card, the file names that it tries, in order.
+    firmware: Vec<(&'static str, Vec<String>)>,
+}
+
+impl Differs {
+    fn of(release: &str) -> anyhow::Result<Differs> {
+        let kernel: Kernel = release.parse()?;
+        let names = |card| lab::stub_of(card).map(|stub| stub.names_tried(kernel).collect());
+        let firmware = iwl_card::cards()
+            .iter()
+            .map(|card| Ok((card.name, names(card)?)))
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Differs {
+            waits: kernel < NO_WAITING,
+            opmodes: match kernel < Kernel::V6_15 {
+                true => &["iwldvm", "iwlmvm"],
+                false => &["iwldvm", "iwlmvm", "iwlmld"],
+            },
+            firmware,
+        })
+    }
+
+    fn waits(&self) -> &'static str {
+        match self.waits {
+            true => "waits for modprobe",
+            false => "does not wait for modprobe",
+        }
+    }
+
+    /// `iwlwifi-8265-36 to -22` of each card.
+    fn firmware(&self) -> String {
+        let stem = |name: &String| name.trim_end_matches(".ucode").to_owned();
+        let ranges = self.firmware.iter().filter_map(|(_, names)| {
+            let (first, last) = (stem(names.first()?), stem(names.last()?));
+            let api = last.rsplit('-').next().unwrap_or_default();
+            Some(if first == last { first } else { format!("{first} to -{api}") })
+        });
+        ranges.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// `6.12` of a release.
+fn series(kernel: &KnownKernel) -> String {
+    kernel.release.split('.').take(2).collect::<Vec<_>>().join(".")
+}
+
+/// Prints the kernels: of each series the newest, or as JSON all.
+pub(super) fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let kernels = lab::kit(&args.fetch, &Ui::new())?.kernels()?;
+    if args.json {
+        let rows = kernels.iter().map(|kernel| {
+            let differs = Differs::of(&kernel.release)?;
+            let mut row = serde_json::to_value(kernel)?;
+            let names: serde_json::Map<String, serde_json::Value> = differs
+                .firmware
+                .iter()
+                .map(|(card, names)| ((*card).into(), json!(names)))
+                .collect();
+            row["waits-for-modprobe"] = json!(differs.waits);
+            row["opmodes"] = json!(differs.opmodes);
+            row["firmware"] = names.into();
+            Ok(row)
+        });
+        let rows = rows.collect::<anyhow::Result<Vec<_>>>()?;
+        let document = json!({ "format": 1, "kernels": rows });
+        commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+    } else {
+        commands::print(&text(&kernels)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The newest of each series, with what differs for the driver below.
+fn text(kernels: &[KnownKernel]) -> anyhow::Result<String> {
+    let mut out = String::new();
+    let mut before = None;
+    for kernels in kernels.chunk_by(|a, b| series(a) == series(b)) {
+        let plain: Vec<_> = kernels.iter().filter(|k| k.flavour == Flavour::Plain).collect();
+        let Some(newest) = plain.first().copied().or(kernels.first()) else { continue };
+        let suite = newest.suite.as_deref().unwrap_or("no longer in the archive");
+        // A String takes any write.
+        let _ = write!(out, "{:<6}{:<22}{suite}", series(newest), newest.release);
+        let older = plain.len().saturating_sub(1);
+        if older > 0 {
+            let _ = write!(out, ", {older} older");
+        }
+        if kernels.iter().any(|kernel| kernel.flavour == Flavour::Rt) {
+            let _ = write!(out, ", also {}-rt", series(newest));
+        }
+        out.push('\n');
+        let cached: Vec<_> =
+            kernels.iter().filter(|kernel| kernel.cached).map(|kernel| &*kernel.release).collect();
+        if !cached.is_empty() {
+            let _ = writeln!(out, "      here: {}", cached.join(", "));
+        }
+        let differs = Differs::of(&newest.release)?;
+        let (waits, opmodes) = (differs.waits(), differs.opmodes.join(", "));
+        let said = format!("{waits}; {opmodes};\n      {}", differs.firmware());
+        if before.as_ref() == Some(&said) {
+            out.push_str("      for the driver as above\n");
+        } else {
+            let _ = writeln!(out, "      {said}");
+        }
+        before = Some(said);
+    }
+    out.push_str(
+        "\n--kernel takes a series (6.12), a version (6.12.117), a release, each with -rt too.\n",
+    );
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernel(release: &str, flavour: Flavour, cached: bool) -> KnownKernel {
+        KnownKernel {
+            release: release.to_owned(),
+            package_version: "1".to_owned(),
+            flavour,
+            suite: Some("trixie".to_owned()),
+            cached,
+        }
+    }
+
+    #[test]
+    fn each_series_has_its_newest_and_what_differs() {
+        let kernels = [
+            kernel("6.18.15+deb13-amd64", Flavour::Plain, false),
+            kernel("6.18.15+deb13-rt-amd64", Flavour::Rt, false),
+            kernel("6.18.9+deb13-amd64", Flavour::Plain, true),
+            kernel("6.1.0-50-amd64", Flavour::Plain, false),
+        ];
+        let text = text(&kernels).expect("known to the stubs");
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "6.18  6.18.15+deb13-amd64   trixie, 1 older, also 6.18-rt");
+        assert_eq!(lines[1], "      here: 6.18.9+deb13-amd64");
+        assert_eq!(lines[2], "      does not wait for modprobe; iwldvm, iwlmvm, iwlmld;");
+        assert!(lines[3].contains("iwlwifi-7260-17"), "{text}");
+        assert_eq!(lines[4], "6.1   6.1.0-50-amd64        trixie");
+        assert_eq!(lines[5], "      waits for modprobe; iwldvm, iwlmvm;");
+    }
+}
