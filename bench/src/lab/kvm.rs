@@ -5,6 +5,7 @@ use crate::facts::accel::Accel;
 use crate::facts::verdict::Outcome;
 use crate::machine::accel;
 use crate::machine::gates::Gates;
+use crate::machine::qemu;
 use crate::machine::session::{Origin, Session, Stop};
 use crate::record::rundir::RunDir;
 
@@ -13,7 +14,7 @@ impl Lab<'_> {
         self.progress.note("/dev/kvm is there: booting the kernel once to see whether it works");
         let image = self.image(&[])?;
         let machine = self.machine(Accel::Kvm, &image.path, APPEND);
-        let temporary = tempfile::tempdir()?;
+        let temporary = qemu::temporary()?;
         let dir = RunDir::create_in(temporary.path(), "kvm")?;
         let mut session = Session::start(
             &self.qemu,

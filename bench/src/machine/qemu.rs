@@ -77,7 +77,7 @@ impl CardSocket {
     /// There is no place for it, not even for a moment.
     pub fn new() -> anyhow::Result<CardSocket> {
         use rustix::fs::{CWD, Mode, OFlags, openat};
-        let dir = tempfile::Builder::new().prefix("iwlbench-").tempdir()?;
+        let dir = temporary()?;
         let path = dir.path().join("card");
         let listener = UnixListener::bind(&path)
             .with_context(|| format!("cannot listen on {}", path.display()))?;
@@ -86,6 +86,17 @@ impl CardSocket {
         dir.close()?;
         Ok(CardSocket { listener: listener.into(), file })
     }
+}
+
+/// A temporary directory, gone with the value.
+///
+/// # Errors
+/// There is no place for one.
+pub fn temporary() -> anyhow::Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix("iwlbench-").tempdir().with_context(|| {
+        let dir = std::env::temp_dir();
+        format!("no temporary directory can be made in {}: set TMPDIR to another", dir.display())
+    })
 }
 
 /// The host's ends of a started guest.

@@ -12,6 +12,7 @@
 //! A file is taken for good if it is the very file that was written (inode, size, time of the last
 //! change, which nobody can set). If it is another, a copy of the cache say, its SHA-256 decides.
 
+use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -188,10 +189,13 @@ impl Snapshots {
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
             let name = entry.file_name();
-            let known = name == "lock"
-                || records.iter().any(|(path, record)| {
-                    path.file_name() == Some(&name) || name == record.file.as_str()
-                });
+            // What others put here is neither opened nor removed.
+            if !is_ours(&name) || !entry.file_type()?.is_file() {
+                continue;
+            }
+            let known = records.iter().any(|(path, record)| {
+                path.file_name() == Some(&name) || name == record.file.as_str()
+            });
             if !known && !is_being_written(&entry.path())? {
                 fs::remove_file(entry.path())?;
             }
@@ -214,7 +218,13 @@ impl Snapshots {
         use nix::fcntl::{FcntlArg, fcntl};
         fs::create_dir_all(&self.dir)?;
         let path = self.dir.join("lock");
-        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        // What is no file would have the opener wait for somebody at its other end.
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(CWD, &path, flags, Mode::from_raw_mode(0o644))?);
+        if !file.metadata()?.is_file() {
+            let what = format!("{} is no regular file: remove it", path.display());
+            return Err(io::Error::other(what));
+        }
         let wanted = libc::flock {
             l_type: libc::F_WRLCK as libc::c_short,
             l_whence: libc::SEEK_SET as libc::c_short,
@@ -377,6 +387,7 @@ impl Snapshots {
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
             if path.extension().is_some_and(|e| e == "json")
+                && path.file_name().is_some_and(is_ours)
                 && let Some(record) = read_record(&path)?
             {
                 records.push((path, record));
@@ -410,6 +421,10 @@ impl Unfinished {
 
 /// The record there; none if there is none, or if it cannot be understood.
 fn read_record(path: &Path) -> io::Result<Option<Record>> {
+    // A FIFO under a record's name is not waited for.
+    if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(None);
+    }
     match fs::read(path) {
         // One of another version, or a damaged one: it is made again.
         Ok(text) => Ok(serde_json::from_slice(&text).ok().filter(|record: &Record| {
@@ -418,6 +433,21 @@ fn read_record(path: &Path) -> io::Result<Option<Record>> {
         })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether a name is one that a record, a snapshot's memory or a half-written file has.
+fn is_ours(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let hex = |text: &str, digits| {
+        text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    match name.rsplit_once('.') {
+        Some((key, "json")) => hex(key, 64),
+        Some((keys, "memory")) => {
+            keys.split_once('-').is_some_and(|(key, digest)| hex(key, 32) && hex(digest, 16))
+        }
+        _ => name.starts_with(".tmp"),
     }
 }
 
@@ -598,6 +628,33 @@ mod tests {
         assert!(snapshots.prune(Duration::from_secs(3600)).expect("pruned").is_empty());
         assert_eq!(snapshots.prune(Duration::ZERO).expect("pruned").len(), 1);
         assert_eq!(names(dir.path()), 1, "the lock");
+    }
+
+    /// A file system's own directory, a pipe that nobody writes to, a file of somebody's.
+    #[test]
+    fn what_others_put_there_is_neither_touched_nor_waited_for() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let snapshots = Snapshots::new(dir.path());
+        let key = Key::new(Vec::new());
+        make(&snapshots, &key, b"memory");
+        let at = |name: &str| dir.path().join("snapshots").join(name);
+        std::fs::create_dir(at("lost+found")).expect("made");
+        let mode = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
+        let other = Key::new(vec!["other".to_owned()]);
+        let pipes = [at("pipe"), at("pipe.json"), snapshots.record_path(&other)];
+        for pipe in &pipes {
+            nix::unistd::mkfifo(pipe, mode).expect("made");
+        }
+        std::fs::write(at("notes.memory"), "precious").expect("written");
+        drop(snapshots.lock().expect("locked"));
+        assert!(snapshots.find(&key).expect("looked for").is_some());
+        assert!(snapshots.find(&other).expect("looked for").is_none());
+        assert_eq!(snapshots.prune(Duration::ZERO).expect("pruned").len(), 1);
+        for name in ["lost+found", "notes.memory", "pipe", "pipe.json"] {
+            assert!(at(name).exists(), "{name}");
+        }
+        make(&snapshots, &other, b"in the place of the pipe");
+        assert!(snapshots.find(&other).expect("looked for").is_some());
     }
 
     #[test]
