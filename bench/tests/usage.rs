@@ -170,3 +170,28 @@ fn shells_and_man_know_each_command() {
     assert_eq!(code, Some(125), "{stderr}");
     assert!(stderr.contains("/no/such") && stderr.contains("make it first"), "{stderr}");
 }
+
+#[test]
+fn what_is_missing_offline_names_the_command_that_gets_it() {
+    let bench = Bench::new();
+    let cache = bench.dir.path().join("empty");
+    let offline = |args: &[&str]| {
+        // A QEMU on PATH would do.
+        let mut command = bench.command(args);
+        let output =
+            command.arg("--offline").env("IWLBENCH_CACHE", &cache).env("PATH", "").output();
+        let output = output.expect("the program runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, stderr) = offline(&["run", "--kernel", "6.1"]);
+    assert_eq!(code, Some(125), "{stderr}");
+    assert!(stderr.contains("QEMU is not in the cache") && stderr.contains("`iwlbench setup`"));
+    let (code, stderr) = offline(&["image", "-o", "x", "--kernel", "6.1"]);
+    assert_eq!(code, Some(125), "{stderr}");
+    assert!(stderr.contains("run `iwlbench setup --kernel 6.1`"), "{stderr}");
+    let (code, stderr) = offline(&["image", "-o", "x", "--kernel", "7.3-cloud"]);
+    assert_eq!(code, Some(125), "{stderr}");
+    assert!(stderr.contains("has no iwlwifi; use the plain one: --kernel 7.3"), "{stderr}");
+    let (code, stderr) = offline(&["list", "kernels"]);
+    assert_eq!(code, Some(0), "{stderr}");
+}

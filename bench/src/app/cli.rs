@@ -432,6 +432,9 @@ pub struct SetupArgs {
         conflicts_with_all = ["kernel", "refresh"]
     )]
     pub prune: Option<u32>,
+    /// Read all that was unpacked, compare it with what is recorded of it, repair what differs
+    #[arg(long, conflicts_with_all = ["kernel", "refresh", "prune"])]
+    pub verify: bool,
     /// Where from
     #[command(flatten)]
     pub fetch: FetchArgs,

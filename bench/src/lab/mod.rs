@@ -255,6 +255,11 @@ impl<'a> Lab<'a> {
             Some(path) => (path.to_owned(), self.cache.digest(path)?, Vec::new()),
             None => {
                 let image = self.image(&without)?;
+                // A kernel that cannot do it is no verdict about a driver.
+                let cards = std::iter::once(spec.card).chain(scenario.card.more());
+                for module in cards.map(|c| c.opmode.module()).chain([milestone::DRIVER]) {
+                    image.require(&self.kernel, module, &without)?;
+                }
                 (image.path, image.sha256, image.modules)
             }
         };

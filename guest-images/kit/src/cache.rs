@@ -1,16 +1,19 @@
 //! Where fetched things live, and who may change them.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{At, KitError};
 use crate::progress::Progress;
+
+/// What half-made things are called.
+const SCRATCH: &str = ".tmp";
 
 /// The cache directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +64,13 @@ impl CacheDir {
     pub(crate) fn lock(&self, progress: &dyn Progress) -> Result<Guard, KitError> {
         fs::create_dir_all(&self.0).at(&self.0)?;
         let path = self.join("lock");
-        let file =
-            File::options().create(true).truncate(false).write(true).open(&path).at(&path)?;
+        // What is no file would have the opener wait for somebody at its other end.
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o644);
+        let file = File::from(openat(CWD, &path, flags, mode).map_err(Into::into).at(&path)?);
+        if !file.metadata().at(&path)?.is_file() {
+            return Err(KitError::Foreign { path });
+        }
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             // A file system without locks fails again below, and says why.
             progress.step("waiting for another iwlbench that uses the cache");
@@ -70,12 +78,20 @@ impl CacheDir {
             progress.finish();
             locked.map_err(Into::into).at(&path)?;
         }
-        // Under the lock, whatever lies here was left by a run that was killed.
+        // Under the lock, what of ours lies here was left by a run that was killed.
         let scratch = self.join("tmp");
-        if scratch.exists() {
-            fs::remove_dir_all(&scratch).at(&scratch)?;
+        fs::create_dir_all(&scratch).at(&scratch)?;
+        for entry in fs::read_dir(&scratch).at(&scratch)? {
+            let entry = entry.at(&scratch)?;
+            let path = entry.path();
+            if !entry.file_name().as_encoded_bytes().starts_with(SCRATCH.as_bytes()) {
+                continue;
+            }
+            match entry.file_type().at(&path)?.is_dir() {
+                true => fs::remove_dir_all(&path).at(&path)?,
+                false => fs::remove_file(&path).at(&path)?,
+            }
         }
-        fs::create_dir(&scratch).at(&scratch)?;
         Ok(Guard { file, scratch })
     }
 }
@@ -96,12 +112,13 @@ impl Guard {
 
     /// A new empty directory on the cache's file system.
     pub(crate) fn scratch_dir(&self) -> Result<tempfile::TempDir, KitError> {
-        tempfile::tempdir_in(&self.scratch).at(&self.scratch)
+        tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&self.scratch).at(&self.scratch)
     }
 
     /// Writes a file so that readers see the old content or the new, never half.
     pub(crate) fn write(&self, path: &Path, content: &[u8]) -> Result<(), KitError> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.scratch).at(&self.scratch)?;
+        let mut file =
+            tempfile::Builder::new().prefix(SCRATCH).tempfile_in(&self.scratch).at(&self.scratch)?;
         file.write_all(content).at(path)?;
         file.as_file().sync_data().at(path)?;
         file.persist(path).map_err(|error| error.error).at(path)?;
@@ -115,14 +132,28 @@ impl Guard {
     }
 }
 
+/// Reads a file, if it is one: what a FIFO or a device would say is not waited for.
+pub(crate) fn read_regular(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = match openat(CWD, path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        // ENXIO: a socket.
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NXIO) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
+    };
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
 /// Reads what [`Guard::write_json`] wrote. A missing file, or one that a
 /// different version wrote, is `None`: it will be made again.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, KitError> {
-    match fs::read(path) {
-        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(KitError::io(path, error)),
-    }
+    let text = read_regular(path).at(path)?;
+    Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
 }
 
 #[cfg(test)]
@@ -205,11 +236,33 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_of_a_killed_run_are_removed() {
+    fn leftovers_of_a_killed_run_are_removed_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let cache = CacheDir::at(dir.path()).unwrap();
-        fs::create_dir_all(dir.path().join("tmp/half-unpacked")).unwrap();
+        let tmp = dir.path().join("tmp");
+        fs::create_dir_all(tmp.join("lost+found")).unwrap();
+        let guard = cache.lock(&crate::progress::Silent).unwrap();
+        fs::write(guard.scratch_dir().unwrap().keep().join("half-unpacked"), "").unwrap();
+        assert_eq!(fs::read_dir(&tmp).unwrap().count(), 2);
+        drop(guard);
         let _guard = cache.lock(&crate::progress::Silent).unwrap();
-        assert_eq!(fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
+        let left: Vec<_> = fs::read_dir(&tmp).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["lost+found"]);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = CacheDir::at(dir.path()).unwrap();
+        let mode = Mode::RUSR | Mode::WUSR;
+        for name in ["lock", "default-kernel.json"] {
+            let path = dir.path().join(name);
+            rustix::fs::mknodat(CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        }
+        let locked = cache.lock(&crate::progress::Silent);
+        assert!(matches!(locked, Err(KitError::Foreign { .. })));
+        let json = read_json::<String>(&dir.path().join("default-kernel.json"));
+        assert_eq!(json.unwrap(), None);
+        assert_eq!(read_json::<String>(dir.path()).unwrap(), None);
     }
 }

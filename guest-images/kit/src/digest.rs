@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -32,13 +32,16 @@ impl Identity {
     /// # Errors
     /// As `fstat`'s.
     pub fn of(file: &File) -> io::Result<Identity> {
-        let metadata = file.metadata()?;
-        Ok(Identity {
+        Ok(Self::of_metadata(&file.metadata()?))
+    }
+
+    pub(crate) fn of_metadata(metadata: &fs::Metadata) -> Identity {
+        Identity {
             inode: metadata.ino(),
             bytes: metadata.size(),
             changed_s: metadata.ctime(),
             changed_ns: metadata.ctime_nsec(),
-        })
+        }
     }
 
     /// Whether another change now would show: clocks of file systems tick slowly.
@@ -88,6 +91,9 @@ impl CacheDir {
         }
         for entry in fs::read_dir(&dir).at(&dir)? {
             let record = entry.at(&dir)?.path();
+            if !is_ours(&record, 32, "json") {
+                continue;
+            }
             let known = read_json::<Known>(&record).ok().flatten();
             if !known.is_some_and(|known| known.path.exists()) {
                 fs::remove_file(&record).at(&record)?;
@@ -97,12 +103,26 @@ impl CacheDir {
     }
 }
 
+/// Whether it is a file, named by so many hexadecimal digits: others' things are let be.
+pub(crate) fn is_ours(path: &Path, digits: usize, extension: &str) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    stem.len() == digits
+        && stem.bytes().all(|b| b.is_ascii_hexdigit())
+        && path.extension().is_some_and(|e| e == extension)
+        && fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
 fn remember(record: &Path, known: &Known) -> io::Result<()> {
-    let dir = record.parent().unwrap_or(record);
-    fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(serde_json::to_string(known)?.as_bytes())?;
-    file.persist(record)?;
+    fs::create_dir_all(record.parent().unwrap_or(record))?;
+    replace_json(record, known)
+}
+
+/// Puts a record in place at once. It needs no lock: whoever writes it writes the same.
+pub(crate) fn replace_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
+    file.write_all(serde_json::to_string(value)?.as_bytes())?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    file.persist(path)?;
     Ok(())
 }
 
@@ -138,10 +158,11 @@ mod tests {
         assert_eq!(cache.digest(&path).unwrap(), sha256(b"two"), "a damaged record is none");
 
         remember(&record, &old(&path)).unwrap();
+        fs::create_dir(cache.join("digests/lost+found")).unwrap();
         cache.forget_digests().unwrap();
-        assert_eq!(records(&cache), 1);
+        assert_eq!(records(&cache), 2);
         fs::remove_file(&path).unwrap();
         cache.forget_digests().unwrap();
-        assert_eq!(records(&cache), 0);
+        assert_eq!(records(&cache), 1, "a directory is not ours");
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use goblin::elf::header::EM_X86_64;
+use goblin::elf::header::{EM_X86_64, ET_REL};
 use goblin::elf::{Elf, SectionHeader};
 
 use crate::error::{At, KitError};
@@ -112,6 +112,8 @@ pub(crate) struct ModInfo {
     pub(crate) soft: Vec<String>,
     /// Firmware files that it may ask for, as `modinfo -F firmware` lists them.
     pub(crate) firmware: Vec<String>,
+    /// The kernel that it was built for, and what else has to be alike.
+    pub(crate) vermagic: Option<String>,
 }
 
 /// A module's name as the kernel spells it.
@@ -121,16 +123,25 @@ pub(crate) fn module_name(name: &str) -> String {
 
 pub(crate) fn modinfo(path: &Path, module: &[u8]) -> Result<ModInfo, KitError> {
     let elf = parse(path, module)?;
+    let bad = |reason: &str| {
+        let reason = format!("no kernel module: {reason}");
+        Err(KitError::BadElf { path: path.to_path_buf(), reason })
+    };
+    if elf.header.e_type != ET_REL {
+        return bad("it is linked already");
+    }
+    let cut =
+        |section: &SectionHeader| section.file_range().is_some_and(|r| module.get(r).is_none());
+    if elf.section_headers.iter().any(cut) {
+        return bad("it is cut short");
+    }
     let section = elf
         .section_headers
         .iter()
         .find(|section| elf.shdr_strtab.get_at(section.sh_name) == Some(".modinfo"))
         .and_then(SectionHeader::file_range)
         .and_then(|range| module.get(range));
-    let Some(section) = section else {
-        let reason = "no kernel module: it has no .modinfo".to_owned();
-        return Err(KitError::BadElf { path: path.to_path_buf(), reason });
-    };
+    let Some(section) = section else { return bad("it has no .modinfo") };
     let mut info = ModInfo::default();
     for entry in section.split(|byte| *byte == 0) {
         let Ok(entry) = std::str::from_utf8(entry) else { continue };
@@ -144,6 +155,7 @@ pub(crate) fn modinfo(path: &Path, module: &[u8]) -> Result<ModInfo, KitError> {
                 info.soft.extend(names.map(module_name));
             }
             Some(("firmware", name)) => info.firmware.push(name.to_owned()),
+            Some(("vermagic", magic)) => info.vermagic = Some(magic.to_owned()),
             _ => {}
         }
     }
@@ -224,6 +236,11 @@ mod tests {
     fn what_is_no_module_is_refused() {
         for bytes in [testelf::static_program(62), testelf::program(None, &[]), Vec::new()] {
             assert!(matches!(modinfo(Path::new("m"), &bytes), Err(KitError::BadElf { .. })));
+        }
+        let whole = testelf::module(&["depends=mac80211"]);
+        for length in 0..whole.len() {
+            let cut = modinfo(Path::new("m"), &whole[..length]);
+            assert!(matches!(cut, Err(KitError::BadElf { .. })), "{length}");
         }
     }
 }

@@ -105,6 +105,18 @@ pub enum KitError {
         /// What fetches it.
         command: String,
     },
+    /// A file of the cache is not what was unpacked.
+    #[error("{0}: `iwlbench setup --verify` unpacks it again")]
+    Damaged(Damage),
+    /// Something that is not ours is where something of ours has to be.
+    #[error(
+        "{} is no regular file: remove it, or set IWLBENCH_CACHE to another directory",
+        path.display()
+    )]
+    Foreign {
+        /// Where.
+        path: PathBuf,
+    },
     /// No package holds it.
     #[error("{mirror} has no package {package} in {suites}")]
     NoPackage {
@@ -181,12 +193,46 @@ pub enum KitError {
         needed_by: PathBuf,
     },
     /// A module that the image must have is not in the kernel.
-    #[error("kernel {release} has no module {name}")]
+    #[error(
+        "kernel {release} has no module {name}: build it, or name with --modules the directory that \
+         holds it"
+    )]
     MissingModule {
         /// The module.
         name: String,
         /// The kernel.
         release: String,
+    },
+    /// A module that is to be tested is no module of its own.
+    #[error(
+        "kernel {release} has {name} built in, and it is tested as a module: build it as one (=m)"
+    )]
+    BuiltIn {
+        /// The module.
+        name: String,
+        /// The kernel.
+        release: String,
+    },
+    /// The kernel would refuse the module.
+    #[error(
+        "{} is a module of kernel {built}, which {release} refuses: build it for that",
+        path.display()
+    )]
+    OtherKernelsModule {
+        /// The module.
+        path: PathBuf,
+        /// By its vermagic.
+        built: String,
+        /// The kernel.
+        release: String,
+    },
+    /// The kernel was built without what a guest needs.
+    #[error("{}: not set: {missing}; set them and build the kernel again", path.display())]
+    Config {
+        /// The configuration.
+        path: PathBuf,
+        /// Options, and what each is for.
+        missing: String,
     },
     /// A module is to be left out that the kernel does not have as one: that would change nothing.
     #[error("{name} cannot be left out of the image: {why} in kernel {release}")]
@@ -212,6 +258,22 @@ pub enum KitError {
         /// What is wrong with it.
         reason: &'static str,
     },
+}
+
+/// What is wrong with a file of the cache. Its `Display` is one line for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} {why}", path.display())]
+pub struct Damage {
+    /// The file.
+    pub path: PathBuf,
+    /// As a phrase: "has 5 bytes, and had 14505920".
+    pub why: String,
+}
+
+impl Damage {
+    pub(crate) fn new(path: &Path, why: impl Into<String>) -> Self {
+        Self { path: path.to_path_buf(), why: why.into() }
+    }
 }
 
 /// A QEMU that was passed over. Its `Display` is one line for people.

@@ -15,17 +15,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::apt::Package;
 use crate::cache::{CacheDir, Guard, read_json};
+use crate::digest::is_ours;
 use crate::elf::{LOADER, check_static, library_closure, loader_command, module_name};
-use crate::error::{At, KitError};
-use crate::hash::sha256;
-use crate::kernel::Kernel;
-use crate::modules::{Closure, ModuleTree};
+use crate::error::{At, Damage, KitError};
+use crate::hash::{sha256, sha256_file};
+use crate::kernel::{self, Kernel};
+use crate::modules::{Closure, Module, ModuleTree};
 use crate::progress::Progress;
 use crate::prune;
+use crate::record::Sums;
 use crate::store::{Source, Unpacked};
 
 /// Part of every key: change it when an image of the same inputs, or its record, changes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 const KIND: &str = "tools";
 const NAME: &str = "kmod";
@@ -77,8 +79,31 @@ pub struct Image {
     pub modules: Vec<IncludedModule>,
     /// Wanted modules that the kernel does not have.
     pub missing: Vec<String>,
+    /// Wanted modules that the kernel itself holds.
+    pub builtin: Vec<String>,
     /// Packages of the modprobe in it.
     pub kmod: Vec<Package>,
+}
+
+impl Image {
+    /// Whether it has this module, or `without` says that it has to lack it.
+    ///
+    /// # Errors
+    /// The kernel has none, or holds it itself.
+    pub fn require(&self, kernel: &Kernel, name: &str, without: &[String]) -> Result<(), KitError> {
+        let name = module_name(name);
+        if without.iter().any(|out| module_name(out) == name) {
+            return Ok(());
+        }
+        let release = kernel.release.clone();
+        if self.builtin.contains(&name) {
+            Err(KitError::BuiltIn { name, release })
+        } else if self.modules.iter().any(|module| module.name == name) {
+            Ok(())
+        } else {
+            Err(KitError::MissingModule { name, release })
+        }
+    }
 }
 
 /// A module in an image.
@@ -94,16 +119,23 @@ pub struct IncludedModule {
     pub firmware: Vec<String>,
 }
 
+/// The fetched kmod, if any, as it is.
+pub(crate) fn unpacked_kmod(cache: &CacheDir) -> Result<Option<Unpacked>, KitError> {
+    Unpacked::open(cache, KIND, NAME)
+}
+
 /// The fetched kmod, if any.
 pub(crate) fn cached_kmod(cache: &CacheDir) -> Result<Option<Unpacked>, KitError> {
-    Unpacked::open(cache, KIND, NAME)
+    unpacked_kmod(cache)?.map(Unpacked::whole).transpose()
 }
 
 /// Fetches the kmod for images.
 pub(crate) fn fetch_kmod(source: &Source<'_>) -> Result<Unpacked, KitError> {
     let apt = source.apt(&SUITES)?;
     let packages = apt.resolve(None, &["kmod"])?;
-    source.unpack(&apt, (KIND, NAME), &packages, |root, _| {
+    // What goes into images.
+    let watch = |path: &str| !path.starts_with("usr/share/");
+    source.unpack(&apt, (KIND, NAME), &packages, watch, |root, _| {
         library_closure(root, &["usr/bin/kmod"]).map(drop)
     })
 }
@@ -205,6 +237,22 @@ impl<'a> Extra<'a> {
     }
 }
 
+/// A kernel refuses a module of another: better said here than by a guest.
+fn check_vermagic(module: &Module, dir: &Path, release: &str) -> Result<(), KitError> {
+    let path = dir.join(&module.path);
+    match module.vermagic.as_deref().and_then(|magic| magic.split(' ').next()) {
+        Some(built) if built == release => Ok(()),
+        Some(built) => {
+            let (built, release) = (built.to_owned(), release.to_owned());
+            Err(KitError::OtherKernelsModule { path, built, release })
+        }
+        None => {
+            let reason = "no kernel module: it has no vermagic".to_owned();
+            Err(KitError::BadElf { path, reason })
+        }
+    }
+}
+
 /// Everything that an image is made from, read into memory.
 struct Parts<'a> {
     release: &'a str,
@@ -217,11 +265,15 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn gather(spec: &ImageSpec<'a>, kmod: &'a Unpacked) -> Result<Self, KitError> {
+    fn gather(
+        spec: &ImageSpec<'a>,
+        kmod: &'a Unpacked,
+        sums: Option<Sums>,
+    ) -> Result<Self, KitError> {
         check_static(spec.agent).map_err(|reason| KitError::BadAgent { reason })?;
         let release = &spec.kernel.release;
         let extra = Extra::sort(spec.extra, release)?;
-        let mut tree = ModuleTree::open(&spec.kernel.modules)?;
+        let mut tree = ModuleTree::open(&spec.kernel.modules, sums)?;
         for (path, file) in &extra.modules {
             tree.replace(path, &file.content);
         }
@@ -239,6 +291,9 @@ impl<'a> Parts<'a> {
         if let Some(name) = spec.required.iter().find(missing) {
             let (name, release) = ((*name).to_owned(), release.clone());
             return Err(KitError::MissingModule { name, release });
+        }
+        for module in &closure.modules {
+            check_vermagic(module, &spec.kernel.modules, release)?;
         }
         let mut lists = Vec::new();
         for name in DEPMOD_INPUTS {
@@ -386,6 +441,32 @@ fn cached(cache: &CacheDir, key: &str, progress: &dyn Progress) -> Result<Option
     Ok(None)
 }
 
+/// Reads all images: of each its archive, and whether that is what was made.
+pub(crate) fn verify(cache: &CacheDir) -> Result<Vec<(PathBuf, Option<Damage>)>, KitError> {
+    let mut all = Vec::new();
+    let dir = cache.join("images");
+    if !dir.exists() {
+        return Ok(all);
+    }
+    for entry in fs::read_dir(&dir).at(&dir)? {
+        let record = entry.at(&dir)?.path();
+        if !is_ours(&record, 64, "json") {
+            continue;
+        }
+        let path = record.with_extension("cpio");
+        // An iwlbench of another version made what cannot be understood; this one makes its own.
+        let Some(image) = read_json::<Image>(&record)? else { continue };
+        let damage = match () {
+            () if !path.is_file() => Some(Damage::new(&path, "is missing")),
+            () if sha256_file(&path)? == image.sha256 => None,
+            () => Some(Damage::new(&path, "has other content than was made")),
+        };
+        all.push((path, damage));
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(all)
+}
+
 /// SHA-256 over everything that determines an image. A fetched kernel is known
 /// by its packages; `own` holds the files of a user's kernel, which may change
 /// from run to run.
@@ -420,7 +501,7 @@ pub(crate) fn build(
     lock: impl FnOnce() -> Result<Guard, KitError>,
 ) -> Result<Image, KitError> {
     let own = match spec.kernel.packages.is_empty() {
-        true => Some(Parts::gather(spec, kmod)?),
+        true => Some(Parts::gather(spec, kmod, None)?),
         false => None,
     };
     let key = key(spec, kmod, own.as_ref());
@@ -443,7 +524,10 @@ fn make(
     own: Option<Parts<'_>>,
     key: String,
 ) -> Result<Image, KitError> {
-    let parts = own.map_or_else(|| Parts::gather(spec, kmod), Ok)?;
+    let parts = match own {
+        Some(own) => own,
+        None => Parts::gather(spec, kmod, kernel::sums(cache, spec.kernel)?)?,
+    };
     let stage = guard.scratch_dir()?;
     let archive = parts.tree(stage.path())?.archive().at(cache.path())?;
     let dir = cache.join("images");
@@ -455,6 +539,7 @@ fn make(
         sha256: sha256(&archive),
         modules: parts.included(),
         missing: parts.closure.missing,
+        builtin: parts.closure.builtin,
         kmod: kmod.packages.clone(),
         key,
     };
@@ -568,6 +653,56 @@ mod tests {
         assert_eq!(keys[0], key(&spec, &kmod("kmod"), None));
         let different: std::collections::BTreeSet<_> = keys.iter().collect();
         assert_eq!(different.len(), keys.len());
+    }
+
+    #[test]
+    fn a_module_of_another_kernel_is_refused_by_name() {
+        let module = |vermagic: Option<&str>| Module {
+            name: "iwlmvm".to_owned(),
+            path: "kernel/iwlmvm.ko".to_owned(),
+            bytes: Vec::new(),
+            firmware: Vec::new(),
+            vermagic: vermagic.map(str::to_owned),
+        };
+        let check = |vermagic| check_vermagic(&module(vermagic), Path::new("/m"), "6.6.1-mine");
+        check(Some("6.6.1-mine SMP preempt mod_unload modversions ")).unwrap();
+        let said = check(Some("6.6.1-min SMP preempt mod_unload ")).unwrap_err().to_string();
+        assert!(said.starts_with("/m/kernel/iwlmvm.ko is a module of kernel 6.6.1-min,"), "{said}");
+        assert!(check(None).unwrap_err().to_string().ends_with("no vermagic"));
+    }
+
+    #[test]
+    fn an_image_has_the_module_that_is_to_be_tested_or_says_why_not() {
+        let included = IncludedModule {
+            name: "iwlmvm".to_owned(),
+            path: String::new(),
+            sha256: String::new(),
+            firmware: Vec::new(),
+        };
+        let image = Image {
+            path: PathBuf::new(),
+            key: String::new(),
+            sha256: String::new(),
+            modules: vec![included],
+            missing: vec!["iwlmld".to_owned()],
+            builtin: vec!["iwldvm".to_owned()],
+            kmod: Vec::new(),
+        };
+        let kernel = Kernel {
+            release: "6.6".to_owned(),
+            package_version: None,
+            bzimage: "b".into(),
+            modules: "m".into(),
+            config: None,
+            packages: Vec::new(),
+        };
+        let require = |name, without: &[String]| image.require(&kernel, name, without);
+        require("iwlmvm", &[]).unwrap();
+        let missing = require("iwlmld", &[]);
+        assert!(matches!(missing, Err(KitError::MissingModule { .. })), "{missing:?}");
+        require("iwlmld", &["iwlmld".to_owned()]).unwrap();
+        let builtin = require("iwldvm", &[]);
+        assert!(matches!(builtin, Err(KitError::BuiltIn { .. })), "{builtin:?}");
     }
 
     #[test]

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::apt::{Apt, Candidate, Package};
 use crate::cache::{CacheDir, read_json};
+use crate::config;
 use crate::error::{At, KitError};
+use crate::record::Sums;
 use crate::store::{Source, Unpacked};
 
 const KIND: &str = "kernels";
@@ -213,11 +215,14 @@ impl Kernel {
             let reason = format!("this is kernel {built}, but the modules are for {release}");
             return Err(bad(bzimage, reason));
         }
+        let bzimage = std::path::absolute(bzimage).at(bzimage)?;
+        let config = config::find(&bzimage, &modules, release);
+        config.as_deref().map(config::check).transpose()?;
         Ok(Self {
             release: release.to_owned(),
             package_version: None,
-            bzimage: std::path::absolute(bzimage).at(bzimage)?,
-            config: Some(modules.join("config")).filter(|config| config.is_file()),
+            bzimage,
+            config,
             modules,
             packages: Vec::new(),
         })
@@ -253,11 +258,11 @@ fn default_file(cache: &CacheDir) -> PathBuf {
     cache.join("default-kernel.json")
 }
 
-/// A fetched kernel that fits, the newest of several.
-pub(crate) fn cached(
+/// The fetched kernel that fits, the newest of several, and its release.
+fn chosen(
     cache: &CacheDir,
     selector: &KernelSelector,
-) -> Result<Option<Kernel>, KitError> {
+) -> Result<Option<(String, Unpacked)>, KitError> {
     let mut kernels = Vec::new();
     let default: Option<DefaultKernel> = match selector {
         KernelSelector::Default => read_json(&default_file(cache))?,
@@ -274,11 +279,37 @@ pub(crate) fn cached(
             KernelSelector::Files { .. } => false,
         };
         if fits {
-            unpacked.used();
-            kernels.push(Kernel::of(&unpacked, &release)?);
+            kernels.push((release, unpacked));
         }
     }
-    Ok(kernels.into_iter().max_by_key(|kernel| order(&kernel.release)))
+    Ok(kernels.into_iter().max_by_key(|(release, _)| order(release)))
+}
+
+/// The fetched kernel that the selector means.
+pub(crate) fn cached(
+    cache: &CacheDir,
+    selector: &KernelSelector,
+) -> Result<Option<Kernel>, KitError> {
+    let Some((release, unpacked)) = chosen(cache, selector)? else { return Ok(None) };
+    unpacked.used();
+    Kernel::of(&unpacked.whole()?, &release).map(Some)
+}
+
+/// What the files of a fetched kernel have to be.
+pub(crate) fn sums(cache: &CacheDir, kernel: &Kernel) -> Result<Option<Sums>, KitError> {
+    let unpacked = Unpacked::open(cache, KIND, &kernel.release)?;
+    unpacked.map(|unpacked| unpacked.sums()).transpose()
+}
+
+/// All fetched kernels.
+pub(crate) fn all_unpacked(cache: &CacheDir) -> Result<Vec<(String, Unpacked)>, KitError> {
+    let mut all = Vec::new();
+    for release in Unpacked::names(cache, KIND)? {
+        if let Some(unpacked) = Unpacked::open(cache, KIND, &release)? {
+            all.push((release, unpacked));
+        }
+    }
+    Ok(all)
 }
 
 /// The image package that the metapackage depends on, and its release.
@@ -374,6 +405,25 @@ pub(crate) fn known(
     Ok(all)
 }
 
+/// Fetches again the one that [`cached`] found damaged; another only if the archive has dropped it.
+pub(crate) fn mend(source: &Source<'_>, selector: &KernelSelector) -> Result<Kernel, KitError> {
+    if let Some((release, damaged)) = chosen(source.cache, selector)? {
+        match fetch(source, &KernelSelector::Version(release)) {
+            Err(KitError::NoKernel { .. } | KitError::NoPackage { .. }) => {
+                damaged.discard(source.guard)?;
+            }
+            fetched => return fetched,
+        }
+    }
+    fetch(source, selector)
+}
+
+/// Whether each use of a kernel needs the file: modules are read for an image alone, and compared
+/// then.
+fn is_needed(path: &str) -> bool {
+    path.starts_with("boot/") || path.contains("lib/modules/") && !path.contains("/kernel/")
+}
+
 /// Fetches the kernel.
 pub(crate) fn fetch(source: &Source<'_>, selector: &KernelSelector) -> Result<Kernel, KitError> {
     let suites = match selector {
@@ -397,7 +447,7 @@ pub(crate) fn fetch(source: &Source<'_>, selector: &KernelSelector) -> Result<Ke
         source.progress.finish();
         let Some((release, image)) = found? else { continue };
         let packages = parts(source, &apt, &release, image)?;
-        let unpacked = source.unpack(&apt, (KIND, &release), &packages, |root, _| {
+        let unpacked = source.unpack(&apt, (KIND, &release), &packages, is_needed, |root, _| {
             Kernel::locate(root, &release).map(drop)
         })?;
         if *selector == KernelSelector::Default {
@@ -556,6 +606,44 @@ mod tests {
 
         let error = Kernel::from_files(&image, dir.path()).unwrap_err().to_string();
         assert!(error.contains("no modules here"), "{error}");
+    }
+
+    /// A fetched kernel in a cache of its own.
+    fn fetched(release: &str) -> (tempfile::TempDir, CacheDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = CacheDir::at(dir.path()).unwrap();
+        let kernel = dir.path().join(KIND).join(release);
+        let modules = kernel.join("root/lib/modules").join(release);
+        fs::create_dir_all(modules.join("kernel")).unwrap();
+        fs::create_dir_all(kernel.join("root/boot")).unwrap();
+        let image = kernel.join(format!("root/boot/vmlinuz-{release}"));
+        fs::write(&image, "image").unwrap();
+        fs::write(modules.join("kernel/iwlmvm.ko"), "module").unwrap();
+        let (record, list) = crate::record::Record::make(&kernel.join("root"), is_needed).unwrap();
+        fs::write(kernel.join(crate::record::SUMS), list).unwrap();
+        let manifest = serde_json::json!({ "packages": [], "record": record });
+        fs::write(kernel.join("manifest.json"), manifest.to_string()).unwrap();
+        (dir, cache, image)
+    }
+
+    #[test]
+    fn a_damaged_kernel_is_not_handed_out() {
+        let (_dir, cache, image) = fetched("6.6.1+deb13-amd64");
+        let selector = KernelSelector::Version("6.6".to_owned());
+        let kernel = cached(&cache, &selector).unwrap().expect("it is whole");
+        assert_eq!(kernel.bzimage, image);
+        let sums = sums(&cache, &kernel).unwrap().expect("recorded");
+        let module = kernel.modules.join("kernel/iwlmvm.ko");
+        assert_eq!(sums.read(&module).unwrap(), b"module");
+        fs::remove_file(&module).unwrap();
+        assert!(matches!(sums.read(&module), Err(KitError::Damaged(_))));
+        assert!(cached(&cache, &selector).unwrap().is_some(), "no use without an image needs it");
+        fs::write(&image, "imago").unwrap();
+        assert!(matches!(cached(&cache, &selector), Err(KitError::Damaged(_))));
+
+        // Somebody's own directory beside it is no kernel.
+        fs::create_dir(cache.path().join("kernels/lost+found")).unwrap();
+        assert_eq!(all_unpacked(&cache).unwrap().len(), 1);
     }
 
     #[test]

@@ -13,19 +13,24 @@
 //! |---|---|
 //! | `lock` | held while anything below changes |
 //! | `apt/` | the private apt: configuration, lists, packages being downloaded |
-//! | `tools/{qemu,kmod}/`, `kernels/<release>/` | unpacked packages (`root/`) and which they are (`manifest.json`) |
+//! | `tools/{qemu,kmod}/`, `kernels/<release>/` | unpacked packages (`root/`), which they are (`manifest.json`) and what their files were (there, and `SHA256SUMS`) |
 //! | `default-kernel.json` | which kernel "default" was when it was fetched |
 //! | `images/<key>.{cpio,json}` | guest images and what is in them |
 //! | `tmp/` | half-made things; emptied by the next run that changes anything |
 //!
-//! Where what lives; each file uses only those above it, which `tests/imports.rs` holds:
+//! What others put into it is neither touched nor opened. What was unpacked is looked at in each use,
+//! and fetched again if it is not what it was; [`Kit::verify`] reads all of it.
+//!
+//! Where what lives; each file uses those of its row and above, without a circle, which
+//! `tests/imports.rs` holds:
 //!
 //! | files | |
 //! |---|---|
 //! | `error`, `progress`, `hash`, `control` | what goes wrong, who is told, digests, Debian's control data |
 //! | `tool`, `mirror`, `cache`, `digest`, `prune` | the host's programs; which archive; the directory and its lock; what is known of its files; what goes when |
+//! | `record` | what unpacked files were |
 //! | `apt`, `store` | packages chosen and fetched; packages unpacked and put in place |
-//! | `elf`, `modules` | what programs and modules need; a kernel's modules |
+//! | `elf`, `modules`, `config` | what programs and modules need; a kernel's modules; its `.config` |
 //! | `qemu`, `kernel`, `image` | what a guest is made of |
 //!
 //! To read it: this file's [`Kit`], then `kernel` as one thing that is fetched, then `store`, `apt`
@@ -38,11 +43,14 @@
 //! Left out: other architectures than amd64; distributions' own initrds.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
 mod apt;
 mod cache;
+mod config;
 mod control;
 mod digest;
 mod elf;
@@ -55,6 +63,7 @@ mod modules;
 mod progress;
 mod prune;
 mod qemu;
+mod record;
 mod store;
 #[cfg(test)]
 mod testelf;
@@ -63,7 +72,7 @@ mod tool;
 pub use apt::Package;
 pub use cache::CacheDir;
 pub use digest::Identity;
-pub use error::{KitError, Rejected};
+pub use error::{Damage, KitError, Rejected};
 pub use image::{ExtraFile, Image, ImageSpec, IncludedModule};
 pub use kernel::{Flavour, Kernel, KernelSelector, KnownKernel};
 pub use progress::{Progress, Silent};
@@ -71,6 +80,43 @@ pub use prune::Pruned;
 pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, probe_qemu};
 
 use store::{Source, Unpacked};
+
+/// A part of the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// The kit's QEMU.
+    Qemu,
+    /// modprobe, for images.
+    Kmod,
+    /// The kernel of this release.
+    Kernel(String),
+    /// A guest image.
+    Image,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Qemu => f.write_str("QEMU"),
+            Self::Kmod => f.write_str("kmod"),
+            Self::Kernel(release) => write!(f, "kernel {release}"),
+            Self::Image => f.write_str("guest image"),
+        }
+    }
+}
+
+/// What [`Kit::verify`] found of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Which.
+    pub part: Part,
+    /// Where it is.
+    pub path: PathBuf,
+    /// How many files were compared.
+    pub files: usize,
+    /// Those that are not what they were.
+    pub damage: Vec<Damage>,
+}
 
 /// What fetches ahead of time what the kit fetches when it needs it.
 const SETUP: &str = "iwlbench setup";
@@ -137,7 +183,10 @@ impl Kit {
             }
         };
         let cached = || kernel::cached(&self.cache, selector);
-        self.obtain((&what, &command), refresh, cached, |s| kernel::fetch(s, selector))
+        self.obtain((&what, &command), refresh, cached, |source| match refresh {
+            true => kernel::fetch(source, selector),
+            false => kernel::mend(source, selector),
+        })
     }
 
     fn kmod(&self, refresh: bool) -> Result<Unpacked, KitError> {
@@ -154,8 +203,76 @@ impl Kit {
 
     /// Builds the guest's initramfs, or returns the cached one of equal content.
     pub fn build_image(&self, spec: &ImageSpec<'_>) -> Result<Image, KitError> {
-        let kmod = self.kmod(false)?;
-        image::build(&self.cache, &*self.progress, spec, &kmod, || self.cache.lock(&*self.progress))
+        let build = || {
+            let lock = || self.cache.lock(&*self.progress);
+            image::build(&self.cache, &*self.progress, spec, &self.kmod(false)?, lock)
+        };
+        match build() {
+            // One of the kernel's modules.
+            Err(KitError::Damaged(damage)) if !self.options.offline => {
+                self.tell(&damage);
+                let release = KernelSelector::Version(spec.kernel.release.clone());
+                self.with_source(|source| kernel::fetch(source, &release))?;
+                build()
+            }
+            built => built,
+        }
+    }
+
+    fn tell(&self, damage: &Damage) {
+        self.progress.note(&format!("{damage}: unpacking it again"));
+    }
+
+    /// Compares every file that was unpacked, and every guest image, with what is recorded of it.
+    /// Changes nothing.
+    pub fn verify(&self) -> Result<Vec<Verified>, KitError> {
+        let mut parts = Vec::new();
+        for (part, unpacked) in [
+            (Part::Qemu, qemu::unpacked(&self.cache)?),
+            (Part::Kmod, image::unpacked_kmod(&self.cache)?),
+        ] {
+            parts.extend(unpacked.map(|unpacked| (part, unpacked)));
+        }
+        let kernels = kernel::all_unpacked(&self.cache)?.into_iter();
+        parts.extend(kernels.map(|(release, unpacked)| (Part::Kernel(release), unpacked)));
+        let mut verified = Vec::new();
+        for (part, unpacked) in parts {
+            self.progress.step(&format!("verifying {part}"));
+            let (files, damage) = unpacked.verify();
+            self.progress.finish();
+            let path = unpacked.dir().to_owned();
+            verified.push(Verified { part, path, files, damage });
+        }
+        self.progress.step("verifying guest images");
+        let images = image::verify(&self.cache);
+        self.progress.finish();
+        verified.extend(images?.into_iter().map(|(path, damage)| Verified {
+            part: Part::Image,
+            path,
+            files: 1,
+            damage: damage.into_iter().collect(),
+        }));
+        Ok(verified)
+    }
+
+    /// Has again what is damaged. A guest image is removed: it is made again when it is wanted.
+    pub fn repair(&self, broken: &Verified) -> Result<(), KitError> {
+        let Some(first) = broken.damage.first() else { return Ok(()) };
+        if self.options.offline && broken.part != Part::Image {
+            return Err(KitError::Damaged(first.clone()));
+        }
+        match &broken.part {
+            Part::Qemu => self.with_source(qemu::fetch).map(drop),
+            Part::Kmod => self.with_source(image::fetch_kmod).map(drop),
+            Part::Kernel(release) => {
+                let release = KernelSelector::Version(release.clone());
+                self.with_source(|source| kernel::fetch(source, &release)).map(drop)
+            }
+            Part::Image => {
+                let _guard = self.cache.lock(&*self.progress)?;
+                prune::remove_image(&broken.path).map(drop)
+            }
+        }
     }
 
     /// Fetches everything that running these kernels needs: QEMU, kmod and the
@@ -189,19 +306,21 @@ impl Kit {
         fetch: impl FnOnce(&Source<'_>) -> Result<T, KitError>,
     ) -> Result<T, KitError> {
         let cached = || if refresh { Ok(None) } else { cached() };
-        if let Some(present) = cached()? {
-            return Ok(present);
-        }
-        if self.options.offline {
-            let (what, command) = (what.to_owned(), command.to_owned());
-            return Err(KitError::Offline { what, command });
-        }
-        self.with_source(|source| {
-            // Whoever held the lock may have fetched it.
-            match cached()? {
-                Some(present) => Ok(present),
-                None => fetch(source),
+        match cached() {
+            Ok(Some(present)) => return Ok(present),
+            Err(KitError::Damaged(damage)) if !self.options.offline => self.tell(&damage),
+            Err(error) => return Err(error),
+            Ok(None) if self.options.offline => {
+                let (what, command) = (what.to_owned(), command.to_owned());
+                return Err(KitError::Offline { what, command });
             }
+            Ok(None) => {}
+        }
+        self.with_source(|source| match cached() {
+            // Whoever held the lock may have fetched it.
+            Ok(Some(present)) => Ok(present),
+            Ok(None) | Err(KitError::Damaged(_)) => fetch(source),
+            Err(error) => Err(error),
         })
     }
 

@@ -11,6 +11,7 @@ use ruzstd::decoding::StreamingDecoder;
 
 use crate::elf::{modinfo, module_name};
 use crate::error::{At, KitError};
+use crate::record::{Sums, walk};
 
 /// Far above the largest module of a stock kernel (amdgpu: 25 MiB).
 const LARGEST_MODULE: u64 = 256 << 20;
@@ -25,6 +26,8 @@ pub(crate) struct Module {
     pub(crate) bytes: Vec<u8>,
     /// Firmware files that it declares.
     pub(crate) firmware: Vec<String>,
+    /// The kernel that it was built for comes first.
+    pub(crate) vermagic: Option<String>,
 }
 
 /// The modules below one `/lib/modules/<release>`.
@@ -37,6 +40,8 @@ pub(crate) struct ModuleTree {
     builtin: BTreeSet<String>,
     /// Modules that take the place of the tree's own.
     overlay: BTreeMap<String, Module>,
+    /// Of a fetched kernel, what its files have to be.
+    sums: Option<Sums>,
 }
 
 /// What wanting some modules amounts to.
@@ -46,6 +51,8 @@ pub(crate) struct Closure {
     pub(crate) modules: Vec<Module>,
     /// Wanted, but neither a module nor built in.
     pub(crate) missing: Vec<String>,
+    /// Wanted, and in the kernel itself.
+    pub(crate) builtin: Vec<String>,
 }
 
 /// The name of the module in a file, if it is one: `a/b-c.ko.xz` is `b_c`.
@@ -56,10 +63,17 @@ fn name_of(path: &str) -> Option<String> {
 }
 
 impl ModuleTree {
-    /// Lists a tree, without reading any module.
-    pub(crate) fn open(dir: &Path) -> Result<Self, KitError> {
+    /// Lists a tree, without reading any module. Of a fetched kernel only what was unpacked counts.
+    pub(crate) fn open(dir: &Path, sums: Option<Sums>) -> Result<Self, KitError> {
         let mut paths = Vec::new();
-        walk(dir, "", &mut paths)?;
+        match &sums {
+            None => walk(dir, "", &mut |path, kind| paths.extend(kind.is_file().then_some(path)))?,
+            Some(sums) => {
+                let prefix = sums.path(dir).unwrap_or_default();
+                let below = sums.below(dir).filter_map(|path| path.strip_prefix(prefix));
+                paths.extend(below.map(|path| path.trim_start_matches('/').to_owned()));
+            }
+        }
         let mut files = BTreeMap::new();
         for path in paths {
             let Some(name) = name_of(&path) else { continue };
@@ -75,7 +89,7 @@ impl ModuleTree {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeSet::new(),
             Err(error) => return Err(KitError::io(&list, error)),
         };
-        Ok(Self { dir: dir.to_path_buf(), files, builtin, overlay: BTreeMap::new() })
+        Ok(Self { dir: dir.to_path_buf(), files, builtin, overlay: BTreeMap::new(), sums })
     }
 
     /// Puts a module of the caller's in place of the tree's own. `path` is
@@ -83,7 +97,8 @@ impl ModuleTree {
     pub(crate) fn replace(&mut self, path: &str, bytes: &[u8]) -> Option<()> {
         let name = name_of(path)?;
         let (path, bytes) = (path.to_owned(), bytes.to_vec());
-        let module = Module { name: name.clone(), path, bytes, firmware: Vec::new() };
+        let (firmware, vermagic) = (Vec::new(), None);
+        let module = Module { name: name.clone(), path, bytes, firmware, vermagic };
         self.overlay.insert(name, module);
         Some(())
     }
@@ -94,10 +109,14 @@ impl ModuleTree {
         }
         let Some(path) = self.files.get(name) else { return Ok(None) };
         let file = self.dir.join(path);
-        let bytes = decompress(&file)?;
+        let bytes = match &self.sums {
+            None => fs::read(&file).at(&file)?,
+            Some(sums) => sums.read(&file)?,
+        };
+        let bytes = decompress(&file, bytes)?;
         let end = path.rfind(".ko").map_or(path.len(), |at| at + ".ko".len());
         let (name, path) = (name.to_owned(), path[..end].to_owned());
-        Ok(Some(Module { name, path, bytes, firmware: Vec::new() }))
+        Ok(Some(Module { name, path, bytes, firmware: Vec::new(), vermagic: None }))
     }
 
     /// Why leaving a module out would change nothing, if so.
@@ -125,8 +144,10 @@ impl ModuleTree {
                 continue;
             }
             let Some(mut module) = self.module(&name)? else {
-                if must && !self.builtin.contains(&name) {
-                    closure.missing.push(name);
+                match self.builtin.contains(&name) {
+                    true => closure.builtin.push(name),
+                    false if must => closure.missing.push(name),
+                    false => {}
                 }
                 continue;
             };
@@ -134,6 +155,7 @@ impl ModuleTree {
             queue.extend(info.depends.into_iter().map(|name| (name, true)));
             queue.extend(info.soft.into_iter().map(|name| (name, false)));
             module.firmware = info.firmware;
+            module.vermagic = info.vermagic;
             closure.modules.push(module);
         }
         closure.modules.sort_by(|a, b| a.path.cmp(&b.path));
@@ -141,38 +163,22 @@ impl ModuleTree {
     }
 }
 
-/// Paths of the regular files below `dir`. Symbolic links (`build`, `source`)
-/// lead out of the tree and are not followed.
-fn walk(dir: &Path, prefix: &str, paths: &mut Vec<String>) -> Result<(), KitError> {
-    for entry in fs::read_dir(dir).at(dir)? {
-        let entry = entry.at(dir)?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let path = format!("{prefix}{name}");
-        let kind = entry.file_type().at(&entry.path())?;
-        if kind.is_dir() {
-            walk(&entry.path(), &format!("{path}/"), paths)?;
-        } else if kind.is_file() {
-            paths.push(path);
-        }
-    }
-    Ok(())
-}
-
 /// The module in a file, by its ending: `.ko`, `.ko.xz` or `.ko.zst`.
-fn decompress(file: &Path) -> Result<Vec<u8>, KitError> {
-    let bytes = fs::read(file).at(file)?;
+fn decompress(file: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, KitError> {
     let bad = |reason: String| KitError::BadElf { path: file.to_path_buf(), reason };
     let mut module = Vec::new();
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("ko") => return Ok(bytes),
         Some("xz") => {
             let xz = XzReader::new(bytes.as_slice(), true);
-            xz.take(LARGEST_MODULE).read_to_end(&mut module).at(file)?;
+            let read = xz.take(LARGEST_MODULE).read_to_end(&mut module);
+            read.map_err(|error| bad(format!("no xz file: {error}")))?;
         }
         Some("zst") => {
             let zstd = StreamingDecoder::new(bytes.as_slice())
                 .map_err(|error| bad(format!("no zstd file: {error}")))?;
-            zstd.take(LARGEST_MODULE).read_to_end(&mut module).at(file)?;
+            let read = zstd.take(LARGEST_MODULE).read_to_end(&mut module);
+            read.map_err(|error| bad(format!("no zstd file: {error}")))?;
         }
         _ => return Err(bad("compressed in a way that is not known here".to_owned())),
     }
@@ -228,7 +234,7 @@ mod tests {
     fn only_modules_can_be_left_out() {
         let dir = tree();
         fs::write(dir.path().join("modules.builtin"), "kernel/net/rfkill/rfkill.ko\n").unwrap();
-        let tree = ModuleTree::open(dir.path()).unwrap();
+        let tree = ModuleTree::open(dir.path(), None).unwrap();
         assert_eq!(tree.not_to_leave_out("mid-dle"), None);
         assert_eq!(tree.not_to_leave_out("mid_dle"), None);
         assert_eq!(tree.not_to_leave_out("rfkill"), Some("it is built in"));
@@ -238,7 +244,7 @@ mod tests {
     #[test]
     fn dependencies_come_along_decompressed() {
         let dir = tree();
-        let closure = ModuleTree::open(dir.path()).unwrap().closure(&["top"], &[]).unwrap();
+        let closure = ModuleTree::open(dir.path(), None).unwrap().closure(&["top"], &[]).unwrap();
         assert_eq!(names(&closure), ["top", "mid_dle", "base", "soft"]);
         assert_eq!(closure.modules[0].path, "kernel/a/top.ko");
         assert_eq!(closure.modules[1].path, "kernel/b/mid-dle.ko");
@@ -251,16 +257,17 @@ mod tests {
     #[test]
     fn built_in_is_not_missing_but_absent_is() {
         let dir = tree();
-        let tree = ModuleTree::open(dir.path()).unwrap();
+        let tree = ModuleTree::open(dir.path(), None).unwrap();
         let closure = tree.closure(&["fu_se", "iwlmld"], &[]).unwrap();
         assert_eq!(names(&closure), Vec::<&str>::new());
         assert_eq!(closure.missing, ["iwlmld"]);
+        assert_eq!(closure.builtin, ["fu_se"]);
     }
 
     #[test]
     fn what_is_left_out_stays_out_with_all_it_alone_needs() {
         let dir = tree();
-        let tree = ModuleTree::open(dir.path()).unwrap();
+        let tree = ModuleTree::open(dir.path(), None).unwrap();
         let closure = tree.closure(&["top"], &["mid-dle".to_owned()]).unwrap();
         assert_eq!(names(&closure), ["top", "soft"]);
         assert_eq!(closure.missing, Vec::<String>::new());
@@ -269,7 +276,7 @@ mod tests {
     #[test]
     fn the_callers_module_replaces_the_kernels() {
         let dir = tree();
-        let mut tree = ModuleTree::open(dir.path()).unwrap();
+        let mut tree = ModuleTree::open(dir.path(), None).unwrap();
         let mine = testelf::module(&["depends=other"]);
         tree.replace("updates/top.ko", &mine).unwrap();
         let closure = tree.closure(&["top"], &[]).unwrap();
@@ -284,7 +291,7 @@ mod tests {
         let dir = tree();
         fs::create_dir(dir.path().join("updates")).unwrap();
         fs::write(dir.path().join("updates/base.ko"), testelf::module(&[])).unwrap();
-        let closure = ModuleTree::open(dir.path()).unwrap().closure(&["base"], &[]).unwrap();
+        let closure = ModuleTree::open(dir.path(), None).unwrap().closure(&["base"], &[]).unwrap();
         assert_eq!(closure.modules[0].path, "updates/base.ko");
     }
 
@@ -292,12 +299,12 @@ mod tests {
     fn a_damaged_module_is_an_error_that_names_it() {
         let dir = tree();
         fs::write(dir.path().join("kernel/a/top.ko.xz"), b"\xfd7zXZ\0 not really").unwrap();
-        let error = ModuleTree::open(dir.path()).unwrap().closure(&["top"], &[]).unwrap_err();
+        let error = ModuleTree::open(dir.path(), None).unwrap().closure(&["top"], &[]).unwrap_err();
         assert!(error.to_string().contains("top.ko.xz"), "{error}");
 
         fs::remove_file(dir.path().join("kernel/a/top.ko.xz")).unwrap();
         fs::write(dir.path().join("kernel/a/top.ko.lz9"), b"?").unwrap();
-        let error = ModuleTree::open(dir.path()).unwrap().closure(&["top"], &[]).unwrap_err();
+        let error = ModuleTree::open(dir.path(), None).unwrap().closure(&["top"], &[]).unwrap_err();
         assert!(error.to_string().contains("compressed in a way"), "{error}");
     }
 }

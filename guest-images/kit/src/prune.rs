@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::cache::{CacheDir, Guard};
+use crate::digest::is_ours;
 use crate::error::{At, KitError};
 
 /// Something that was removed.
@@ -34,15 +35,8 @@ pub(crate) fn prune(
 ) -> Result<Vec<Pruned>, KitError> {
     let mut pruned = Vec::new();
     for path in entries(&cache.join("images"))? {
-        if path.extension().is_some_and(|e| e == "json") && is_old(&path, unused_for)? {
-            let archive = path.with_extension("cpio");
-            let bytes = size(&archive) + size(&path);
-            // What makes it complete goes first.
-            fs::remove_file(&path).at(&path)?;
-            if archive.exists() {
-                fs::remove_file(&archive).at(&archive)?;
-            }
-            pruned.push(Pruned { path: archive, bytes });
+        if is_ours(&path, 64, "json") && is_old(&path, unused_for)? {
+            pruned.push(remove_image(&path.with_extension("cpio"))?);
         }
     }
     for path in entries(&cache.join("kernels"))? {
@@ -56,6 +50,18 @@ pub(crate) fn prune(
     }
     cache.forget_digests()?;
     Ok(pruned)
+}
+
+/// Removes an image by its archive's path.
+pub(crate) fn remove_image(archive: &Path) -> Result<Pruned, KitError> {
+    let record = archive.with_extension("json");
+    let bytes = size(archive) + size(&record);
+    // What makes it complete goes first.
+    fs::remove_file(&record).at(&record)?;
+    if is_ours(archive, 64, "cpio") {
+        fs::remove_file(archive).at(archive)?;
+    }
+    Ok(Pruned { path: archive.to_owned(), bytes })
 }
 
 fn is_old(complete: &Path, unused_for: Duration) -> Result<bool, KitError> {
@@ -95,14 +101,14 @@ mod tests {
         let cache = CacheDir::at(dir.path()).unwrap();
         let guard = cache.lock(&crate::progress::Silent).unwrap();
         let old = SystemTime::now() - Duration::from_secs(1000);
+        let image = |name: &str| name.replace("old", "01").replace("used", "23").repeat(32);
         for name in ["old", "used"] {
             let kernel = dir.path().join("kernels").join(name);
             fs::create_dir_all(kernel.join("root")).unwrap();
             fs::create_dir_all(dir.path().join("images")).unwrap();
-            fs::write(dir.path().join(format!("images/{name}.cpio")), [0; 100]).unwrap();
-            for complete in
-                [kernel.join("manifest.json"), dir.path().join(format!("images/{name}.json"))]
-            {
+            let images = dir.path().join("images").join(image(name));
+            fs::write(images.with_extension("cpio"), [0; 100]).unwrap();
+            for complete in [kernel.join("manifest.json"), images.with_extension("json")] {
                 fs::write(&complete, [0; 10]).unwrap();
                 File::options().write(true).open(&complete).unwrap().set_modified(old).unwrap();
                 if name == "used" {
@@ -110,13 +116,20 @@ mod tests {
                 }
             }
         }
+        // Others' things are neither removed nor an error.
+        fs::create_dir_all(dir.path().join("images/lost+found")).unwrap();
+        fs::create_dir_all(dir.path().join("kernels/lost+found")).unwrap();
         let pruned = prune(&cache, &guard, Duration::from_secs(500)).unwrap();
-        let expected = [("images/old.cpio", 110), ("kernels/old", 10)]
+        let old = format!("images/{}.cpio", image("old"));
+        let expected = [(&*old, 110), ("kernels/old", 10)]
             .map(|(path, bytes)| Pruned { path: dir.path().join(path), bytes });
         assert_eq!(pruned, expected);
         assert!(!dir.path().join("kernels/old").exists());
-        assert!(!dir.path().join("images/old.json").exists());
+        assert!(!dir.path().join(old).with_extension("json").exists());
+        assert!(dir.path().join("images/lost+found").exists());
+        assert!(dir.path().join("kernels/lost+found").exists());
         assert!(dir.path().join("kernels/used/manifest.json").exists());
-        assert!(dir.path().join("images/used.cpio").exists());
+        let used = format!("images/{}.cpio", image("used"));
+        assert!(dir.path().join(used).exists());
     }
 }

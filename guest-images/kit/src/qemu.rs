@@ -201,17 +201,30 @@ fn in_root(root: &Path, packages: Vec<Package>) -> Result<Qemu, KitError> {
     })
 }
 
+/// The packages of the kit's QEMU, if they have been fetched.
+pub(crate) fn unpacked(cache: &CacheDir) -> Result<Option<Unpacked>, KitError> {
+    Unpacked::open(cache, KIND, NAME)
+}
+
 /// The kit's QEMU, if it has been fetched.
 pub(crate) fn cached(cache: &CacheDir) -> Result<Option<Qemu>, KitError> {
-    let Some(unpacked) = Unpacked::open(cache, KIND, NAME)? else { return Ok(None) };
+    let Some(unpacked) = unpacked(cache)? else { return Ok(None) };
+    let unpacked = unpacked.whole()?;
     in_root(&unpacked.root(), unpacked.packages).map(Some)
+}
+
+/// Whether a guest's QEMU may read this file: itself, its libraries and loadable parts, its ROMs.
+fn is_needed(path: &str) -> bool {
+    let dirs =
+        ["usr/lib/", "usr/lib64/", "lib/", "lib64/", "usr/share/qemu/", "usr/share/seabios/"];
+    path == format!("usr/bin/{PROGRAM}") || dirs.iter().any(|dir| path.starts_with(dir))
 }
 
 /// Fetches the kit's QEMU and proves that it runs here.
 pub(crate) fn fetch(source: &Source<'_>) -> Result<Qemu, KitError> {
     let apt = source.apt(&SUITES)?;
     let packages = apt.resolve(Some("trixie-backports"), &ROOTS)?;
-    let unpacked = source.unpack(&apt, (KIND, NAME), &packages, |root, packages| {
+    let unpacked = source.unpack(&apt, (KIND, NAME), &packages, is_needed, |root, packages| {
         library_closure(root, &[&format!("usr/bin/{PROGRAM}")])?;
         let path = root.join("usr/bin").join(PROGRAM);
         match probe(&in_root(root, packages.to_vec())?) {

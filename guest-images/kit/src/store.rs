@@ -1,5 +1,5 @@
 //! Unpacked packages: `<kind>/<name>/root` with the `manifest.json` beside it
-//! that makes it complete.
+//! that makes it complete, and what is recorded of its files.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -7,19 +7,26 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::apt::{Apt, Candidate, Package};
 use crate::cache::{CacheDir, Guard, read_json};
-use crate::error::{At, KitError};
+use crate::digest::replace_json;
+use crate::error::{At, Damage, KitError};
 use crate::progress::Progress;
 use crate::prune;
+use crate::record::{Record, SUMS, Sums};
 use crate::tool::DPKG_DEB;
 
 /// What was unpacked into a directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Manifest {
     packages: Vec<Package>,
+    /// None, if an iwlbench wrote it that kept none.
+    #[serde(default)]
+    record: Option<Record>,
 }
 
 /// A directory of unpacked packages.
@@ -27,6 +34,7 @@ struct Manifest {
 pub(crate) struct Unpacked {
     dir: PathBuf,
     pub(crate) packages: Vec<Package>,
+    record: Option<Record>,
 }
 
 impl Unpacked {
@@ -34,7 +42,52 @@ impl Unpacked {
     pub(crate) fn open(cache: &CacheDir, kind: &str, name: &str) -> Result<Option<Self>, KitError> {
         let dir = cache.join(kind).join(name);
         let manifest: Option<Manifest> = read_json(&dir.join("manifest.json"))?;
-        Ok(manifest.map(|manifest| Self { dir, packages: manifest.packages }))
+        Ok(manifest.map(|manifest| Self::of(dir, manifest)))
+    }
+
+    fn of(dir: PathBuf, manifest: Manifest) -> Self {
+        Self { dir, packages: manifest.packages, record: manifest.record }
+    }
+
+    fn record(&self) -> Result<&Record, Damage> {
+        let none = || Damage::new(&self.dir, "was unpacked without a record of its files");
+        self.record.as_ref().ok_or_else(none)
+    }
+
+    /// Looks at the files that every use needs.
+    pub(crate) fn whole(self) -> Result<Self, KitError> {
+        let record = self.record().and_then(|record| record.look(&self.dir));
+        if let Some(record) = record.map_err(KitError::Damaged)? {
+            let manifest = Manifest { packages: self.packages.clone(), record: Some(record) };
+            // Spares the next use the reading; this one needs it not.
+            let _ = replace_json(&self.dir.join("manifest.json"), &manifest);
+        }
+        Ok(self)
+    }
+
+    /// Compares all files: how many there are, and which are not what was unpacked.
+    pub(crate) fn verify(&self) -> (usize, Vec<Damage>) {
+        match self.record() {
+            Ok(record) => record.verify(&self.dir),
+            Err(damage) => (0, vec![damage]),
+        }
+    }
+
+    /// The digests of its files.
+    pub(crate) fn sums(&self) -> Result<Sums, KitError> {
+        self.record().and_then(|record| record.sums(&self.dir)).map_err(KitError::Damaged)
+    }
+
+    /// Where it is.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Removes it, what makes it complete first.
+    pub(crate) fn discard(self, _guard: &Guard) -> Result<(), KitError> {
+        let manifest = self.dir.join("manifest.json");
+        fs::remove_file(&manifest).at(&manifest)?;
+        fs::remove_dir_all(&self.dir).at(&self.dir)
     }
 
     /// Marks it as used now.
@@ -64,7 +117,7 @@ impl Unpacked {
     /// One that is nowhere.
     #[cfg(test)]
     pub(crate) fn for_test(packages: Vec<Package>) -> Self {
-        Self { dir: PathBuf::new(), packages }
+        Self { dir: PathBuf::new(), packages, record: None }
     }
 
     /// Where the packages' `/` is.
@@ -77,6 +130,24 @@ impl Unpacked {
         let found = self.packages.iter().find(|candidate| candidate.name == package);
         found.map(|package| package.version.as_str())
     }
+}
+
+/// Puts a directory in place, of an older one at once: whoever uses that finds one or the other.
+fn put_in_place(new: tempfile::TempDir, dir: &Path) -> Result<(), KitError> {
+    let exchange = RenameFlags::EXCHANGE;
+    match renameat_with(CWD, new.path(), CWD, dir, exchange) {
+        // The older one goes with its new name.
+        Ok(()) => return new.close().at(dir),
+        Err(Errno::NOENT) => {}
+        // A file system that cannot.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            if dir.exists() {
+                fs::remove_dir_all(dir).at(dir)?;
+            }
+        }
+        Err(errno) => return Err(KitError::io(dir, errno.into())),
+    }
+    fs::rename(new.keep(), dir).at(dir)
 }
 
 /// Where missing things come from, while the cache is locked.
@@ -104,20 +175,24 @@ impl<'a> Source<'a> {
     }
 
     /// Downloads the packages and unpacks them to `<cache>/<kind>/<name>`,
-    /// unless exactly they are there. `check` looks at the unpacked root before
-    /// it is put in place.
+    /// unless exactly they are there, and whole. `watch` tells by their paths which files every
+    /// use needs. `check` looks at the unpacked root before it is put in place.
     pub(crate) fn unpack(
         &self,
         apt: &Apt<'_>,
         (kind, name): (&str, &str),
         packages: &[Candidate],
+        watch: impl Fn(&str) -> bool,
         check: impl FnOnce(&Path, &[Package]) -> Result<(), KitError>,
     ) -> Result<Unpacked, KitError> {
-        let mut manifest =
-            Manifest { packages: packages.iter().map(|c| c.package.clone()).collect() };
+        let mut manifest = Manifest {
+            packages: packages.iter().map(|c| c.package.clone()).collect(),
+            record: None,
+        };
         manifest.packages.sort();
         if let Some(present) = Unpacked::open(self.cache, kind, name)?
             && present.packages == manifest.packages
+            && present.verify().1.is_empty()
         {
             return Ok(present);
         }
@@ -137,22 +212,22 @@ impl<'a> Source<'a> {
         self.progress.finish();
         unpacked?;
         check(&root, &manifest.packages)?;
+        let (record, list) = Record::make(&root, watch)?;
+        manifest.record = Some(record);
+        let sums = scratch.path().join(SUMS);
+        fs::write(&sums, list).at(&sums)?;
         self.guard.write_json(&scratch.path().join("manifest.json"), &manifest)?;
 
         let parent = self.cache.join(kind);
         let dir = parent.join(name);
         fs::create_dir_all(&parent).at(&parent)?;
-        if dir.exists() {
-            fs::remove_dir_all(&dir).at(&dir)?;
-        }
-        let scratch = scratch.keep();
         // mkdtemp made it for its owner alone.
-        fs::set_permissions(&scratch, Permissions::from_mode(0o755)).at(&scratch)?;
-        fs::rename(&scratch, &dir).at(&dir)?;
+        fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).at(scratch.path())?;
+        put_in_place(scratch, &dir)?;
         for file in files {
             fs::remove_file(&file).at(&file)?;
         }
-        Ok(Unpacked { dir, packages: manifest.packages })
+        Ok(Unpacked::of(dir, manifest))
     }
 
     fn unpack_all(&self, files: &[PathBuf], root: &Path) -> Result<(), KitError> {
@@ -174,5 +249,36 @@ impl<'a> Source<'a> {
             self.progress.bytes(done, total);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_takes_the_place_of_an_older_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("place");
+        for content in ["old", "new"] {
+            let made = tempfile::tempdir_in(dir.path()).unwrap();
+            fs::write(made.path().join("file"), content).unwrap();
+            put_in_place(made, &place).unwrap();
+            assert_eq!(fs::read_to_string(place.join("file")).unwrap(), content);
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+        }
+    }
+
+    #[test]
+    fn what_an_older_iwlbench_unpacked_counts_as_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = CacheDir::at(dir.path()).unwrap();
+        let kernel = dir.path().join("kernels/6.6");
+        fs::create_dir_all(&kernel).unwrap();
+        fs::write(kernel.join("manifest.json"), "{\"packages\": []}").unwrap();
+        let unpacked = Unpacked::open(&cache, "kernels", "6.6").unwrap().unwrap();
+        assert_eq!(unpacked.verify().1.len(), 1);
+        let said = unpacked.whole().unwrap_err().to_string();
+        assert!(said.ends_with("`iwlbench setup --verify` unpacks it again"), "{said}");
     }
 }

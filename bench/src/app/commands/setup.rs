@@ -3,9 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use guest_kit::QemuOrigin;
-
-use guest_kit::CacheDir;
+use guest_kit::{CacheDir, KitError, Part, QemuOrigin};
 
 use crate::app::cli::SetupArgs;
 use crate::app::{commands, ui::Ui};
@@ -17,6 +15,9 @@ use crate::machine::snapshot::Snapshots;
 pub fn setup(args: &SetupArgs) -> anyhow::Result<ExitCode> {
     if let Some(days) = args.prune {
         return prune(args, days);
+    }
+    if args.verify {
+        return verify(args);
     }
     let kernels = args
         .kernel
@@ -38,6 +39,45 @@ pub fn setup(args: &SetupArgs) -> anyhow::Result<ExitCode> {
     }
     commands::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Compares what was unpacked with what is recorded of it, and has again what differs.
+fn verify(args: &SetupArgs) -> anyhow::Result<ExitCode> {
+    let kit = commands::kit(&args.fetch, &Ui::new())?;
+    let mut failed = None;
+    let mut images = 0;
+    for part in kit.verify()? {
+        let what = &part.part;
+        if part.damage.is_empty() {
+            match what {
+                Part::Image => images += 1,
+                _ => commands::print(&format!("{what}: {} files as unpacked\n", part.files))?,
+            }
+            continue;
+        }
+        for damage in &part.damage {
+            commands::print(&format!("{what}: {damage}\n"))?;
+        }
+        match kit.repair(&part) {
+            Ok(()) => {
+                let done = match what {
+                    Part::Image => "removed; it is made again when it is wanted",
+                    _ => "unpacked again",
+                };
+                commands::print(&format!("{what}: {done}\n"))?;
+            }
+            // The others are repaired all the same.
+            Err(error) => _ = failed.get_or_insert(error),
+        }
+    }
+    commands::print(&format!("guest images: {images} as made\n"))?;
+    match failed {
+        Some(KitError::Damaged(_)) => {
+            anyhow::bail!("--offline forbids fetching it again: run `iwlbench setup --verify`")
+        }
+        Some(error) => Err(error.into()),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Removes what was not used for so many days, and says what.

@@ -67,7 +67,7 @@ fn series(kernel: &KnownKernel) -> String {
 
 /// Prints the kernels: of each series the newest, or as JSON all.
 pub(super) fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
-    let kernels = lab::kit(&args.fetch, &Ui::new())?.kernels()?;
+    let kernels = commands::kit(&args.fetch, &Ui::new())?.kernels()?;
     if args.json {
         let rows = kernels.iter().map(|kernel| {
             let differs = Differs::of(&kernel.release)?;
@@ -98,7 +98,7 @@ fn text(kernels: &[KnownKernel]) -> anyhow::Result<String> {
     for kernels in kernels.chunk_by(|a, b| series(a) == series(b)) {
         let plain: Vec<_> = kernels.iter().filter(|k| k.flavour == Flavour::Plain).collect();
         let Some(newest) = plain.first().copied().or(kernels.first()) else { continue };
-        let suite = newest.suite.as_deref().unwrap_or("no longer in the archive");
+        let suite = newest.suite.as_deref().unwrap_or("in the cache");
         // A String takes any write.
         let _ = write!(out, "{:<6}{:<22}{suite}", series(newest), newest.release);
         let older = plain.len().saturating_sub(1);

@@ -1,0 +1,115 @@
+//! A kernel's `.config`, where one can be found: what a guest of the bench cannot do without.
+//!
+//! Only what no guest can do without is asked for: the options for which the bench has no other way.
+//! Sources: Documentation/kbuild/kconfig.rst, and what `agent` and `bench` use.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cache::read_regular;
+use crate::error::{At, KitError};
+
+/// Options without `CONFIG_`, and what for.
+const NEEDED: [(&str, &str); 13] = [
+    ("64BIT", "an x86-64 guest"),
+    ("MODULES", "the opmodes as modules"),
+    ("BLK_DEV_INITRD", "the guest's initramfs"),
+    ("BINFMT_ELF", "its programs"),
+    ("PROC_FS", "the agent"),
+    ("SYSFS", "the agent"),
+    ("DEVTMPFS", "the agent"),
+    ("NET", "the wireless stack"),
+    ("PCI", "the card"),
+    ("HOTPLUG_PCI_PCIE", "a card that is plugged in"),
+    ("VIRTIO_PCI", "the agent's line to the host"),
+    ("VIRTIO_CONSOLE", "the agent's line to the host"),
+    ("FUSE_FS", "the firmware gate"),
+];
+
+/// Where the configuration of a kernel of the user's may lie: beside its modules, in the tree that
+/// both were built in, beside the image as distributions install it.
+fn places(bzimage: &Path, modules: &Path, release: &str) -> Vec<PathBuf> {
+    let mut places = vec![modules.join("config"), modules.join("build/.config")];
+    places.extend(bzimage.parent().map(|boot| boot.join(format!("config-{release}"))));
+    // …/arch/x86/boot/bzImage
+    places.extend(bzimage.ancestors().nth(4).map(|tree| tree.join(".config")));
+    places
+}
+
+/// The configuration that a kernel was built with, if it can be found. One that was changed since
+/// is not that.
+pub(crate) fn find(bzimage: &Path, modules: &Path, release: &str) -> Option<PathBuf> {
+    let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let built = changed(bzimage)?;
+    let older = |path: &PathBuf| path.is_file() && changed(path).is_some_and(|time| time <= built);
+    places(bzimage, modules, release).into_iter().find(older)
+}
+
+/// An error that names the options that are not set and should be.
+pub(crate) fn check(path: &Path) -> Result<(), KitError> {
+    let Some(text) = read_regular(path).at(path)? else { return Ok(()) };
+    let text = String::from_utf8_lossy(&text);
+    let set: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("CONFIG_")?.split_once('='))
+        .filter(|(_, value)| matches!(*value, "y" | "m"))
+        .map(|(option, _)| option)
+        .collect();
+    let missing: Vec<_> = NEEDED
+        .iter()
+        .filter(|(option, _)| !set.contains(option))
+        .map(|(option, what)| format!("CONFIG_{option} ({what})"))
+        .collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(KitError::Config { path: path.to_owned(), missing: missing.join(", ") }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_with_what_it_is_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".config");
+        let all = NEEDED.map(|(option, _)| format!("CONFIG_{option}=y\n")).concat();
+        fs::write(&path, &all).unwrap();
+        check(&path).unwrap();
+        let modular = all.replace("FUSE_FS=y", "FUSE_FS=m");
+        fs::write(&path, &modular).unwrap();
+        check(&path).unwrap();
+        let without = all
+            .replace("CONFIG_FUSE_FS=y", "# CONFIG_FUSE_FS is not set")
+            .replace("CONFIG_VIRTIO_PCI=y\n", "CONFIG_VIRTIO_PCI_LIB=y\n");
+        fs::write(&path, &without).unwrap();
+        let said = check(&path).unwrap_err().to_string();
+        assert!(said.contains(".config"), "{said}");
+        assert!(said.contains("CONFIG_VIRTIO_PCI (the agent's line to the host)"), "{said}");
+        assert!(said.contains("CONFIG_FUSE_FS (the firmware gate)"), "{said}");
+        assert!(!said.contains("CONFIG_PCI "), "{said}");
+    }
+
+    #[test]
+    fn one_that_was_changed_after_the_build_is_not_the_kernels() {
+        let dir = tempfile::tempdir().unwrap();
+        let boot = dir.path().join("arch/x86/boot");
+        fs::create_dir_all(&boot).unwrap();
+        let (bzimage, config) = (boot.join("bzImage"), dir.path().join(".config"));
+        fs::write(&config, "").unwrap();
+        fs::write(&bzimage, "").unwrap();
+        let set = |path: &Path, seconds| {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(time).unwrap();
+        };
+        set(&bzimage, 1000);
+        set(&config, 999);
+        let modules = dir.path().join("modules");
+        assert_eq!(find(&bzimage, &modules, "6.6"), Some(config.clone()));
+        set(&config, 1001);
+        assert_eq!(find(&bzimage, &modules, "6.6"), None);
+    }
+}
