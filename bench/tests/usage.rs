@@ -131,6 +131,47 @@ fn a_lying_tlv_is_told_with_its_place() {
 }
 
 #[test]
+fn a_firmware_file_is_a_regular_file() {
+    let bench = Bench::new();
+    let directory = bench.dir.path().to_string_lossy().into_owned();
+    let pipe = bench.dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    for path in ["/dev/zero", &directory, &pipe.to_string_lossy()] {
+        let (code, stderr) = failing(&bench, &["ucode", "inspect", path]);
+        assert_eq!(code, Some(2), "{path}: {stderr}");
+        assert!(stderr.contains(&format!("{path} is no regular file")), "{stderr}");
+    }
+}
+
+#[test]
+fn a_directory_to_build_into_is_made_by_the_user() {
+    let bench = Bench::new();
+    let path = format!("{}/fw/", bench.dir.path().display());
+    for what in [&["--card", "7260"][..], &["--card", "ax210", "--pnvm"]] {
+        let args = [&["ucode", "build", "-o", &path], what].concat();
+        let (code, stderr) = failing(&bench, &args);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(&format!("mkdir -p {path}")), "{stderr}");
+    }
+    std::fs::create_dir(&path).expect("made");
+    assert!(
+        bench
+            .output(&["ucode", "build", "-o", &path, "--card", "ax210", "--pnvm"])
+            .status
+            .success()
+    );
+    let (code, stderr) =
+        failing(&bench, &["ucode", "build", "-o", &path, "--card", "6205", "--pnvm"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("a 6205 is given no .pnvm file"), "{stderr}");
+    let file = format!("{path}iwlwifi-ty-a0-gf-a0.pnvm");
+    let inspected = bench.output(&["ucode", "inspect", &file]);
+    let text = String::from_utf8_lossy(&inspected.stdout).into_owned();
+    assert!(inspected.status.success() && text.contains("TY/GF"), "{text}");
+}
+
+#[test]
 fn list_tells_the_same_in_text_and_json() {
     let bench = Bench::new();
     let text = bench.output(&["list"]);

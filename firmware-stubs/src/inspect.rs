@@ -1,4 +1,6 @@
 //! What `iwlbench ucode inspect` and `build` show: typed for `--json`, and as text.
+//!
+//! What becomes of a file is said once: for the card that its name belongs to, if there is one.
 
 use std::fmt;
 
@@ -8,12 +10,43 @@ use crate::error::{ParseError, TlvRef};
 use crate::fate::{Fate, Opmode, Target};
 use crate::format::{Format, IWL_FW_CMD_VER_UNKNOWN};
 use crate::names::*;
+use crate::pnvm::{self, HwType, Pnvm, SkuId};
 use crate::reader::{ImageKind, SectionRole, Tlv, Ucode};
 use crate::stub::{self, Kernel};
 
 /// Everything there is to say about one file. `Display` gives the text.
 #[derive(Clone, Debug, Serialize)]
-pub struct Inspection {
+#[serde(tag = "file", rename_all = "snake_case")]
+pub enum Inspection {
+    /// Firmware.
+    Ucode(Box<UcodeInspection>),
+    /// What some cards are given beside their firmware.
+    Pnvm(PnvmInspection),
+}
+
+impl Inspection {
+    /// The file's name, as it was given.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        match self {
+            Self::Ucode(ucode) => &ucode.file_name,
+            Self::Pnvm(pnvm) => &pnvm.file_name,
+        }
+    }
+
+    /// Why reading stopped before the file's end.
+    #[must_use]
+    pub fn error(&self) -> Option<&ErrorInfo> {
+        match self {
+            Self::Ucode(ucode) => ucode.error.as_ref(),
+            Self::Pnvm(pnvm) => pnvm.error.as_ref(),
+        }
+    }
+}
+
+/// A `.ucode` file.
+#[derive(Clone, Debug, Serialize)]
+pub struct UcodeInspection {
     /// The name that the version line shows.
     pub file_name: String,
     /// Bytes in the file.
@@ -22,10 +55,10 @@ pub struct Inspection {
     pub content: Option<Content>,
     /// Why reading stopped.
     pub error: Option<ErrorInfo>,
-    /// What the driver does with it, on any card.
-    pub fate: Fate,
-    /// The same on the card that the file's name belongs to, or that the caller named.
+    /// The card that the file's name belongs to, or that the caller named.
     pub on_card: Option<OnCard>,
+    /// What the driver does with it: on that card; without one, on a card that takes its API.
+    pub fate: Fate,
 }
 
 /// A parse error in text.
@@ -37,17 +70,58 @@ pub struct ErrorInfo {
     pub driver_line: Option<String>,
 }
 
-/// The verdict for one card and kernel.
+/// Whose driver it is.
 #[derive(Clone, Debug, Serialize)]
 pub struct OnCard {
     /// The card's name.
     pub card: &'static str,
-    /// Whose driver.
+    /// The driver's.
     pub kernel: String,
     /// The file name that it asks for first.
     pub asks_first: String,
-    /// What it does with the file.
-    pub fate: Fate,
+    /// The file name that it asks for last, if all before are missing or rejected.
+    pub asks_last: String,
+}
+
+impl OnCard {
+    fn of(target: &Target<'_>) -> Self {
+        let Target { card, kernel, .. } = *target;
+        let range = card.range(kernel);
+        Self {
+            card: card.card,
+            kernel: kernel.to_string(),
+            asks_first: card.file_name(range.max),
+            asks_last: card.file_name(range.min),
+        }
+    }
+}
+
+/// A `.pnvm` file.
+#[derive(Clone, Debug, Serialize)]
+pub struct PnvmInspection {
+    /// As it was given.
+    pub file_name: String,
+    /// Bytes in the file.
+    pub size: usize,
+    /// What could be read.
+    pub sections: Vec<PnvmSectionInfo>,
+    /// Why reading stopped.
+    pub error: Option<ErrorInfo>,
+    /// Every TLV.
+    pub tlvs: Vec<TlvInfo>,
+}
+
+/// One section of a `.pnvm` file.
+#[derive(Clone, Debug, Serialize)]
+pub struct PnvmSectionInfo {
+    /// For which SKU.
+    pub sku: SkuId,
+    /// For which hardware.
+    pub hardware: Vec<HwType>,
+    /// Its version.
+    pub version: Option<u32>,
+    /// Bytes of each chunk.
+    pub chunks: Vec<usize>,
 }
 
 /// The readable part of a file.
@@ -65,7 +139,7 @@ pub struct Content {
     pub api: u32,
     /// Build number.
     pub build: Option<u32>,
-    /// Which module the driver asks for.
+    /// Which module the driver asks for, if it takes the file.
     pub opmode: OpmodeAnswer,
     /// `IWL_UCODE_TLV_PHY_SKU`.
     pub phy_sku: Option<PhySku>,
@@ -86,14 +160,14 @@ pub struct Content {
 /// Which module, and why.
 #[derive(Clone, Debug, Serialize)]
 pub struct OpmodeAnswer {
-    /// By the content of the file.
+    /// By the content of the file, or by the card where that overrules it.
     pub module: Opmode,
-    /// What in the file decides it.
+    /// What decides it.
     pub because: String,
     /// The TLV that decides it, for `iwlmvm`.
     pub decided_by: Option<TlvRef>,
-    /// When the card overrules the file.
-    pub unless: &'static str,
+    /// When a card overrules the file; `None` where the card is known.
+    pub unless: Option<&'static str>,
 }
 
 /// `IWL_UCODE_TLV_PHY_SKU` taken apart.
@@ -158,36 +232,62 @@ const WIFI7_OVERRIDE: &str = "iwlmld instead on a card of family BZ or later wit
                               FM or later, from kernel 6.15 on with CONFIG_IWLMLD";
 
 /// Inspects a file. `file_name` is its name without a folder; the card that asks for such a
-/// name, if there is one, and the newest kernel examined give the verdict in
-/// [`Inspection::on_card`], unless `target` names another.
+/// name, if there is one, and the newest kernel examined give the verdict, unless `target` names
+/// another.
 #[must_use]
 pub fn inspect(file_name: &str, bytes: &[u8], target: Option<&Target<'_>>) -> Inspection {
-    let by_name = || {
-        let (card, asked) = stub::for_file_name(file_name)?;
-        Some(Target { card, kernel: Kernel::V7_3, asked })
-    };
-    let target = target.copied().or_else(by_name);
-    let (ucode, rest) = match Ucode::parse_prefix(bytes) {
-        Ok((ucode, rest)) => (Some(ucode), rest),
-        Err(error) => (None, Err(error)),
-    };
-    let fate_on = |target: Option<&Target<'_>>| match (&ucode, &rest) {
-        (_, Err(error)) => Fate::from(error),
-        (Some(ucode), Ok(())) => ucode.fate(target),
-        (None, Ok(())) => unreachable!("a file without a header has an error"),
-    };
-    Inspection {
-        file_name: file_name.to_owned(),
-        size: bytes.len(),
-        fate: fate_on(None),
-        on_card: target.map(|target| OnCard {
-            card: target.card.card,
-            kernel: target.kernel.to_string(),
-            asks_first: target.card.file_name(target.card.newest(target.kernel)),
-            fate: fate_on(Some(&target)),
-        }),
-        content: ucode.map(|ucode| Content::of(file_name, &ucode)),
-        error: rest.as_ref().err().map(ErrorInfo::from),
+    if target.is_none() && pnvm::is_pnvm(file_name, bytes) {
+        return Inspection::Pnvm(PnvmInspection::of(file_name, bytes));
+    }
+    Inspection::Ucode(Box::new(UcodeInspection::of(file_name, bytes, target)))
+}
+
+impl UcodeInspection {
+    pub(crate) fn of(file_name: &str, bytes: &[u8], target: Option<&Target<'_>>) -> Self {
+        let by_name = || {
+            let (card, asked) = stub::for_file_name(file_name)?;
+            Some(Target { card, kernel: Kernel::V7_3, asked })
+        };
+        let target = target.copied().or_else(by_name);
+        let (ucode, error) = match Ucode::parse_prefix(bytes) {
+            Ok((ucode, rest)) => (Some(ucode), rest.err()),
+            Err(error) => (None, Some(error)),
+        };
+        let fate = match (&ucode, &error) {
+            (_, Some(error)) => Fate::from(error),
+            (Some(ucode), None) => ucode.fate(target.as_ref()),
+            (None, None) => unreachable!("a file without a header has an error"),
+        };
+        Self {
+            file_name: file_name.to_owned(),
+            size: bytes.len(),
+            content: ucode.map(|ucode| Content::of(file_name, &ucode, target.as_ref())),
+            error: error.as_ref().map(ErrorInfo::from),
+            on_card: target.as_ref().map(OnCard::of),
+            fate,
+        }
+    }
+}
+
+impl PnvmInspection {
+    fn of(file_name: &str, bytes: &[u8]) -> Self {
+        let (pnvm, rest) = Pnvm::parse_prefix(bytes);
+        let section = |section: &pnvm::PnvmSection<'_>| PnvmSectionInfo {
+            sku: section.sku,
+            hardware: section.hardware.clone(),
+            version: section.version,
+            chunks: section.chunks.iter().map(|chunk| chunk.len()).collect(),
+        };
+        Self {
+            file_name: file_name.to_owned(),
+            size: bytes.len(),
+            sections: pnvm.sections.iter().map(section).collect(),
+            error: rest.err().map(|error| ErrorInfo {
+                message: error.to_string(),
+                driver_line: error.driver_line(),
+            }),
+            tlvs: pnvm.tlvs.iter().map(TlvInfo::of).collect(),
+        }
     }
 }
 
@@ -198,7 +298,7 @@ impl From<&ParseError> for ErrorInfo {
 }
 
 impl Content {
-    fn of(file_name: &str, ucode: &Ucode<'_>) -> Self {
+    fn of(file_name: &str, ucode: &Ucode<'_>, target: Option<&Target<'_>>) -> Self {
         let facts = &ucode.facts;
         let images = ImageKind::ALL.into_iter().filter_map(|image| {
             let sections: Vec<_> = ucode.image(image).sections.iter().collect();
@@ -218,7 +318,7 @@ impl Content {
             version_word: ucode.version.0,
             api: ucode.api(),
             build: (ucode.build != 0).then_some(ucode.build),
-            opmode: OpmodeAnswer::of(ucode),
+            opmode: OpmodeAnswer::of(ucode, target),
             phy_sku: facts.phy_sku.map(PhySku::of),
             cpus: facts.num_of_cpu.unwrap_or(1),
             flags: bits(&[facts.flags], flag_name),
@@ -231,7 +331,15 @@ impl Content {
 }
 
 impl OpmodeAnswer {
-    fn of(ucode: &Ucode<'_>) -> Self {
+    fn of(ucode: &Ucode<'_>, target: Option<&Target<'_>>) -> Self {
+        let module = target.map_or_else(|| ucode.opmode(), |target| ucode.opmode_on(target));
+        let unless = target.is_none().then_some(WIFI7_OVERRIDE);
+        if let Some(target) = target
+            && module == Opmode::Iwlmld
+        {
+            let because = format!("a {} is a Wi-Fi 7 card, whatever the file", target.card.card);
+            return Self { module, because, decided_by: None, unless };
+        }
         // The first one is easier to find than the last; the driver does not care.
         let decided_by = ucode.first_mvm_section();
         let because = match (decided_by, ucode.format) {
@@ -239,7 +347,7 @@ impl OpmodeAnswer {
             (None, Format::Tlv) => "no section TLV carries its load offset".to_owned(),
             (None, format) => format!("every {format} file is one"),
         };
-        Self { module: ucode.opmode(), because, decided_by, unless: WIFI7_OVERRIDE }
+        Self { module, because, decided_by, unless }
     }
 }
 
@@ -326,6 +434,19 @@ fn meaning(tlv: &Tlv<'_>) -> Option<String> {
         }
         IWL_UCODE_TLV_FW_FSEQ_VERSION => text(tlv.value.get(..32)?),
         IWL_UCODE_TLV_PHY_INTEGRATION_VERSION => text(tlv.value),
+        IWL_UCODE_TLV_HW_TYPE => {
+            HwType { mac_type: word(0)? as u16, rf_id: (word(0)? >> 16) as u16 }.to_string()
+        }
+        IWL_UCODE_TLV_PNVM_VERSION => format!("{:08x}", word(0)?),
+        IWL_UCODE_TLV_PNVM_SKU => SkuId([word(0)?, word(1)?, word(2)?]).to_string(),
+        IWL_UCODE_TLV_PNVM_DATA => {
+            let (pnvm, rest) = Pnvm::parse_prefix(tlv.value);
+            let sections = format!("{} PNVM sections", pnvm.sections.len());
+            match rest {
+                Ok(()) => sections,
+                Err(error) => format!("{sections}, then: {error}"),
+            }
+        }
         IWL_UCODE_TLV_FW_DBG_TRIGGER => format!("trigger {}", word(0)?),
         IWL_UCODE_TLV_FW_DBG_CONF => format!("configuration {}", tlv.value.first()?),
         IWL_UCODE_TLV_FW_DBG_DEST => format!("version {}", tlv.value.first()?),
@@ -375,6 +496,15 @@ impl fmt::Display for Bit {
 
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ucode(ucode) => ucode.fmt(f),
+            Self::Pnvm(pnvm) => pnvm.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for UcodeInspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} bytes", text(self.file_name.as_bytes()), self.size)?;
         if let Some(content) = &self.content {
             write!(f, "{content}")?;
@@ -383,15 +513,53 @@ impl fmt::Display for Inspection {
         if let Some(error) = &self.error {
             writeln!(f, "error: {}", error.message)?;
         }
-        writeln!(f, "the driver {}", self.fate)?;
-        if let Some(on) = &self.on_card {
-            let OnCard { card, kernel, asks_first, fate } = on;
-            writeln!(f, "a {card} under kernel {kernel} asks for {asks_first} first")?;
-            if *fate != self.fate {
-                writeln!(f, "its driver {fate}")?;
+        let Some(OnCard { card, kernel, asks_first, asks_last }) = &self.on_card else {
+            let api = self.content.as_ref().filter(|_| matches!(self.fate, Fate::Loads { .. }));
+            let api = api.map(|content| format!(", on a card that takes API {}", content.api));
+            return writeln!(f, "the driver {}{}", self.fate, api.unwrap_or_default());
+        };
+        writeln!(f, "the driver of a {card} under kernel {kernel} {}", self.fate)?;
+        write!(f, "it asks for {asks_first}")?;
+        if asks_first == asks_last {
+            writeln!(f, " and for no other")
+        } else {
+            writeln!(f, " first, for {asks_last} last")
+        }
+    }
+}
+
+impl fmt::Display for PnvmInspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {} bytes", text(self.file_name.as_bytes()), self.size)?;
+        writeln!(f, "format        PNVM")?;
+        for (index, section) in self.sections.iter().enumerate() {
+            let hardware: Vec<_> = section.hardware.iter().map(HwType::to_string).collect();
+            let chunks: Vec<_> = section.chunks.iter().map(usize::to_string).collect();
+            let or =
+                |text: String, none: &str| if text.is_empty() { none.to_owned() } else { text };
+            writeln!(f, "\nsection {index}")?;
+            writeln!(f, "  SKU         {}", section.sku)?;
+            writeln!(f, "  hardware    {}", or(hardware.join(", "), "none: for no card"))?;
+            if let Some(version) = section.version {
+                writeln!(f, "  version     {version:08x}")?;
+            }
+            writeln!(f, "  chunks      {}", or(chunks.join(" + "), "none: skipped"))?;
+        }
+        if !self.tlvs.is_empty() {
+            writeln!(f, "\nTLV    offset   length  type")?;
+            for tlv in &self.tlvs {
+                writeln!(f, "{tlv}")?;
             }
         }
-        Ok(())
+        writeln!(f)?;
+        match &self.error {
+            Some(error) => writeln!(f, "error: {}", error.message),
+            None => writeln!(
+                f,
+                "the driver takes the section of its card's SKU and hardware, after ALIVE names \
+                 the SKU"
+            ),
+        }
     }
 }
 
@@ -411,8 +579,11 @@ impl fmt::Display for Content {
         if let Some(build) = self.build {
             writeln!(f, "build         {build}")?;
         }
-        writeln!(f, "opmode        {}, because {};", self.opmode.module, self.opmode.because)?;
-        writeln!(f, "              {}", self.opmode.unless)?;
+        write!(f, "opmode        {}, because {}", self.opmode.module, self.opmode.because)?;
+        match self.opmode.unless {
+            Some(unless) => writeln!(f, ";\n              {unless}")?,
+            None => writeln!(f)?,
+        }
         if !legacy {
             if let Some(sku) = self.phy_sku {
                 writeln!(f, "PHY SKU       {sku}")?;

@@ -6,6 +6,7 @@
 //! - [`reader`] reads them by the driver's own rules; [`error`] says what it refuses and where.
 //! - [`fate`]: what becomes of a file that was read: which module the driver asks for, or why
 //!   it oopses, unbinds the card or tries another file.
+//! - [`pnvm`]: `.pnvm` files, made and read.
 //! - [`inspect`](mod@inspect) and [`make`](mod@make): what `iwlbench ucode inspect` and
 //!   `iwlbench ucode build` show, typed and as text.
 //! - [`format`](mod@format) and [`names`]: the facts, under the kernel's names.
@@ -21,7 +22,7 @@
 //! ```
 //!
 //! # Sources
-//! The `iwlwifi` driver of kernel 7.3: `fw/file.h`, `fw/img.h` and, for what is accepted and
+//! The `iwlwifi` driver of kernel 7.3: `fw/file.h`, `fw/img.h`, `fw/pnvm.c` and, for what is accepted and
 //! what follows, `iwl-drv.c` (`iwl_parse_v1_v2_firmware`, `iwl_parse_tlv_firmware`,
 //! `validate_sec_sizes`, `iwl_req_fw_callback`, `iwl_request_firmware`). API ranges of older
 //! kernels and the contents of the stubs: the device contract, sections 4.2 to 4.4, 7.3 and
@@ -36,7 +37,7 @@
 //!   judged, only what `iwlwifi` does before it asks for the module.
 //! - Where the driver reads past the value of a debug TLV that is too short for its structure
 //!   (`FW_DBG_DEST`, `FW_DBG_CONF`, `FW_DBG_TRIGGER`), the TLV counts as ignored.
-//! - Running out of memory, the external files (`.pnvm`, `iwl-debug-yoyo.bin`) and the
+//! - Running out of memory, the external file `iwl-debug-yoyo.bin` and the
 //!   contents of sections. Stub sections hold a marker and no code: a real card would not
 //!   start.
 
@@ -49,6 +50,7 @@ pub mod inspect;
 pub mod make;
 pub mod marker;
 pub mod names;
+pub mod pnvm;
 pub mod reader;
 pub mod stub;
 
@@ -56,7 +58,8 @@ pub use builder::{CmdVersion, LegacyBuilder, UcodeBuilder};
 pub use corrupt::Corruption;
 pub use error::ParseError;
 pub use fate::{Fate, Opmode, Target};
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, UcodeInspection, inspect};
 pub use make::{Made, make};
 pub use names::TlvType;
+pub use pnvm::{Pnvm, PnvmBuilder};
 pub use reader::Ucode;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::corrupt::{CorruptError, Corruption};
 use crate::fate::Target;
-use crate::inspect::{Inspection, inspect};
+use crate::inspect::UcodeInspection;
 use crate::stub::{self, Api, Kernel};
 
 /// A stub file and what it is.
@@ -18,7 +18,7 @@ pub struct Made {
     #[serde(skip)]
     pub bytes: Vec<u8>,
     /// What it holds and what the driver does with it on this card.
-    pub inspection: Inspection,
+    pub inspection: UcodeInspection,
 }
 
 /// The file cannot be made.
@@ -71,13 +71,13 @@ pub fn make(
         })?;
     }
     let target = Target { card: stub, kernel, asked: api };
-    let inspection = inspect(&file_name, &bytes, Some(&target));
+    let inspection = UcodeInspection::of(&file_name, &bytes, Some(&target));
     Ok(Made { file_name, bytes, inspection })
 }
 
 impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fate = self.inspection.on_card.as_ref().map_or(&self.inspection.fate, |on| &on.fate);
-        write!(f, "{}: {} bytes; the driver {fate}", self.file_name, self.bytes.len())
+        let Self { file_name, bytes, inspection } = self;
+        write!(f, "{file_name}: {} bytes; the driver {}", bytes.len(), inspection.fate)
     }
 }

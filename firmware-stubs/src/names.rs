@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// The type word of a TLV. `Display` gives the kernel's name, or `unknown TLV <n>`.
+/// The type word of a TLV. `Display` gives the kernel's name; without one, the place in a range
+/// that `fw/file.h` counts from a base, or `unknown TLV <n>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(transparent)]
 pub struct TlvType(pub u32);
@@ -24,10 +25,20 @@ impl fmt::Display for TlvType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.pad(name),
-            None => f.pad(&format!("unknown TLV {}", self.0)),
+            None => match RANGES.iter().find(|(base, end, _)| (*base..*end).contains(&self.0)) {
+                Some((base, _, name)) => f.pad(&format!("{name} + {}", self.0 - base)),
+                None => f.pad(&format!("unknown TLV {}", self.0)),
+            },
         }
     }
 }
+
+/// Where types are counted from a base: the base, where what is surely of its range ends, and the
+/// base's name. The driver knows the first few of each; files of newer firmware have more.
+const RANGES: [(u32, u32, &str); 2] = [
+    (0x100, 0x200, "IWL_UCODE_TLV_CONST_BASE"),
+    (0x100_0005, 0x100_0100, "IWL_UCODE_TLV_DEBUG_BASE"),
+];
 
 /// The name of API bit `bit` (`enum iwl_ucode_tlv_api`).
 #[must_use]

@@ -14,6 +14,7 @@ use crate::builder::{CmdVersion, UcodeBuilder};
 use crate::format::Version;
 use crate::marker;
 use crate::names::*;
+use crate::pnvm::{HwType, PnvmBuilder, SkuId};
 
 /// Bytes of every stub section, marker included.
 pub const SECTION_SIZE: usize = 256;
@@ -177,6 +178,28 @@ pub struct StubDef {
     pub dvm_limits: (u32, u32),
     /// `iwl_drv_is_wifi7_supported`: family BZ or later and RF type FM or later.
     pub wifi7: bool,
+    /// What the card is given beside its firmware, if it asks for that: when its ALIVE names
+    /// the SKU.
+    pub pnvm: Option<PnvmDef>,
+}
+
+/// One card's `.pnvm` file.
+#[derive(Debug)]
+pub struct PnvmDef {
+    /// What the section is for: that of Intel's own file.
+    pub sku: SkuId,
+    /// The hardware that it is for.
+    pub hardware: &'static [HwType],
+}
+
+impl PnvmDef {
+    /// The stub file: one section with one chunk.
+    #[must_use]
+    pub fn build(&self) -> Vec<u8> {
+        let opened = PnvmBuilder::new().sku(self.sku);
+        let named = self.hardware.iter().fold(opened, |file, hw| file.hw_type(*hw));
+        named.version(1).chunk(0, &section(marker::PNVM)).build()
+    }
 }
 
 impl StubDef {
@@ -184,6 +207,12 @@ impl StubDef {
     #[must_use]
     pub fn file_name(&self, api: impl Into<Api>) -> String {
         format!("{}{}.ucode", self.stem, api.into())
+    }
+
+    /// `iwlwifi-ty-a0-gf-a0.pnvm`, for a card that has one.
+    #[must_use]
+    pub fn pnvm_name(&self) -> Option<String> {
+        self.pnvm.as_ref().map(|_| format!("{}.pnvm", self.stem.trim_end_matches('-')))
     }
 
     /// The range that `kernel` asks for; an older kernel than any examined gets the oldest.
@@ -317,76 +346,115 @@ const fn range(since: Kernel, max: u32, min: u32, content: Content) -> ApiRange 
     ApiRange { since, min: Api(min), max: Api(max), content }
 }
 
-/// Every stub there is.
+/// `IWL60_RTC_INST_SIZE` and `IWL60_RTC_DATA_SIZE`.
+const IWL60_RTC: (u32, u32) = (0x4_0000, 0x1_4000);
+/// `IWLAGN_RTC_INST_SIZE` and `IWLAGN_RTC_DATA_SIZE`.
+const IWLAGN_RTC: (u32, u32) = (0x2_0000, 0xc000);
+
+const STUB: StubDef =
+    StubDef { card: "", stem: "", ranges: &[], dvm_limits: (0, 0), wifi7: false, pnvm: None };
+
+/// A range that every kernel examined has.
+macro_rules! always {
+    ($max:literal..=$min:literal, $content:expr) => {
+        &[range(Kernel::V6_1, $max, $min, $content)]
+    };
+}
+
+const DVM_5: &[ApiRange] = always!(5..=1, Content::Dvm);
+const DVM_6: &[ApiRange] = always!(6..=5, Content::Dvm);
+const DVM_6050: &[ApiRange] = always!(5..=4, Content::Dvm);
+const MVM_17: &[ApiRange] = always!(17..=17, Content::Mvm);
+const MVM_29: &[ApiRange] = always!(29..=22, Content::Mvm);
+const MVM_36: &[ApiRange] = always!(36..=22, Content::Mvm);
+const MVM_46: &[ApiRange] = always!(46..=30, Content::Mvm);
+const MVM_22000: &[ApiRange] = &[
+    range(Kernel::V6_1, 72, 39, Content::MvmUnified { iml: false }),
+    range(Kernel::V6_12, 77, 77, Content::MvmUnified { iml: false }),
+];
+const MVM_AX210: &[ApiRange] = &[
+    range(Kernel::V6_1, 72, 39, Content::MvmUnified { iml: true }),
+    range(Kernel::V6_12, 89, 77, Content::MvmUnified { iml: true }),
+    range(Kernel::V7_3, 89, 89, Content::MvmUnified { iml: true }),
+];
+const MLD_GL: &[ApiRange] = &[
+    range(Kernel::V6_12, 93, 90, Content::MvmUnified { iml: true }),
+    range(Kernel::V7_3, Api::core(107).0, Api::core(102).0, Content::Mld),
+];
+
+const fn hw(mac_type: u16, rf_id: u16) -> HwType {
+    HwType { mac_type, rf_id }
+}
+
+const fn dvm(
+    card: &'static str,
+    stem: &'static str,
+    ranges: &'static [ApiRange],
+    dvm_limits: (u32, u32),
+) -> StubDef {
+    StubDef { card, stem, ranges, dvm_limits, ..STUB }
+}
+
+const fn mvm_card(card: &'static str, stem: &'static str, ranges: &'static [ApiRange]) -> StubDef {
+    StubDef { card, stem, ranges, ..STUB }
+}
+
+/// Every stub there is. Of cards that ask for one file the first stands for it.
 pub const STUBS: &[StubDef] = &[
+    dvm("6205", "iwlwifi-6000g2a-", DVM_6, IWL60_RTC),
+    mvm_card("7260", "iwlwifi-7260-", MVM_17),
+    mvm_card("8265", "iwlwifi-8265-", MVM_36),
+    mvm_card("9260", "iwlwifi-9260-th-b0-jf-b0-", MVM_46),
+    mvm_card("ax200", "iwlwifi-cc-a0-", MVM_22000),
     StubDef {
-        card: "6205",
-        stem: "iwlwifi-6000g2a-",
-        ranges: &[range(Kernel::V6_1, 6, 5, Content::Dvm)],
-        dvm_limits: (0x4_0000, 0x1_4000),
-        wifi7: false,
+        pnvm: Some(PnvmDef { sku: SkuId([0x610d0, 0, 0]), hardware: &[hw(0x42, 0x10d)] }),
+        ..mvm_card("ax210", "iwlwifi-ty-a0-gf-a0-", MVM_AX210)
     },
     StubDef {
-        card: "7260",
-        stem: "iwlwifi-7260-",
-        ranges: &[range(Kernel::V6_1, 17, 17, Content::Mvm)],
-        dvm_limits: (0, 0),
-        wifi7: false,
-    },
-    StubDef {
-        card: "8265",
-        stem: "iwlwifi-8265-",
-        ranges: &[range(Kernel::V6_1, 36, 22, Content::Mvm)],
-        dvm_limits: (0, 0),
-        wifi7: false,
-    },
-    StubDef {
-        card: "9260",
-        stem: "iwlwifi-9260-th-b0-jf-b0-",
-        ranges: &[range(Kernel::V6_1, 46, 30, Content::Mvm)],
-        dvm_limits: (0, 0),
-        wifi7: false,
-    },
-    StubDef {
-        card: "ax200",
-        stem: "iwlwifi-cc-a0-",
-        ranges: &[
-            range(Kernel::V6_1, 72, 39, Content::MvmUnified { iml: false }),
-            range(Kernel::V6_12, 77, 77, Content::MvmUnified { iml: false }),
-        ],
-        dvm_limits: (0, 0),
-        wifi7: false,
-    },
-    StubDef {
-        card: "ax210",
-        stem: "iwlwifi-ty-a0-gf-a0-",
-        ranges: &[
-            range(Kernel::V6_1, 72, 39, Content::MvmUnified { iml: true }),
-            range(Kernel::V6_12, 89, 77, Content::MvmUnified { iml: true }),
-            range(Kernel::V7_3, 89, 89, Content::MvmUnified { iml: true }),
-        ],
-        dvm_limits: (0, 0),
-        wifi7: false,
-    },
-    StubDef {
-        card: "be200",
-        stem: "iwlwifi-gl-c0-fm-c0-",
-        ranges: &[
-            range(Kernel::V6_12, 93, 90, Content::MvmUnified { iml: true }),
-            range(Kernel::V7_3, Api::core(107).0, Api::core(102).0, Content::Mld),
-        ],
-        dvm_limits: (0, 0),
         wifi7: true,
+        pnvm: Some(PnvmDef { sku: SkuId([0x51120, 0, 0]), hardware: &[hw(0x47, 0x112)] }),
+        ..mvm_card("be200", "iwlwifi-gl-c0-fm-c0-", MLD_GL)
+    },
+    dvm("1000", "iwlwifi-1000-", DVM_5, IWLAGN_RTC),
+    dvm("100", "iwlwifi-100-", always!(5..=5, Content::Dvm), IWLAGN_RTC),
+    dvm("5100", "iwlwifi-5000-", DVM_5, IWLAGN_RTC),
+    dvm("5300", "iwlwifi-5000-", DVM_5, IWLAGN_RTC),
+    dvm("5150", "iwlwifi-5150-", always!(2..=1, Content::Dvm), IWLAGN_RTC),
+    dvm("6300", "iwlwifi-6000-", always!(4..=4, Content::Dvm), IWL60_RTC),
+    dvm("6250", "iwlwifi-6050-", DVM_6050, IWL60_RTC),
+    dvm("6150", "iwlwifi-6050-", DVM_6050, IWL60_RTC),
+    dvm("6230", "iwlwifi-6000g2b-", DVM_6, IWL60_RTC),
+    dvm("6235", "iwlwifi-6000g2b-", always!(6..=6, Content::Dvm), IWL60_RTC),
+    dvm("1030", "iwlwifi-6000g2b-", DVM_6, IWL60_RTC),
+    dvm("130", "iwlwifi-6000g2b-", DVM_6, IWL60_RTC),
+    dvm("2200", "iwlwifi-2000-", DVM_6, IWL60_RTC),
+    dvm("2230", "iwlwifi-2030-", DVM_6, IWL60_RTC),
+    dvm("105", "iwlwifi-105-", DVM_6, IWL60_RTC),
+    dvm("135", "iwlwifi-135-", DVM_6, IWL60_RTC),
+    mvm_card("3160", "iwlwifi-3160-", MVM_17),
+    mvm_card("7265", "iwlwifi-7265-", MVM_17),
+    mvm_card("7265d", "iwlwifi-7265D-", MVM_29),
+    mvm_card("3165", "iwlwifi-7265D-", MVM_29),
+    mvm_card("3168", "iwlwifi-3168-", MVM_29),
+    mvm_card("8260", "iwlwifi-8000C-", MVM_36),
+    mvm_card("9560", "iwlwifi-9000-pu-b0-jf-b0-", MVM_46),
+    mvm_card("ax201", "iwlwifi-QuZ-a0-hr-b0-", MVM_22000),
+    StubDef {
+        pnvm: Some(PnvmDef {
+            sku: SkuId([0x610d1, 0, 0]),
+            hardware: &[hw(0x37, 0x10d), hw(0x43, 0x10d)],
+        }),
+        ..mvm_card("ax211", "iwlwifi-so-a0-gf-a0-", MVM_AX210)
     },
 ];
 
-/// The stub of `card`, by the name that `iwlbench --card` takes.
+/// The stub of `card`, by the name that `iwlbench --card` takes, in capitals or not.
 #[must_use]
 pub fn for_card(card: &str) -> Option<&'static StubDef> {
-    STUBS.iter().find(|stub| stub.card == card)
+    STUBS.iter().find(|stub| stub.card.eq_ignore_ascii_case(card))
 }
 
-/// The stub whose card asks for files of this name, and the API number in the name.
+/// The first stub whose card asks for files of this name, and the API number in the name.
 #[must_use]
 pub fn for_file_name(name: &str) -> Option<(&'static StubDef, Api)> {
     let name = name.strip_suffix(".ucode")?;

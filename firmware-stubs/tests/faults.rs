@@ -3,9 +3,13 @@
 
 use iwl_ucode::fate::Finding;
 use iwl_ucode::names::*;
+use iwl_ucode::pnvm::SkuId;
 use iwl_ucode::reader::{ImageKind, SectionRole};
 use iwl_ucode::stub::{self, Api, Kernel};
-use iwl_ucode::{Corruption, Fate, LegacyBuilder, Opmode, ParseError, Target, Ucode, UcodeBuilder};
+use iwl_ucode::{
+    Corruption, Fate, LegacyBuilder, Opmode, ParseError, Pnvm, PnvmBuilder, Target, Ucode,
+    UcodeBuilder,
+};
 
 use iwl_ucode::format::Version;
 
@@ -316,4 +320,32 @@ fn an_honest_version_change() {
     let stub = stub::for_card("6205").unwrap().build(6);
     let old = Corruption::Version { version: 0x12a8_0501 }.apply(&stub).unwrap();
     assert_eq!(old, stub::for_card("6205").unwrap().build(5));
+}
+
+#[test]
+fn pnvm_files_that_the_driver_does_not_take() {
+    let sku = || PnvmBuilder::new().sku(SkuId([1, 2, 3]));
+    let error = |bytes: &[u8]| Pnvm::parse(bytes).unwrap_err().to_string();
+    let whole = sku().chunk(0, &[1, 2, 3]).build();
+    assert!(Pnvm::parse(&whole).is_ok());
+    // Fewer bytes than a TLV takes are passed over.
+    assert!(Pnvm::parse(&[&whole[..], &[0; 7]].concat()).is_ok());
+    assert_eq!(
+        error(&whole[..whole.len() - 1]),
+        "TLV 1 (IWL_UCODE_TLV_SEC_RT) at offset 0x14 needs 8 bytes with its padding; 7 are left in \
+         the file"
+    );
+    let cut = &whole[..whole.len() - 2];
+    assert_eq!(Pnvm::parse(cut).unwrap_err().driver_line().unwrap(), "invalid TLV len: 6/7");
+    let short = PnvmBuilder::new().tlv(IWL_UCODE_TLV_PNVM_SKU, [0; 8]).build();
+    let line = Pnvm::parse(&short).unwrap_err().driver_line();
+    assert_eq!(line.unwrap(), "invalid PNVM SKU TLV len: 8");
+    let many = (0..=64).fold(sku(), |file, _| file.chunk(0, &[]));
+    assert!(error(&many.build()).ends_with("is one chunk too many: the driver takes 64"));
+    let separators = (0..=64).fold(sku(), |file, _| file.chunk(0xdddd_eeee, &[]));
+    assert!(Pnvm::parse(&separators.build()).unwrap().sections[0].chunks.is_empty());
+    let memory = |size: u8| sku().tlv(IWL_UCODE_TLV_MEM_DESC, [0, 0, 0, 0, size, 0, 0, 0, 9, 9]);
+    assert_eq!(Pnvm::parse(&memory(2).build()).unwrap().sections[0].chunks, [[9, 9]]);
+    assert!(error(&memory(3).build()).ends_with("says that it has 3 bytes of data; there are 2"));
+    assert!(error(&PnvmBuilder::new().version(1).build()).contains("is for no card"));
 }

@@ -141,6 +141,24 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn mutated_pnvm_files_are_read_or_refused(
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let stub = stub::for_card("ax211").unwrap().pnvm.as_ref().unwrap();
+        let mut file = stub.build();
+        for (at, byte) in changes {
+            let at = at.index(file.len());
+            file[at] = byte;
+        }
+        for bytes in [&file[..], &file[..cut.index(file.len() + 1)]] {
+            let _ = inspect("x.pnvm", bytes, None).to_string();
+        }
+    }
+}
+
 /// Every header byte of every stub with every value: few enough to try them all.
 #[test]
 fn each_header_byte_with_each_value() {

@@ -1,8 +1,9 @@
 //! The stub definitions: names asked for, and that the driver takes every one.
 
+use iwl_ucode::pnvm::{HwType, SkuId};
 use iwl_ucode::reader::{ImageKind, SectionRole};
 use iwl_ucode::stub::{self, Api, Kernel, STUBS};
-use iwl_ucode::{Fate, Opmode, Target, Ucode, inspect, make, marker};
+use iwl_ucode::{Fate, Inspection, Opmode, Pnvm, Target, Ucode, inspect, make, marker};
 
 const KERNELS: [Kernel; 3] = [Kernel::V6_1, Kernel::V6_12, Kernel::V7_3];
 
@@ -40,7 +41,7 @@ fn file_names_read_back() {
         for kernel in KERNELS {
             for name in stub.names_tried(kernel) {
                 let (found, api) = stub::for_file_name(&name).unwrap();
-                assert_eq!((found.card, found.file_name(api)), (stub.card, name));
+                assert_eq!((found.stem, found.file_name(api)), (stub.stem, name));
             }
         }
     }
@@ -60,10 +61,10 @@ fn every_driver_takes_every_stub() {
                 let file = card.build(asked);
                 let ucode = Ucode::parse(&file).unwrap();
                 let target = Target { card, kernel, asked };
-                let opmode = match card.card {
-                    "6205" => Opmode::Iwldvm,
-                    "be200" if kernel == Kernel::V7_3 => Opmode::Iwlmld,
-                    _ => Opmode::Iwlmvm,
+                let opmode = match card.dvm_limits {
+                    (0, 0) if card.wifi7 && kernel == Kernel::V7_3 => Opmode::Iwlmld,
+                    (0, 0) => Opmode::Iwlmvm,
+                    _ => Opmode::Iwldvm,
                 };
                 let fate = ucode.fate(Some(&target));
                 assert_eq!(fate, Fate::Loads { opmode }, "{} {kernel} {asked}", card.card);
@@ -87,10 +88,10 @@ fn sections_begin_with_their_marker() {
             }
         }
         assert_eq!(ucode.image(ImageKind::Regular).sections.len(), 2);
-        let separate_init = matches!(stub.card, "6205" | "7260" | "8265" | "9260");
+        let separate_init = !matches!(&stub.card[..2], "ax" | "be");
         assert_eq!(ucode.image(ImageKind::Init).sections.len(), 2 * usize::from(separate_init));
         let dvm = ucode.image(ImageKind::Regular).sections[0].unwrap().role == SectionRole::Data;
-        assert_eq!(dvm, stub.card == "6205");
+        assert_eq!(dvm, stub.dvm_limits != (0, 0), "{}", stub.card);
     }
 }
 
@@ -109,12 +110,63 @@ fn make_takes_what_the_kernel_asks_for_unless_told() {
     let error = make("6205", Kernel::V7_3, None, &faults).unwrap_err();
     assert_eq!(error.to_string(), "fault 2 cannot be put into iwlwifi-6000g2a-6.ucode");
     let error = make("3945", Kernel::V7_3, None, &[]).unwrap_err();
-    assert!(error.to_string().ends_with("6205, 7260, 8265, 9260, ax200, ax210, be200"));
+    let known: Vec<_> = STUBS.iter().map(|stub| stub.card).collect();
+    assert!(error.to_string().ends_with(&known.join(", ")), "{error}");
+}
+
+fn on_card(name: &str, file: &[u8]) -> Option<&'static str> {
+    let Inspection::Ucode(inspection) = inspect(name, file, None) else { panic!("no firmware") };
+    inspection.on_card.map(|on| on.card)
 }
 
 #[test]
 fn the_name_alone_names_the_card() {
     let file = stub::for_card("7260").unwrap().build(17);
-    assert_eq!(inspect("iwlwifi-7260-17.ucode", &file, None).on_card.unwrap().card, "7260");
-    assert!(inspect("fw.bin", &file, None).on_card.is_none());
+    assert_eq!(on_card("iwlwifi-7260-17.ucode", &file), Some("7260"));
+    assert_eq!(on_card("fw.bin", &file), None);
+    assert_eq!(stub::for_card("AX200").unwrap().card, "ax200");
+}
+
+/// Whatever the card, the kernel and the API number in the name: what becomes of the file is said
+/// once, and is what the driver's range says.
+#[test]
+fn one_statement_about_each_file() {
+    for (card, kernel) in STUBS.iter().flat_map(|card| KERNELS.map(|kernel| (card, kernel))) {
+        let range = card.range(kernel);
+        for api in range.min.0 - 1..=range.max.0 + 1 {
+            let takes = (range.min.0..=range.max.0).contains(&api);
+            let asked = Api(api);
+            let bytes = card.build(asked);
+            let target = Target { card, kernel, asked };
+            let text = inspect(&card.file_name(asked), &bytes, Some(&target)).to_string();
+            let count = |words: &str| text.matches(words).count();
+            let said = (count("takes the file"), count("rejects the file"));
+            assert_eq!(said, (usize::from(takes), usize::from(!takes)), "{} {asked}", card.card);
+            let opmode = Ucode::parse(&bytes).unwrap().opmode_on(&target);
+            assert_eq!(count(&format!("opmode        {opmode}, because")), 1, "{text}");
+        }
+    }
+}
+
+/// As an `.ucode` file is said to be taken by its own card's driver.
+#[test]
+fn each_pnvm_stub_is_for_its_card() {
+    let mut made = 0;
+    for stub in STUBS {
+        let Some(def) = &stub.pnvm else { continue };
+        made += 1;
+        let name = stub.pnvm_name().unwrap();
+        let file = def.build();
+        let pnvm = Pnvm::parse(&file).unwrap();
+        for hardware in def.hardware {
+            let section = pnvm.section_for(def.sku, *hardware).expect("a section for the card");
+            assert!(section.chunks[0].starts_with(&marker::PNVM));
+            let other = HwType { rf_id: hardware.rf_id + 1, ..*hardware };
+            assert!(pnvm.section_for(def.sku, other).is_none());
+            assert!(pnvm.section_for(SkuId([1, 2, 3]), *hardware).is_none());
+        }
+        let Inspection::Pnvm(inspection) = inspect(&name, &file, None) else { panic!("{name}") };
+        assert!(inspection.error.is_none(), "{:?}", inspection.error);
+    }
+    assert_eq!(made, 3);
 }

@@ -395,6 +395,9 @@ pub struct UcodeBuildArgs {
     /// Break the file (`iwlbench list` names the ways)
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<iwl_ucode::corrupt::Corruption>,
+    /// Build the card's .pnvm file instead of its firmware
+    #[arg(long, conflicts_with_all = ["api", "kernel", "fault"])]
+    pub pnvm: bool,
     /// File or directory to write [default: the driver's name for it, here]
     #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,

@@ -23,6 +23,12 @@ pub enum FirmwareError {
         /// Why.
         source: std::io::Error,
     },
+    /// It is a directory, a device or a pipe.
+    #[error("{} is no regular file: a firmware file is", path.display())]
+    NoFile {
+        /// What was named.
+        path: PathBuf,
+    },
     /// It is larger than the guest's agent can be told in one line.
     #[error("the firmware file {what} has {bytes} bytes; the guest takes {LARGEST}")]
     TooLarge {
@@ -49,13 +55,18 @@ impl FirmwareError {
 /// Reads a firmware file.
 ///
 /// # Errors
-/// [`FirmwareError::Read`] and [`FirmwareError::TooLarge`].
+/// [`FirmwareError::Read`], [`FirmwareError::NoFile`] and [`FirmwareError::TooLarge`].
 pub fn read(path: &Path) -> Result<Vec<u8>, FirmwareError> {
     let read = |source| FirmwareError::Read { path: path.to_owned(), source };
+    // Before it is opened: a pipe would wait for who writes it.
+    let metadata = std::fs::metadata(path).map_err(read)?;
+    if !metadata.is_file() {
+        return Err(FirmwareError::NoFile { path: path.to_owned() });
+    }
+    let length = metadata.len();
     let file = std::fs::File::open(path).map_err(read)?;
-    let length = file.metadata().map_err(read)?.len();
     let mut bytes = Vec::new();
-    // What has no length, a device or a pipe, ends here too.
+    // What says nothing of its length, below /proc, ends here too.
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(read)?;
     fits(path.display().to_string(), length.max(bytes.len() as u64))?;
     Ok(bytes)

@@ -9,6 +9,7 @@ use std::io::Write;
 use crate::app::cli::{UcodeBuildArgs, UcodeCommand, UcodeInspectArgs};
 use crate::app::commands;
 use crate::facts::failure::{BadUsage, EXIT_USAGE};
+use crate::machine::firmware;
 
 /// Makes and reads firmware files.
 pub fn ucode(command: &UcodeCommand) -> anyhow::Result<ExitCode> {
@@ -19,12 +20,23 @@ pub fn ucode(command: &UcodeCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn build(args: &UcodeBuildArgs) -> anyhow::Result<ExitCode> {
-    let made = iwl_ucode::make::make(&args.card, args.kernel, args.api, &args.fault)
-        .map_err(|error| BadUsage(format!("{:#}", anyhow::Error::from(error))))?;
+    let (file_name, bytes) = if args.pnvm {
+        let stub = iwl_ucode::stub::for_card(&args.card);
+        let named = stub.and_then(|stub| Some((stub.pnvm_name()?, stub.pnvm.as_ref()?.build())));
+        named.ok_or_else(|| BadUsage(format!("a {} is given no .pnvm file", args.card)))?
+    } else {
+        let made = iwl_ucode::make::make(&args.card, args.kernel, args.api, &args.fault)
+            .map_err(|error| BadUsage(format!("{:#}", anyhow::Error::from(error))))?;
+        (made.file_name, made.bytes)
+    };
     let path = match &args.output {
-        Some(path) if path.is_dir() => path.join(&made.file_name),
+        Some(path) if path.is_dir() => path.join(&file_name),
+        Some(path) if path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+            let path = path.display();
+            return Err(BadUsage(format!("{path} is no directory: mkdir -p {path}")).into());
+        }
         Some(path) => path.clone(),
-        None => PathBuf::from(&made.file_name),
+        None => PathBuf::from(&file_name),
     };
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -37,15 +49,15 @@ fn build(args: &UcodeBuildArgs) -> anyhow::Result<ExitCode> {
         }
         _ => BadUsage(error.to_string()),
     })?;
-    file.write_all(&made.bytes)?;
-    commands::print(&format!("{}: {} bytes\n", path.display(), made.bytes.len()))?;
+    file.write_all(&bytes)?;
+    commands::print(&format!("{}: {} bytes\n", path.display(), bytes.len()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn inspect(args: &UcodeInspectArgs) -> anyhow::Result<ExitCode> {
     let mut inspections = Vec::new();
     for path in &args.files {
-        let bytes = fs::read(path).map_err(BadUsage::from_error)?;
+        let bytes = firmware::read(path).map_err(BadUsage::from_error)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         inspections.push(iwl_ucode::inspect::inspect(&name, &bytes, None));
     }
@@ -58,8 +70,8 @@ fn inspect(args: &UcodeInspectArgs) -> anyhow::Result<ExitCode> {
     }
     let mut code = ExitCode::SUCCESS;
     for inspection in &inspections {
-        if let Some(error) = &inspection.error {
-            eprintln!("iwlbench: {}: {}", inspection.file_name, error.message);
+        if let Some(error) = inspection.error() {
+            eprintln!("iwlbench: {}: {}", inspection.file_name(), error.message);
             code = ExitCode::from(EXIT_USAGE);
         }
     }
