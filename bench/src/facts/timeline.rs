@@ -154,6 +154,11 @@ pub enum BenchEvent {
         /// The card's name in this run.
         card: String,
     },
+    /// The kernel had suspended; the agent's line is open again.
+    GuestResumed {
+        /// So many of the bench's lines were lost and are said again.
+        again: usize,
+    },
     /// The guest's clock was measured against the host's.
     ClockMeasured {
         /// Half the best round trip: the bound on the error, nanoseconds.
@@ -252,6 +257,8 @@ pub struct Timeline {
     start: Instant,
     events: Vec<Event>,
     offset: Option<ClockOffset>,
+    /// The clock before it stood still, and the first event after.
+    stood_still: Option<(ClockOffset, usize)>,
     live: Option<Box<dyn Write + Send>>,
     live_error: Option<std::io::Error>,
 }
@@ -260,7 +267,14 @@ impl Timeline {
     /// A timeline that begins now. `live` gets each event as it arrives, so that a run which is
     /// killed can still be read.
     pub fn new(live: Option<Box<dyn Write + Send>>) -> Timeline {
-        Timeline { start: Instant::now(), events: Vec::new(), offset: None, live, live_error: None }
+        Timeline {
+            start: Instant::now(),
+            events: Vec::new(),
+            offset: None,
+            stood_still: None,
+            live,
+            live_error: None,
+        }
     }
 
     /// The host's instant of time 0.
@@ -286,6 +300,23 @@ impl Timeline {
     /// Sets where the guest's clock stands.
     pub fn set_clock(&mut self, offset: ClockOffset) {
         self.offset = Some(offset);
+        let Some((before, first)) = self.stood_still.take() else { return };
+        // What it has stood still for, what came since cannot be told apart: before or after.
+        if before.offset_ns.abs_diff(offset.offset_ns) <= before.error_ns + offset.error_ns {
+            for event in &mut self.events[first..] {
+                let placed = event.guest_ns.map(|guest_ns| offset.place(guest_ns));
+                event.t_ns = placed.map_or(event.t_ns, |placed| placed.min(event.t_ns));
+            }
+        }
+    }
+
+    /// The guest's clock may have stood still: what the guest says stands where it arrives, until
+    /// the clock is measured again, and for good if it has.
+    pub fn forget_clock(&mut self) {
+        let first = self.events.len();
+        if let Some(before) = self.offset.take() {
+            self.stood_still = Some((before, first));
+        }
     }
 
     /// Adds what happened on the host at `t_ns`.
@@ -354,4 +385,34 @@ pub fn write_line(out: &mut dyn Write, event: &Event) -> std::io::Result<()> {
 #[expect(clippy::cast_precision_loss, reason = "for display; exact to a microsecond for years")]
 pub fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the guest said between its resume and the new measure of its clock stands at these
+    /// times: 20 and 30 on its clock, both arriving at 1000; the clock was 500 before.
+    fn placed(after: i64) -> Vec<Nanos> {
+        let mut timeline = Timeline::new(None);
+        timeline.set_clock(ClockOffset { offset_ns: 500, error_ns: 2 });
+        let lost = || What::Guest(GuestEvent::KernelLogLost);
+        timeline.push_guest(600, 10, Source::KernelLog, lost());
+        timeline.forget_clock();
+        timeline.push_guest(1000, 20, Source::KernelLog, lost());
+        timeline.push_guest(1000, 30, Source::KernelLog, lost());
+        timeline.set_clock(ClockOffset { offset_ns: after, error_ns: 2 });
+        timeline.push_guest(2000, 40, Source::KernelLog, lost());
+        timeline.finish().0.iter().map(|event| event.t_ns).collect()
+    }
+
+    #[test]
+    fn a_clock_that_went_on_places_what_came_over_a_suspend() {
+        assert_eq!(placed(503), [510, 523, 533, 543]);
+    }
+
+    #[test]
+    fn what_came_over_a_suspend_that_stopped_the_clock_stands_where_it_arrived() {
+        assert_eq!(placed(900), [510, 940, 1000, 1000]);
+    }
 }

@@ -68,6 +68,15 @@ fn guest() -> Vec<GuestEvent> {
         GuestEvent::KernelLog { seq: 1, level: 6, text: text.clone() },
         GuestEvent::KernelLogLost,
         GuestEvent::FirmwareRead { path: "f".into(), bytes: 1 },
+        GuestEvent::Dropped { what: "trace".into(), count: 1 },
+        GuestEvent::ProgramEnded {
+            argv: vec!["true".into()],
+            status: 0,
+            timed_out: false,
+            stdout: text.clone(),
+            stderr: text.clone(),
+        },
+        GuestEvent::FileRead { path: "/f".into(), text: text.clone(), cut: false },
         GuestEvent::AgentNote { text },
     ]
 }
@@ -79,6 +88,7 @@ fn bench() -> Vec<BenchEvent> {
         BenchEvent::GuestRestored,
         BenchEvent::CardPlugged { card: card.clone() },
         BenchEvent::CardEjected { card },
+        BenchEvent::GuestResumed { again: 1 },
         BenchEvent::ClockMeasured { error_ns: 1 },
         BenchEvent::StepStarted { index: 0, step: step.clone() },
         BenchEvent::StepEnded { index: 0, step, error: Some("EIO".into()) },
@@ -120,6 +130,9 @@ fn known(what: &What) {
             | GuestEvent::KernelLog { .. }
             | GuestEvent::KernelLogLost
             | GuestEvent::FirmwareRead { .. }
+            | GuestEvent::Dropped { .. }
+            | GuestEvent::ProgramEnded { .. }
+            | GuestEvent::FileRead { .. }
             | GuestEvent::AgentNote { .. } => {}
         },
         What::Bench(event) => match event {
@@ -127,6 +140,7 @@ fn known(what: &What) {
             | BenchEvent::GuestRestored
             | BenchEvent::CardPlugged { .. }
             | BenchEvent::CardEjected { .. }
+            | BenchEvent::GuestResumed { .. }
             | BenchEvent::ClockMeasured { .. }
             | BenchEvent::StepStarted { .. }
             | BenchEvent::StepEnded { .. }

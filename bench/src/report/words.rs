@@ -169,11 +169,22 @@ fn event(event: &Event) -> String {
         "kernel-log" => format!("<{}> {}", show(f, "level"), str(f, "text")),
         "kernel-log-lost" => "kernel log records were lost".to_owned(),
         "firmware-read" => format!("{} read, {} bytes", str(f, "path"), show(f, "bytes")),
+        "dropped" => format!("{} more {} not told: a flood", show(f, "count"), str(f, "what")),
+        "program-ended" => {
+            let said = [str(f, "stdout").trim(), str(f, "stderr").trim()].join(" ");
+            let how = if is(f, "timed_out") { "did not end" } else { "ended with" };
+            format!("{} {how} {}: {}", words(f, "argv"), show(f, "status"), said.trim())
+        }
+        "file-read" => format!("{} holds {}", str(f, "path"), str(f, "text").trim()),
         "agent-note" | "note" => str(f, "text").to_owned(),
         "guest-started" => "guest starts".to_owned(),
         "guest-restored" => "guest restored from its snapshot".to_owned(),
         "card-plugged" => format!("card {} plugged in", str(f, "card")),
         "card-ejected" => format!("card {} asked to leave", str(f, "card")),
+        "guest-resumed" => match f.get("again").and_then(Value::as_u64) {
+            Some(again @ 1..) => format!("guest resumed; {again} lines to its agent said again"),
+            _ => "guest resumed".to_owned(),
+        },
         "clock-measured" => {
             let error = f.get("error_ns").and_then(Value::as_u64).unwrap_or_default();
             format!("guest clock known to ±{:.3} ms", seconds(error) * 1e3)

@@ -9,8 +9,8 @@ use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
 use crate::script::recover::WHOLE;
 use crate::script::scenario::{
-    Action, Check, Expectation, MOST_CARDS, OneOrMany, Pattern, Scenario, Source, Step, Twin, When,
-    field_of, glob, known_vars, no_card,
+    Action, Check, Expectation, FileCheck, MOST_CARDS, OneOrMany, Pattern, Scenario, Source, Step,
+    Twin, When, field_of, glob, known_vars, no_card,
 };
 
 /// All that makes no sense. `whole`: nothing was taken out of the scenario when it was read, so that
@@ -195,6 +195,9 @@ fn check_steps(steps: &[Spanned<Step>], wrong: &mut Vec<Complaint>) {
         if s.check.as_ref().is_some_and(says_nothing) {
             complain("a `check` looks at something: `check = { bound = true }`");
         }
+        let files =
+            s.check.iter().flat_map(OneOrMany::iter).filter_map(|check| check.file.as_ref());
+        files.filter_map(FileCheck::complaint).for_each(|what| complain(&what));
         if let Some(what) = s.r#do.as_ref().and_then(|action| action_complaint(action, s.start)) {
             complain(&what);
         }
@@ -256,6 +259,9 @@ fn action_complaint(action: &Action, start: bool) -> Option<String> {
         Action::Modprobe(arguments) if arguments.is_empty() => {
             Some("`modprobe` takes its arguments: { modprobe = [\"iwlmvm\"] }".into())
         }
+        Action::Exec(argv) if argv.is_empty() => Some(
+            "`exec` takes a program and its arguments: { exec = [\"modprobe\", \"-V\"] }".into(),
+        ),
         Action::Write(file) if !file.path.0.starts_with('/') => {
             Some(format!("`path` is absolute; `{}` is not", file.path.0))
         }
@@ -332,6 +338,10 @@ mod tests {
             ("gates = false\nhold = [\"$opmode\"]", "there is no gate"),
             ("gates = false\n[[firmware]]\ndelay = 1", "there is no gate"),
             ("[[step]]\nawait = []", "at least one milestone"),
+            ("[[step]]\ncheck = { file = { path = \"x\", is = \"1\" } }", "`x` is not"),
+            ("[[step]]\ncheck = { file = { path = \"/x\" } }", "one of `is` and `matches`"),
+            ("[[step]]\ndo = { exec = [] }", "`exec` takes a program"),
+            ("[[step]]\ndo = { suspend = \"disk\" }", "freezer"),
             ("[[step]]\ncheck = {}", "looks at something"),
             ("[[step]]\ncheck = [{ bound = true }, {}]", "looks at something"),
             ("[[step]]\nrepeat = 0\nstep = [{ do = \"bind\" }]", "a whole number from 1"),

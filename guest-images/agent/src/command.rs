@@ -1,13 +1,14 @@
 //! The bench's steps, carried out.
 
 use std::ffi::CString;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use guest_protocol::{Command, CommandError, Reply};
+use guest_protocol::{Command, CommandError, GuestEvent, MAX_TEXT, Reply, SuspendTest};
 use nix::errno::Errno;
 use nix::kmod::{DeleteModuleFlags, delete_module};
 use nix::libc;
@@ -18,6 +19,7 @@ use crate::children::{Children, Ran, real_modprobe};
 use crate::gate;
 use crate::inventory;
 use crate::observe::{kmsg, settle};
+use crate::outbox::Outbox;
 use crate::{requests, rest, running, scrub};
 
 /// Carries a step out; returns when it has ended. [`Command::PowerOff`] is the
@@ -26,6 +28,7 @@ pub(crate) fn run(
     command: &Command,
     children: &Children,
     asks: &Asks,
+    outbox: &Outbox,
 ) -> Result<Reply, CommandError> {
     match command {
         Command::Ping => ping(),
@@ -41,6 +44,11 @@ pub(crate) fn run(
             .map(|()| Reply::Ok)
             .map_err(|e| failed("unmounting the firmware gate", &e.into())),
         Command::Write { path, data } => write(path, data),
+        Command::Read { path } => read(path, outbox),
+        Command::Exec { argv, within_ms } => {
+            exec(children, argv, Duration::from_millis(*within_ms), outbox)
+        }
+        Command::Suspend { test } => suspend(*test),
         Command::AwaitBlocked { id } => {
             running::await_blocked(*id);
             Ok(Reply::Ok)
@@ -139,6 +147,58 @@ fn write(path: &str, data: &str) -> Result<Reply, CommandError> {
         .map_err(|e| failed(&format!("writing {path}"), &e))
 }
 
+fn read(path: &str, outbox: &Outbox) -> Result<Reply, CommandError> {
+    let mut bytes = Vec::new();
+    // Of what never ends, a device, no more is read; a FIFO without a writer waits, as any step.
+    File::open(path)
+        .and_then(|file| file.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|e| failed(&format!("reading {path}"), &e))?;
+    let cut = bytes.len() > MAX_TEXT;
+    bytes.truncate(MAX_TEXT);
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    outbox.event(GuestEvent::FileRead { path: path.to_owned(), text: text.clone(), cut });
+    Ok(Reply::Text { text, cut })
+}
+
+fn exec(
+    children: &Children,
+    argv: &[String],
+    within: Duration,
+    outbox: &Outbox,
+) -> Result<Reply, CommandError> {
+    let what = || argv.join(" ");
+    let (ran, timed_out) =
+        children.run_within(argv, within, MAX_TEXT).map_err(|e| failed(&what(), &e))?;
+    let Ran { end, stdout, stderr } = ran;
+    let status = end.shell_status();
+    outbox.event(GuestEvent::ProgramEnded {
+        argv: argv.to_vec(),
+        status,
+        timed_out,
+        stdout,
+        stderr: stderr.clone(),
+    });
+    if timed_out {
+        let message = format!("{} did not end within {} ms", what(), within.as_millis());
+        return Err(CommandError { errno: Some(libc::ETIMEDOUT), message });
+    }
+    Ok(Reply::Ran { status, stderr })
+}
+
+const PM_TEST: &str = "/sys/power/pm_test";
+const POWER_STATE: &str = "/sys/power/state";
+
+fn suspend(test: SuspendTest) -> Result<Reply, CommandError> {
+    let set = |path: &str, text: &str| {
+        fs::write(path, text).map_err(|e| failed(&format!("writing {text} to {path}"), &e))
+    };
+    // A kernel without tests of it can still do it.
+    if test != SuspendTest::None || Path::new(PM_TEST).exists() {
+        set(PM_TEST, test.word())?;
+    }
+    set(POWER_STATE, "mem").map(|()| Reply::Ok)
+}
+
 fn write_driver(driver: &str, file: &str, slot: &str) -> Result<Reply, CommandError> {
     if driver.contains('/') || driver.starts_with('.') {
         return Err(invalid(format!("{driver:?} is no driver's name")));
@@ -196,4 +256,30 @@ fn set_flag_up(interface: &str, up: bool) -> nix::Result<()> {
         set_flags(socket.as_raw_fd(), &raw const request)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_bounded_and_told() {
+        let (outbox, queue) = crate::outbox::channel();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("long").to_string_lossy().into_owned();
+        fs::write(&path, "x".repeat(MAX_TEXT)).unwrap();
+        let whole = Reply::Text { text: "x".repeat(MAX_TEXT), cut: false };
+        assert_eq!(read(&path, &outbox), Ok(whole));
+        assert!(matches!(read("/dev/zero", &outbox), Ok(Reply::Text { cut: true, .. })));
+        let error = read("/no/such", &outbox).unwrap_err();
+        assert_eq!(error.errno, Some(libc::ENOENT));
+        assert!(error.message.starts_with("reading /no/such: "), "{}", error.message);
+        drop(outbox);
+        let mut told = 0;
+        queue.write_to(|_| {
+            told += 1;
+            Ok(())
+        });
+        assert_eq!(told, 2);
+    }
 }

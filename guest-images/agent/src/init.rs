@@ -1,7 +1,7 @@
 //! PID 1: sets the guest up, says hello and serves the bench.
 
 use std::fs;
-use std::io::{self, BufReader};
+use std::io;
 use std::panic;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(crate) fn run() -> ! {
     // A thread that dies would leave the bench waiting for what it was to say.
     panic::set_hook(Box::new(|panic| fatal(&panic.to_string())));
     match serve() {
-        Ok(()) => power_off(),
+        Ok(()) => fatal("the bench has closed the line"),
         Err(e) => fatal(&e.to_string()),
     }
 }
@@ -80,7 +80,8 @@ fn serve() -> Result<(), SetupError> {
     let firmware_gate = warnings.add("firmware gate", firmware_gate).is_some();
 
     let port = port::open()?;
-    let mut writer = port.try_clone().context(|| "sharing the port".into())?;
+    let look = outbox.clone();
+    let (mut ear, mut mouth) = port::line(port, move || look.look());
     // Last, so that no module that the agent itself needs waits for the bench.
     let module_gate = gate::module::start(Arc::clone(&asks), outbox.clone());
     let module_gate = warnings.add("module gate", module_gate).is_some();
@@ -98,20 +99,32 @@ fn serve() -> Result<(), SetupError> {
     });
     // Blocks until the host is there. Reading must not start sooner: it would
     // find the port closed.
-    outbox::write_line(&mut writer, &hello).context(|| "writing to the bench".into())?;
+    mouth.say(Some(&hello)).context(|| "writing to the bench".into())?;
     thread::spawn(move || {
-        let end = queue.write_to(&mut writer);
+        let end = queue.write_to(|message| mouth.say(message));
         fatal(&format!("writing to the bench: {end}"));
     });
 
-    let mut reader = BufReader::new(port);
     loop {
-        match port::read_line(&mut reader).context(|| "reading from the bench".into())? {
+        match ear.hear()? {
             Line::Whole(line) => match serde_json::from_slice(&line) {
-                Ok(message) => obey(message, &asks, &children, &outbox),
-                Err(e) => outbox.note(format!("the bench said what is no message: {e}")),
+                Ok(ToGuest::Resync { received }) => ear.resync(received),
+                // What was on its way when the kernel suspended comes again.
+                _ if !ear.in_step() => {}
+                Ok(message) => {
+                    ear.count();
+                    obey(message, &asks, &children, &outbox);
+                }
+                Err(e) => {
+                    ear.count();
+                    outbox.note(format!("the bench said what is no message: {e}"));
+                }
             },
-            Line::TooLong => outbox.note("the bench said a line longer than MAX_LINE"),
+            Line::TooLong if ear.in_step() => {
+                ear.count();
+                outbox.note("the bench said a line longer than MAX_LINE");
+            }
+            Line::TooLong => {}
             Line::Closed => {
                 asks.close();
                 return Ok(());
@@ -123,6 +136,8 @@ fn serve() -> Result<(), SetupError> {
 fn obey(message: ToGuest, asks: &Arc<Asks>, children: &Arc<Children>, outbox: &Outbox) {
     match message {
         ToGuest::Answer { id, answer } => asks.answer(id, answer),
+        // The reader's, see above.
+        ToGuest::Resync { .. } => {}
         // Quick, and asked when a guest is to show how quick: no thread for it.
         ToGuest::Do { id, command: Command::Ping } => {
             outbox.send(FromGuest::Done { id, mono_ns: mono_ns(), result: command::ping() });
@@ -139,7 +154,7 @@ fn obey(message: ToGuest, asks: &Arc<Asks>, children: &Arc<Children>, outbox: &O
                     let _ = setpriority_process(None, 0);
                 }
                 let running = Running::here(id);
-                let result = command::run(&command, &children, &asks);
+                let result = command::run(&command, &children, &asks, &outbox);
                 drop(running);
                 outbox.send(FromGuest::Done { id, mono_ns: mono_ns(), result });
                 if command == Command::PowerOff {

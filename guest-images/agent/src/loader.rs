@@ -109,7 +109,10 @@ mod tests {
         let threads = [
             thread::spawn(move || module::serve(pid1, &asked, &outbox)),
             thread::spawn(move || {
-                queue.write_to(&mut { port });
+                let mut port = port;
+                queue.write_to(|message| {
+                    message.map_or(Ok(()), |message| outbox::write_line(&mut port, message))
+                });
             }),
         ];
         let loader = thread::spawn({

@@ -13,8 +13,8 @@
 //! `drivers/base/firmware_loader/main.c`, `kernel/module/kmod.c`,
 //! `fs/fuse/dir.c` and `drivers/char/virtio_console.c` of 6.1, 6.12 and 7.3.
 //!
-//! Left out: no udev (nothing is loaded that the bench did not ask for), no
-//! module parameters, no directory listing below `/lib/firmware`.
+//! Left out: no udev (nothing is loaded that the bench did not ask for), no directory listing
+//! below `/lib/firmware`.
 
 #![cfg_attr(not(test), no_main)]
 

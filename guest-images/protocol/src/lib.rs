@@ -7,6 +7,11 @@
 //! the bench sends the [`ToGuest::Answer`] with the same id; a command carries
 //! an id and ends in exactly one [`FromGuest::Done`] with that id.
 //!
+//! When the kernel suspends, it closes the port and drops what lies in it. The agent opens it
+//! again and says [`FromGuest::Resumed`]; from then on it heeds nothing until the bench says
+//! [`ToGuest::Resync`], and then again all that the agent has not received. Lines of the bench are
+//! counted for that, empty ones and [`ToGuest::Resync`] not.
+//!
 //! Times are the guest's own `CLOCK_MONOTONIC` in nanoseconds.
 
 use serde::{Deserialize, Serialize};
@@ -15,10 +20,14 @@ use serde::{Deserialize, Serialize};
 pub const PORT_NAME: &str = "org.iwlbench.agent";
 
 /// Version of this protocol; the agent says it in its hello.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// Longest line either side accepts, in bytes: a firmware file of 12 MiB, base64-encoded.
 pub const MAX_LINE: usize = 16 << 20;
+
+/// Most bytes that the agent reads of a file ([`Command::Read`]) and keeps of each of a program's
+/// streams ([`Command::Exec`]).
+pub const MAX_TEXT: usize = 8 << 10;
 
 /// Most module requests that [`Command::RequestModules`] starts: each is a thread.
 pub const MAX_REQUESTS: u32 = 200;
@@ -45,6 +54,14 @@ pub enum FromGuest {
         mono_ns: u64,
         /// What the kernel wants.
         question: Question,
+    },
+    /// The kernel had suspended; the line is open again, and the guest's clock may have stood
+    /// still.
+    Resumed {
+        /// Guest `CLOCK_MONOTONIC`, nanoseconds, when the line was open again.
+        mono_ns: u64,
+        /// How many of the bench's lines have come.
+        received: u64,
     },
     /// A command has ended.
     Done {
@@ -147,6 +164,35 @@ pub enum GuestEvent {
     },
     /// Records of the kernel log were lost to the agent.
     KernelLogLost,
+    /// So many events were not told, because they came faster than they may: the rest of a flood.
+    Dropped {
+        /// What they were of: `kernel-log`, `uevents`, `trace`, `notes`.
+        what: String,
+        /// How many since the last that was told.
+        count: u64,
+    },
+    /// A program of the bench's has ended ([`Command::Exec`]).
+    ProgramEnded {
+        /// What was run.
+        argv: Vec<String>,
+        /// Exit status; 128 + signal if it was killed.
+        status: i32,
+        /// It took too long, and was killed for that.
+        timed_out: bool,
+        /// Its standard output, cut to [`MAX_TEXT`].
+        stdout: String,
+        /// Its standard error, cut likewise.
+        stderr: String,
+    },
+    /// The bench had a file read ([`Command::Read`]).
+    FileRead {
+        /// The file.
+        path: String,
+        /// What it holds, cut to [`MAX_TEXT`].
+        text: String,
+        /// It holds more.
+        cut: bool,
+    },
     /// The firmware loader read a file to its last byte. Said before the loader gets
     /// that byte, so it precedes all that the driver does with the file.
     FirmwareRead {
@@ -251,6 +297,12 @@ pub enum ToGuest {
         /// What to do.
         command: Command,
     },
+    /// The next line is this one and one more: what the bench says first to a guest that is
+    /// restored, and in reply to [`FromGuest::Resumed`].
+    Resync {
+        /// Lines that the agent has received.
+        received: u64,
+    },
     /// The answer to a [`FromGuest::Ask`].
     Answer {
         /// The question's id.
@@ -308,6 +360,24 @@ pub enum Command {
         /// Base64 (standard alphabet, padded).
         data: String,
     },
+    /// Read a file: [`GuestEvent::FileRead`], then [`Reply::Text`].
+    Read {
+        /// Absolute path.
+        path: String,
+    },
+    /// Run a program: [`GuestEvent::ProgramEnded`], then [`Reply::Ran`]. It has nothing on its
+    /// standard input.
+    Exec {
+        /// The program, looked for in `PATH`, and its arguments.
+        argv: Vec<String>,
+        /// It is killed, with all that it has started, after so many milliseconds.
+        within_ms: u64,
+    },
+    /// Suspend to RAM (`/sys/power/state`); ends when the kernel has resumed.
+    Suspend {
+        /// How far it goes before it turns round (`/sys/power/pm_test`).
+        test: SuspendTest,
+    },
     /// Wait until another command has ended, or sleeps in the kernel and goes on sleeping.
     AwaitBlocked {
         /// The other command's id.
@@ -352,6 +422,39 @@ pub enum Command {
     PowerOff,
 }
 
+/// How far a suspend goes; each goes as far as the one before it, and further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SuspendTest {
+    /// Processes are frozen.
+    Freezer,
+    /// And devices suspended.
+    Devices,
+    /// And the platform prepared.
+    Platform,
+    /// And all CPUs but one switched off.
+    Processors,
+    /// And the core's own devices suspended; the clock stands still.
+    Core,
+    /// No test: the machine sleeps until something wakes it.
+    None,
+}
+
+impl SuspendTest {
+    /// As the kernel writes it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Freezer => "freezer",
+            Self::Devices => "devices",
+            Self::Platform => "platform",
+            Self::Processors => "processors",
+            Self::Core => "core",
+            Self::None => "none",
+        }
+    }
+}
+
 /// What `kernel.modprobe` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -378,6 +481,13 @@ pub enum Reply {
         status: i32,
         /// Its standard error, cut to 4 KiB.
         stderr: String,
+    },
+    /// [`Command::Read`].
+    Text {
+        /// What the file holds, cut to [`MAX_TEXT`].
+        text: String,
+        /// It holds more.
+        cut: bool,
     },
     /// [`Command::State`].
     State(State),

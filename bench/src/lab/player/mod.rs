@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use card_host::Touch;
-use guest_protocol::{Autoload as KernelModprobe, Command, CommandError, PciDevice, Reply, State};
+use guest_protocol::{
+    Autoload as KernelModprobe, Command, CommandError, PciDevice, Reply, State, SuspendTest,
+};
 
 use crate::facts::errno::Errno;
 use crate::facts::milestone::{DRIVER, Milestone, Reached};
@@ -21,7 +23,8 @@ use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::session::{Session, Stop};
 use crate::script::expect::matches;
 use crate::script::scenario::{
-    Action, Autoload, Check, Fails, OneOrMany, Pattern, Scenario, Step, Text, Vars,
+    Action, Autoload, Check, Fails, FileCheck, OneOrMany, Pattern, Scenario, Step, Suspend, Text,
+    Vars,
 };
 
 /// How many of the requests that wait are named.
@@ -349,6 +352,20 @@ impl<'a> Player<'a> {
             Action::LinkUp => Command::LinkUp { interface: self.interface()? },
             Action::LinkDown => Command::LinkDown { interface: self.interface()? },
             Action::Write(file) => write(self.text(&file.path), self.text(&file.text)),
+            Action::Exec(argv) => Command::Exec {
+                argv: argv.iter().map(|arg| self.text(arg)).collect(),
+                within_ms: u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX),
+            },
+            Action::Suspend(level) => Command::Suspend {
+                test: match level {
+                    Suspend::Freezer => SuspendTest::Freezer,
+                    Suspend::Devices => SuspendTest::Devices,
+                    Suspend::Platform => SuspendTest::Platform,
+                    Suspend::Processors => SuspendTest::Processors,
+                    Suspend::Core => SuspendTest::Core,
+                    Suspend::Mem => SuspendTest::None,
+                },
+            },
             Action::RequestModules(count) => Command::RequestModules { count: *count },
             Action::Sysrq(key) => write("/proc/sysrq-trigger", key.to_string()),
             // One that cannot start is refused when the scenario is read.
@@ -405,12 +422,28 @@ impl<'a> Player<'a> {
 
     fn check(&mut self, checks: &OneOrMany<Check>) -> Result<(), StepError> {
         let state = self.state()?;
-        let mismatches: Option<Vec<_>> =
-            checks.iter().map(|check| check.mismatch(&state, self.vars)).collect();
-        match mismatches {
-            // One of them fits.
-            None => Ok(()),
-            Some(mismatches) => Err(StepError::Failed(mismatches.join("; or "))),
+        let mut mismatches = Vec::new();
+        for check in checks.iter() {
+            let file = |player: &mut Self| match &check.file {
+                Some(file) => player.file_mismatch(file),
+                None => Ok(None),
+            };
+            match check.mismatch(&state, self.vars).map_or_else(|| file(self), |m| Ok(Some(m)))? {
+                // One of them fits.
+                None => return Ok(()),
+                Some(mismatch) => mismatches.push(mismatch),
+            }
+        }
+        Err(StepError::Failed(mismatches.join("; or ")))
+    }
+
+    fn file_mismatch(&mut self, file: &FileCheck) -> Result<Option<String>, StepError> {
+        let path = self.text(&file.path);
+        match self.command(Command::Read { path: path.clone() }, "check") {
+            Ok(Reply::Text { text, .. }) => Ok(file.mismatch(&text, self.vars)),
+            Ok(other) => Ok(Some(format!("the agent does not read {path}, but: {other:?}"))),
+            Err(StepError::Refused(why, _)) => Ok(Some(why)),
+            Err(error) => Err(error),
         }
     }
 }

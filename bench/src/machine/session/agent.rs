@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use guest_protocol::{Command, CommandError, Hello, Reply, State, ToGuest};
 
+use super::said::line_of;
 use super::{Session, Stop};
 use crate::facts::timeline::{BenchEvent, ClockOffset};
 use crate::facts::verdict::{Outcome, Verdict};
@@ -12,6 +13,14 @@ use crate::facts::verdict::{Outcome, Verdict};
 const CLOCK_ERROR_NS: u64 = 3_000_000;
 /// How long a guest has to answer a ping before it counts as hung.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// What the agent has not received.
+pub(super) struct Lost {
+    /// Lines that are said again.
+    pub(super) again: usize,
+    /// Lines that are not there any more.
+    pub(super) for_good: u64,
+}
 
 impl Session {
     /// Waits for the agent, then measures the guest's clock.
@@ -120,6 +129,12 @@ impl Session {
         }
     }
 
+    /// When the agent said its last word, as a part of a sentence.
+    pub(super) fn last_heard(&self) -> String {
+        let at = self.agent_heard.map(|at| at as f64 / 1e9);
+        at.map_or(String::new(), |at| format!(", its agent's last word came at {at:.3} s"))
+    }
+
     /// Whether the guest still answers.
     ///
     /// # Errors
@@ -132,7 +147,8 @@ impl Session {
                 Err(Verdict::new(
                     Outcome::GuestHung,
                     format!(
-                        "the guest does not answer any more{}{}",
+                        "the guest does not answer any more{}{}{}",
+                        self.last_heard(),
                         if tail.is_empty() { "" } else { "; its console ends: " },
                         tail.trim()
                     ),
@@ -141,5 +157,25 @@ impl Session {
             }
             Err(stop) => Err(stop),
         }
+    }
+
+    /// Says where the lines begin, and again what the agent has not received.
+    pub(super) fn say_again(&mut self, received: u64) -> Lost {
+        let (lines, for_good) = self.said.after(received);
+        let lines: Vec<_> = lines.cloned().collect();
+        // A newline first: what is on its way may end in the middle of a line.
+        let mut resync = vec![b'\n'];
+        resync.extend(line_of(&ToGuest::Resync { received }));
+        self.say(&resync);
+        for line in &lines {
+            self.say(line);
+        }
+        Lost { again: lines.len(), for_good }
+    }
+
+    /// To an agent that another session has talked to: its lines do not count.
+    pub(super) fn say_first(&mut self) {
+        let resync = line_of(&ToGuest::Resync { received: 0 });
+        self.say(&resync);
     }
 }

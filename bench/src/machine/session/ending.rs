@@ -35,10 +35,20 @@ impl Session {
             // The agent cannot tell of it any more.
             self.note(BenchEvent::KernelTrouble { trouble: Trouble::Panic, text });
         }
+        // The agent says so on the console before it switches the guest off.
+        let fatal = text.lines().rev().find_map(|line| line.split_once("iwlbench-agent: fatal: "));
         let verdict = match (panic, self.shutdown.as_deref()) {
             (Some(panic), _) => Verdict::new(
                 Outcome::GuestPanicked,
                 format!("{}; see console.log for its trace", panic.trim()),
+            ),
+            (None, Some("guest-shutdown")) if fatal.is_some() => Verdict::new(
+                Outcome::Environment,
+                format!(
+                    "the line to the guest's agent is dead{}: {}; see console.log",
+                    self.last_heard(),
+                    fatal.map_or("", |(_, why)| why.trim())
+                ),
             ),
             (None, Some("guest-reset")) => Verdict::new(
                 Outcome::GuestReset,

@@ -5,6 +5,7 @@ mod ending;
 mod inputs;
 mod monitor;
 mod port;
+mod said;
 mod take;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +23,7 @@ use guest_protocol::{CommandError, Hello, Question, Reply, ToGuest};
 use inputs::Input;
 use iwl_card::{Card, Summary};
 use port::Port;
+use said::{Said, line_of};
 use serde_json::json;
 
 use crate::facts::derive::{Deriver, Seat};
@@ -92,6 +94,12 @@ pub struct Session {
     /// PCI functions that the guest has told of.
     functions_added: usize,
     next_id: u64,
+    /// The bench's last lines to the agent.
+    said: Said,
+    /// When the agent said its last word, on the run's clock.
+    agent_heard: Option<u64>,
+    /// The guest's clock has to be measured again.
+    clock_lost: bool,
     console: Vec<u8>,
     console_file: File,
     shutdown: Option<String>,
@@ -193,6 +201,9 @@ impl Session {
             filling,
             functions_added: 0,
             next_id: 1,
+            said: Said::default(),
+            agent_heard: None,
+            clock_lost: false,
             console: Vec::new(),
             console_file,
             shutdown: None,
@@ -281,7 +292,12 @@ impl Session {
             let due = self.gates.next_due().filter(|due| *due < deadline);
             let until = due.unwrap_or(deadline);
             match self.inputs.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(input) => self.take(input)?,
+                Ok(input) => {
+                    self.take(input)?;
+                    if std::mem::take(&mut self.clock_lost) {
+                        self.measure_clock()?;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) if due.is_some() => self.open_gates(),
                 Err(RecvTimeoutError::Timeout) => return Err(Stop::TimedOut),
                 Err(RecvTimeoutError::Disconnected) => {
@@ -297,10 +313,14 @@ impl Session {
     }
 
     fn send(&mut self, message: &ToGuest) {
-        let mut line = serde_json::to_vec(message).expect("plain data");
-        line.push(b'\n');
+        let line = line_of(message);
+        self.say(&line);
+        self.said.keep(line);
+    }
+
+    fn say(&mut self, line: &[u8]) {
         // A broken port shows as AgentClosed or as QEMU's end.
-        let _ = self.guest.agent.write_all(&line);
+        let _ = self.guest.agent.write_all(line);
     }
 
     fn record(&mut self, t_ns: u64, source: Source, guest_ns: Option<u64>, what: What) {

@@ -35,6 +35,14 @@ impl Session {
         self.wait(MONITOR_WITHIN, |s| s.returns.remove(&id))
     }
 
+    /// Wakes a guest that sleeps.
+    pub(super) fn wake_guest(&mut self) {
+        let id = self.next_id;
+        self.next_id += 1;
+        // A broken monitor shows as its end.
+        let _ = qemu::qmp_send(&mut self.guest.qmp, id, "system_wakeup", &json!({}));
+    }
+
     /// As [`Session::qmp`], for what QEMU does not refuse unless something is wrong with it.
     fn monitor(&mut self, command: &str, arguments: &serde_json::Value) -> Result<(), Stop> {
         match self.qmp(command, arguments)? {
@@ -130,6 +138,7 @@ impl Session {
         self.note(BenchEvent::GuestRestored);
         // The guest must be there to see them come: its ports tell by an interrupt.
         self.monitor("cont", &json!({}))?;
+        self.say_first();
         self.measure_clock()?;
         let all: Vec<usize> = (0..self.cards.len()).collect();
         self.plug_all(&all)?;

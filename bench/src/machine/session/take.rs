@@ -17,7 +17,7 @@ impl Session {
     pub(super) fn take(&mut self, input: Input) -> Result<(), Stop> {
         match input {
             Input::Card(index, at, notice) => self.take_card(index, at, notice),
-            Input::Agent(at, message) => self.take_agent(at, message),
+            Input::Agent(at, message) => self.take_agent(at, message)?,
             Input::BadAgentLine(text) => self.note(BenchEvent::Note {
                 text: format!("the agent sent a line that is no message: {text}"),
             }),
@@ -27,6 +27,8 @@ impl Session {
             Input::Qmp(at, Qmp::Event(event, data)) => {
                 match event.as_str() {
                     "SHUTDOWN" => self.shutdown = data["reason"].as_str().map(str::to_owned),
+                    // Nobody but the bench wakes the guest.
+                    "SUSPEND" => self.wake_guest(),
                     "MIGRATION" => self.migration = data["status"].as_str().map(str::to_owned),
                     "DEVICE_DELETED" => {
                         let id = data["device"].as_str();
@@ -105,8 +107,9 @@ impl Session {
         false
     }
 
-    fn take_agent(&mut self, at: Instant, message: FromGuest) {
+    fn take_agent(&mut self, at: Instant, message: FromGuest) -> Result<(), Stop> {
         let t = self.timeline.at(at);
+        self.agent_heard = Some(t);
         match message {
             FromGuest::Hello(hello) => {
                 let what = What::Hello { kind: Tag::default(), hello: hello.clone() };
@@ -146,10 +149,28 @@ impl Session {
                     self.answer(id, answered);
                 }
             }
+            FromGuest::Resumed { received, .. } => {
+                let lost = self.say_again(received);
+                self.clock_lost = true;
+                self.timeline.forget_clock();
+                self.note(BenchEvent::GuestResumed { again: lost.again });
+                if lost.for_good > 0 {
+                    return Err(Verdict::new(
+                        Outcome::Environment,
+                        format!(
+                            "the kernel suspended, and {} of the bench's lines to the agent are \
+                             lost with it",
+                            lost.for_good
+                        ),
+                    )
+                    .into());
+                }
+            }
             FromGuest::Done { id, mono_ns, result } => {
                 self.replies.insert(id, (mono_ns, result));
             }
         }
+        Ok(())
     }
 
     fn take_console(&mut self, bytes: &[u8]) {
@@ -171,6 +192,9 @@ fn source_of(event: &GuestEvent) -> Source {
         GuestEvent::ModuleLoaderExit { .. } => Source::ModuleGate,
         GuestEvent::KernelLog { .. } | GuestEvent::KernelLogLost => Source::KernelLog,
         GuestEvent::FirmwareRead { .. } => Source::FirmwareGate,
-        GuestEvent::AgentNote { .. } => Source::Agent,
+        GuestEvent::AgentNote { .. }
+        | GuestEvent::Dropped { .. }
+        | GuestEvent::ProgramEnded { .. }
+        | GuestEvent::FileRead { .. } => Source::Agent,
     }
 }

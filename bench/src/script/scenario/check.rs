@@ -4,7 +4,7 @@ use guest_protocol::State;
 use serde::Deserialize;
 
 use super::number;
-use super::pattern::Vars;
+use super::pattern::{Vars, glob};
 use super::text::Text;
 
 /// What the card's device and the guest must look like now.
@@ -18,12 +18,54 @@ pub struct Check {
     /// How many network interfaces it has.
     #[serde(default, deserialize_with = "number::maybe::<_, _, 0, 1_000>")]
     pub interfaces: Option<usize>,
+    /// A file of the guest holds this.
+    pub file: Option<FileCheck>,
     /// These modules are loaded.
     #[serde(default)]
     pub loaded: Vec<Text>,
     /// These are not.
     #[serde(default)]
     pub not_loaded: Vec<Text>,
+}
+
+/// What a file has to hold, white space at its end aside. One of `is` and `matches`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FileCheck {
+    /// Absolute.
+    pub path: Text,
+    /// This.
+    pub is: Option<Text>,
+    /// What fits this; `*` stands for any characters.
+    pub matches: Option<Text>,
+}
+
+impl FileCheck {
+    /// What makes no sense in it.
+    pub fn complaint(&self) -> Option<String> {
+        match (&self.is, &self.matches) {
+            _ if !self.path.0.starts_with('/') => {
+                Some(format!("`path` is absolute; `{}` is not", self.path.0))
+            }
+            (Some(_), Some(_)) | (None, None) => {
+                Some("`file` has one of `is` and `matches`".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// What is not so, of a file that holds `text`.
+    pub fn mismatch(&self, text: &str, vars: &Vars) -> Option<String> {
+        let text = text.trim_end();
+        let wanted = self.is.as_ref().or(self.matches.as_ref());
+        let wanted = wanted.map(|wanted| vars.string(&wanted.0)).unwrap_or_default();
+        let (fits, how) = match self.is {
+            Some(_) => (text == wanted.trim_end(), "be"),
+            None => (glob(&wanted, text), "match"),
+        };
+        let path = vars.string(&self.path.0);
+        (!fits).then(|| format!("{path} holds `{text}`, and should {how} `{wanted}`"))
+    }
 }
 
 impl Check {

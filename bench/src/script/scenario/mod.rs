@@ -19,12 +19,12 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::{Spanned, Table, Value};
 
-pub use check::Check;
+pub use check::{Check, FileCheck};
 pub use expectation::Expectation;
 pub use gate::{Compression, FirmwareRule, ModuleRule, Source};
 pub use limits::{LONGEST_PATIENCE, MOST_CARDS, MOST_REPEATS};
 pub use pattern::{OneOrMany, Pattern, Vars, When, field_of, glob, known_vars, no_card};
-pub use step::{Action, Autoload, Fails, Step};
+pub use step::{Action, Autoload, Fails, Step, Suspend};
 pub use text::Text;
 pub use tolerated::Tolerated;
 pub use twin::Twin;

@@ -93,6 +93,10 @@ pub enum Action {
     TearDown,
     /// Write a file of the guest.
     Write(Write),
+    /// Run a program of the guest's image, with these arguments.
+    Exec(Vec<Text>),
+    /// Suspend the kernel and have it resume.
+    Suspend(Suspend),
     /// Have the kernel request so many modules at once, `fs-iwlbench-0` and on, none of which
     /// exists.
     #[serde(deserialize_with = "number::whole::<_, _, 1, { MAX_REQUESTS as i64 }>")]
@@ -141,6 +145,8 @@ impl Action {
             Action::Rest => "rest",
             Action::TearDown => "tear-down",
             Action::Write(_) => "write",
+            Action::Exec(_) => "exec",
+            Action::Suspend(_) => "suspend",
             Action::RequestModules(_) => "request-modules",
             Action::Sysrq(_) => "sysrq",
         }
@@ -159,6 +165,24 @@ pub enum Autoload {
     Gate,
     /// The real modprobe, past the gate.
     Modprobe,
+}
+
+/// How far a suspend goes before it turns round: `/sys/power/pm_test`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Suspend {
+    /// Processes are frozen.
+    Freezer,
+    /// And devices suspended.
+    Devices,
+    /// And the platform prepared.
+    Platform,
+    /// And all CPUs but one switched off.
+    Processors,
+    /// And the core's own devices suspended.
+    Core,
+    /// To RAM: the machine sleeps, and is woken at once.
+    Mem,
 }
 
 fn sysrq<'de, D: Deserializer<'de>>(deserializer: D) -> Result<char, D::Error> {

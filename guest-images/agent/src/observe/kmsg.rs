@@ -18,12 +18,15 @@ use crate::clock::mono_ns;
 use crate::error::{Context, SetupError};
 use crate::observe::settle::{self, Stream};
 use crate::outbox::Outbox;
+use crate::port;
 
 const KMSG: &str = "/dev/kmsg";
 /// Begins the agent's own records; they are not reported.
 const MARK: &str = "iwlbench-agent: monotonic ";
 /// The kernel's `PRINTK_MESSAGE_MAX` is 2048; unprintable bytes take four.
 const MAX_RECORD: usize = 16 << 10;
+/// The kernel's last words on a suspend.
+const RESUMED: [&str; 2] = ["PM: suspend exit", "PM: hibernation: hibernation exit"];
 /// Marks to start with.
 const MARKS: usize = 5;
 /// Records to look through for them.
@@ -59,6 +62,8 @@ struct Log {
     buffer: Vec<u8>,
     /// To add to a record's stamp for `CLOCK_MONOTONIC`; `None` if unknown.
     offset_ns: Option<i64>,
+    /// It is from before a suspend.
+    stale: bool,
 }
 
 /// What one read gave.
@@ -70,7 +75,8 @@ enum Next {
 
 impl Log {
     fn open() -> io::Result<Self> {
-        Ok(Self { file: File::open(KMSG)?, buffer: vec![0; MAX_RECORD], offset_ns: None })
+        let file = File::open(KMSG)?;
+        Ok(Self { file, buffer: vec![0; MAX_RECORD], offset_ns: None, stale: false })
     }
 
     fn next(&mut self) -> io::Result<Next> {
@@ -113,7 +119,17 @@ impl Log {
 
     fn learn(&mut self, offset_ns: i64) {
         // `None` is the smallest.
-        self.offset_ns = self.offset_ns.max(Some(offset_ns));
+        let known = if self.stale { None } else { self.offset_ns };
+        self.offset_ns = known.max(Some(offset_ns));
+        self.stale = false;
+    }
+
+    /// Over a suspend one clock may have stood still and the other not: the next mark counts,
+    /// whatever came before.
+    fn relearn(&mut self) {
+        self.stale = true;
+        // Without a mark the old offset stays.
+        let _ = mark();
     }
 
     fn report(&mut self, outbox: &Outbox) -> io::Error {
@@ -129,7 +145,12 @@ impl Log {
                             Some(offset) => record.stamp_ns.saturating_add_signed(offset),
                             None => mono_ns(),
                         };
+                        let resumed = record.resumed();
                         outbox.event_at(stamp, record.into_event());
+                        if resumed {
+                            self.relearn();
+                            port::resumed();
+                        }
                     }
                 }
                 Ok(Next::Lost) => outbox.event(GuestEvent::KernelLogLost),
@@ -177,6 +198,11 @@ impl Record {
     /// `CLOCK_MONOTONIC` minus printk's clock, from the agent's own record.
     fn marked_offset(&self) -> Option<i64> {
         self.marked()?.checked_sub(i64::try_from(self.stamp_ns).ok()?)
+    }
+
+    /// Whether the kernel says that it has resumed.
+    fn resumed(&self) -> bool {
+        self.facility == 0 && RESUMED.contains(&&*self.text)
     }
 
     /// What the agent's own record bears.
