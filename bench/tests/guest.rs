@@ -186,6 +186,48 @@ fn a_hung_guest_is_told_as_such() {
     bench.nothing_left();
 }
 
+/// The bench's own trouble is not the driver's.
+#[test]
+fn a_dead_line_to_the_agent_is_told_as_such() {
+    let bench = Bench::new();
+    let file = bench.file(
+        "dead.toml",
+        "about = \"the agent loses its line\"\ncards = [\"7260\"]\n\n\
+         [[step]]\ndo = { write = { path = \"/sys/bus/virtio/drivers/virtio_console/unbind\", \
+         text = \"virtio0\" } }\n",
+    );
+    let run = bench.run(&[&file.to_string_lossy(), "--patience", "20"]);
+    assert_eq!((run.code, run.outcome()), (Some(125), "environment"), "{}", run.stderr);
+    let said = "the line to the guest's agent is dead, its agent's last word came at ";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+}
+
+/// What the bench says while the kernel suspends: the pause is not the guest's end.
+#[test]
+fn what_is_said_to_a_guest_that_suspends_arrives() {
+    let bench = Bench::new();
+    let file = bench.file(
+        "said.toml",
+        r#"
+about = "firmware is given while the kernel suspends"
+cards = ["7260"]
+[[firmware]]
+delay = 2.0
+[[step]]
+do = "coldplug"
+start = true
+[[step]]
+await = "firmware-asked"
+[[step]]
+do = { suspend = "devices" }
+[[step]]
+await = "netdev-registered"
+"#,
+    );
+    let run = bench.run(&[&file.to_string_lossy()]);
+    assert_eq!((run.code, run.outcome()), (Some(0), "passed"), "{}", run.stderr);
+}
+
 /// What ends a guest that had come up is told apart.
 #[test]
 fn a_panic_and_a_reset_are_told_apart() {
