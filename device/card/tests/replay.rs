@@ -3,7 +3,8 @@
 //!
 //! `traces/CARD-KERNEL.trace.zst` each hold what passed between a card and the driver of a stock
 //! kernel from probe to unbind, the interface up and down between; `zstdcat` shows one, and
-//! `card-host`'s `record.rs` what its lines mean. `iwlbench run --record-card` makes them.
+//! `card-host`'s `record.rs` what its lines mean. With `$IWLBENCH_RECORD` set, each run of the bench
+//! leaves one of each card in its directory.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -154,6 +155,9 @@ fn play(trace: &str, text: &str) -> usize {
                 continue;
             }
             "wake" => {}
+            "rf-kill" => card.set_rf_kill(&mut replay, words[1] == "true"),
+            "release-alive" => card.release_alive(&mut replay),
+            "vanish" => card.vanish(&mut replay),
             _ => panic!("{trace}, line {number}: {line}; the card does nothing more"),
         }
         card.run(&mut replay);

@@ -7,9 +7,10 @@
 
 mod confine;
 mod notices;
+mod record;
 pub mod soak;
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 pub use confine::{Confinement, confine};
 use iwl_card::{Card, CardEvent, Clock, Events, Irq, Memory, Nanos, Raise, Summary, World};
 pub use notices::{NoticeReceiver, NoticeSender, Told, notices};
+use record::{Operation, Recorded, Recorder};
 use vfio_server::{
     Bus, Device, DeviceInfo, Disconnect, Errno, Exit, IrqIndex, Region, Server, StopHandle,
     WakeHandle, irq_index, region,
@@ -73,9 +75,24 @@ impl Served {
     /// The thread or its stop handle could not be made.
     pub fn start(
         card: Card,
+        server: Server,
+        sink: impl FnMut(Instant, Notice) + Send + 'static,
+    ) -> io::Result<Served> {
+        Self::start_recorded(card, server, None, sink)
+    }
+
+    /// As [`Served::start`]; what passes between the driver and the card goes to `record`, line by
+    /// line, for the model's tests to play again.
+    ///
+    /// # Errors
+    /// As [`Served::start`].
+    pub fn start_recorded(
+        card: Card,
         mut server: Server,
+        record: Option<Box<dyn Write + Send>>,
         mut sink: impl FnMut(Instant, Notice) + Send + 'static,
     ) -> io::Result<Served> {
+        let recorder = record.map(Recorder::new);
         let stop = StopHandle::new()?;
         let stopped = stop.clone();
         let wake = server.waker()?;
@@ -86,8 +103,8 @@ impl Served {
         let thread = free.spawn(move || {
             server.set_busy_poll(BUSY_POLL);
             let told = Vec::new();
-            let mut adapter =
-                Adapter { card, epoch: Instant::now(), touches, told, sink: &mut sink };
+            let epoch = Instant::now();
+            let mut adapter = Adapter { card, epoch, touches, told, sink: &mut sink, recorder };
             let served = std::thread::scope(|scope| {
                 let serve = || {
                     confine();
@@ -106,6 +123,9 @@ impl Served {
                 },
             };
             adapter.tell();
+            if let Some(Err(error)) = adapter.recorder.take().map(Recorder::finish) {
+                tracing::error!("the card's record is not whole: {error}");
+            }
             drop(server);
             sink(Instant::now(), Notice::Ended(ended));
         })?;
@@ -167,14 +187,28 @@ struct Adapter<'a> {
     /// this.
     told: Vec<(Instant, Notice)>,
     sink: Sink<'a>,
+    recorder: Option<Recorder>,
 }
 
 impl Adapter<'_> {
     /// Lets the card act on the world, then do the work this left.
-    fn with(&mut self, bus: &mut Bus<'_>, act: impl FnOnce(&mut Card, &mut dyn World)) {
+    fn with(
+        &mut self,
+        bus: &mut Bus<'_>,
+        operation: Operation<'_>,
+        act: impl FnOnce(&mut Card, &mut dyn World),
+    ) {
         let mut world = Seam { bus, epoch: self.epoch, told: &mut self.told };
-        act(&mut self.card, &mut world);
-        self.card.run(&mut world);
+        if let Some(recorder) = &mut self.recorder {
+            let now = world.now();
+            recorder.operation(now, operation);
+            let mut world = Recorded { world: &mut world, now, recorder };
+            act(&mut self.card, &mut world);
+            self.card.run(&mut world);
+        } else {
+            act(&mut self.card, &mut world);
+            self.card.run(&mut world);
+        }
         // Who sends thousands of accesses at once does not wait for an answer to each.
         if self.told.len() >= MANY_TOLD {
             self.tell();
@@ -210,9 +244,20 @@ impl Device for Adapter<'_> {
         data: &mut [u8],
     ) -> Result<(), Errno> {
         match index {
-            region::BAR0 => self.with(bus, |card, world| card.bar_read(world, offset, data)),
-            region::CONFIG => self.with(bus, |card, world| card.config_read(world, offset, data)),
+            region::BAR0 => {
+                self.with(bus, Operation::BarRead(offset, data.len()), |card, world| {
+                    card.bar_read(world, offset, data);
+                });
+            }
+            region::CONFIG => {
+                self.with(bus, Operation::ConfigRead(offset, data.len()), |card, world| {
+                    card.config_read(world, offset, data);
+                });
+            }
             _ => return Err(Errno::INVAL),
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.gave(data);
         }
         Ok(())
     }
@@ -225,18 +270,27 @@ impl Device for Adapter<'_> {
         data: &[u8],
     ) -> Result<(), Errno> {
         match index {
-            region::BAR0 => self.with(bus, |card, world| card.bar_write(world, offset, data)),
-            region::CONFIG => self.with(bus, |card, world| card.config_write(world, offset, data)),
+            region::BAR0 => self.with(bus, Operation::BarWrite(offset, data), |card, world| {
+                card.bar_write(world, offset, data);
+            }),
+            region::CONFIG => {
+                self.with(bus, Operation::ConfigWrite(offset, data), |card, world| {
+                    card.config_write(world, offset, data);
+                });
+            }
             _ => return Err(Errno::INVAL),
         }
         Ok(())
     }
 
     fn reset(&mut self, bus: &mut Bus<'_>) {
-        self.with(bus, Card::reset);
+        self.with(bus, Operation::Reset, Card::reset);
     }
 
     fn attached(&mut self, _bus: &mut Bus<'_>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.operation(nanos(self.epoch), Operation::Insert);
+        }
         self.card.inserted();
         self.told.push((Instant::now(), Notice::Attached));
     }
@@ -258,13 +312,13 @@ impl Device for Adapter<'_> {
 
     fn wake(&mut self, bus: &mut Bus<'_>) {
         while let Ok(touch) = self.touches.try_recv() {
-            self.with(bus, |card, world| match touch {
+            self.with(bus, Operation::Touch(touch), |card, world| match touch {
                 Touch::RfKill(on) => card.set_rf_kill(world, on),
                 Touch::ReleaseAlive => card.release_alive(world),
                 Touch::Vanish => card.vanish(world),
             });
         }
-        self.with(bus, |_, _| {});
+        self.with(bus, Operation::Wake, |_, _| {});
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -281,7 +335,7 @@ struct Seam<'a, 'b> {
 
 impl Clock for Seam<'_, '_> {
     fn now(&self) -> Nanos {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        nanos(self.epoch)
     }
 }
 
@@ -324,6 +378,10 @@ impl World for Seam<'_, '_> {
     fn set_bus_master(&mut self, on: bool) {
         self.bus.set_bus_master(on);
     }
+}
+
+fn nanos(epoch: Instant) -> Nanos {
+    u64::try_from(epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn dma_error(error: vfio_server::DmaError) -> iwl_card::DmaError {

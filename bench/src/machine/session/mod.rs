@@ -10,7 +10,7 @@ mod take;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -53,6 +53,9 @@ impl From<Verdict> for Stop {
     }
 }
 
+/// With this in the environment, what passes between each card and its driver is kept, for the card
+/// model's tests to play again.
+const RECORD: &str = "IWLBENCH_RECORD";
 /// How much of the console is kept in memory for the verdict.
 const CONSOLE_TAIL: usize = 64 << 10;
 
@@ -140,6 +143,7 @@ impl Session {
         let (sender, inputs) = std::sync::mpsc::channel();
         let mut timeline = Timeline::new(Some(Box::new(dir.live_events()?)));
         let card_names = name_cards(&cards);
+        let recording = std::env::var_os(RECORD).is_some();
         let mut served = Vec::new();
         let mut sockets = Vec::new();
         for (index, card) in cards.into_iter().enumerate() {
@@ -147,7 +151,11 @@ impl Session {
             sockets.push(file);
             let server = vfio_server::Server::from_fd(listener)?;
             let sender = sender.clone();
-            served.push(Served::start(card, server, move |at, notice| {
+            let record = recording
+                .then(|| dir.create(&format!("{}.trace", card_names[index])))
+                .transpose()?
+                .map(|file| Box::new(BufWriter::new(file)) as Box<dyn Write + Send>);
+            served.push(Served::start_recorded(card, server, record, move |at, notice| {
                 let _ = sender.send(Input::Card(index, at, notice));
             })?);
         }
