@@ -242,5 +242,15 @@ mod tests {
             let cut = modinfo(Path::new("m"), &whole[..length]);
             assert!(matches!(cut, Err(KitError::BadElf { .. })), "{length}");
         }
+        let said = |bytes: &[u8]| modinfo(Path::new("m"), bytes).unwrap_err().to_string();
+        let mut linked = whole.clone();
+        // e_type: ET_EXEC
+        linked[16] = 2;
+        assert_eq!(said(&linked), "m: no kernel module: it is linked already");
+        let mut beyond = whole;
+        // sh_size of the last section but one, .modinfo
+        let size = beyond.len() - 2 * 64 + 32;
+        beyond[size + 2] = 1;
+        assert_eq!(said(&beyond), "m: no kernel module: it is cut short");
     }
 }
