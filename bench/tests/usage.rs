@@ -191,8 +191,10 @@ fn list_tells_the_same_in_text_and_json() {
 fn shells_and_man_know_each_command() {
     let bench = Bench::new();
     let help = String::from_utf8(bench.output(&["help"]).stdout).expect("text");
-    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let commands: Vec<_> = commands.map_while(|line| line.split_whitespace().next()).collect();
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    // What is indented further goes on with the line before.
+    let lines = lines.take_while(|line| !line.is_empty()).filter(|l| !l.starts_with("   "));
+    let commands: Vec<_> = lines.filter_map(|line| line.split_whitespace().next()).collect();
     assert!(commands.contains(&"run") && commands.contains(&"matrix"), "{help}");
 
     let script = bench.output(&["completions", "bash"]);
