@@ -1,15 +1,56 @@
 //! iwlbench: boots the real iwlwifi against an emulated Intel wireless card, sees every step of
 //! the hand-over from the host, and asserts the order.
 //!
-//! The layers, from the ground; none knows of one above it:
+//! # Map
 //!
-//! - [`facts`]: one timeline of typed events, the milestones derived from it, the verdict;
+//! The layers, from the ground. No file depends on one that depends on it, and none on a layer
+//! above its own; `tests/layers.rs` holds that.
+//!
+//! - [`facts`]: one timeline of typed events, the milestones derived from it, the verdict; the
+//!   description of the driver under test;
 //! - [`script`]: scenarios, and the judge of their expectations;
-//! - [`record`]: what is kept of a run;
-//! - [`report`]: pages, traces and lists made of what was kept;
+//! - [`record`]: what is kept of a run, and under which file names;
+//! - [`report`]: pages, traces and lists made of what was kept, and the words for each event;
 //! - [`machine`]: one guest; its card, agent, console and monitor all speak into its session;
 //! - [`lab`]: finds QEMU and a kernel, and plays a scenario, or all its orders, in guests;
 //! - [`app`]: the command line and what a terminal shows.
+//!
+//! To know the whole, read five files in this order: `scenarios/hand-over/opmode-load.toml`, what
+//! is asked; `lab/mod.rs`, a run from its beginning to its record; `machine/session/mod.rs`, where
+//! everything comes in; `facts/derive.rs`, how that becomes milestones; `script/expect.rs`, how
+//! those are judged.
+//!
+//! # Recipes
+//!
+//! **A milestone.** A variant in `facts/milestone.rs` with its fields, which are all that scenarios
+//! can name; its words in the `Display` below, and an arm of `is_bad` if it is bad news. The event
+//! that it is derived from in `facts/derive.rs`. A row of the table in `scenarios/README.md`: a
+//! test compares. Where its mark goes in a picture: `lane_of` in `report/html/picture.rs`.
+//!
+//! **A step.** A variant of `Action` in `script/scenario/step.rs`, whose word is the variant's own;
+//! `can_start` there if the host does it at once. What it does: `guest_command` in
+//! `lab/player/mod.rs` if the agent does it (a new command is one of `guest-protocol`'s), else an
+//! arm of `act`. Its word in `scenarios/README.md`, and a scenario that has it.
+//!
+//! **A report.** A file in [`report`] that takes a [`report::Run`] and returns text; a variant of
+//! `ReportFormat` in `app/cli.rs`, an arm in `app/commands/report.rs`, and a story in
+//! `report/tests.rs`.
+//!
+//! **An event of the bench's own.** A variant of `BenchEvent` in `facts/timeline.rs`, its words in
+//! `report/words.rs`, its row in `EVENTS.md` and one of it in `report/kinds.rs`: a test compares.
+//!
+//! **A driver.** One more [`facts::driver::Driver`] in `facts/driver.rs`.
+//!
+//! # Words
+//!
+//! - *gate*: where a request of the kernel's loaders, for a firmware file or a module, waits for
+//!   the bench's answer;
+//! - *twin*: a scenario with one thing changed, which must turn certain expectations red;
+//! - *point*: in an exploration, what the host can do next: a step, or letting go a held request;
+//! - *order*: the points of one play, in the order in which they were taken;
+//! - *port* and *slot*: QEMU's root port that a card goes into, and the PCI address at which the
+//!   guest sees it there;
+//! - *opmode*: the module that the driver hands a card over to once it has read its firmware.
 
 #![allow(unreachable_pub, reason = "a program: nothing of it is reached from outside")]
 

@@ -290,7 +290,7 @@ pub enum ListWhat {
 pub enum InterruptChoice {
     /// MSI only: QEMU can unplug the card again
     Msi,
-    /// MSI, and MSI-X where the card's generation has it
+    /// MSI and MSI-X, on a card that has it
     Msix,
 }
 

@@ -5,33 +5,42 @@ mod touches;
 use std::collections::HashSet;
 
 use guest_protocol::{GuestEvent, LoaderOutcome, Question};
-use iwl_card::{CardEvent, Space};
+use iwl_card::CardEvent;
 pub use touches::Seat;
 use touches::Touches;
 
-use crate::facts::milestone::{DRIVER, Milestone, OPMODES, Reached};
+use crate::facts::driver::Driver;
+use crate::facts::errno::Errno;
+use crate::facts::milestone::{Milestone, Reached};
 use crate::facts::timeline::{BenchEvent, Event, What};
 
 /// Derives milestones from events, fed in order.
+///
+/// That is done twice. A session feeds what comes, in order of arrival: the gates and the steps
+/// wait on that, and cannot wait for what may yet come from before it. [`derive`] feeds a finished
+/// run's events in order of time, with the guest's clock set against ours: expectations are judged
+/// on that, and reports show it. Where the two orders differ, it is the second that happened.
 #[derive(Debug)]
 pub struct Deriver {
+    driver: &'static Driver,
     loaded: HashSet<String>,
     traced: bool,
     touches: Touches,
 }
 
 impl Deriver {
-    /// For a run with these cards, in the order of their ports.
-    pub fn new(cards: &[Seat]) -> Deriver {
-        Deriver { loaded: HashSet::new(), traced: false, touches: Touches::new(cards) }
+    /// For a run of this driver with these cards, in the order of their ports.
+    pub fn new(driver: &'static Driver, cards: &[Seat]) -> Deriver {
+        let touches = Touches::new(driver, cards);
+        Deriver { driver, loaded: HashSet::new(), traced: false, touches }
     }
 
     /// The milestone that this event is, if it is one.
     pub fn feed(&mut self, event: &Event) -> Option<Reached> {
         let milestone = match &event.what {
             What::Card { card, event } => self.card(card, event),
-            What::Ask { question, .. } => Self::ask(question),
-            What::Answer { question, answer, value, .. } => Self::answer(question, answer, *value),
+            What::Ask { question, .. } => self.ask(question),
+            What::Answer { question, answer, value, .. } => self.answer(question, answer, *value),
             What::Guest(event) => self.guest(event),
             What::Hello { hello, .. } => {
                 self.traced = hello.tracing;
@@ -51,11 +60,7 @@ impl Deriver {
     fn card(&mut self, card: &str, event: &CardEvent) -> Option<Milestone> {
         let card = card.to_owned();
         match event {
-            CardEvent::RegRead { space, .. } | CardEvent::RegWrite { space, .. }
-                if *space != Space::Config =>
-            {
-                self.touches.touch(&card)
-            }
+            touch if self.driver.touches(touch) => self.touches.touch(&card),
             CardEvent::SectionUploaded { image, index, len, .. } => {
                 Some(Milestone::SectionUploaded { card, image: *image, index: *index, bytes: *len })
             }
@@ -81,21 +86,25 @@ impl Deriver {
         }
     }
 
-    fn ask(question: &Question) -> Option<Milestone> {
+    fn ask(&self, question: &Question) -> Option<Milestone> {
         match question {
-            Question::Module { module, .. } => {
-                is_opmode(module).then(|| Milestone::OpmodeAsked { module: module.clone() })
-            }
+            Question::Module { module, .. } => self
+                .driver
+                .is_opmode(module)
+                .then(|| Milestone::OpmodeAsked { module: module.clone() }),
             Question::FirmwareLookup { path } => {
-                is_firmware(path).then(|| Milestone::FirmwareAsked { name: path.clone() })
+                self.driver.asks_for(path).then(|| Milestone::FirmwareAsked { name: path.clone() })
             }
         }
     }
 
-    fn answer(question: &Question, answer: &str, value: Option<i64>) -> Option<Milestone> {
+    fn answer(&self, question: &Question, answer: &str, value: Option<i64>) -> Option<Milestone> {
         match question {
-            Question::FirmwareLookup { path } if is_firmware(path) && answer == "errno" => {
-                let errno = value.unwrap_or_default();
+            Question::FirmwareLookup { path }
+                if self.driver.asks_for(path) && answer == "errno" =>
+            {
+                let errno =
+                    Errno(value.and_then(|value| value.try_into().ok()).unwrap_or_default());
                 Some(Milestone::FirmwareRefused { name: path.clone(), errno })
             }
             _ => None,
@@ -104,18 +113,22 @@ impl Deriver {
 
     fn guest(&mut self, event: &GuestEvent) -> Option<Milestone> {
         match event {
-            GuestEvent::FirmwareRead { path, bytes } if path.starts_with("iwl") => {
+            GuestEvent::FirmwareRead { path, bytes } if self.driver.is_firmware(path) => {
                 Some(Milestone::FirmwareGiven { name: path.clone(), bytes: *bytes })
             }
             GuestEvent::ModuleLoad { module } => self.module_loaded(module),
             GuestEvent::ModuleFree { module } => {
                 self.loaded.remove(module);
-                is_opmode(module).then(|| Milestone::OpmodeUnloaded { module: module.clone() })
+                self.driver
+                    .is_opmode(module)
+                    .then(|| Milestone::OpmodeUnloaded { module: module.clone() })
             }
-            GuestEvent::ModuleRequest { module, wait, .. } => is_opmode(module)
+            GuestEvent::ModuleRequest { module, wait, .. } => self
+                .driver
+                .is_opmode(module)
                 .then(|| Milestone::OpmodeRequested { module: module.clone(), wait: *wait }),
             GuestEvent::ModuleLoaderExit { argv, outcome, .. } => {
-                let module = argv.last().filter(|module| is_opmode(module))?.clone();
+                let module = argv.last().filter(|module| self.driver.is_opmode(module))?.clone();
                 match outcome {
                     LoaderOutcome::Exited { status } | LoaderOutcome::Answered { status } => {
                         Some(Milestone::ModprobeEnded { module, status: (*status).into() })
@@ -131,7 +144,7 @@ impl Deriver {
                     (Some("pci"), "bind") => {
                         let driver = driver.clone()?;
                         let slot = pci_slot.clone().unwrap_or_default();
-                        if driver != DRIVER {
+                        if driver != self.driver.pci_driver {
                             return None;
                         }
                         self.touches.bound(&slot);
@@ -165,7 +178,7 @@ impl Deriver {
     }
 
     fn module_loaded(&mut self, module: &str) -> Option<Milestone> {
-        if !is_opmode(module) || !self.loaded.insert(module.to_owned()) {
+        if !self.driver.is_opmode(module) || !self.loaded.insert(module.to_owned()) {
             return None;
         }
         self.touches.loaded(module);
@@ -173,18 +186,100 @@ impl Deriver {
     }
 }
 
-fn is_opmode(module: &str) -> bool {
-    OPMODES.contains(&module)
-}
-
-/// A file that the driver asks for, by the name it uses. The loader looks into directories before
-/// that, and for `NAME.zst` and `NAME.xz` after it; cfg80211 asks for `regulatory.db`.
-fn is_firmware(path: &str) -> bool {
-    path.starts_with("iwl") && !path.ends_with(".zst") && !path.ends_with(".xz")
-}
-
 /// All milestones of a finished run.
-pub fn derive(events: &[Event], cards: &[Seat]) -> Vec<Reached> {
-    let mut deriver = Deriver::new(cards);
+pub fn derive(events: &[Event], driver: &'static Driver, cards: &[Seat]) -> Vec<Reached> {
+    let mut deriver = Deriver::new(driver, cards);
     events.iter().filter_map(|event| deriver.feed(event)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use iwl_card::{OpMode, Outcome, Space};
+
+    use super::*;
+    use crate::facts::driver::{IWLWIFI, Opmode};
+    use crate::facts::timeline::{Source, Tag, Timeline};
+
+    /// A driver that shares nothing with the kernel's own but the cards and their firmware.
+    static OTHER: Driver = Driver {
+        module: "iwlrs",
+        pci_driver: "iwl-rs",
+        opmodes: &[
+            Opmode { module: "iwlrs_dvm", drives: Some(OpMode::Dvm) },
+            Opmode { module: "iwlrs_mvm", drives: Some(OpMode::Mvm) },
+        ],
+        firmware: "intel/iwl",
+    };
+
+    fn touch() -> What {
+        let (space, reg, outcome) = (Space::Csr, "CSR_HW_REV".into(), Outcome::Implemented);
+        let event = CardEvent::RegRead { space, reg, value: 0, outcome };
+        What::Card { card: "7260".into(), event }
+    }
+
+    fn ask(question: Question) -> What {
+        What::Ask { kind: Tag::default(), id: 1, question }
+    }
+
+    fn bound_to(driver: &str) -> GuestEvent {
+        GuestEvent::Uevent {
+            action: "bind".into(),
+            devpath: "/devices/pci0000:00/0000:01:00.0".into(),
+            subsystem: Some("pci".into()),
+            driver: Some(driver.into()),
+            interface: None,
+            pci_slot: Some("0000:01:00.0".into()),
+        }
+    }
+
+    /// A whole hand-over, told of a driver with these names.
+    fn hand_over(driver: &Driver) -> Vec<What> {
+        let opmode = driver.opmodes[1].module.to_owned();
+        let argv = vec!["modprobe".to_owned(), "-q".into(), opmode.clone()];
+        let path = format!("{}wifi-7260-17.ucode", driver.firmware);
+        vec![
+            touch(),
+            What::Guest(bound_to(driver.pci_driver)),
+            ask(Question::FirmwareLookup { path: path.clone() }),
+            What::Guest(GuestEvent::FirmwareRead { path, bytes: 7 }),
+            ask(Question::Module { argv: argv.clone(), module: opmode.clone() }),
+            What::Guest(GuestEvent::ModuleLoad { module: opmode }),
+            touch(),
+            What::Guest(GuestEvent::ModuleLoaderExit {
+                id: 2,
+                argv,
+                outcome: LoaderOutcome::Exited { status: 0 },
+                stderr: String::new(),
+            }),
+        ]
+    }
+
+    fn milestones(driver: &'static Driver, told: Vec<What>) -> Vec<&'static str> {
+        let mut timeline = Timeline::new(None);
+        let seat = Seat { card: "7260".into(), slot: "0000:01:00.0".into() };
+        for (at, what) in told.into_iter().enumerate() {
+            timeline.push(at as u64, Source::Bench, what);
+        }
+        let (events, _) = timeline.finish();
+        derive(&events, driver, &[seat]).iter().map(|reached| reached.milestone.kind()).collect()
+    }
+
+    #[test]
+    fn another_driver_is_another_description() {
+        let steps = [
+            "probe",
+            "bound",
+            "firmware-asked",
+            "firmware-given",
+            "opmode-asked",
+            "opmode-loaded",
+            "opmode-started",
+            "modprobe-ended",
+        ];
+        assert_eq!(milestones(&IWLWIFI, hand_over(&IWLWIFI)), steps);
+        assert_eq!(milestones(&OTHER, hand_over(&OTHER)), steps);
+        // A touch is a touch, whoever's; the rest is not this driver's.
+        assert_eq!(milestones(&OTHER, hand_over(&IWLWIFI)), ["probe"]);
+        assert_eq!(milestones(&IWLWIFI, hand_over(&OTHER)), ["probe"]);
+    }
 }

@@ -1,7 +1,7 @@
 //! Error numbers by name, as `errno(3)` and the kernel's sources write them.
 
-use serde::Deserialize;
 use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serializer};
 
 use crate::facts::near::NoSuch;
 
@@ -74,4 +74,20 @@ impl<'de> Deserialize<'de> for Errno {
         let name = String::deserialize(deserializer)?;
         Errno::known(&name).map_err(de::Error::custom)
     }
+}
+
+/// For serde: as its number, which is how events have it.
+///
+/// # Errors
+/// The serializer's.
+pub fn to_number<S: Serializer>(errno: &Errno, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i32(errno.0)
+}
+
+/// For serde: from its number.
+///
+/// # Errors
+/// The deserializer's.
+pub fn from_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Errno, D::Error> {
+    i32::deserialize(deserializer).map(Errno)
 }

@@ -2,19 +2,116 @@
 
 use iwl_card::Image;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
-use crate::facts::errno::Errno;
+use crate::facts::errno::{self, Errno};
 use crate::facts::timeline::Nanos;
 use crate::facts::trouble::Trouble;
 
-/// The modules that the driver hands over to.
-pub const OPMODES: [&str; 3] = ["iwldvm", "iwlmvm", "iwlmld"];
+/// A type of a field: how scenarios compare it.
+trait Field {
+    const KIND: FieldKind;
 
-/// The driver under test.
-pub const DRIVER: &str = "iwlwifi";
+    fn value(&self) -> serde_json::Value;
 
+    fn text(&self) -> Option<&str> {
+        None
+    }
+}
+
+macro_rules! field {
+    ($($type:ty = $kind:expr),* $(,)?) => {$(
+        impl Field for $type {
+            const KIND: FieldKind = $kind;
+
+            fn value(&self) -> serde_json::Value {
+                serde_json::to_value(self).unwrap_or_default()
+            }
+        }
+    )*};
+}
+field! {
+    bool = FieldKind::Truth,
+    i64 = FieldKind::Number,
+    u32 = FieldKind::Number,
+    u64 = FieldKind::Number,
+    Image = FieldKind::Word(&["init", "runtime", "unknown"]),
+    Trouble = FieldKind::Word(Trouble::VARIANTS),
+}
+
+impl Field for String {
+    const KIND: FieldKind = FieldKind::Text;
+
+    fn value(&self) -> serde_json::Value {
+        self.as_str().into()
+    }
+
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl Field for Errno {
+    const KIND: FieldKind = FieldKind::Errno;
+
+    fn value(&self) -> serde_json::Value {
+        self.0.into()
+    }
+}
+
+/// As [`Field`], of whatever type.
+trait AnyField {
+    fn value(&self) -> serde_json::Value;
+    fn text(&self) -> Option<&str>;
+}
+
+impl<F: Field> AnyField for F {
+    fn value(&self) -> serde_json::Value {
+        Field::value(self)
+    }
+
+    fn text(&self) -> Option<&str> {
+        Field::text(self)
+    }
+}
+
+/// The enum as it is written, and what of it a scenario can name.
+macro_rules! milestones {
+    (
+        $(#[$about:meta])*
+        pub enum $enum:ident {$(
+            $(#[$doc:meta])*
+            $name:ident { $($(#[$field_about:meta])* $field:ident: $type:ty),* $(,)? }
+        ),* $(,)?}
+    ) => {
+        $(#[$about])*
+        pub enum $enum {$(
+            $(#[$doc])*
+            $name { $($(#[$field_about])* $field: $type),* }
+        ),*}
+
+        /// The fields of each milestone, in the order of [`KINDS`].
+        const FIELDS: &[&[(&str, FieldKind)]] =
+            &[$(&[$((stringify!($field), <$type as Field>::KIND)),*]),*];
+
+        impl $enum {
+            /// A field by its name.
+            fn by_name(&self, name: &str) -> Option<&dyn AnyField> {
+                match self {$(
+                    Self::$name { $($field),* } => {
+                        $(if name == stringify!($field) { return Some($field); })*
+                        None
+                    }
+                ),*}
+            }
+        }
+    };
+}
+
+milestones! {
 /// A step of the hand-over. In a scenario: `{ milestone = "opmode-asked", module = "iwlmvm" }`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(tag = "milestone", rename_all = "kebab-case")]
 pub enum Milestone {
     /// The driver touched an unbound card for the first time.
@@ -54,7 +151,8 @@ pub enum Milestone {
         /// Below `/lib/firmware`.
         name: String,
         /// errno.
-        errno: i64,
+        #[serde(serialize_with = "errno::to_number", deserialize_with = "errno::from_number")]
+        errno: Errno,
     },
     /// The driver requested an opmode module from the kernel.
     OpmodeRequested {
@@ -195,57 +293,48 @@ pub enum Milestone {
         trouble: Trouble,
     },
 }
+}
 
 impl Milestone {
+    /// Its name, as scenarios and `run.json` write it.
+    pub fn kind(&self) -> &'static str {
+        self.into()
+    }
+
+    /// A field's value.
+    pub fn field(&self, name: &str) -> Option<serde_json::Value> {
+        self.by_name(name).map(AnyField::value)
+    }
+
     /// The card's name, where it is one's.
     pub fn card(&self) -> Option<&str> {
+        self.by_name("card")?.text()
+    }
+
+    /// Whether it is bad news, which terminal and pages mark.
+    pub fn is_bad(&self) -> bool {
         match self {
-            Milestone::Probe { card, .. }
-            | Milestone::OpmodeStarted { card, .. }
-            | Milestone::SectionUploaded { card, .. }
-            | Milestone::CpuReleased { card, .. }
-            | Milestone::Alive { card, .. }
-            | Milestone::NvmRead { card, .. }
-            | Milestone::FaultInjected { card, .. }
-            | Milestone::DmaFault { card, .. }
-            | Milestone::AliveReleased { card }
-            | Milestone::RfKillSwitched { card, .. }
-            | Milestone::Vanished { card } => Some(card),
-            _ => None,
+            Milestone::KernelTrouble { .. }
+            | Milestone::ModprobeMissing { .. }
+            | Milestone::FirmwareRefused { .. }
+            | Milestone::DmaFault { .. }
+            | Milestone::FaultInjected { .. }
+            | Milestone::Vanished { .. } => true,
+            Milestone::ModprobeEnded { status, .. } => *status != 0,
+            Milestone::StepEnded { ok, .. } => !ok,
+            Milestone::Alive { valid, .. } => !valid,
+            _ => false,
         }
     }
 }
 
-/// The names of all milestones with their fields: the schema that scenarios are checked against.
-pub const KINDS: &[(&str, &[&str])] = &[
-    ("probe", &["card", "slot"]),
-    ("bound", &["slot", "driver"]),
-    ("unbound", &["slot"]),
-    ("firmware-asked", &["name"]),
-    ("firmware-given", &["name", "bytes"]),
-    ("firmware-refused", &["name", "errno"]),
-    ("opmode-requested", &["module", "wait"]),
-    ("opmode-asked", &["module"]),
-    ("modprobe-ended", &["module", "status"]),
-    ("modprobe-missing", &["module"]),
-    ("opmode-loaded", &["module"]),
-    ("opmode-unloaded", &["module"]),
-    ("opmode-started", &["card", "slot"]),
-    ("section-uploaded", &["card", "image", "index", "bytes"]),
-    ("cpu-released", &["card", "image", "sections"]),
-    ("alive", &["card", "image", "valid"]),
-    ("nvm-read", &["card", "section", "present"]),
-    ("netdev-registered", &["interface"]),
-    ("netdev-removed", &["interface"]),
-    ("fault-injected", &["card", "fault"]),
-    ("dma-fault", &["card", "during"]),
-    ("alive-released", &["card"]),
-    ("rf-kill-switched", &["card", "on"]),
-    ("rf-kill-noticed", &["rfkill"]),
-    ("vanished", &["card"]),
-    ("step-ended", &["step", "ok"]),
-    ("kernel-trouble", &["trouble"]),
-];
+/// The names of all milestones.
+pub const KINDS: &[&str] = Milestone::VARIANTS;
+
+/// The fields of the milestone of this name: the schema that scenarios are checked against.
+pub fn fields_of(kind: &str) -> Option<&'static [(&'static str, FieldKind)]> {
+    KINDS.iter().position(|known| *known == kind).map(|at| FIELDS[at])
+}
 
 /// What a field's values are; a field is of one kind in all milestones that have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,15 +353,9 @@ pub enum FieldKind {
 
 impl FieldKind {
     /// Of a field, by its name.
-    pub fn of(field: &str) -> FieldKind {
-        match field {
-            "bytes" | "index" | "sections" | "status" => FieldKind::Number,
-            "errno" => FieldKind::Errno,
-            "wait" | "valid" | "present" | "on" | "ok" => FieldKind::Truth,
-            "image" => FieldKind::Word(&["init", "runtime", "unknown"]),
-            "trouble" => FieldKind::Word(Trouble::WORDS),
-            _ => FieldKind::Text,
-        }
+    pub fn of(field: &str) -> Option<FieldKind> {
+        let fields = || FIELDS.iter().copied().flatten();
+        fields().find(|(name, _)| *name == field).map(|(_, kind)| *kind)
     }
 }
 
@@ -288,13 +371,17 @@ pub struct Reached {
     pub milestone: Milestone,
 }
 
+/// Which image, as the field says it.
+pub fn words_of(image: Image) -> &'static str {
+    match image {
+        Image::Init => "INIT",
+        Image::Runtime => "RT",
+        Image::Unknown => "unmarked",
+    }
+}
+
 impl std::fmt::Display for Milestone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let image = |image: &Image| match image {
-            Image::Init => "INIT",
-            Image::Runtime => "RT",
-            Image::Unknown => "unmarked",
-        };
         match self {
             Milestone::Probe { .. } => write!(f, "probe: the driver touches the card"),
             Milestone::Bound { slot, driver } => write!(f, "bound: {slot} to {driver}"),
@@ -304,8 +391,7 @@ impl std::fmt::Display for Milestone {
                 write!(f, "firmware given: {name}, {bytes} bytes")
             }
             Milestone::FirmwareRefused { name, errno } => {
-                let errno = i32::try_from(*errno).unwrap_or_default();
-                write!(f, "firmware refused: {name}, {}", Errno(errno))
+                write!(f, "firmware refused: {name}, {errno}")
             }
             Milestone::OpmodeRequested { module, wait } => {
                 let how = if *wait { "waiting" } else { "not waiting" };
@@ -325,13 +411,13 @@ impl std::fmt::Display for Milestone {
             Milestone::OpmodeUnloaded { module } => write!(f, "opmode unloaded: {module}"),
             Milestone::OpmodeStarted { .. } => write!(f, "opmode started: it touches the card"),
             Milestone::SectionUploaded { image: i, index, bytes, .. } => {
-                write!(f, "{} ucode section {index} uploaded, {bytes} bytes", image(i))
+                write!(f, "{} ucode section {index} uploaded, {bytes} bytes", words_of(*i))
             }
             Milestone::CpuReleased { image: i, sections, .. } => {
-                write!(f, "{} ucode released to run, {sections} sections", image(i))
+                write!(f, "{} ucode released to run, {sections} sections", words_of(*i))
             }
             Milestone::Alive { image: i, valid, .. } => {
-                write!(f, "{} ALIVE{}", image(i), if *valid { "" } else { ", not valid" })
+                write!(f, "{} ALIVE{}", words_of(*i), if *valid { "" } else { ", not valid" })
             }
             Milestone::NvmRead { section, present, .. } => {
                 write!(f, "NVM read: {section}{}", if *present { "" } else { " (absent)" })
@@ -353,5 +439,30 @@ impl std::fmt::Display for Milestone {
                 write!(f, "the guest's kernel reports {}", trouble.words())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_news_is_told_from_good() {
+        let modprobe = |status| Milestone::ModprobeEnded { module: "iwlmvm".into(), status };
+        assert!(!modprobe(0).is_bad() && modprobe(1).is_bad());
+        let (card, during) = (String::from("7260"), String::from("upload"));
+        assert!(Milestone::DmaFault { card, during }.is_bad());
+    }
+
+    #[test]
+    fn a_milestone_is_named_as_it_is_written() {
+        let refused = Milestone::FirmwareRefused { name: "x".into(), errno: Errno(2) };
+        let written = serde_json::to_value(&refused).expect("plain data");
+        assert_eq!(written["milestone"], refused.kind());
+        for (field, _) in fields_of(refused.kind()).expect("known") {
+            assert_eq!(refused.field(field).as_ref(), written.get(field), "{field}");
+        }
+        assert_eq!(serde_json::from_value::<Milestone>(written).expect("read back"), refused);
+        assert_eq!(FieldKind::of("errno"), Some(FieldKind::Errno));
     }
 }

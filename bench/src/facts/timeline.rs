@@ -90,9 +90,9 @@ pub enum What {
         /// The question, again, so that a line stands alone.
         #[serde(flatten)]
         question: Question,
-        /// The word, in short: `proceed`, `exit`, `file`, `directory`, `errno`.
+        /// In one word: `proceed`, `exit`, `kill`, `file`, `errno`.
         answer: &'static str,
-        /// Bytes of the file given, the exit status or the errno.
+        /// Bytes of the file given, the exit status, the signal or the errno.
         #[serde(skip_serializing_if = "Option::is_none")]
         value: Option<i64>,
     },

@@ -7,10 +7,12 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
 /// What kind of complaint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Trouble {
     /// `Kernel panic - not syncing`.
     Panic,
@@ -98,9 +100,6 @@ pub fn complaint<'a>(log: impl IntoIterator<Item = &'a str>, first: &str) -> Ran
 }
 
 impl Trouble {
-    /// All of them, as scenarios write them.
-    pub const WORDS: &[&str] = &["panic", "oops", "warning", "sanitizer", "locking", "rcu", "hang"];
-
     /// In a sentence: "the guest's kernel reported …".
     pub fn words(self) -> &'static str {
         match self {

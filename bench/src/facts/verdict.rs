@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Outcome {
     /// Every expectation held.
     Passed,
@@ -39,42 +41,49 @@ pub enum Outcome {
 impl Outcome {
     /// The word in reports.
     pub fn word(self) -> &'static str {
+        self.into()
+    }
+
+    /// What it means to a machine.
+    pub fn class(self) -> Class {
         match self {
-            Outcome::Passed => "passed",
-            Outcome::Failed => "failed",
-            Outcome::KernelTrouble => "kernel-trouble",
-            Outcome::GuestPanicked => "guest-panicked",
-            Outcome::GuestReset => "guest-reset",
-            Outcome::GuestPoweredOff => "guest-powered-off",
-            Outcome::GuestHung => "guest-hung",
-            Outcome::NotBooted => "not-booted",
-            Outcome::NoModprobe => "no-modprobe",
-            Outcome::QemuDied => "qemu-died",
-            Outcome::CardStopped => "card-stopped",
-            Outcome::Environment => "environment",
-            Outcome::Interrupted => "interrupted",
+            Outcome::Passed => Class::Passed,
+            Outcome::Failed
+            | Outcome::KernelTrouble
+            | Outcome::GuestPanicked
+            | Outcome::GuestReset
+            | Outcome::GuestPoweredOff
+            | Outcome::GuestHung => Class::Failed,
+            Outcome::NotBooted
+            | Outcome::NoModprobe
+            | Outcome::QemuDied
+            | Outcome::CardStopped
+            | Outcome::Environment
+            | Outcome::Interrupted => Class::NotRun,
         }
     }
 
     /// 0 passed · 1 the driver's or the kernel's fault · 125 the environment could not run it
     /// (`git bisect run` skips that) · 130 stopped by the user (`git bisect run` ends at that).
     pub fn exit_code(self) -> u8 {
-        match self {
-            Outcome::Passed => 0,
-            Outcome::Failed
-            | Outcome::KernelTrouble
-            | Outcome::GuestPanicked
-            | Outcome::GuestReset
-            | Outcome::GuestPoweredOff
-            | Outcome::GuestHung => 1,
-            Outcome::NotBooted
-            | Outcome::NoModprobe
-            | Outcome::QemuDied
-            | Outcome::CardStopped
-            | Outcome::Environment => 125,
-            Outcome::Interrupted => 130,
+        match self.class() {
+            Class::Passed => 0,
+            Class::Failed => 1,
+            Class::NotRun if self == Outcome::Interrupted => 130,
+            Class::NotRun => 125,
         }
     }
+}
+
+/// What an outcome means to a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Every expectation held.
+    Passed,
+    /// The driver's or the kernel's fault.
+    Failed,
+    /// The environment could not run it, or it was stopped: nothing is known about the driver.
+    NotRun,
 }
 
 /// How a run ended and what to do about it.
@@ -84,12 +93,20 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// In one line: what happened, and the remedy where there is one.
     pub line: String,
+    /// The event that decided it, where it was one: what to look at first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<u64>,
 }
 
 impl Verdict {
     /// A verdict.
     pub fn new(outcome: Outcome, line: impl Into<String>) -> Verdict {
-        Verdict { outcome, line: line.into() }
+        Verdict { outcome, line: line.into(), cause: None }
+    }
+
+    /// Decided by this event.
+    pub fn with_cause(self, seq: u64) -> Verdict {
+        Verdict { cause: Some(seq), ..self }
     }
 }
 

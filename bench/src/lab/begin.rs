@@ -41,6 +41,7 @@ impl Lab<'_> {
         let mut session = Session::start(
             &self.qemu,
             &plan.machine,
+            self.driver,
             Origin::PowerOn,
             (plan.cards)(),
             (plan.gates)(),
@@ -73,6 +74,7 @@ impl Lab<'_> {
             let mut session = Session::start(
                 &self.qemu,
                 &plan.machine,
+                self.driver,
                 Origin::Snapshot(&snapshot),
                 (plan.cards)(),
                 (plan.gates)(),
@@ -163,6 +165,7 @@ impl Lab<'_> {
         let mut session = Session::start(
             &self.qemu,
             &plan.machine,
+            self.driver,
             Origin::Empty(unfinished.file().try_clone()?.into()),
             Vec::new(),
             Gates::default(),

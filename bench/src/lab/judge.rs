@@ -36,7 +36,7 @@ pub(super) fn verdict(
         What::Bench(BenchEvent::KernelTrouble { trouble, text })
             if !scenario.tolerates(*trouble, vars) =>
         {
-            Some((*trouble, text.clone()))
+            Some((e.seq, *trouble, text.clone()))
         }
         _ => None,
     });
@@ -53,10 +53,11 @@ pub(super) fn verdict(
     match (played, trouble) {
         // The end of the guest says more than what came before it.
         (Err(verdict), _) if verdict.outcome != Outcome::Failed => verdict,
-        (_, Some((trouble, text))) => Verdict::new(
+        (_, Some((seq, trouble, text))) => Verdict::new(
             Outcome::KernelTrouble,
             format!("the guest's kernel reported {}: {text}", trouble.words()),
-        ),
+        )
+        .with_cause(seq),
         (Err(verdict), None) => verdict,
         (Ok(()), None) => {
             let failed: Vec<_> = expectations.iter().filter(|j| j.failure.is_some()).collect();

@@ -19,6 +19,7 @@ impl Lab<'_> {
         let mut session = Session::start(
             &self.qemu,
             &machine,
+            self.driver,
             Origin::PowerOn,
             Vec::new(),
             Gates::default(),

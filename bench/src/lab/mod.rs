@@ -14,7 +14,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-use guest_kit::{CacheDir, ImageSpec, Kernel, KernelSelector, Kit, Qemu};
+use guest_kit::{CacheDir, ImageSpec, IncludedModule, Kernel, KernelSelector, Kit, Qemu};
+use guest_protocol::Hello;
 use iwl_card::{Card, CardOptions, CardSpec, FaultPlan};
 use iwl_ucode::stub::{self, StubDef};
 use judge::verdict;
@@ -23,17 +24,18 @@ use progress::{LabProgress, RunProgress};
 
 use crate::facts::accel::Accel;
 use crate::facts::derive;
-use crate::facts::milestone;
+use crate::facts::driver::Driver;
 use crate::facts::phases;
 use crate::facts::verdict::Verdict;
 use crate::machine::accel::{self, Decision};
 use crate::machine::gates::Gates;
 use crate::machine::qemu::{self, Machine};
-use crate::machine::session::Session;
+use crate::machine::session::{Finished, Session};
 use crate::machine::snapshot::{Key, Snapshots};
 use crate::record::files;
 use crate::record::run::{Given, Record};
 use crate::record::rundir::{self, RunDir};
+use crate::report::render;
 use crate::script::expect;
 use crate::script::scenario::{Scenario, Vars};
 
@@ -41,10 +43,17 @@ use crate::script::scenario::{Scenario, Vars};
 pub const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-agent"));
 
 /// Modules that a guest may want; a kernel that has one built in needs it not.
-const MODULES: &[&str] =
-    &["iwlwifi", "iwldvm", "iwlmvm", "iwlmld", "virtio_pci", "virtio_console", "fuse"];
+fn modules(driver: &Driver) -> Vec<&'static str> {
+    driver.modules().chain(BENCH_MODULES).collect()
+}
+
 /// Without these there is nothing to test.
-const REQUIRED: &[&str] = &["iwlwifi", "virtio_pci", "virtio_console", "fuse"];
+fn required(driver: &Driver) -> Vec<&'static str> {
+    [driver.module].into_iter().chain(BENCH_MODULES).collect()
+}
+
+/// What the agent needs, to talk to the bench and to hold the loaders.
+const BENCH_MODULES: [&str; 3] = ["virtio_pci", "virtio_console", "fuse"];
 
 /// The serial console is the kernel's: errors only, as each byte costs a trap. Off is what takes
 /// its share of every system call or wakes by itself, and has no part in a hand-over; all that finds
@@ -70,6 +79,7 @@ pub struct Lab<'a> {
     cache: CacheDir,
     qemu: Qemu,
     kernel: Kernel,
+    driver: &'static Driver,
     accel: Decision,
     cpus: Option<u32>,
     snapshots: Snapshots,
@@ -87,6 +97,8 @@ pub struct Lab<'a> {
 pub struct Options {
     /// Which kernel.
     pub kernel: KernelSelector,
+    /// The driver under test.
+    pub driver: &'static Driver,
     /// How the guests' CPUs are run.
     pub accel: accel::Choice,
     /// CPUs of each guest, if not the usual.
@@ -157,6 +169,7 @@ impl<'a> Lab<'a> {
             qemu,
             kernel_sha256: cache.digest(&kernel.bzimage)?,
             kernel,
+            driver: options.driver,
             accel: decision,
             cpus: options.cpus,
             snapshots: Snapshots::new(cache.path()),
@@ -200,7 +213,7 @@ impl<'a> Lab<'a> {
     }
 
     fn image(&self, without: &[String]) -> anyhow::Result<guest_kit::Image> {
-        Ok(build_image(&self.kit, &self.kernel, without)?)
+        Ok(build_image(&self.kit, &self.kernel, self.driver, without)?)
     }
 
     /// What a scenario's variables stand for with this card.
@@ -214,10 +227,17 @@ impl<'a> Lab<'a> {
             card: card.name.to_owned(),
             kernel: self.kernel.release.clone(),
             kernel_version: self.kernel.version().to_owned(),
-            opmode: card.opmode.module().to_owned(),
+            driver: self.driver,
+            opmode: self.opmode_of(card)?.to_owned(),
             firmware: walk_down[0].clone(),
             walk_down,
             declared_firmware: Vec::new(),
+        })
+    }
+
+    fn opmode_of(&self, card: &CardSpec) -> anyhow::Result<&'static str> {
+        self.driver.opmode_of(card).with_context(|| {
+            format!("{} has no opmode for the card {}", self.driver.module, card.name)
         })
     }
 
@@ -249,22 +269,9 @@ impl<'a> Lab<'a> {
         let offers = gates.offers(&vars);
         let from = spec.firmware.map_or("stub".to_owned(), |path| path.display().to_string());
         let given = offers.iter().map(|(name, bytes)| Given::new(name, bytes, &from)).collect();
-        let without: Vec<String> =
-            scenario.guest.without.iter().chain(spec.without).map(|m| vars.string(m)).collect();
-        let (image_path, image_sha256, modules) = match spec.image {
-            Some(path) => (path.to_owned(), self.cache.digest(path)?, Vec::new()),
-            None => {
-                let image = self.image(&without)?;
-                // A kernel that cannot do it is no verdict about a driver.
-                let cards = std::iter::once(spec.card).chain(scenario.card.more());
-                for module in cards.map(|c| c.opmode.module()).chain([milestone::DRIVER]) {
-                    image.require(&self.kernel, module, &without)?;
-                }
-                (image.path, image.sha256, image.modules)
-            }
-        };
-
-        if let Some(driver) = modules.iter().find(|module| module.name == milestone::DRIVER) {
+        let image = self.image_for(spec, &vars)?;
+        if let Some(driver) = image.modules.iter().find(|module| module.name == self.driver.module)
+        {
             vars.declared_firmware.clone_from(&driver.firmware);
         }
 
@@ -275,8 +282,8 @@ impl<'a> Lab<'a> {
         let own = vars.string(&scenario.guest.command_line.0);
         let append = [APPEND, signed, &own].join(" ");
         let plan = Plan {
-            machine: self.machine(self.accel.accel, &image_path, append.trim_end()),
-            image_sha256: &image_sha256,
+            machine: self.machine(self.accel.accel, &image.path, append.trim_end()),
+            image_sha256: &image.sha256,
             loaded: &Loaded::new(&scenario.guest, &vars),
             dir: &dir,
             cards: &|| {
@@ -291,29 +298,17 @@ impl<'a> Lab<'a> {
             true => self.booted(&plan)?,
             false => self.restored(&plan)?,
         };
-        let Begun { mut session, hello, how, snapshot } = begun;
-        let shown = Rc::clone(progress);
-        session.on_milestone(Box::new(move |reached| shown.milestone(reached)));
-
-        let played = hello.and_then(|hello| {
-            progress.up();
-            judge::usable(&hello)?;
-            match spec.play {
-                Some(play) => play(&mut session, &vars),
-                None => player::play(&mut session, scenario, &vars, &offers),
-            }
-        });
-        let hello = session.hello.clone();
-        let tail = session.console_tail(1);
+        let Begun { session, hello, how, snapshot } = begun;
         // A snapshot may have been made first.
         let prepared = session.timeline.start() - started;
-        let finished = session.end();
+        let Over { played, hello, tail, finished } =
+            play_to_the_end(spec, session, hello, &vars, &offers, progress);
         self.leave(finished.qemu);
         if let Some(error) = finished.write_error {
             return Err(error)
                 .with_context(|| format!("cannot write events.jsonl in {}", dir.path().display()));
         }
-        let milestones = derive::derive(&finished.events, &finished.cards);
+        let milestones = derive::derive(&finished.events, self.driver, &finished.cards);
         let expectations = expect::judge(scenario, &vars, &milestones);
         let verdict = verdict(scenario, &vars, played, &expectations, &finished.events, &tail);
         let verdict = match &scenario.twin {
@@ -337,8 +332,8 @@ impl<'a> Lab<'a> {
             accel_why: self.accel.why.clone(),
             began: how,
             snapshot,
-            image_sha256,
-            modules,
+            image_sha256: image.sha256,
+            modules: image.modules,
             firmware: given,
             guest: hello,
             card: finished.summaries.into_iter().next().flatten(),
@@ -347,11 +342,76 @@ impl<'a> Lab<'a> {
             directory: dir.path().to_owned(),
             events: finished.events,
         };
-        dir.write_events(&record.events)?;
-        dir.write(files::RUN, &serde_json::to_string_pretty(&record)?)?;
-        dir.write(files::TIMELINE, &crate::report::render::full(&record))?;
+        keep(&dir, &record)?;
         Ok(record)
     }
+
+    /// The user's image, or one without what scenario and user leave out.
+    fn image_for(&self, spec: &RunSpec<'_>, vars: &Vars) -> anyhow::Result<Initrd> {
+        if let Some(path) = spec.image {
+            let (path, sha256) = (path.to_owned(), self.cache.digest(path)?);
+            return Ok(Initrd { path, sha256, modules: Vec::new() });
+        }
+        let without = spec.scenario.guest.without.iter().chain(spec.without);
+        let without: Vec<_> = without.map(|module| vars.string(module)).collect();
+        let image = self.image(&without)?;
+        // A kernel that cannot do it is no verdict about a driver.
+        let cards = std::iter::once(spec.card).chain(spec.scenario.card.more());
+        for module in
+            cards.filter_map(|card| self.driver.opmode_of(card)).chain([self.driver.module])
+        {
+            image.require(&self.kernel, module, &without)?;
+        }
+        Ok(Initrd { path: image.path, sha256: image.sha256, modules: image.modules })
+    }
+}
+
+/// A run's initramfs.
+struct Initrd {
+    path: PathBuf,
+    sha256: String,
+    /// None if the user gave it.
+    modules: Vec<IncludedModule>,
+}
+
+/// A guest that was played with and is no more.
+struct Over {
+    played: Result<(), Verdict>,
+    hello: Option<Hello>,
+    /// The console's last line.
+    tail: String,
+    finished: Finished,
+}
+
+/// Plays the scenario in a guest that has begun, if it has, and ends it.
+fn play_to_the_end(
+    spec: &RunSpec<'_>,
+    mut session: Session,
+    hello: Result<Hello, Verdict>,
+    vars: &Vars,
+    offers: &[(String, Vec<u8>)],
+    progress: &Rc<dyn RunProgress>,
+) -> Over {
+    let shown = Rc::clone(progress);
+    session.on_milestone(Box::new(move |reached| shown.milestone(reached)));
+    let played = hello.and_then(|hello| {
+        progress.up();
+        judge::usable(&hello)?;
+        match spec.play {
+            Some(play) => play(&mut session, vars),
+            None => player::play(&mut session, spec.scenario, vars, offers),
+        }
+    });
+    let hello = session.hello.clone();
+    let tail = session.console_tail(1);
+    Over { played, hello, tail, finished: session.end() }
+}
+
+/// Puts all that is known of a run into its directory.
+fn keep(dir: &RunDir, record: &Record) -> anyhow::Result<()> {
+    dir.write_events(&record.events)?;
+    dir.write(files::RUN, &serde_json::to_string_pretty(record)?)?;
+    dir.write(files::TIMELINE, &render::full(record))
 }
 
 /// Builds the guest's image with the agent and the usual modules.
@@ -361,13 +421,14 @@ impl<'a> Lab<'a> {
 pub fn build_image(
     kit: &Kit,
     kernel: &Kernel,
+    driver: &Driver,
     without: &[String],
 ) -> Result<guest_kit::Image, guest_kit::KitError> {
     kit.build_image(&ImageSpec {
         kernel,
         agent: AGENT,
-        modules: MODULES,
-        required: REQUIRED,
+        modules: &modules(driver),
+        required: &required(driver),
         without,
         extra: &[],
     })

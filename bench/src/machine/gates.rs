@@ -405,6 +405,7 @@ mod tests {
 
     fn vars() -> Vars {
         Vars {
+            driver: &crate::facts::driver::IWLWIFI,
             card: "7260".into(),
             kernel: "7.3.4".into(),
             kernel_version: "7.3.4".into(),

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
-use super::run::{Class, Run, by_scenario};
+use super::run::{Run, by_scenario};
+use crate::facts::verdict::Class;
 
 /// The runs as a JUnit document.
 ///

@@ -7,7 +7,8 @@
 
 use std::fmt::Write;
 
-use super::run::{Class, Run, by_scenario};
+use super::run::{Run, by_scenario};
+use crate::facts::verdict::Class;
 
 /// The runs as a KTAP document.
 pub fn report(runs: &[Run]) -> String {

@@ -21,7 +21,8 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::read::{ReadError, check_format};
-use super::run::{Class, Record, Run, Vars, Verdict};
+use super::run::{Record, Run, Vars, Verdict};
+use crate::facts::verdict::Class;
 use crate::record::files;
 
 /// Format that is understood.

@@ -254,10 +254,7 @@ fn timeline(out: &mut String, record: &Record, verbose: bool, paint: &Paint) {
         }
         let text = format!("{}{}", whose(reached), reached.milestone);
         let text = match &reached.milestone {
-            Milestone::KernelTrouble { .. }
-            | Milestone::ModprobeEnded { .. }
-            | Milestone::ModprobeMissing { .. }
-            | Milestone::FirmwareRefused { .. } => paint.with("33", &text),
+            bad if bad.is_bad() => paint.with("33", &text),
             Milestone::StepEnded { .. } => paint.faint(&text),
             _ => text,
         };
@@ -345,7 +342,7 @@ fn kernel_log(out: &mut String, record: &Record, paint: &Paint) {
         record.events.iter().filter_map(|event| Some((event, text(event)?))).unzip();
     let decided = record.events.iter().find_map(|event| match &event.what {
         What::Bench(BenchEvent::KernelTrouble { text, .. }) => {
-            record.verdict.line.ends_with(text.as_str()).then_some(text)
+            (record.verdict.cause == Some(event.seq)).then_some(text)
         }
         _ => None,
     });

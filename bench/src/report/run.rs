@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde_json::{Map, Value};
 
 use super::fields;
+use crate::facts::milestone;
 use crate::facts::phases::Phase;
 use crate::facts::timeline::seconds;
 use crate::facts::trouble::complaint;
+use crate::facts::verdict::{Class, Outcome};
 
 /// Lines of the kernel log that a failure carries.
 const LOG_TAIL: usize = 30;
@@ -93,6 +97,9 @@ pub struct Verdict {
     /// In one line.
     #[serde(default)]
     pub line: String,
+    /// The event that decided it.
+    #[serde(default)]
+    pub cause: Option<u64>,
 }
 
 /// An expectation and what came of it.
@@ -150,26 +157,11 @@ pub struct Event {
     pub fields: Map<String, Value>,
 }
 
-/// What an outcome means to a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// Every expectation held.
-    Passed,
-    /// The driver's or the kernel's fault.
-    Failed,
-    /// The environment could not run it, or it was stopped: nothing is known about the driver.
-    NotRun,
-}
-
 impl Verdict {
     /// What it means. A word that is not known here is no pass and no fault of the driver's.
     pub fn class(&self) -> Class {
-        match self.outcome.as_str() {
-            "passed" => Class::Passed,
-            "failed" | "kernel-trouble" | "guest-panicked" | "guest-reset"
-            | "guest-powered-off" | "guest-hung" => Class::Failed,
-            _ => Class::NotRun,
-        }
+        let word: StrDeserializer<'_, ValueError> = self.outcome.as_str().into_deserializer();
+        Outcome::deserialize(word).map_or(Class::NotRun, Outcome::class)
     }
 }
 
@@ -189,16 +181,16 @@ impl Event {
 }
 
 impl Milestone {
-    /// It is bad news.
+    /// It is bad news; one that is not known here is none.
     pub(super) fn bad(&self) -> bool {
-        match self.kind.as_str() {
-            "kernel-trouble" | "modprobe-missing" | "firmware-refused" | "dma-fault"
-            | "fault-injected" | "vanished" => true,
-            "modprobe-ended" => self.fields.get("status") != Some(&Value::from(0)),
-            "step-ended" => self.fields.get("ok") == Some(&Value::Bool(false)),
-            "alive" => self.fields.get("valid") == Some(&Value::Bool(false)),
-            _ => false,
-        }
+        self.known().is_some_and(|known| known.is_bad())
+    }
+
+    /// As this bench knows it.
+    pub(super) fn known(&self) -> Option<milestone::Milestone> {
+        let mut fields = self.fields.clone();
+        fields.insert("milestone".to_owned(), Value::String(self.kind.clone()));
+        serde_json::from_value(Value::Object(fields)).ok()
     }
 }
 
@@ -210,6 +202,7 @@ impl Run {
                 outcome: "killed".to_owned(),
                 line: "the bench was killed before the run had ended; there is no run.json"
                     .to_owned(),
+                cause: None,
             },
             |record| record.verdict.clone(),
         )
@@ -274,9 +267,8 @@ impl Run {
     pub(super) fn log_of_failure(&self) -> Vec<Log> {
         let log: Vec<_> = self.events.iter().filter(|e| e.kind == "kernel-log").collect();
         let verdict = self.verdict();
-        let decided = |event: &&Event| {
-            event.kind == "kernel-trouble" && verdict.line.ends_with(event.str("text"))
-        };
+        let decided =
+            |event: &&Event| event.kind == "kernel-trouble" && Some(event.seq) == verdict.cause;
         let complaint = match self.events.iter().find(decided) {
             Some(trouble) => complaint(log.iter().map(|e| e.str("text")), trouble.str("text")),
             None => 0..0,

@@ -5,9 +5,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::run::{Class, Verdict};
+use super::run::Verdict;
 use super::{ReadError, Run, html, junit, ktap, locate, perfetto, text};
 use crate::facts::timeline::{Event, Source, What, write_line};
+use crate::facts::verdict::Class;
 
 const HEADER: &str = r#"{"format":"iwlbench-events","version":1}"#;
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)> --> ]]> \u{1b}[31m\u{0} # SKIP";
@@ -165,7 +166,8 @@ fn outcomes_mean_what_exit_codes_say() {
         Environment,
         Interrupted,
     ] {
-        let verdict = Verdict { outcome: outcome.word().to_owned(), line: String::new() };
+        let verdict =
+            Verdict { outcome: outcome.word().to_owned(), line: String::new(), cause: None };
         let class = match outcome.exit_code() {
             0 => Class::Passed,
             1 => Class::Failed,
@@ -192,6 +194,7 @@ fn complained() -> (TempDir, Run) {
         "trouble": "oops", "text": "BUG: bad" });
     lines.push(trouble.to_string());
     let mut record = run_json("kernel-trouble", &Value::Null);
+    record["verdict"]["cause"] = json!(105);
     record["verdict"]["line"] = json!("the guest's kernel reported an oops: BUG: bad");
     let dir = directory(Some(&record), &lines);
     let run = Run::read(dir.path()).expect("readable");

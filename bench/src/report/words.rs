@@ -25,13 +25,9 @@ fn is(fields: &Fields, field: &str) -> bool {
     fields.get(field) == Some(&Value::Bool(true))
 }
 
-fn image(fields: &Fields) -> &str {
-    match str(fields, "image") {
-        "init" => "INIT",
-        "runtime" => "RT",
-        "unknown" => "unmarked",
-        other => other,
-    }
+fn image(fields: &Fields) -> String {
+    let known = fields.get("image").and_then(|image| serde_json::from_value(image.clone()).ok());
+    known.map_or_else(|| show(fields, "image"), |image| milestone::words_of(image).to_owned())
 }
 
 fn words(fields: &Fields, field: &str) -> String {
@@ -65,7 +61,7 @@ impl Milestone {
     }
 }
 
-/// With its time and source, as in `timeline.txt`.
+/// With its time and source, for the text report.
 pub(super) fn timed(event: &Event) -> String {
     format!("{:>9.3}  {:<13} {}", seconds(event.t_ns), event.source, event.text())
 }
@@ -235,8 +231,7 @@ fn loader_outcome(fields: &Fields) -> String {
 
 /// As the bench words it; one that it does not know as its fields.
 fn milestone(milestone: &Milestone) -> String {
-    let mut fields = milestone.fields.clone();
-    fields.insert("milestone".to_owned(), Value::String(milestone.kind.clone()));
-    serde_json::from_value::<milestone::Milestone>(Value::Object(fields))
-        .map_or_else(|_| generic(&milestone.kind, &milestone.fields), |known| known.to_string())
+    milestone
+        .known()
+        .map_or_else(|| generic(&milestone.kind, &milestone.fields), |known| known.to_string())
 }

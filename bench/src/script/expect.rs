@@ -54,7 +54,8 @@ pub fn judge_twin(twin: &Twin, expectations: &[Judged], verdict: &Verdict) -> Ve
             format!("red as it must be, {} ×: {}", failed.len(), twin.that),
         );
     };
-    Verdict::new(Outcome::Failed, format!("with \"{}\" {wrong}", twin.that))
+    let line = format!("with \"{}\" {wrong}", twin.that);
+    Verdict { cause: verdict.cause, ..Verdict::new(Outcome::Failed, line) }
 }
 
 /// Judges all expectations that apply to this run.
@@ -144,7 +145,7 @@ fn part<'m>(
         let after = vars.pattern(after.get_ref());
         let at = part.iter().position(|r| matches(&after, r)).ok_or_else(|| Failure {
             what: format!("expected something after: {after}\nbut that did not come"),
-            near: part.iter().find(|r| kind(r) == after.milestone).map(|r| r.seq),
+            near: part.iter().find(|r| r.milestone.kind() == after.milestone).map(|r| r.seq),
         })?;
         if let Some(within) = e.within {
             let end = part[at].t_ns.saturating_add((within * 1e9) as u64);
@@ -156,7 +157,7 @@ fn part<'m>(
         let before = vars.pattern(before.get_ref());
         let at = part.iter().position(|r| matches(&before, r)).ok_or_else(|| Failure {
             what: format!("expected something before: {before}\nbut that did not come"),
-            near: part.iter().find(|r| kind(r) == before.milestone).map(|r| r.seq),
+            near: part.iter().find(|r| r.milestone.kind() == before.milestone).map(|r| r.seq),
         })?;
         part = &part[..at];
     }
@@ -180,7 +181,7 @@ fn in_order(patterns: &[Pattern], milestones: &[Reached], run: &[Reached]) -> Op
         // The nearest mismatch: the right thing too early, else the right kind with other values.
         let early = milestones[..from].iter().rev().find(|r| matches(pattern, r));
         let elsewhere = run.iter().find(|r| matches(pattern, r));
-        let alike = milestones.iter().chain(run).find(|r| kind(r) == pattern.milestone);
+        let alike = milestones.iter().chain(run).find(|r| r.milestone.kind() == pattern.milestone);
         let near = match (early, elsewhere, alike) {
             (Some(r), _, _) => {
                 what += &format!("\nbut it came before that: {}", line(r));
@@ -206,7 +207,8 @@ fn in_order(patterns: &[Pattern], milestones: &[Reached], run: &[Reached]) -> Op
 
 fn values(pattern: &Pattern, field: &str, want: &Value, milestones: &[Reached]) -> Option<Failure> {
     let found: Vec<&Reached> = milestones.iter().filter(|r| matches(pattern, r)).collect();
-    let got: Vec<serde_json::Value> = found.iter().filter_map(|r| get(r, field)).collect();
+    let got: Vec<serde_json::Value> =
+        found.iter().filter_map(|r| r.milestone.field(field)).collect();
     let want = json(want);
     let same = match &want {
         serde_json::Value::Array(want) => *want == got,
@@ -226,7 +228,7 @@ fn among(pattern: &Pattern, field: &str, list: &Value, milestones: &[Reached]) -
     let mut found = milestones.iter().filter(|r| matches(pattern, r)).peekable();
     let list = json(list);
     let listed = |r: &Reached| {
-        let value = get(r, field);
+        let value = r.milestone.field(field);
         list.as_array().is_some_and(|list| value.is_some_and(|value| list.contains(&value)))
     };
     if found.peek().is_none() {
@@ -241,19 +243,11 @@ fn among(pattern: &Pattern, field: &str, list: &Value, milestones: &[Reached]) -
 
 /// Whether a milestone is what a pattern (its variables replaced) asks for.
 pub fn matches(pattern: &Pattern, reached: &Reached) -> bool {
-    kind(reached) == pattern.milestone
-        && pattern.fields.iter().all(|(field, want)| get(reached, field) == Some(json(want)))
-}
-
-fn kind(reached: &Reached) -> String {
-    match get(reached, "milestone") {
-        Some(serde_json::Value::String(kind)) => kind,
-        _ => String::new(),
-    }
-}
-
-fn get(reached: &Reached, field: &str) -> Option<serde_json::Value> {
-    serde_json::to_value(&reached.milestone).ok()?.get(field).cloned()
+    reached.milestone.kind() == pattern.milestone
+        && pattern
+            .fields
+            .iter()
+            .all(|(field, want)| reached.milestone.field(field) == Some(json(want)))
 }
 
 fn json(value: &Value) -> serde_json::Value {
@@ -272,6 +266,7 @@ mod tests {
 
     fn vars() -> Vars {
         Vars {
+            driver: &crate::facts::driver::IWLWIFI,
             card: "7260".into(),
             kernel: "7.3.4+deb13-amd64".into(),
             kernel_version: "7.3.4+deb13-amd64".into(),

@@ -44,8 +44,16 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
         faults: args.fault.iter().copied().collect(),
         ..CardOptions::default()
     };
+    let card = Card::new(spec, options);
+    if args.interrupts == InterruptChoice::Msix && card.msix_vectors() == 0 {
+        return Err(BadUsage(format!(
+            "the card {} has no MSI-X; leave --interrupts out",
+            spec.name
+        ))
+        .into());
+    }
     let (sender, notices) = notices(MOST_WAITING);
-    let served = Served::start(Card::new(spec, options), server, move |at, notice| {
+    let served = Served::start(card, server, move |at, notice| {
         sender.send(at, notice);
     })?;
     let stop = served.stop_handle();

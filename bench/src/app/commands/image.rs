@@ -6,6 +6,7 @@ use fs_err as fs;
 
 use crate::app::cli::ImageArgs;
 use crate::app::{commands, ui::Ui};
+use crate::facts::driver::IWLWIFI;
 use crate::facts::failure::BadUsage;
 use crate::lab;
 
@@ -16,7 +17,7 @@ pub fn image(args: &ImageArgs) -> anyhow::Result<ExitCode> {
     let ui = Ui::new();
     let kit = commands::kit(&args.fetch, &ui)?;
     let kernel = kit.kernel(&selector)?;
-    let image = lab::build_image(&kit, &kernel, &args.without)?;
+    let image = lab::build_image(&kit, &kernel, &IWLWIFI, &args.without)?;
     fs::copy(&image.path, &args.output)?;
     commands::print(&format!(
         "{}: kernel {}, {} modules; use it with `iwlbench run --image {}`\n",

@@ -72,19 +72,7 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
             commands::lab(&guest, &ui)
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let mut plays = Vec::new();
-    let rounds = |scenario: &Scenario| args.repeat.unwrap_or(scenario.repeat);
-    for round in 0..scenarios.iter().map(rounds).max().unwrap_or(0) {
-        for lab in &labs {
-            for scenario in scenarios.iter().filter(|scenario| round < rounds(scenario)) {
-                let own = scenario.cards.iter().map(|c| commands::card(c.get_ref()));
-                let cards =
-                    if cards.is_empty() { own.collect::<Result<_, _>>()? } else { cards.clone() };
-                plays.extend(cards.into_iter().map(|card| Play { lab, scenario, card }));
-            }
-        }
-    }
-
+    let plays = plays(args, &labs, &scenarios, &cards)?;
     let jobs = commands::jobs(args.jobs);
     let dir = RunDir::create_in(&parent, &format!("{}-matrix", rundir::stamp()))?;
     let started = Instant::now();
@@ -119,7 +107,39 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
         commands::print(&render::matrix(&cells, plays.len(), results.seconds, ui.colour))?;
         commands::print(&format!("matrix: {}\n", dir.path().display()))?;
     }
-    for cell in &cells {
+    tell_failures(&cells);
+    written.with_context(|| format!("not all results are in {}", dir.path().display()))?;
+    if results.interrupted {
+        return Err(crate::facts::failure::Interrupted.into());
+    }
+    Ok(verdict::combined(cells.iter().map(|cell| cell.last().outcome)))
+}
+
+/// Everything, round by round: what is played often is spread over the whole time.
+fn plays<'a>(
+    args: &MatrixArgs,
+    labs: &'a [Lab<'a>],
+    scenarios: &'a [Scenario],
+    cards: &[&'static CardSpec],
+) -> Result<Vec<Play<'a>>, BadUsage> {
+    let mut plays = Vec::new();
+    let rounds = |scenario: &Scenario| args.repeat.unwrap_or(scenario.repeat);
+    for round in 0..scenarios.iter().map(rounds).max().unwrap_or(0) {
+        for lab in labs {
+            for scenario in scenarios.iter().filter(|scenario| round < rounds(scenario)) {
+                let own = scenario.cards.iter().map(|c| commands::card(c.get_ref()));
+                let cards =
+                    if cards.is_empty() { own.collect::<Result<_, _>>()? } else { cards.to_vec() };
+                plays.extend(cards.into_iter().map(|card| Play { lab, scenario, card }));
+            }
+        }
+    }
+    Ok(plays)
+}
+
+/// A line for each place that did not pass at once.
+fn tell_failures(cells: &[Cell]) {
+    for cell in cells {
         let failed: Vec<_> =
             cell.attempts.iter().filter(|a| a.outcome != Outcome::Passed).collect();
         for alike in failed.chunk_by(|a, b| (a.outcome, &a.line) == (b.outcome, &b.line)) {
@@ -133,11 +153,6 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
             eprintln!("iwlbench: {place}: {word}: {line}{note}");
         }
     }
-    written.with_context(|| format!("not all results are in {}", dir.path().display()))?;
-    if results.interrupted {
-        return Err(crate::facts::failure::Interrupted.into());
-    }
-    Ok(verdict::combined(cells.iter().map(|cell| cell.last().outcome)))
 }
 
 /// Each kernel with its modules, where it is a file.

@@ -18,6 +18,7 @@ use iwl_card::CardSpec;
 
 use crate::app::cli::{FetchArgs, GuestArgs};
 use crate::app::ui::Ui;
+use crate::facts::driver::IWLWIFI;
 use crate::facts::failure::BadUsage;
 use crate::lab::{self, Lab, Options};
 
@@ -48,7 +49,8 @@ pub fn kit(fetch: &FetchArgs, ui: &Ui) -> anyhow::Result<Kit> {
 pub fn lab<'a>(args: &GuestArgs, ui: &'a Ui) -> anyhow::Result<Lab<'a>> {
     let kernel = lab::kernel_selector(&args.kernel, args.modules.as_deref())
         .map_err(BadUsage::from_error)?;
-    let options = Options { kernel, accel: args.accel, cpus: args.cpus };
+    let driver = &IWLWIFI;
+    let options = Options { kernel, driver, accel: args.accel, cpus: args.cpus };
     Lab::new(kit(&args.fetch, ui)?, &options, ui)
 }
 

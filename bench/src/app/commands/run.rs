@@ -1,7 +1,9 @@
 //! `iwlbench run`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use iwl_card::CardSpec;
 use serde_json::json;
 
 use crate::app::cli::RunArgs;
@@ -9,9 +11,11 @@ use crate::app::{commands, ui::Ui};
 use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
 use crate::lab::RunSpec;
+use crate::record::run::Record;
 use crate::record::rundir;
 use crate::report::render;
 use crate::script::read;
+use crate::script::scenario::Scenario;
 
 /// Plays each scenario with each card, one after the other.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
@@ -27,40 +31,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         }
         scenarios = twins;
     }
-    let mut plays = Vec::new();
-    for scenario in &scenarios {
-        let names: Vec<&str> = if args.card.is_empty() {
-            scenario.cards.iter().map(|c| c.get_ref().as_str()).collect()
-        } else {
-            args.card.iter().map(String::as_str).collect()
-        };
-        for name in names {
-            plays.push((scenario, commands::card(name)?));
-        }
-    }
-    let firmware = (args.firmware != "stub").then(|| std::path::Path::new(&args.firmware));
-    for file in firmware.into_iter().chain(args.image.as_deref()) {
-        std::fs::File::open(file)
-            .map_err(|error| BadUsage(format!("cannot read {}: {error}", file.display())))?;
-    }
-    if args.image.is_some()
-        && let Some(scenario) = scenarios.iter().find(|s| !s.guest.without.is_empty())
-    {
-        return Err(BadUsage(format!(
-            "scenario {} leaves modules out of the image; it cannot use --image",
-            scenario.name
-        ))
-        .into());
-    }
-    if args.image.is_some()
-        && let Some(scenario) = scenarios.iter().find(|s| s.reads_declarations())
-    {
-        return Err(BadUsage(format!(
-            "scenario {} compares with what the image's modules declare; it cannot use --image",
-            scenario.name
-        ))
-        .into());
-    }
+    let plays = plays(args, &scenarios)?;
+    let firmware = (args.firmware != "stub").then(|| Path::new(&args.firmware));
+    refuse_what_cannot_be(args, firmware, &scenarios)?;
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
@@ -95,15 +68,69 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    tell(args, &records, ui.colour)?;
+    Ok(verdict::combined(records.iter().map(|r| r.verdict.outcome)))
+}
+
+/// Each scenario with each card.
+fn plays<'s>(
+    args: &RunArgs,
+    scenarios: &'s [Scenario],
+) -> Result<Vec<(&'s Scenario, &'static CardSpec)>, BadUsage> {
+    let mut plays = Vec::new();
+    for scenario in scenarios {
+        let names: Vec<&str> = if args.card.is_empty() {
+            scenario.cards.iter().map(|c| c.get_ref().as_str()).collect()
+        } else {
+            args.card.iter().map(String::as_str).collect()
+        };
+        for name in names {
+            plays.push((scenario, commands::card(name)?));
+        }
+    }
+    Ok(plays)
+}
+
+/// What the user's files and the scenarios do not allow.
+fn refuse_what_cannot_be(
+    args: &RunArgs,
+    firmware: Option<&Path>,
+    scenarios: &[Scenario],
+) -> Result<(), BadUsage> {
+    for file in firmware.into_iter().chain(args.image.as_deref()) {
+        std::fs::File::open(file)
+            .map_err(|error| BadUsage(format!("cannot read {}: {error}", file.display())))?;
+    }
+    if args.image.is_some()
+        && let Some(scenario) = scenarios.iter().find(|s| !s.guest.without.is_empty())
+    {
+        return Err(BadUsage(format!(
+            "scenario {} leaves modules out of the image; it cannot use --image",
+            scenario.name
+        )));
+    }
+    if args.image.is_some()
+        && let Some(scenario) = scenarios.iter().find(|s| s.reads_declarations())
+    {
+        return Err(BadUsage(format!(
+            "scenario {} compares with what the image's modules declare; it cannot use --image",
+            scenario.name
+        )));
+    }
+    Ok(())
+}
+
+/// What came of it all, after each run was told.
+fn tell(args: &RunArgs, records: &[Record], colour: bool) -> anyhow::Result<()> {
     if args.json {
         let passed = records.iter().filter(|r| r.verdict.outcome == Outcome::Passed).count();
-        let rates = render::rates(&records);
+        let rates = render::rates(records);
         let document = json!({ "format": 1, "passed": passed, "rates": rates, "runs": records });
         commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     } else if records.len() > 1 {
-        commands::print(&render::totals(&records, ui.colour))?;
+        commands::print(&render::totals(records, colour))?;
     }
-    for record in &records {
+    for record in records {
         if record.verdict.outcome != Outcome::Passed {
             eprintln!(
                 "iwlbench: {} {}: {}: {}",
@@ -114,5 +141,5 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             );
         }
     }
-    Ok(verdict::combined(records.iter().map(|r| r.verdict.outcome)))
+    Ok(())
 }

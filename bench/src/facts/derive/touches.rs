@@ -1,5 +1,6 @@
 //! What a touch of a card means: the driver probes it, or an opmode starts on it.
 
+use crate::facts::driver::Driver;
 use crate::facts::milestone::Milestone;
 
 /// A card of a run and where the guest sees it.
@@ -29,11 +30,11 @@ struct Touched {
 
 impl Touches {
     /// Cards in the order of their ports.
-    pub(super) fn new(seats: &[Seat]) -> Touches {
+    pub(super) fn new(driver: &Driver, seats: &[Seat]) -> Touches {
         let touched = |Seat { card, slot }: &Seat| Touched {
             card: card.clone(),
             slot: slot.clone(),
-            opmode: model(card).map(|card| card.opmode.module()),
+            opmode: model(card).and_then(|card| driver.opmode_of(card)),
             bound: false,
             probing: false,
             starting: false,
@@ -84,6 +85,7 @@ fn model(name: &str) -> Option<&'static iwl_card::CardSpec> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::driver::IWLWIFI;
 
     fn seat(card: &str, slot: &str) -> Seat {
         Seat { card: card.into(), slot: slot.into() }
@@ -98,8 +100,10 @@ mod tests {
     #[test]
     fn each_card_has_its_own() {
         let [first, second, third] = ["0000:01:00.0", "0000:02:00.0", "0000:03:00.0"];
-        let mut touches =
-            Touches::new(&[seat("7260", first), seat("7260-2", second), seat("6205", third)]);
+        let mut touches = Touches::new(
+            &IWLWIFI,
+            &[seat("7260", first), seat("7260-2", second), seat("6205", third)],
+        );
         assert_eq!(touches.touch("7260"), probe("7260", first));
         assert_eq!(touches.touch("7260"), None);
         assert_eq!(touches.touch("7260-2"), probe("7260-2", second));
@@ -120,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_opmode_that_is_nobodys_own_starts_on_what_is_there() {
-        let mut touches = Touches::new(&[seat("6205", "0000:01:00.0")]);
+        let mut touches = Touches::new(&IWLWIFI, &[seat("6205", "0000:01:00.0")]);
         touches.touch("6205");
         touches.bound("0000:01:00.0");
         touches.loaded("iwlmvm");

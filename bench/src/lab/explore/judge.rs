@@ -5,7 +5,7 @@ use std::fmt;
 use guest_protocol::State;
 use serde::Serialize;
 
-use crate::facts::milestone::{DRIVER, OPMODES};
+use crate::facts::driver::Driver;
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
 use crate::facts::verdict::{Outcome, Verdict};
@@ -75,18 +75,18 @@ impl From<Left> for Problem {
 /// What is wrong with the guest, when an order is over and nothing is torn down yet.
 pub fn state(state: &State, ends: &[Check], vars: &Vars) -> Option<Problem> {
     let fits = ends.iter().any(|end| end.mismatch(state, vars).is_none());
-    (!fits).then(|| Problem::new(Class::UnexpectedState, describe(state)))
+    (!fits).then(|| Problem::new(Class::UnexpectedState, describe(state, vars.driver)))
 }
 
 /// A guest's state in a line that is the same for the same state: what to group orders by.
-pub fn describe(state: &State) -> String {
+pub fn describe(state: &State, driver: &Driver) -> String {
     let devices: Vec<_> = state
         .devices
         .iter()
         .map(|device| {
             let driver = match device.driver.as_deref() {
                 None => "unbound".to_owned(),
-                Some(DRIVER) => "bound".to_owned(),
+                Some(name) if name == driver.pci_driver => "bound".to_owned(),
                 Some(other) => format!("bound to {other}"),
             };
             match device.interfaces.len() {
@@ -106,7 +106,7 @@ pub fn describe(state: &State) -> String {
             .collect::<Vec<_>>()
             .join(" / "),
     };
-    let of_driver = |module: &&String| *module == DRIVER || OPMODES.contains(&module.as_str());
+    let of_driver = |module: &&String| driver.modules().any(|own| own == **module);
     let mut modules: Vec<_> = state.modules.iter().filter(of_driver).map(String::as_str).collect();
     modules.sort_unstable();
     match modules.as_slice() {
@@ -129,8 +129,8 @@ pub fn verdict(verdict: &Verdict, events: &[Event]) -> Option<Problem> {
 /// The trouble that the verdict speaks of.
 fn trouble(verdict: &Verdict, events: &[Event]) -> Class {
     let told = events.iter().find_map(|event| match &event.what {
-        What::Bench(BenchEvent::KernelTrouble { trouble, text }) => {
-            verdict.line.ends_with(text.as_str()).then_some(*trouble)
+        What::Bench(BenchEvent::KernelTrouble { trouble, .. }) => {
+            (verdict.cause == Some(event.seq)).then_some(*trouble)
         }
         _ => None,
     });
@@ -142,6 +142,7 @@ mod tests {
     use guest_protocol::PciDevice;
 
     use super::*;
+    use crate::facts::driver::IWLWIFI;
 
     fn guest(driver: Option<&str>, interfaces: &[&str], modules: &[&str]) -> State {
         State {
@@ -159,17 +160,20 @@ mod tests {
     #[test]
     fn states_are_told_apart_and_alike() {
         let works = guest(Some("iwlwifi"), &["wlan0"], &["iwlmvm", "mac80211", "iwlwifi"]);
-        assert_eq!(describe(&works), "bound with its interface, iwlmvm and iwlwifi loaded");
+        assert_eq!(
+            describe(&works, &IWLWIFI),
+            "bound with its interface, iwlmvm and iwlwifi loaded"
+        );
         // Its name and the order of modules are chance.
         let again = guest(Some("iwlwifi"), &["wlan1"], &["iwlwifi", "iwlmvm"]);
-        assert_eq!(describe(&again), describe(&works));
-        assert_eq!(describe(&guest(None, &[], &[])), "unbound, no driver loaded");
+        assert_eq!(describe(&again, &IWLWIFI), describe(&works, &IWLWIFI));
+        assert_eq!(describe(&guest(None, &[], &[]), &IWLWIFI), "unbound, no driver loaded");
         let silent = guest(Some("iwlwifi"), &[], &["iwlwifi"]);
-        assert_eq!(describe(&silent), "bound without interface, iwlwifi loaded");
-        assert_eq!(describe(&State::default()), "no card, no driver loaded");
+        assert_eq!(describe(&silent, &IWLWIFI), "bound without interface, iwlwifi loaded");
+        assert_eq!(describe(&State::default(), &IWLWIFI), "no card, no driver loaded");
         let mut two = guest(None, &[], &[]);
         two.devices.push(two.devices[0].clone());
-        assert_eq!(describe(&two), "2 unbound, no driver loaded");
+        assert_eq!(describe(&two, &IWLWIFI), "2 unbound, no driver loaded");
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Play<'_> {
 
     fn judge(&mut self) -> Result<(), StepError> {
         let state = self.player.state()?;
-        let mut described = judge::describe(&state);
+        let mut described = judge::describe(&state, self.player.vars.driver);
         if self.player.card_runs() {
             described += ", the card runs its firmware";
         }

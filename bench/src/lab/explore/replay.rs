@@ -175,6 +175,7 @@ ends = { bound = false }
     #[test]
     fn a_replay_is_a_scenario_again() {
         let vars = Vars {
+            driver: &crate::facts::driver::IWLWIFI,
             card: "7260".into(),
             kernel: "7.3.4".into(),
             kernel_version: "7.3.4".into(),

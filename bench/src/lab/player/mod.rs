@@ -16,7 +16,7 @@ use guest_protocol::{
 };
 
 use crate::facts::errno::Errno;
-use crate::facts::milestone::{DRIVER, Milestone, Reached};
+use crate::facts::milestone::{Milestone, Reached};
 use crate::facts::timeline::BenchEvent;
 use crate::facts::trouble::Trouble;
 use crate::facts::verdict::{Outcome, Verdict};
@@ -321,7 +321,7 @@ impl<'a> Player<'a> {
     }
 
     fn guest_command(&mut self, action: &Action) -> Result<Command, StepError> {
-        let driver = || DRIVER.to_owned();
+        let driver = || self.vars.driver.pci_driver.to_owned();
         Ok(match action {
             Action::Coldplug => Command::Coldplug,
             Action::Unbind => Command::Unbind { driver: driver(), slot: self.device()?.slot },

@@ -1,12 +1,12 @@
 //! The end of all: what was held is let go, the card unbound, the modules unloaded. A driver that
 //! has lost count of something shows it here at the latest.
 
-use guest_protocol::{Command, State};
+use guest_protocol::{Command, PciDevice, State};
 use iwl_card::CardEvent;
 
 use super::ends::{HANGS_AFTER, Left, StepError};
 use super::{Player, over, reply};
-use crate::facts::milestone::{DRIVER, OPMODES};
+use crate::facts::driver::Driver;
 use crate::facts::timeline::What;
 use crate::machine::session::Stop;
 
@@ -19,6 +19,7 @@ impl Player<'_> {
     /// # Errors
     /// The guest does not come to rest, or the run is over.
     pub fn tear_down(&mut self) -> Result<Vec<Left>, StepError> {
+        let driver = self.vars.driver;
         self.session.release_all();
         self.rest()?;
         let mut left = Vec::new();
@@ -31,15 +32,15 @@ impl Player<'_> {
             self.collect()?;
         }
         for device in self.state()?.devices {
-            if device.driver.as_deref() == Some(DRIVER) {
-                let (driver, slot) = (DRIVER.to_owned(), device.slot.clone());
+            if device.driver.as_deref() == Some(driver.pci_driver) {
+                let (driver, slot) = (driver.pci_driver.to_owned(), device.slot.clone());
                 let what = format!("unbinding {slot}");
                 if !self.undo(Command::Unbind { driver, slot }, what, &mut left)? {
                     return Ok(left);
                 }
             }
         }
-        for module in OPMODES.into_iter().chain([DRIVER]) {
+        for module in driver.modules() {
             // Each takes along what only it needed.
             if self.state()?.modules.iter().any(|loaded| loaded == module) {
                 let args = vec!["-r".to_owned(), module.to_owned()];
@@ -52,7 +53,7 @@ impl Player<'_> {
         self.rest()?;
         if left.is_empty() {
             let state = self.state()?;
-            left.extend(remains(&state).map(Left::Stays));
+            left.extend(remains(&state, driver).map(Left::Stays));
             // A card that has gone is nobody's to stop.
             if !state.devices.is_empty() && self.card_runs() {
                 left.push(Left::Stays("the card runs its firmware, and no driver has it".into()));
@@ -108,10 +109,11 @@ impl Player<'_> {
 }
 
 /// What should be gone by now.
-fn remains(state: &State) -> impl Iterator<Item = String> {
-    let modules = state.modules.iter().filter(|m| OPMODES.contains(&m.as_str()) || *m == DRIVER);
+fn remains<'a>(state: &'a State, driver: &'static Driver) -> impl Iterator<Item = String> + 'a {
+    let modules = state.modules.iter().filter(|m| driver.modules().any(|module| module == **m));
     let interfaces = state.interfaces.iter().filter(|interface| *interface != LOOPBACK);
-    let bound = state.devices.iter().filter(|d| d.driver.as_deref() == Some(DRIVER));
+    let is_bound = move |d: &&PciDevice| d.driver.as_deref() == Some(driver.pci_driver);
+    let bound = state.devices.iter().filter(is_bound);
     let modules = modules.map(|module| format!("{module} is loaded"));
     let interfaces = interfaces.map(|interface| format!("{interface} is there"));
     modules.chain(interfaces).chain(bound.map(|device| format!("{} is bound", device.slot)))

@@ -27,6 +27,7 @@ use said::{Said, line_of};
 use serde_json::json;
 
 use crate::facts::derive::{Deriver, Seat};
+use crate::facts::driver::Driver;
 use crate::facts::milestone::Reached;
 use crate::facts::timeline::{BenchEvent, Event, Source, Tag, Timeline, What};
 use crate::facts::verdict::{Outcome, Verdict};
@@ -129,6 +130,7 @@ impl Session {
     pub fn start(
         qemu: &guest_kit::Qemu,
         machine: &Machine<'_>,
+        driver: &'static Driver,
         start: Origin<'_>,
         cards: Vec<Card>,
         gates: Gates,
@@ -193,7 +195,7 @@ impl Session {
             timeline,
             milestones: Vec::new(),
             hello: None,
-            deriver: Deriver::new(&seats(&card_names)),
+            deriver: Deriver::new(driver, &seats(&card_names)),
             gates,
             inputs,
             guest,
@@ -424,19 +426,13 @@ fn seats(names: &[String]) -> Vec<Seat> {
 
 /// A command line that can be pasted into a shell.
 fn shell_words(args: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=,:+@%".contains(c);
     let mut text = String::new();
     for (i, arg) in args.iter().enumerate() {
         if i > 0 {
             text.push_str(if arg.starts_with('-') { " \\\n  " } else { " " });
         }
-        if !arg.is_empty() && arg.chars().all(plain) {
-            text.push_str(arg);
-        } else {
-            text.push('\'');
-            text.push_str(&arg.replace('\'', r"'\''"));
-            text.push('\'');
-        }
+        // QEMU was given it, so there is no NUL in it.
+        text.push_str(&shlex::try_quote(arg).unwrap_or_default());
     }
     text.push('\n');
     text

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::page::{class, escape, page};
 use super::picture::{Picture, picture};
+use crate::facts::verdict::Class;
 use crate::report::matrix::{Attempt, Cell, Matrix};
-use crate::report::run::{Class, Run};
+use crate::report::run::Run;
 
 const SCRIPT: &str = concat!(include_str!("timeline.js"), include_str!("matrix.js"));
 

@@ -6,7 +6,7 @@ use base64::Engine;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::report::run::Class;
+use crate::facts::verdict::Class;
 
 const CSS: &str = include_str!("page.css");
 

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::number;
 use super::pattern::{OneOrMany, Pattern, When};
+use crate::facts::driver::IWLWIFI;
 use crate::facts::errno::Errno;
 
 /// A rule of the firmware gate. Without `give` and `refuse` a request gets what it would get
@@ -43,8 +44,9 @@ pub struct FirmwareRule {
     pub delay: Option<f64>,
 }
 
+/// What any driver asks for: the names are linux-firmware's.
 fn drivers_firmware() -> String {
-    "iwl*".to_owned()
+    format!("{}*", IWLWIFI.firmware)
 }
 
 /// Where a file comes from.

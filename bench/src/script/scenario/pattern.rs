@@ -7,11 +7,12 @@ use std::marker::PhantomData;
 use serde::de::{
     self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use toml::Value;
 
+use crate::facts::driver::{DRIVERS, Driver};
 use crate::facts::errno::Errno;
-use crate::facts::milestone::{FieldKind, KINDS, OPMODES};
+use crate::facts::milestone::{self, FieldKind, KINDS};
 use crate::facts::near::NoSuch;
 
 /// A milestone by name and, where it matters, by its fields' values.
@@ -85,7 +86,7 @@ impl<'de> DeserializeSeed<'de> for Field<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         let mut value = Value::deserialize(deserializer)?;
         // Of a field that no milestone has, only that is told.
-        if KINDS.iter().any(|(_, fields)| fields.contains(&self.0)) {
+        if FieldKind::of(self.0).is_some() {
             fit(self.0, &mut value).map_err(de::Error::custom)?;
         }
         Ok(value)
@@ -116,10 +117,9 @@ fn custom<E: de::Error>(no_such: NoSuch) -> E {
 }
 
 /// The fields of a kind of milestone.
-fn fields_of(milestone: &str) -> Result<&'static [&'static str], NoSuch> {
-    let kinds = || KINDS.iter().map(|(kind, _)| *kind);
-    let known = KINDS.iter().find(|(kind, _)| *kind == milestone);
-    known.map(|(_, fields)| *fields).ok_or_else(|| NoSuch::new("milestone", milestone, kinds()))
+fn fields_of(milestone: &str) -> Result<&'static [(&'static str, FieldKind)], NoSuch> {
+    let no_such = || NoSuch::new("milestone", milestone, KINDS.iter().copied());
+    milestone::fields_of(milestone).ok_or_else(no_such)
 }
 
 /// Whether a kind of milestone has this field.
@@ -128,9 +128,10 @@ fn fields_of(milestone: &str) -> Result<&'static [&'static str], NoSuch> {
 /// It has none of this name; those that it has.
 pub fn field_of(milestone: &str, field: &str) -> Result<(), NoSuch> {
     let fields = fields_of(milestone)?;
-    match fields.contains(&field) {
+    let names = fields.iter().map(|(name, _)| *name);
+    match names.clone().any(|name| name == field) {
         true => Ok(()),
-        false => Err(NoSuch::new("field", field, fields.iter().copied()).of(milestone)),
+        false => Err(NoSuch::new("field", field, names).of(milestone)),
     }
 }
 
@@ -173,7 +174,9 @@ impl<'de> Visitor<'de> for ValuesVisitor {
 /// What it has to be.
 fn fit(field: &str, value: &mut Value) -> Result<(), String> {
     known_vars(value)?;
-    let fits = match (FieldKind::of(field), &*value) {
+    // A field that no milestone has is refused where its milestone is known.
+    let Some(kind) = FieldKind::of(field) else { return Ok(()) };
+    let fits = match (kind, &*value) {
         (FieldKind::Errno, Value::String(name)) => {
             *value = Value::Integer(Errno::known(name)?.0.into());
             true
@@ -187,7 +190,7 @@ fn fit(field: &str, value: &mut Value) -> Result<(), String> {
     if fits {
         return Ok(());
     }
-    let wanted = match FieldKind::of(field) {
+    let wanted = match kind {
         FieldKind::Number => "a number".to_owned(),
         FieldKind::Errno => "an error's name, like \"ENOENT\"".to_owned(),
         FieldKind::Truth => "true or false".to_owned(),
@@ -216,6 +219,9 @@ impl fmt::Display for Pattern {
 /// What a scenario's variables stand for in one run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Vars {
+    /// `$driver`: the module of the driver under test.
+    #[serde(serialize_with = "module")]
+    pub driver: &'static Driver,
     /// `$card`.
     pub card: String,
     /// `$kernel`: its release.
@@ -234,9 +240,21 @@ pub struct Vars {
     pub declared_firmware: Vec<String>,
 }
 
+fn module<S: Serializer>(driver: &Driver, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(driver.module)
+}
+
 /// The names of the variables; none is the beginning of another, but for the longer one first.
-const VARS: [&str; 7] =
-    ["card", "kernel", "opmode", "firmware-oldest", "firmware", "walk-down", DECLARED_FIRMWARE];
+const VARS: [&str; 8] = [
+    "driver",
+    "card",
+    "kernel",
+    "opmode",
+    "firmware-oldest",
+    "firmware",
+    "walk-down",
+    DECLARED_FIRMWARE,
+];
 /// The variable that only a built image gives a value.
 pub const DECLARED_FIRMWARE: &str = "declared-firmware";
 
@@ -280,6 +298,7 @@ impl Vars {
             match name {
                 Some("card") => out += &self.card,
                 Some("kernel") => out += &self.kernel,
+                Some("driver") => out += self.driver.module,
                 Some("opmode") => out += &self.opmode,
                 Some("firmware") => out += &self.firmware,
                 Some("firmware-oldest") => {
@@ -323,10 +342,11 @@ pub struct When {
 
 fn known_opmode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let opmode = String::deserialize(deserializer)?;
-    if OPMODES.contains(&opmode.as_str()) {
+    let known = || DRIVERS.iter().flat_map(|driver| driver.opmodes).map(|opmode| opmode.module);
+    if known().any(|module| module == opmode) {
         return Ok(Some(opmode));
     }
-    Err(custom(NoSuch::new("opmode", &opmode, OPMODES)))
+    Err(custom(NoSuch::new("opmode", &opmode, known())))
 }
 
 fn known_cards<'de, D: Deserializer<'de>>(
@@ -581,6 +601,7 @@ mod tests {
 
     fn vars(release: &str, version: &str) -> Vars {
         Vars {
+            driver: &crate::facts::driver::IWLWIFI,
             card: "6205".into(),
             kernel: release.into(),
             kernel_version: version.into(),

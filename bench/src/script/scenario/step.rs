@@ -3,6 +3,7 @@
 use guest_protocol::MAX_REQUESTS;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
+use strum::IntoStaticStr;
 use toml::{Spanned, Value};
 
 use super::check::Check;
@@ -43,8 +44,9 @@ pub struct Step {
 }
 
 /// Something the host does.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Action {
     /// What udev does at boot: modprobe every modalias.
     Coldplug,
@@ -121,35 +123,7 @@ impl Action {
 
     /// As the scenario writes it.
     pub fn word(&self) -> &'static str {
-        match self {
-            Action::Coldplug => "coldplug",
-            Action::Bind => "bind",
-            Action::Unbind => "unbind",
-            Action::DriverOverride(_) => "driver-override",
-            Action::Modprobe(_) => "modprobe",
-            Action::Rmmod(_) => "rmmod",
-            Action::ModprobeD(_) => "modprobe-d",
-            Action::Autoload(_) => "autoload",
-            Action::Remove => "remove",
-            Action::Rescan => "rescan",
-            Action::Plug => "plug",
-            Action::Unplug => "unplug",
-            Action::ReleaseAlive => "release-alive",
-            Action::Vanish => "vanish",
-            Action::RfKill(_) => "rf-kill",
-            Action::Reset => "reset",
-            Action::LinkUp => "link-up",
-            Action::LinkDown => "link-down",
-            Action::Release(_) => "release",
-            Action::ReleaseOne(_) => "release-one",
-            Action::Rest => "rest",
-            Action::TearDown => "tear-down",
-            Action::Write(_) => "write",
-            Action::Exec(_) => "exec",
-            Action::Suspend(_) => "suspend",
-            Action::RequestModules(_) => "request-modules",
-            Action::Sysrq(_) => "sysrq",
-        }
+        self.into()
     }
 }
 
