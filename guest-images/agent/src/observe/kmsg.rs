@@ -16,7 +16,7 @@ use nix::errno::Errno;
 
 use crate::clock::mono_ns;
 use crate::error::{Context, SetupError};
-use crate::observe::settle::{self, Stream};
+use crate::observe::marks::{self, Stream};
 use crate::outbox::Outbox;
 use crate::port;
 
@@ -139,7 +139,7 @@ impl Log {
                     if let Some(offset) = record.marked_offset() {
                         self.learn(offset);
                         let mark = record.marked().and_then(|mark| u64::try_from(mark).ok());
-                        settle::seen(Stream::KernelLog, mark.unwrap_or_default());
+                        marks::seen(Stream::KernelLog, mark.unwrap_or_default());
                     } else {
                         let stamp = match self.offset_ns {
                             Some(offset) => record.stamp_ns.saturating_add_signed(offset),

@@ -9,7 +9,7 @@ use guest_protocol::GuestEvent;
 
 use crate::clock::mono_ns;
 use crate::error::{Context, SetupError};
-use crate::observe::settle::{self, Stream};
+use crate::observe::marks::{self, Stream};
 use crate::outbox::Outbox;
 
 /// An instance shares its buffer and its clock with nobody.
@@ -73,7 +73,7 @@ fn report(outbox: &Outbox, line: &str) {
         return;
     }
     if let Some(mark) = marked(line) {
-        settle::seen(Stream::Trace, mark);
+        marks::seen(Stream::Trace, mark);
         return;
     }
     match parse(line) {

@@ -16,7 +16,7 @@ use nix::sys::time::TimeVal;
 
 use crate::clock::mono_ns;
 use crate::error::{Context, SetupError};
-use crate::observe::settle::{self, Stream};
+use crate::observe::marks::{self, Stream};
 use crate::outbox::Outbox;
 
 /// Multicast group of the kernel's own uevents (group 2 is udevd's).
@@ -70,7 +70,7 @@ pub(crate) fn start(outbox: Outbox) -> Result<(), SetupError> {
         loop {
             match socket.receive() {
                 Ok(message) => match (marked(message), parse(message)) {
-                    (Some(mark), _) => settle::seen(Stream::Uevents, mark),
+                    (Some(mark), _) => marks::seen(Stream::Uevents, mark),
                     (None, Some(event)) => outbox.event(event),
                     (None, None) => outbox.note(format!(
                         "a uevent that is none: {:?}",
