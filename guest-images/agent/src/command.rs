@@ -57,6 +57,7 @@ pub(crate) fn run(
             rest::await_rest(asks);
             Ok(Reply::Ok)
         }
+        Command::AtWork => Ok(Reply::AtWork { tasks: rest::at_work(asks) }),
         Command::AwaitRemoval { slot } => {
             if slot.contains('/') || slot.starts_with('.') {
                 return Err(invalid(format!("{slot:?} is no PCI slot")));

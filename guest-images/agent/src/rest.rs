@@ -71,6 +71,30 @@ pub(crate) fn await_rest(asks: &Asks) {
     }
 }
 
+/// Who is in the middle of something and does not wait for the bench, by name. Such a one may wake by
+/// itself, however long it has slept; without any, only a timer or an interrupt begins something.
+pub(crate) fn at_work(asks: &Asks) -> Vec<String> {
+    let waiting = asks.waiting();
+    let seen = look(&mut HashMap::new()).into_iter();
+    let working = seen.filter(|(task, seen)| seen.works() && !waiting.contains(task));
+    // Of a step's thread there is no directory of this kind: it is the agent's.
+    let name = |task| fs::read_to_string(format!("/proc/{task}/comm")).unwrap_or_default();
+    let mut names: Vec<_> = working.map(|(task, _)| name(task).trim_end().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+impl Seen {
+    fn works(self) -> bool {
+        match (self.kind, self.state) {
+            (_, 'I' | 'Z') => false,
+            // They sleep between two pieces of work as they do within one.
+            (Kind::Interrupt, state) => state != 'S',
+            _ => true,
+        }
+    }
+}
+
 impl Watch {
     /// Takes in a look; says whether all is at rest.
     fn at_rest(
@@ -237,6 +261,17 @@ mod tests {
         assert_eq!(looks(Kind::Program, 'R', |_| 1, false), None);
         assert_eq!(looks(Kind::Worker, 'I', u64::from, false), None);
         assert_eq!(looks(Kind::Interrupt, 'R', |_| 1, true), None);
+    }
+
+    #[test]
+    fn who_sleeps_within_its_work_is_at_work() {
+        let works = |kind, state| Seen { kind, state, switches: 1 }.works();
+        for state in ['R', 'S', 'D'] {
+            assert!(works(Kind::Worker, state) && works(Kind::Program, state), "{state}");
+            assert!(works(Kind::Step, state), "{state}");
+        }
+        assert!(!works(Kind::Worker, 'I') && !works(Kind::Program, 'Z'));
+        assert!(works(Kind::Interrupt, 'R') && !works(Kind::Interrupt, 'S'));
     }
 
     #[test]

@@ -22,8 +22,11 @@ pub const PORT_NAME: &str = "org.iwlbench.agent";
 /// Version of this protocol; the agent says it in its hello.
 pub const PROTOCOL_VERSION: u32 = 3;
 
-/// Longest line either side accepts, in bytes: a firmware file of 12 MiB, base64-encoded.
+/// Longest line the agent accepts, in bytes: a firmware file of 12 MiB, base64-encoded.
 pub const MAX_LINE: usize = 16 << 20;
+
+/// Longest line that the bench accepts from the agent, which has nothing long to say.
+pub const MAX_LINE_FROM_GUEST: usize = 256 << 10;
 
 /// Most bytes that the agent reads of a file ([`Command::Read`]) and keeps of each of a program's
 /// streams ([`Command::Exec`]).
@@ -387,6 +390,9 @@ pub enum Command {
     /// waits for the bench's answer, or has slept for long. Work that the kernel has put off
     /// with a timer counts as at rest.
     AwaitRest,
+    /// Who is in the middle of something at this moment and does not wait for the bench; ends in
+    /// [`Reply::AtWork`].
+    AtWork,
     /// Wait until a PCI function is gone, or the kernel's hot-plug worker sleeps while it takes
     /// the function away, and goes on sleeping.
     AwaitRemoval {
@@ -491,6 +497,11 @@ pub enum Reply {
     },
     /// [`Command::State`].
     State(State),
+    /// [`Command::AtWork`].
+    AtWork {
+        /// Programs, steps and kernel workers, by name.
+        tasks: Vec<String>,
+    },
 }
 
 /// The guest as it is now.
