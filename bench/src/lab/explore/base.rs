@@ -65,7 +65,12 @@ impl Base {
         }
         table.insert("hold".into(), names.into());
         add_faults(&mut table, faults);
-        table.insert("step".into(), steps.clone().into());
+        // A scenario has a step. Where none is a point, the guest comes to rest: as it does anyway.
+        let played = match steps.is_empty() {
+            true => vec![Table::from_iter([("do".to_owned(), Value::from("rest"))])],
+            false => steps.clone(),
+        };
+        table.insert("step".into(), played.into());
 
         let bad = |error: &dyn std::fmt::Display| BadUsage(format!("scenario {name}: {error}"));
         let text = toml::to_string(&table).map_err(|error| bad(&error))?;
@@ -81,6 +86,7 @@ impl Base {
 
     /// The step of a point.
     pub fn step(&self, index: usize) -> Option<(&Step, &Action)> {
+        self.steps.get(index)?;
         let step = self.scenario.steps.get(index)?.get_ref();
         Some((step, step.r#do.as_ref()?))
     }
@@ -228,6 +234,14 @@ mod tests {
         assert_eq!(base.scenario.cards[0].get_ref(), "7260");
         assert_eq!(base.scenario.card.plan().count(), 1);
         assert_eq!(base.ends.len(), 3);
+    }
+
+    /// As the main job: the host only looks on, and what the gates hold are all the points.
+    #[test]
+    fn no_step_needs_to_be_a_point() {
+        let looks = "[[step]]\nawait = \"bound\"\n[[step]]\ncheck = { bound = true }\n";
+        let base = base(looks, &[]).expect("explorable");
+        assert!(base.steps.is_empty() && base.step(0).is_none(), "{:?}", base.steps);
     }
 
     #[test]
