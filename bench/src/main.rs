@@ -97,6 +97,7 @@ fn main() -> ExitCode {
             Command::Completions(args) => app::commands::manual::completions(&args),
             Command::Man(args) => app::commands::manual::man(&args),
         });
+    app::terminal::flush();
     result.unwrap_or_else(|error| {
         eprintln!("iwlbench: {error:#}{}", remedy(&error));
         let usage = error.is::<BadUsage>()

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::app::terminal::{self, Screen};
 use crate::facts::milestone::Reached;
 use crate::facts::verdict::Outcome;
 use crate::lab::explore::{Class, Order, OrdersProgress};
@@ -29,8 +30,10 @@ impl Ui {
     pub fn new() -> Ui {
         let terminal = std::io::stderr().is_terminal();
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-        let target =
-            if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = match terminal {
+            true => ProgressDrawTarget::term_like_with_hz(Box::<Screen>::default(), 20),
+            false => ProgressDrawTarget::hidden(),
+        };
         Ui {
             bars: Arc::new(MultiProgress::with_draw_target(target)),
             terminal,
@@ -87,7 +90,7 @@ impl LabProgress for Ui {
             // Fails only if standard error is gone.
             let _ = self.bars.println(format!("iwlbench: {line}"));
         } else {
-            eprintln!("iwlbench: {line}");
+            terminal::line(&format!("iwlbench: {line}"));
         }
     }
 }
@@ -103,14 +106,14 @@ struct RunLine {
 impl RunProgress for RunLine {
     fn phase(&self, phase: &str) {
         if self.lines {
-            eprintln!("iwlbench: {}: {phase}", self.what);
+            terminal::line(&format!("iwlbench: {}: {phase}", self.what));
         }
         self.bar.set_message(format!("{}: {phase}", self.what));
     }
 
     fn up(&self) {
         if self.lines {
-            eprintln!("iwlbench: {}: the guest is up", self.what);
+            terminal::line(&format!("iwlbench: {}: the guest is up", self.what));
         }
     }
 
@@ -190,7 +193,8 @@ impl OrdersProgress for OrdersLine {
             self.ui.note(&format!("{word}: {}", points.join(" · ")));
         } else if !self.ui.terminal {
             let done = self.bar.position();
-            eprintln!("iwlbench: {done} of {known} known: {word}: {}", points.join(" · "));
+            let points = points.join(" · ");
+            terminal::line(&format!("iwlbench: {done} of {known} known: {word}: {points}"));
         }
     }
 
@@ -232,7 +236,7 @@ impl guest_kit::Progress for KitProgress {
         if self.ui.terminal {
             *self.bar() = Some(self.ui.spinner(what));
         } else {
-            eprintln!("iwlbench: {what}");
+            terminal::line(&format!("iwlbench: {what}"));
         }
     }
 

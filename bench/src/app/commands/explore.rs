@@ -6,8 +6,8 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::app::cli::ExploreArgs;
-use crate::app::commands;
 use crate::app::ui::Ui;
+use crate::app::{commands, terminal};
 use crate::facts::failure::Interrupted;
 use crate::facts::verdict;
 use crate::lab::explore::{self, Class, Spec};
@@ -66,6 +66,7 @@ pub fn explore(args: &ExploreArgs) -> anyhow::Result<ExitCode> {
         });
         commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     }
+    terminal::flush();
     let orders = || explorations.iter().flat_map(|exploration| &exploration.orders);
     for order in orders().filter(|order| order.class != Some(Class::Fine)) {
         eprintln!("iwlbench: {}", explore::text::failure(order));

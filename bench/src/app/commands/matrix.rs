@@ -12,8 +12,8 @@ use fs_err as fs;
 use iwl_card::CardSpec;
 
 use crate::app::cli::{GuestArgs, MatrixArgs};
-use crate::app::commands;
 use crate::app::ui::{MatrixProgress, Ui};
+use crate::app::{commands, terminal};
 use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
 use crate::lab::{Lab, RunSpec};
@@ -139,6 +139,7 @@ fn plays<'a>(
 
 /// A line for each place that did not pass at once.
 fn tell_failures(cells: &[Cell]) {
+    terminal::flush();
     for cell in cells {
         let failed: Vec<_> =
             cell.attempts.iter().filter(|a| a.outcome != Outcome::Passed).collect();

@@ -7,7 +7,7 @@ use iwl_card::CardSpec;
 use serde_json::json;
 
 use crate::app::cli::RunArgs;
-use crate::app::{commands, ui::Ui};
+use crate::app::{commands, terminal, ui::Ui};
 use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
 use crate::lab::RunSpec;
@@ -130,6 +130,7 @@ fn tell(args: &RunArgs, records: &[Record], colour: bool) -> anyhow::Result<()> 
     } else if records.len() > 1 {
         commands::print(&render::totals(records, colour))?;
     }
+    terminal::flush();
     for record in records {
         if record.verdict.outcome != Outcome::Passed {
             eprintln!(
