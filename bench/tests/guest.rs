@@ -125,10 +125,16 @@ fn a_lying_tlv_is_the_drivers_to_refuse() {
 }
 
 /// Starts a run from power-on and waits until it says this of its guest.
-#[expect(clippy::zombie_processes, reason = "each caller waits for the child")]
 fn started(bench: &Bench, until: &str) -> (std::process::Child, u32) {
+    started_with(bench, &["--cold"], until)
+}
+
+/// The same, with these arguments.
+#[expect(clippy::zombie_processes, reason = "each caller waits for the child")]
+fn started_with(bench: &Bench, more: &[&str], until: &str) -> (std::process::Child, u32) {
     let mut child = bench
-        .command(&["run", "--card", "7260", "--json", "--patience", "5", "--cold"])
+        .command(&["run", "--card", "7260", "--json", "--patience", "5"])
+        .args(more)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -228,6 +234,31 @@ await = "netdev-registered"
     assert_eq!((run.code, run.outcome()), (Some(0), "passed"), "{}", run.stderr);
 }
 
+/// Far more is said to a guest than its port holds, and it reads no more of it.
+#[test]
+fn a_guest_that_stops_reading_holds_up_nobody() {
+    let bench = Bench::new();
+    let text = "x".repeat(600_000);
+    let file = bench.file(
+        "much.toml",
+        format!(
+            "about = \"t\"\ncards = [\"7260\"]\n[[step]]\nrepeat = 100_000\n\
+             [[step.step]]\ndo = {{ write = {{ path = \"/much\", text = \"{text}\" }} }}\n"
+        ),
+    );
+    for (end, code, outcome) in [(None, 1, "guest-hung"), (Some("-TERM"), 130, "interrupted")] {
+        let (child, qemu) = started_with(&bench, &[&file.to_string_lossy()], "the guest is up");
+        kill(qemu, "-STOP");
+        end.into_iter().for_each(|signal| kill(child.id(), signal));
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(code));
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(document["runs"][0]["verdict"]["outcome"], outcome);
+        wait_ended(qemu);
+        bench.nothing_left();
+    }
+}
+
 /// What ends a guest that had come up is told apart.
 #[test]
 fn a_panic_and_a_reset_are_told_apart() {
@@ -322,6 +353,7 @@ fn an_image_without_init_does_not_boot() {
     let run = bench.run(&["--card", "7260", "--image", &image.to_string_lossy()]);
     assert_eq!((run.code, run.outcome()), (Some(125), "not-booted"), "{}", run.stderr);
     assert!(run.stderr.contains("Kernel panic"), "{}", run.stderr);
+    assert!(run.stderr.contains("trying once again"), "{}", run.stderr);
 }
 
 /// A panic ends the steps; where the scenario says that it belongs to it, what came is judged.

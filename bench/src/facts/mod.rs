@@ -3,6 +3,7 @@
 
 pub mod accel;
 pub mod derive;
+pub mod diagnosis;
 pub mod driver;
 pub mod errno;
 pub mod failure;

@@ -43,6 +43,19 @@ pub enum Source {
 }
 
 impl Source {
+    /// All of them.
+    pub const ALL: [Source; 9] = [
+        Source::Card,
+        Source::FirmwareGate,
+        Source::ModuleGate,
+        Source::Trace,
+        Source::Netlink,
+        Source::KernelLog,
+        Source::Agent,
+        Source::Qemu,
+        Source::Bench,
+    ];
+
     /// The word used in reports, at most 8 characters.
     pub fn label(self) -> &'static str {
         match self {
@@ -261,6 +274,8 @@ pub struct Timeline {
     stood_still: Option<(ClockOffset, usize)>,
     live: Option<Box<dyn Write + Send>>,
     live_error: Option<std::io::Error>,
+    /// Written to it.
+    bytes: u64,
 }
 
 impl Timeline {
@@ -274,6 +289,7 @@ impl Timeline {
             stood_still: None,
             live,
             live_error: None,
+            bytes: 0,
         }
     }
 
@@ -285,6 +301,11 @@ impl Timeline {
     /// All events so far, in order of arrival.
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// How many bytes of them were written as they came.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// A host instant on the run's clock; before the start it is 0.
@@ -338,11 +359,14 @@ impl Timeline {
 
     fn add(&mut self, t_ns: Nanos, source: Source, guest_ns: Option<u64>, what: What) -> &Event {
         let event = Event { seq: self.events.len() as u64, t_ns, source, guest_ns, what };
-        if let Some(live) = &mut self.live
-            && let Err(error) = write_line(live, &event)
-        {
-            self.live_error = Some(error);
-            self.live = None;
+        if let Some(live) = &mut self.live {
+            let mut line = Vec::new();
+            let written = write_line(&mut line, &event).and_then(|()| live.write_all(&line));
+            self.bytes += line.len() as u64;
+            if let Err(error) = written {
+                self.live_error = Some(error);
+                self.live = None;
+            }
         }
         self.events.push(event);
         self.events.last().expect("just pushed")

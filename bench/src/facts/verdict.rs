@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
+use crate::facts::diagnosis::Diagnosis;
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
@@ -24,6 +26,8 @@ pub enum Outcome {
     GuestPoweredOff,
     /// The guest does not answer any more.
     GuestHung,
+    /// The guest had more to tell than is kept of a run.
+    Flooded,
     /// The guest's kernel did not come up.
     NotBooted,
     /// The guest has no modprobe: whatever the driver does, no module can come.
@@ -53,7 +57,8 @@ impl Outcome {
             | Outcome::GuestPanicked
             | Outcome::GuestReset
             | Outcome::GuestPoweredOff
-            | Outcome::GuestHung => Class::Failed,
+            | Outcome::GuestHung
+            | Outcome::Flooded => Class::Failed,
             Outcome::NotBooted
             | Outcome::NoModprobe
             | Outcome::QemuDied
@@ -96,17 +101,40 @@ pub struct Verdict {
     /// The event that decided it, where it was one: what to look at first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<u64>,
+    /// What failed, where the line says why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+    /// What the line says, in parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Box<Diagnosis>>,
 }
 
 impl Verdict {
     /// A verdict.
     pub fn new(outcome: Outcome, line: impl Into<String>) -> Verdict {
-        Verdict { outcome, line: line.into(), cause: None }
+        Verdict { outcome, line: line.into(), cause: None, failed: None, diagnosis: None }
     }
 
     /// Decided by this event.
     pub fn with_cause(self, seq: u64) -> Verdict {
         Verdict { cause: Some(seq), ..self }
+    }
+
+    /// With its cause for a headline.
+    #[must_use]
+    pub fn because(self, diagnosis: Diagnosis) -> Verdict {
+        Verdict {
+            outcome: self.outcome,
+            line: diagnosis.line(),
+            cause: diagnosis.events.first().copied(),
+            failed: Some(self.line),
+            diagnosis: Some(Box::new(diagnosis)),
+        }
+    }
+
+    /// What failed, whatever it failed of.
+    pub fn what(&self) -> &str {
+        self.failed.as_deref().unwrap_or(&self.line)
     }
 }
 

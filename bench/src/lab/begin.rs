@@ -34,9 +34,30 @@ enum Made {
     Not(String),
 }
 
+impl Begun {
+    fn came_up(&self) -> bool {
+        !matches!(&self.hello, Err(verdict) if verdict.outcome == Outcome::NotBooted)
+    }
+}
+
 impl Lab<'_> {
-    /// A guest from power-on.
+    /// A guest from power-on. One that does not come up is tried once again: what comes of chance
+    /// or of a machine under load is nobody's verdict.
     pub(super) fn booted(&self, plan: &Plan<'_>) -> anyhow::Result<Begun> {
+        match self.boot_once(plan)? {
+            begun if begun.came_up() => Ok(begun),
+            begun => self.boot_again(begun, plan),
+        }
+    }
+
+    fn boot_again(&self, begun: Begun, plan: &Plan<'_>) -> anyhow::Result<Begun> {
+        let why = begun.hello.as_ref().err().map_or("", |verdict| verdict.line.as_str());
+        self.progress.note(&format!("{why}; trying once again"));
+        self.leave(begun.session.end().qemu);
+        self.boot_once(plan)
+    }
+
+    fn boot_once(&self, plan: &Plan<'_>) -> anyhow::Result<Begun> {
         plan.progress.phase("the guest boots");
         let mut session = Session::start(
             &self.qemu,
@@ -64,7 +85,8 @@ impl Lab<'_> {
         for _ in 0..2 {
             let snapshot = match self.snapshot(&key, plan)? {
                 Made::Snapshot(snapshot) => snapshot,
-                Made::Over(begun) => return Ok(*begun),
+                Made::Over(begun) if begun.came_up() => return Ok(*begun),
+                Made::Over(begun) => return self.boot_again(*begun, plan),
                 Made::Not(why) => {
                     self.progress.note(&format!("{why}; booting from power-on instead"));
                     unmade().push(key);

@@ -1,10 +1,15 @@
 //! What came of a run.
 
+use guest_protocol::GuestEvent;
+use iwl_ucode::stub::{self, Api};
+use iwl_ucode::{Fate, Target, Ucode};
+
+use crate::facts::diagnosis::{Facts, Own, diagnose};
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::script::expect::Judged;
-use crate::script::scenario::{Scenario, Vars};
+use crate::script::scenario::{Action, FirmwareRule, Scenario, Step, Vars};
 
 /// Whether anything can be played in a guest that has found this.
 pub(super) fn usable(hello: &guest_protocol::Hello) -> Result<(), Verdict> {
@@ -78,11 +83,171 @@ pub(super) fn verdict(
     }
 }
 
+/// The verdict with its cause for a headline, where one is seen.
+pub(super) fn explained(verdict: Verdict, facts: &Facts<'_>) -> Verdict {
+    if verdict.outcome == Outcome::Failed
+        && !facts.own.modules
+        && let Some(why) = refused(facts.events)
+    {
+        let line = format!(
+            "the guest's kernel takes a module for none of its own: {why}; give it the modules that \
+             were built with it"
+        );
+        return Verdict::new(Outcome::Environment, line);
+    }
+    let caused = match verdict.outcome {
+        Outcome::Failed => diagnose(facts),
+        _ => None,
+    };
+    match caused {
+        Some(diagnosis) => verdict.because(diagnosis),
+        None => verdict,
+    }
+}
+
+/// A module that the kernel does not take for one of its own, whatever is in it: that says nothing
+/// about the driver. modprobe's words are those of `ENOEXEC`, `EKEYREJECTED` and `ENOKEY`; of the
+/// symbols' versions only the kernel's log tells (`kernel/module/version.c`).
+fn refused(events: &[Event]) -> Option<&str> {
+    const MODPROBE: [&str; 4] = [
+        "Exec format error",
+        "Invalid module format",
+        "Key was rejected by service",
+        "Required key not available",
+    ];
+    const KERNEL: [&str; 2] = ["disagrees about version of symbol", ": version magic '"];
+    let says = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
+    events.iter().find_map(|event| match &event.what {
+        What::Guest(GuestEvent::ModuleLoaderExit { stderr, .. }) => {
+            stderr.lines().find(|line| says(line, &MODPROBE))
+        }
+        What::Bench(BenchEvent::StepEnded { error: Some(error), .. }) => {
+            error.lines().find(|line| says(line, &MODPROBE))
+        }
+        What::Guest(GuestEvent::KernelLog { text, .. }) => {
+            Some(text.as_str()).filter(|text| says(text, &KERNEL))
+        }
+        _ => None,
+    })
+}
+
+/// What a scenario breaks by itself: what comes of that is what it wants.
+pub(super) fn own(scenario: &Scenario) -> Own {
+    let breaks = |rule: &FirmwareRule| {
+        rule.refuse.is_some() || !rule.corrupt.is_empty() || rule.give.is_some()
+    };
+    let mut actions = Vec::new();
+    actions_of(&scenario.steps, &mut actions);
+    let does = |what: fn(&Action) -> bool| actions.iter().any(|action| what(action));
+    let moves_card = does(|action| {
+        use Action::{Remove, Reset, RfKill, Unplug, Vanish};
+        matches!(action, Remove | Reset | RfKill(_) | Unplug | Vanish)
+    });
+    let module_rules = scenario.module.iter().map(toml::Spanned::get_ref);
+    let modules = !scenario.guest.without.is_empty()
+        || !scenario.guest.command_line.0.is_empty()
+        || module_rules
+            .into_iter()
+            .any(|r| r.exit.is_some() || r.lie || r.kill.is_some() || r.hang)
+        || does(|action| matches!(action, Action::ModprobeD(_) | Action::Autoload(_)));
+    Own {
+        card: !scenario.card.faults.is_empty() || moves_card,
+        firmware: scenario.firmware.iter().any(|rule| breaks(rule.get_ref())),
+        modules,
+    }
+}
+
+/// What the steps do, those of repetitions too.
+fn actions_of<'s>(steps: &'s [toml::Spanned<Step>], actions: &mut Vec<&'s Action>) {
+    for step in steps.iter().map(toml::Spanned::get_ref) {
+        actions.extend(&step.r#do);
+        actions_of(&step.step, actions);
+    }
+}
+
+/// A file on offer, and why its driver does not take it, if so.
+pub(super) fn on_offer<'t>(
+    name: &str,
+    bytes: &[u8],
+    target: impl Fn(Api) -> Target<'t>,
+) -> (String, Option<String>) {
+    let why = stub::for_file_name(name).and_then(|(_, asked)| {
+        let target = target(asked);
+        let ucode = match Ucode::parse(bytes) {
+            Ok(ucode) => ucode,
+            Err(error) => return Some(error.to_string()),
+        };
+        let range = target.card.range(target.kernel);
+        match ucode.fate(Some(&target)) {
+            Fate::Loads { .. } => None,
+            Fate::Rejects { .. } if !(range.min.0..=range.max.0).contains(&ucode.api()) => {
+                let wants = match (range.min.0, range.max.0) {
+                    (min, max) if min == max => max.to_string(),
+                    (min, max) => format!("{min} to {max}"),
+                };
+                Some(format!("API {}, wants {wants}", ucode.api()))
+            }
+            Fate::Rejects { driver_line } => driver_line,
+            Fate::Unbinds { because } | Fate::Oopses { because } | Fate::Undefined { because } => {
+                Some(because.to_string())
+            }
+        }
+    });
+    (name.to_owned(), why)
+}
+
 fn held(expectations: usize) -> String {
     match expectations {
         // Not to be read as more than it is.
         0 => "all steps were done; nothing is expected of this run".into(),
         1 => "the one expectation held".into(),
         n => format!("all {n} expectations held"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::timeline::Source;
+
+    fn judged(what: What, own: Own) -> Outcome {
+        let event = Event { seq: 0, t_ns: 0, source: Source::Bench, guest_ns: None, what };
+        let facts = Facts {
+            events: std::slice::from_ref(&event),
+            milestones: &[],
+            driver: "iwlwifi",
+            card: "7260",
+            opmode: "iwlmvm",
+            files: &[],
+            modules: &[],
+            own,
+        };
+        explained(Verdict::new(Outcome::Failed, "f"), &facts).outcome
+    }
+
+    #[test]
+    fn a_module_of_another_kernel_is_nobodys_fault() {
+        let log = |text: &str| {
+            What::Guest(GuestEvent::KernelLog { seq: 0, level: 3, text: text.to_owned() })
+        };
+        let step = |error: &str| {
+            let error = Some(format!("exit status 1: modprobe: ERROR: {error}"));
+            What::Bench(BenchEvent::StepEnded { index: 0, step: "coldplug".to_owned(), error })
+        };
+        for of_another in [
+            log("iwlmvm: disagrees about version of symbol iwl_trans_alloc"),
+            log("iwlmvm: version magic '7.3.1 SMP ' should be '7.3.4 SMP '"),
+            step("could not insert 'iwlwifi': Exec format error"),
+            step("could not insert 'iwlwifi': Key was rejected by service"),
+        ] {
+            assert_eq!(judged(of_another.clone(), Own::default()), Outcome::Environment);
+            let own = Own { modules: true, ..Own::default() };
+            assert_eq!(judged(of_another, own), Outcome::Failed, "the scenario's own");
+        }
+        for other in
+            [log("iwlmvm: unknown parameter"), step("could not insert 'iwlwifi': File exists")]
+        {
+            assert_eq!(judged(other, Own::default()), Outcome::Failed);
+        }
     }
 }

@@ -17,6 +17,7 @@ use anyhow::Context;
 use guest_kit::{CacheDir, ImageSpec, IncludedModule, Kernel, KernelSelector, Kit, Qemu};
 use guest_protocol::Hello;
 use iwl_card::{Card, CardOptions, CardSpec, FaultPlan};
+use iwl_ucode::Target;
 use iwl_ucode::stub::{self, StubDef};
 use judge::verdict;
 use plan::{Begun, Loaded, Plan};
@@ -24,6 +25,7 @@ use progress::{LabProgress, RunProgress};
 
 use crate::facts::accel::Accel;
 use crate::facts::derive;
+use crate::facts::diagnosis::Facts;
 use crate::facts::driver::Driver;
 use crate::facts::phases;
 use crate::facts::verdict::Verdict;
@@ -313,7 +315,30 @@ impl<'a> Lab<'a> {
         let verdict = verdict(scenario, &vars, played, &expectations, &finished.events, &tail);
         let verdict = match &scenario.twin {
             Some(twin) => expect::judge_twin(twin, &expectations, &verdict),
-            None => verdict,
+            // An order has problems, not causes.
+            None if spec.play.is_some() => verdict,
+            None => {
+                let target = |asked| Target { card: stub, kernel: kernel_api, asked };
+                let files: Vec<_> = offers
+                    .iter()
+                    .map(|(name, bytes)| judge::on_offer(name, bytes, target))
+                    .collect();
+                let names: Vec<_> =
+                    image.modules.iter().map(|module| module.name.clone()).collect();
+                judge::explained(
+                    verdict,
+                    &Facts {
+                        events: &finished.events,
+                        milestones: &milestones,
+                        driver: self.driver.module,
+                        card: &vars.card,
+                        opmode: &vars.opmode,
+                        files: &files,
+                        modules: &names,
+                        own: judge::own(scenario),
+                    },
+                )
+            }
         };
         let total = started.elapsed();
         let phases = phases::phases(&finished.events, &milestones, prepared, total);

@@ -12,6 +12,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use command_fds::{CommandFdExt, FdMapping};
@@ -129,6 +130,23 @@ impl Process {
     /// As the system's.
     pub fn wait(&mut self) -> std::io::Result<ExitStatus> {
         self.0.wait()
+    }
+
+    /// Its status, in words. If it does not end by itself in time it is killed, which the words say.
+    pub fn end_within(&mut self, within: Duration) -> String {
+        let deadline = Instant::now() + within;
+        while self.status().is_none() {
+            if Instant::now() > deadline {
+                self.kill();
+                let _ = self.wait();
+                return format!("killed: it did not end within {} s", within.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        match self.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
     }
 
     /// Ends it, without waiting for that.
@@ -326,9 +344,9 @@ pub fn qmp_messages(socket: UnixStream) -> impl Iterator<Item = Qmp> {
 /// Sends a QMP command; its return comes through [`qmp_messages`] with the same `id`.
 ///
 /// # Errors
-/// As the socket's.
+/// As the writer's.
 pub fn qmp_send(
-    socket: &mut UnixStream,
+    to: &mut impl Write,
     id: u64,
     command: &str,
     arguments: &serde_json::Value,
@@ -336,5 +354,5 @@ pub fn qmp_send(
     let mut line =
         serde_json::json!({ "execute": command, "arguments": arguments, "id": id }).to_string();
     line.push('\n');
-    socket.write_all(line.as_bytes())
+    to.write_all(line.as_bytes())
 }

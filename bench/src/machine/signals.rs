@@ -1,6 +1,8 @@
 //! Ctrl-C and its kin: what runs is ended in order; what cannot be is ended at once.
 
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -12,11 +14,11 @@ struct Watch {
     /// The guests and servers that run, by number.
     running: Vec<(u64, Hook)>,
     next: u64,
-    /// The first signal that came.
-    stopping: Option<i32>,
 }
 
-static WATCH: Mutex<Watch> = Mutex::new(Watch { running: Vec::new(), next: 0, stopping: None });
+static WATCH: Mutex<Watch> = Mutex::new(Watch { running: Vec::new(), next: 0 });
+/// The first signal that came, or 0. Whoever is busy sees it here, though nobody could wake him.
+static STOPPING: AtomicI32 = AtomicI32::new(0);
 
 fn watched() -> MutexGuard<'static, Watch> {
     WATCH.lock().unwrap_or_else(PoisonError::into_inner)
@@ -31,16 +33,27 @@ pub fn listen() -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
-            let mut watch = watched();
-            let first = watch.stopping.replace(signal).is_none();
+            let watch = watched();
+            let first =
+                STOPPING.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed).is_ok();
             if watch.running.is_empty() || !first {
-                eprintln!("iwlbench: stopped by signal {signal}");
+                last_words(format!("iwlbench: stopped by signal {signal}"));
                 std::process::exit(128 + signal);
             }
             watch.running.iter().for_each(|(_, hook)| hook(signal));
         }
     })?;
     Ok(())
+}
+
+/// Says this, if somebody listens: a terminal that is stopped does not keep the program from ending.
+fn last_words(words: String) {
+    let (said, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        eprintln!("{words}");
+        let _ = said.send(());
+    });
+    let _ = heard.recv_timeout(Duration::from_millis(500));
 }
 
 /// Keeps a hook in place while it lives.
@@ -53,10 +66,11 @@ impl Drop for Watched {
     }
 }
 
-/// While the guard lives, the first signal does this; at once, if it has come already.
+/// While the guard lives, the first signal does this, which must not block; at once, if it has come
+/// already.
 pub fn on_signal(act: impl Fn(i32) + Send + 'static) -> Watched {
     let mut watch = watched();
-    if let Some(signal) = watch.stopping {
+    if let Some(signal) = stopped_by() {
         act(signal);
     }
     let number = watch.next;
@@ -67,5 +81,10 @@ pub fn on_signal(act: impl Fn(i32) + Send + 'static) -> Watched {
 
 /// Whether a signal has come: nothing new should be started.
 pub fn stopping() -> bool {
-    watched().stopping.is_some()
+    stopped_by().is_some()
+}
+
+/// The first signal that has come.
+pub fn stopped_by() -> Option<i32> {
+    Some(STOPPING.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
 }

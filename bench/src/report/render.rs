@@ -83,6 +83,9 @@ pub fn text(record: &Record, lab: &str, verbose: bool, colour: bool) -> String {
             record.scenario, record.vars.card, record.seconds, record.verdict.line
         ),
     );
+    if let Some(failed) = &record.verdict.failed {
+        line(&mut out, &paint.faint(&format!("what failed: {failed}")));
+    }
     line(&mut out, &paint.faint(&format!("run: {}", record.directory.display())));
     line(&mut out, "");
     out

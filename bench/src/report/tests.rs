@@ -159,6 +159,7 @@ fn outcomes_mean_what_exit_codes_say() {
         GuestReset,
         GuestPoweredOff,
         GuestHung,
+        Flooded,
         NotBooted,
         NoModprobe,
         QemuDied,

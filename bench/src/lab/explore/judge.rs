@@ -118,7 +118,7 @@ pub fn describe(state: &State, driver: &Driver) -> String {
 /// What the run as a whole says: none if it says nothing about the driver or the kernel.
 pub fn verdict(verdict: &Verdict, events: &[Event]) -> Option<Problem> {
     let class = match verdict.outcome {
-        Outcome::GuestHung => Class::Hang,
+        Outcome::GuestHung | Outcome::Flooded => Class::Hang,
         Outcome::KernelTrouble => trouble(verdict, events),
         Outcome::GuestPanicked | Outcome::GuestReset | Outcome::GuestPoweredOff => Class::Crash,
         _ => return None,

@@ -373,7 +373,7 @@ impl Explorer<'_> {
                 Class::UnexpectedState => "step check:",
                 _ => "step tear-down:",
             };
-            record.verdict.line.starts_with(step)
+            record.verdict.what().starts_with(step)
         });
         Ok(Some(alike && (record.verdict.outcome != Outcome::Failed || same_step)))
     }

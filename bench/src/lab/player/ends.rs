@@ -87,3 +87,13 @@ impl fmt::Display for Left {
         }
     }
 }
+
+/// What a wait for milestones came to.
+pub(super) enum Awaited {
+    /// There is something to look at.
+    More,
+    /// Time ran out.
+    TimedOut,
+    /// Nothing happens any more.
+    Over,
+}

@@ -1,11 +1,12 @@
 //! Plays a scenario's steps in a session.
 
+mod awaits;
 mod ends;
 mod started;
 mod tear_down;
 
+use ends::{Awaited, Pending, THE_CARD};
 pub use ends::{Ended, Left, StepError};
-use ends::{Pending, THE_CARD};
 
 use std::time::Duration;
 
@@ -201,18 +202,19 @@ impl<'a> Player<'a> {
             if patterns.is_empty() {
                 return Ok(());
             }
-            let pending: Vec<_> = self.pending.iter().map(|p| p.work).collect();
             let within = self.wait_for_milestones();
-            let more = self.session.wait(within, |s| {
-                let ended = pending.iter().any(|work| work.has_ended(s));
-                (ended || s.milestones.len() > at).then_some(())
-            });
-            match more {
-                Ok(()) => {}
-                Err(Stop::Verdict(verdict)) => return Err(verdict.into()),
-                Err(Stop::TimedOut) => {
-                    let missing: Vec<_> = patterns.iter().map(Pattern::to_string).collect();
-                    return Err(self.timed_out(&missing.join(" and "), within));
+            let awaited = self.await_more(at, &patterns, within)?;
+            let missing = || {
+                let missing: Vec<_> = patterns.iter().map(Pattern::to_string).collect();
+                missing.join(" and ")
+            };
+            match awaited {
+                Awaited::More => {}
+                Awaited::TimedOut => return Err(self.timed_out(&missing(), within)),
+                Awaited::Over => {
+                    let held = self.held();
+                    let what = format!("{} does not come: the guest is at rest{held}", missing());
+                    return Err(StepError::Failed(what));
                 }
             }
         }

@@ -7,6 +7,9 @@ use crate::facts::timeline::BenchEvent;
 use crate::facts::trouble::{self, Trouble};
 use crate::facts::verdict::{Outcome, Verdict};
 
+/// How long QEMU has to end once it has closed its monitor.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
+
 impl Session {
     /// The last lines of the serial console.
     pub fn console_tail(&self, lines: usize) -> String {
@@ -19,12 +22,9 @@ impl Session {
     pub(super) fn qemu_verdict(&mut self) -> Verdict {
         while let Ok(input) = self.inputs.recv_timeout(Duration::from_millis(100)) {
             // What it still had to say; a second end changes nothing.
-            let _ = self.take(input);
+            self.take(input);
         }
-        let status = match self.guest.process.wait() {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
-        };
+        let status = self.process.end_within(ENDS_WITHIN);
         self.note(BenchEvent::QemuExited { status: status.clone() });
         let text = String::from_utf8_lossy(&self.console).into_owned();
         let panic = text.lines().rev().find_map(|line| {

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
 use card_host::Notice;
@@ -19,10 +19,23 @@ pub(super) enum Input {
     Console(Vec<u8>),
     Qmp(Instant, Qmp),
     QmpClosed,
-    Signal(i32),
+    /// Nothing: it wakes a session that has to look whether a signal has come.
+    Wake,
 }
 
-/// Lines of at most [`guest_protocol::MAX_LINE`] bytes; a longer one is dropped whole.
+/// How many messages wait for the session; whoever has one more waits until there is room, and the
+/// guest with him.
+const QUEUED: usize = 2048;
+
+/// The way into a session, for each of its sources.
+pub(super) type Sender = SyncSender<Input>;
+
+/// The way into a session, and its end.
+pub(super) fn channel() -> (Sender, Receiver<Input>) {
+    sync_channel(QUEUED)
+}
+
+/// Lines of at most [`guest_protocol::MAX_LINE_FROM_GUEST`] bytes; a longer one is dropped whole.
 struct Lines {
     socket: UnixStream,
     buffer: Vec<u8>,
@@ -48,7 +61,7 @@ impl Lines {
                 return Some(line);
             }
             self.searched = self.buffer.len();
-            if self.buffer.len() > guest_protocol::MAX_LINE {
+            if self.buffer.len() > guest_protocol::MAX_LINE_FROM_GUEST {
                 skipping = true;
                 self.buffer.clear();
                 self.searched = 0;
@@ -67,7 +80,7 @@ fn reader(name: &str, read: impl FnOnce() + Send + 'static) -> std::io::Result<(
     std::thread::Builder::new().name(name.to_owned()).spawn(read).map(drop)
 }
 
-pub(super) fn read_agent(socket: UnixStream, to: Sender<Input>) -> std::io::Result<()> {
+pub(super) fn read_agent(socket: UnixStream, to: Sender) -> std::io::Result<()> {
     reader("agent", move || {
         let mut lines = Lines::new(socket);
         while let Some(line) = lines.next_line() {
@@ -86,7 +99,7 @@ pub(super) fn read_agent(socket: UnixStream, to: Sender<Input>) -> std::io::Resu
     })
 }
 
-pub(super) fn read_console(mut socket: UnixStream, to: Sender<Input>) -> std::io::Result<()> {
+pub(super) fn read_console(mut socket: UnixStream, to: Sender) -> std::io::Result<()> {
     reader("console", move || {
         let mut buffer = [0; 4096];
         while let Ok(n @ 1..) = socket.read(&mut buffer) {
@@ -97,7 +110,7 @@ pub(super) fn read_console(mut socket: UnixStream, to: Sender<Input>) -> std::io
     })
 }
 
-pub(super) fn read_qmp(socket: UnixStream, to: Sender<Input>) -> std::io::Result<()> {
+pub(super) fn read_qmp(socket: UnixStream, to: Sender) -> std::io::Result<()> {
     reader("qmp", move || {
         for message in qemu::qmp_messages(socket) {
             if to.send(Input::Qmp(Instant::now(), message)).is_err() {

@@ -3,12 +3,14 @@
 mod agent;
 mod ending;
 mod inputs;
+mod limits;
 mod monitor;
+mod outgoing;
 mod port;
 mod said;
 mod take;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::fd::OwnedFd;
@@ -22,6 +24,8 @@ use card_host::{Served, Touch};
 use guest_protocol::{CommandError, Hello, Question, Reply, ToGuest};
 use inputs::Input;
 use iwl_card::{Card, Summary};
+use limits::Limits;
+use outgoing::Outgoing;
 use port::Port;
 use said::{Said, line_of};
 use serde_json::json;
@@ -33,7 +37,7 @@ use crate::facts::timeline::{BenchEvent, Event, Source, Tag, Timeline, What};
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::gates::Gates;
 use crate::machine::memory::Memory;
-use crate::machine::qemu::{self, CardSocket, Guest, Machine, Start};
+use crate::machine::qemu::{self, CardSocket, Guest, Machine, Process, Start};
 use crate::machine::signals::{self, Watched};
 use crate::machine::snapshot::Snapshot;
 use crate::record::files;
@@ -82,11 +86,15 @@ pub struct Session {
     deriver: Deriver,
     gates: Gates,
     inputs: Receiver<Input>,
-    guest: Guest,
+    process: Process,
+    to_agent: Outgoing,
+    to_monitor: Outgoing,
     cards: Vec<Served>,
     ports: Vec<Port>,
     card_names: Vec<String>,
     summaries: Vec<Option<Summary>>,
+    /// Commands that have not ended.
+    asked: HashSet<u64>,
     replies: HashMap<u64, (u64, Result<Reply, CommandError>)>,
     returns: HashMap<u64, Result<serde_json::Value, String>>,
     migration: Option<String>,
@@ -104,6 +112,10 @@ pub struct Session {
     agent_heard: Option<u64>,
     /// The guest's clock has to be measured again.
     clock_lost: bool,
+    /// It is being measured.
+    measuring: bool,
+    /// What is kept of a run at most.
+    limits: Limits,
     console: Vec<u8>,
     console_file: File,
     shutdown: Option<String>,
@@ -142,7 +154,7 @@ impl Session {
             cards.len(),
             qemu::PORTS
         );
-        let (sender, inputs) = std::sync::mpsc::channel();
+        let (sender, inputs) = inputs::channel();
         let mut timeline = Timeline::new(Some(Box::new(dir.live_events()?)));
         let card_names = name_cards(&cards);
         let recording = std::env::var_os(RECORD).is_some();
@@ -158,9 +170,12 @@ impl Session {
                 .transpose()?
                 .map(|file| Box::new(BufWriter::new(file)) as Box<dyn Write + Send>);
             served.push(Served::start_recorded(card, server, record, move |at, notice| {
+                // It waits while the session has no time for it, and the guest for the card.
                 let _ = sender.send(Input::Card(index, at, notice));
             })?);
         }
+        // Gone before the cards, should nothing come of the start: a card that waits for it ends.
+        let inputs = inputs;
         let (start, snapshot) = match start {
             Origin::PowerOn => (Start::PowerOn { cards: served.len() }, None),
             Origin::Snapshot(snapshot) => (Start::Incoming, Some(snapshot.memory()?)),
@@ -174,22 +189,24 @@ impl Session {
             }
             _ => None,
         };
-        let interrupt = sender.clone();
-        let watched = signals::on_signal(move |signal| {
-            // A session that has ended needs no interruption.
-            let _ = interrupt.send(Input::Signal(signal));
+        let wake = sender.clone();
+        let watched = signals::on_signal(move |_| {
+            // A session that is busy sees the signal before its next message.
+            let _ = wake.try_send(Input::Wake);
         });
         let now = timeline.now();
         timeline.push(now, Source::Bench, What::Bench(BenchEvent::GuestStarted));
         let stderr = dir.create(files::QEMU_STDERR)?;
-        let mut guest =
-            qemu::start(qemu, machine, start, sockets, memory.share()?, snapshot, stderr)?;
-        dir.write(files::QEMU_ARGS, &shell_words(&guest.command_line))?;
+        let guest = qemu::start(qemu, machine, start, sockets, memory.share()?, snapshot, stderr)?;
+        let Guest { process, qmp, console, agent: line, command_line } = guest;
+        dir.write(files::QEMU_ARGS, &shell_words(&command_line))?;
         let console_file = dir.create(files::CONSOLE)?;
-        inputs::read_agent(guest.agent.try_clone()?, sender.clone())?;
-        inputs::read_console(guest.console.try_clone()?, sender.clone())?;
-        inputs::read_qmp(guest.qmp.try_clone()?, sender)?;
-        qemu::qmp_send(&mut guest.qmp, 0, "qmp_capabilities", &json!({}))
+        inputs::read_agent(line.try_clone()?, sender.clone())?;
+        inputs::read_console(console, sender.clone())?;
+        inputs::read_qmp(qmp.try_clone()?, sender)?;
+        let to_agent = Outgoing::new("to the agent", line)?;
+        let mut to_monitor = Outgoing::new("to the monitor", qmp)?;
+        qemu::qmp_send(&mut to_monitor, 0, "qmp_capabilities", &json!({}))
             .context("QEMU's monitor")?;
         Ok(Session {
             timeline,
@@ -198,11 +215,14 @@ impl Session {
             deriver: Deriver::new(driver, &seats(&card_names)),
             gates,
             inputs,
-            guest,
+            process,
+            to_agent,
+            to_monitor,
             summaries: served.iter().map(|_| None).collect(),
             ports: vec![Port::default(); served.len()],
             cards: served,
             card_names,
+            asked: HashSet::new(),
             replies: HashMap::new(),
             returns: HashMap::new(),
             migration: None,
@@ -214,6 +234,8 @@ impl Session {
             said: Said::default(),
             agent_heard: None,
             clock_lost: false,
+            measuring: false,
+            limits: Limits::default(),
             console: Vec::new(),
             console_file,
             shutdown: None,
@@ -257,6 +279,11 @@ impl Session {
         self.gates.held()
     }
 
+    /// Whether something that the gates hold is let go by itself.
+    pub fn something_is_due(&self) -> bool {
+        self.gates.next_due().is_some()
+    }
+
     /// What the gates hold, and until when: for people.
     pub fn waiting(&self) -> Vec<String> {
         self.gates.waiting().collect()
@@ -289,6 +316,13 @@ impl Session {
             if let Some(value) = ready(self) {
                 return Ok(value);
             }
+            if let Some(signal) = signals::stopped_by() {
+                let line = format!("stopped by signal {signal}");
+                return Err(Verdict::new(Outcome::Interrupted, line).into());
+            }
+            if let Some(verdict) = self.limits.verdict() {
+                return Err(verdict.clone().into());
+            }
             if self.qemu_gone {
                 return Err(self.qemu_verdict().into());
             }
@@ -303,9 +337,12 @@ impl Session {
             let until = due.unwrap_or(deadline);
             match self.inputs.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(input) => {
-                    self.take(input)?;
-                    if std::mem::take(&mut self.clock_lost) {
+                    self.take(input);
+                    // Not within itself, however often a guest says that it has resumed.
+                    if self.clock_lost && !self.measuring {
+                        (self.clock_lost, self.measuring) = (false, true);
                         self.measure_clock()?;
+                        self.measuring = false;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) if due.is_some() => self.open_gates(),
@@ -329,11 +366,15 @@ impl Session {
     }
 
     fn say(&mut self, line: &[u8]) {
-        // A broken port shows as AgentClosed or as QEMU's end.
-        let _ = self.guest.agent.write_all(line);
+        if self.to_agent.write_all(line).is_err() {
+            self.limits.deaf();
+        }
     }
 
     fn record(&mut self, t_ns: u64, source: Source, guest_ns: Option<u64>, what: What) {
+        if !self.limits.event(&self.timeline, source) {
+            return;
+        }
         let event = match guest_ns {
             Some(guest_ns) => self.timeline.push_guest(t_ns, guest_ns, source, what),
             None => self.timeline.push(t_ns, source, what),
@@ -370,24 +411,34 @@ impl Session {
     pub fn end(mut self) -> Finished {
         self.quitting = true;
         // Nothing in the guest is worth an end in good order.
-        self.guest.process.kill();
-        for card in std::mem::take(&mut self.cards) {
-            drop(card);
+        self.process.kill();
+        // A card that has much to tell ends when it has told it.
+        let cards = std::mem::take(&mut self.cards);
+        let ended = std::thread::spawn(move || drop(cards));
+        while !ended.is_finished() {
+            if let Ok(input) = self.inputs.recv_timeout(Duration::from_millis(10)) {
+                self.take(input);
+            }
         }
         while let Ok(input) = self.inputs.try_recv() {
-            let _ = self.take(input);
+            self.take(input);
+        }
+        if let Some(dropped) = self.limits.dropped() {
+            let now = self.timeline.now();
+            let what = What::Bench(BenchEvent::Note { text: dropped });
+            self.timeline.push(now, Source::Bench, what);
         }
         let timeline = std::mem::replace(&mut self.timeline, Timeline::new(None));
         let (events, write_error) = timeline.finish();
         let cards = seats(&self.card_names);
         let summaries = std::mem::take(&mut self.summaries);
-        Finished { events, write_error, cards, summaries, qemu: self.guest.process }
+        Finished { events, write_error, cards, summaries, qemu: self.process }
     }
 
     /// Whether somebody has killed QEMU.
     pub fn killed(&mut self) -> bool {
         use std::os::unix::process::ExitStatusExt;
-        matches!(self.guest.process.status(), Some(status) if status.signal() == Some(9))
+        matches!(self.process.status(), Some(status) if status.signal() == Some(9))
     }
 }
 
@@ -402,7 +453,7 @@ pub struct Finished {
     /// Each card's totals.
     pub summaries: Vec<Option<Summary>>,
     /// Killed; to give up a guest's memory takes it a while yet.
-    pub qemu: qemu::Process,
+    pub qemu: Process,
 }
 
 /// Each card's name in this run: its model, numbered where there are several of it.

@@ -31,7 +31,7 @@ impl Session {
         let id = self.next_id;
         self.next_id += 1;
         // A broken monitor shows as its end.
-        let _ = qemu::qmp_send(&mut self.guest.qmp, id, command, arguments);
+        let _ = qemu::qmp_send(&mut self.to_monitor, id, command, arguments);
         self.wait(MONITOR_WITHIN, |s| s.returns.remove(&id))
     }
 
@@ -40,7 +40,7 @@ impl Session {
         let id = self.next_id;
         self.next_id += 1;
         // A broken monitor shows as its end.
-        let _ = qemu::qmp_send(&mut self.guest.qmp, id, "system_wakeup", &json!({}));
+        let _ = qemu::qmp_send(&mut self.to_monitor, id, "system_wakeup", &json!({}));
     }
 
     /// As [`Session::qmp`], for what QEMU does not refuse unless something is wrong with it.

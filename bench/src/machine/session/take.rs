@@ -7,21 +7,19 @@ use card_host::{Ended, Notice};
 use guest_protocol::{FromGuest, GuestEvent, Question};
 
 use super::inputs::Input;
-use super::{CONSOLE_TAIL, Session, Stop};
+use super::{CONSOLE_TAIL, Session};
 use crate::facts::timeline::{BenchEvent, Source, Tag, What};
 use crate::facts::trouble;
-use crate::facts::verdict::{Outcome, Verdict};
+use crate::facts::verdict::Outcome;
 use crate::machine::qemu::{self, Qmp};
 
 impl Session {
-    pub(super) fn take(&mut self, input: Input) -> Result<(), Stop> {
+    pub(super) fn take(&mut self, input: Input) {
         match input {
             Input::Card(index, at, notice) => self.take_card(index, at, notice),
-            Input::Agent(at, message) => self.take_agent(at, message)?,
-            Input::BadAgentLine(text) => self.note(BenchEvent::Note {
-                text: format!("the agent sent a line that is no message: {text}"),
-            }),
-            Input::AgentClosed => {}
+            Input::Agent(at, message) => self.take_agent(at, message),
+            Input::BadAgentLine(text) => self.bad_line(&text),
+            Input::AgentClosed | Input::Wake => {}
             Input::Qmp(_, Qmp::Other(message)) => self.take_return(&message),
             Input::Console(bytes) => self.take_console(&bytes),
             Input::Qmp(at, Qmp::Event(event, data)) => {
@@ -44,15 +42,14 @@ impl Session {
                 self.record(t, Source::Qemu, None, what);
             }
             Input::QmpClosed => self.qemu_gone = true,
-            Input::Signal(signal) => {
-                return Err(Verdict::new(
-                    Outcome::Interrupted,
-                    format!("stopped by signal {signal}"),
-                )
-                .into());
-            }
         }
-        Ok(())
+    }
+
+    fn bad_line(&mut self, text: &str) {
+        if self.limits.bad_line(self.hello.is_some()) {
+            let text = format!("the agent sent a line that is no message: {text}");
+            self.note(BenchEvent::Note { text });
+        }
     }
 
     fn take_return(&mut self, message: &serde_json::Value) {
@@ -99,7 +96,7 @@ impl Session {
     fn qemu_ends(&mut self) -> bool {
         let deadline = Instant::now() + Duration::from_secs(1);
         while Instant::now() < deadline {
-            if self.guest.process.status().is_some() {
+            if self.process.status().is_some() {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -107,7 +104,7 @@ impl Session {
         false
     }
 
-    fn take_agent(&mut self, at: Instant, message: FromGuest) -> Result<(), Stop> {
+    fn take_agent(&mut self, at: Instant, message: FromGuest) {
         let t = self.timeline.at(at);
         self.agent_heard = Some(t);
         match message {
@@ -155,27 +152,27 @@ impl Session {
                 self.timeline.forget_clock();
                 self.note(BenchEvent::GuestResumed { again: lost.again });
                 if lost.for_good > 0 {
-                    return Err(Verdict::new(
-                        Outcome::Environment,
-                        format!(
-                            "the kernel suspended, and {} of the bench's lines to the agent are \
-                             lost with it",
-                            lost.for_good
-                        ),
-                    )
-                    .into());
+                    let line = format!(
+                        "the kernel suspended, and {} of the bench's lines to the agent are lost \
+                         with it",
+                        lost.for_good
+                    );
+                    self.limits.end(Outcome::Environment, line);
                 }
             }
             FromGuest::Done { id, mono_ns, result } => {
-                self.replies.insert(id, (mono_ns, result));
+                if self.asked.remove(&id) {
+                    self.replies.insert(id, (mono_ns, result));
+                } else {
+                    self.bad_line(&format!("the end of command {id}, which does not run"));
+                }
             }
         }
-        Ok(())
     }
 
     fn take_console(&mut self, bytes: &[u8]) {
         // The log on disk is for people; a full disk shows in the events' own error.
-        let _ = self.console_file.write_all(bytes);
+        let _ = self.console_file.write_all(self.limits.console(bytes));
         self.console.extend_from_slice(bytes);
         if self.console.len() > 2 * CONSOLE_TAIL {
             self.console.drain(..self.console.len() - CONSOLE_TAIL);

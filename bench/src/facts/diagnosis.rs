@@ -1,0 +1,751 @@
+//! Why a run failed, in a sentence: what of the hand-over did not come, and what stood in its way.
+//!
+//! Told from typed events; the kernel's log is only quoted. What a scenario sets itself, as a card
+//! that fails or a rule of a gate, is no cause: it failed because something else is not as it should
+//! be. Causes are looked for from the end of the hand-over: the later a step, the more was well
+//! before it.
+
+use guest_protocol::{GuestEvent, LoaderOutcome};
+use iwl_card::{CardEvent, Cause as CardCause, Fault, Image, Space};
+use serde::{Deserialize, Serialize};
+
+use crate::facts::milestone::{Milestone, Reached};
+use crate::facts::timeline::{Event, What};
+
+/// What a run failed of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// What kind of cause: the same word for the same cause, to group runs by.
+    pub cause: String,
+    /// What happened, in a sentence without its full stop.
+    pub sentence: String,
+    /// What to do about it, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// The driver's last error after it, as the kernel's log has it: for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// The events that show it, by their `seq`.
+    pub events: Vec<u64>,
+}
+
+impl Diagnosis {
+    /// In a line.
+    pub fn line(&self) -> String {
+        let mut line = self.sentence.clone();
+        if let Some(log) = &self.log {
+            line += &format!("; the driver says \"{log}\"");
+        }
+        if let Some(remedy) = &self.remedy {
+            line += &format!("; {remedy}");
+        }
+        line
+    }
+}
+
+/// What is known of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// In their final order.
+    pub events: &'a [Event],
+    /// Derived from them.
+    pub milestones: &'a [Reached],
+    /// The driver's module.
+    pub driver: &'a str,
+    /// The card's name.
+    pub card: &'a str,
+    /// The opmode that its firmware leads to.
+    pub opmode: &'a str,
+    /// Each file on offer, by name, and why its driver does not take it, if so.
+    pub files: &'a [(String, Option<String>)],
+    /// The modules in the image; none if it was given.
+    pub modules: &'a [String],
+    /// What the scenario has broken itself.
+    pub own: Own,
+}
+
+/// What a scenario breaks by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Own {
+    /// The card.
+    pub card: bool,
+    /// Its firmware files.
+    pub firmware: bool,
+    /// The modules, or who loads them.
+    pub modules: bool,
+}
+
+/// The cause of a failed run, if one is seen.
+pub fn diagnose(facts: &Facts<'_>) -> Option<Diagnosis> {
+    let card: [fn(&Facts<'_>) -> Option<Found>; 10] = [
+        off_the_bus,
+        dma_fault,
+        hardware_error,
+        not_valid,
+        rf_kill,
+        lost_interrupts,
+        no_alive,
+        no_calibration,
+        upload_not_announced,
+        not_ready,
+    ];
+    let of_card = || card.iter().find_map(|look| look(facts));
+    let of_modules = || no_opmode(facts);
+    let of_firmware = || no_firmware(facts);
+    let found = (!facts.own.card).then(of_card).flatten();
+    let found = found.or_else(|| (!facts.own.modules).then(of_modules).flatten());
+    let found = found.or_else(|| (!facts.own.firmware).then(of_firmware).flatten());
+    let found = found.or_else(|| (!facts.own.modules).then(|| no_probe(facts)).flatten());
+    let found = found.or_else(|| (!facts.own.card).then(|| needless(facts)).flatten());
+    found.map(|found| found.diagnosis(facts))
+}
+
+/// A cause, before it is put into words.
+struct Found {
+    cause: &'static str,
+    sentence: String,
+    remedy: Option<String>,
+    events: Vec<u64>,
+    /// A fault of the card's that does this.
+    fault: Option<&'static str>,
+}
+
+impl Found {
+    fn new(cause: &'static str, sentence: impl Into<String>, events: Vec<u64>) -> Found {
+        Found { cause, sentence: sentence.into(), remedy: None, events, fault: None }
+    }
+
+    fn by(mut self, fault: Fault) -> Found {
+        self.fault = Some(fault.name());
+        self
+    }
+
+    fn remedy(mut self, remedy: impl Into<String>) -> Found {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    fn diagnosis(self, facts: &Facts<'_>) -> Diagnosis {
+        let Found { cause, mut sentence, remedy, mut events, fault } = self;
+        if let Some((seq, fault)) = facts.faults().find(|(_, name)| Some(*name) == fault) {
+            sentence += &format!(", as the card's fault {fault} has it");
+            events.push(seq);
+        }
+        events.sort_unstable();
+        events.dedup();
+        let since = events.first().copied().unwrap_or_default();
+        Diagnosis { cause: cause.to_owned(), sentence, remedy, log: facts.log(since), events }
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// What the card told, with its place.
+    fn told(&self) -> impl DoubleEndedIterator<Item = (u64, &'a CardEvent)> + use<'a> {
+        let name = self.card;
+        self.events.iter().filter_map(move |event| match &event.what {
+            What::Card { card, event: told } if card == name => Some((event.seq, told)),
+            _ => None,
+        })
+    }
+
+    fn faults(&self) -> impl Iterator<Item = (u64, &'a str)> + use<'a> {
+        self.told().filter_map(|(seq, event)| match event {
+            CardEvent::FaultInjected { fault } => Some((seq, &**fault)),
+            _ => None,
+        })
+    }
+
+    fn fault(&self, fault: Fault) -> Option<u64> {
+        self.faults().find(|(_, name)| *name == fault.name()).map(|(seq, _)| seq)
+    }
+
+    /// The last error that the driver logged from this event on, without what stands before each.
+    fn log(&self, since: u64) -> Option<String> {
+        const ERROR: u8 = 3;
+        let events = self.events.iter().rev().take_while(|event| event.seq >= since);
+        let errors = events.filter_map(|event| match &event.what {
+            What::Guest(GuestEvent::KernelLog { level: 0..=ERROR, text, .. }) => {
+                Some(text.strip_prefix(self.driver)?.split_once(": ")?.1)
+            }
+            _ => None,
+        });
+        // One that names an errno says what it gave up with; a dump of registers says nothing.
+        let names_errno = |text: &&str| {
+            let number = text.rsplit_once(": -").map(|(_, number)| number);
+            number.is_some_and(|number| number.parse::<u8>().is_ok())
+        };
+        let last = errors.clone().find(|text| !text.starts_with("0x"));
+        errors.clone().find(names_errno).or(last).map(str::to_owned)
+    }
+
+    fn reached<T>(&self, what: impl Fn(&'a Milestone) -> Option<T>) -> Vec<(u64, T)> {
+        let reached = self.milestones.iter();
+        reached.filter_map(|r| Some((r.seq, what(&r.milestone)?))).collect()
+    }
+}
+
+fn image(image: Image) -> &'static str {
+    match image {
+        Image::Init => "INIT",
+        Image::Runtime => "RT",
+        Image::Unknown => "unmarked",
+    }
+}
+
+fn times(count: usize) -> String {
+    match count {
+        1 => String::new(),
+        2 => ", twice".to_owned(),
+        3 => ", three times".to_owned(),
+        n => format!(", {n} times"),
+    }
+}
+
+fn off_the_bus(facts: &Facts<'_>) -> Option<Found> {
+    let reads = facts.told().rev().filter_map(|(seq, event)| match event {
+        CardEvent::RegRead { space: Space::Csr, value, .. } => Some((seq, *value)),
+        _ => None,
+    });
+    let ones: Vec<_> = reads.take_while(|(_, value)| *value == u32::MAX).collect();
+    let (first, _) = *ones.last()?;
+    let sentence = "the card is off the bus: its registers read as all ones";
+    Some(Found::new("card-gone", sentence, vec![first]).by(Fault::AllOnes { from: 0 }))
+}
+
+fn dma_fault(facts: &Facts<'_>) -> Option<Found> {
+    let (seq, sentence) = facts.told().find_map(|(seq, event)| match event {
+        CardEvent::DmaFault { addr, len, during } => {
+            Some((seq, format!("DMA fault at {addr:#x}: {during}, {len} bytes that are not there")))
+        }
+        _ => None,
+    })?;
+    let fault = Fault::all().find(|fault| matches!(fault, Fault::DmaFault { .. }))?;
+    Some(Found::new("dma-fault", sentence, vec![seq]).by(fault))
+}
+
+fn hardware_error(facts: &Facts<'_>) -> Option<Found> {
+    let (seq, what) = facts.told().find_map(|(seq, event)| match event {
+        CardEvent::Interrupt { names, .. } if names.contains(&CardCause::HwErr) => {
+            Some((seq, "a hardware error (HW_ERR)"))
+        }
+        CardEvent::Interrupt { names, .. } if names.contains(&CardCause::SwErr) => {
+            Some((seq, "an error of its ucode (SW_ERR)"))
+        }
+        _ => None,
+    })?;
+    let cause = if what.contains("HW_ERR") { "hardware-error" } else { "ucode-error" };
+    let sentence = format!("the card reports {what}");
+    Some(Found::new(cause, sentence, vec![seq]).by(Fault::HwErrorAfterAlive))
+}
+
+fn not_valid(facts: &Facts<'_>) -> Option<Found> {
+    let alive: Vec<_> = facts
+        .told()
+        .filter_map(|(seq, event)| match event {
+            CardEvent::Alive { image, valid } => Some((seq, *image, *valid)),
+            _ => None,
+        })
+        .collect();
+    let (_, of, valid) = *alive.last()?;
+    if valid {
+        return None;
+    }
+    let seqs: Vec<_> = alive.iter().filter(|(.., valid)| !valid).map(|(seq, ..)| *seq).collect();
+    let sentence =
+        format!("the {} ucode's ALIVE says that it is not valid{}", image(of), times(seqs.len()));
+    Some(Found::new("alive-invalid", sentence, seqs).by(Fault::AliveInvalid))
+}
+
+fn rf_kill(facts: &Facts<'_>) -> Option<Found> {
+    let mut switched = facts.told().filter_map(|(seq, event)| match event {
+        CardEvent::RfKillSwitched { on } => Some((seq, *on)),
+        _ => None,
+    });
+    let switched = switched.next_back();
+    let on = match switched {
+        Some((seq, on)) => on.then_some(seq),
+        None => facts.fault(Fault::RfKill),
+    };
+    let sentence = "the card's RF-kill switch is on: the driver must not use the radio";
+    Some(Found::new("rf-kill", sentence, vec![on?]).by(Fault::RfKill))
+}
+
+fn lost_interrupts(facts: &Facts<'_>) -> Option<Found> {
+    // Of an interrupt that does not come, only the one who keeps it back can tell.
+    let lost = [Fault::LostInterrupt { nth: 0 }, Fault::LostInterrupts { from: 0 }];
+    let (fault, seq) = lost.into_iter().find_map(|fault| Some((fault, facts.fault(fault)?)))?;
+    let last =
+        facts.told().take_while(|(at, _)| *at <= seq).filter_map(|(at, event)| match event {
+            CardEvent::SectionUploaded { image: of, index, .. } => {
+                Some((at, format!("section {index} of the {} ucode was uploaded", image(*of))))
+            }
+            CardEvent::Alive { image: of, .. } => Some((at, format!("the {} ALIVE", image(*of)))),
+            CardEvent::Packet { name, .. } => Some((at, format!("the card sent {name}"))),
+            _ => None,
+        });
+    let (at, after) =
+        last.last().map_or((seq, String::new()), |(at, what)| (at, format!(" after {what}")));
+    let what = if fault.name().ends_with('s') { "interrupts do" } else { "an interrupt does" };
+    let sentence = format!("{what} not reach the driver{after}");
+    Some(Found::new("interrupt-lost", sentence, vec![at, seq]).by(fault))
+}
+
+fn no_alive(facts: &Facts<'_>) -> Option<Found> {
+    let mut silent: Vec<(u64, Image)> = Vec::new();
+    for (seq, event) in facts.told() {
+        match event {
+            CardEvent::CpuReleased { image, .. } => silent.push((seq, *image)),
+            CardEvent::Alive { .. } => silent.clear(),
+            _ => {}
+        }
+    }
+    let (_, of) = *silent.last()?;
+    let sentence =
+        format!("no ALIVE after the {} ucode was released{}", image(of), times(silent.len()));
+    let found = Found::new("no-alive", sentence, silent.iter().map(|(seq, _)| *seq).collect());
+    Some(match facts.fault(Fault::AliveHeld) {
+        Some(_) => found.by(Fault::AliveHeld).remedy("`do = \"release-alive\"` lets it go"),
+        None => found.by(Fault::NeverAlive),
+    })
+}
+
+fn no_calibration(facts: &Facts<'_>) -> Option<Found> {
+    const COMPLETE: [&str; 2] = ["INIT_COMPLETE_NOTIF", "CALIBRATION_COMPLETE_NOTIFICATION"];
+    let seq = facts.fault(Fault::NoCalibration)?;
+    let sentence = format!(
+        "the INIT ucode's calibration does not end: no {}",
+        match facts.opmode {
+            "iwldvm" => COMPLETE[1],
+            _ => COMPLETE[0],
+        }
+    );
+    Some(Found::new("no-calibration", sentence, vec![seq]).by(Fault::NoCalibration))
+}
+
+fn upload_not_announced(facts: &Facts<'_>) -> Option<Found> {
+    let mut last = None;
+    for (seq, event) in facts.told() {
+        match event {
+            CardEvent::SectionUploaded { image, index, .. } => last = Some((seq, *image, *index)),
+            CardEvent::CpuReleased { .. } => last = None,
+            _ => {}
+        }
+    }
+    let (seq, of, index) = last?;
+    let sentence = format!(
+        "section {index} of the {} ucode was uploaded and its interrupt (FH_TX) did not come: the \
+         ucode was not released",
+        image(of)
+    );
+    Some(Found::new("upload-not-announced", sentence, vec![seq]).by(Fault::NoFhTx))
+}
+
+fn not_ready(facts: &Facts<'_>) -> Option<Found> {
+    let faults = [
+        (
+            Fault::ClockNeverReady,
+            "clock-not-ready",
+            "the card's MAC clock does not become ready \
+          (CSR_GP_CNTRL)",
+        ),
+        (
+            Fault::NicNeverReady,
+            "card-not-ready",
+            "the card does not say that it is the driver's \
+          (NIC_READY in CSR_HW_IF_CONFIG_REG)",
+        ),
+    ];
+    let mut faults = faults.into_iter();
+    let (fault, cause, sentence, seq) = faults
+        .find_map(|(fault, cause, sentence)| Some((fault, cause, sentence, facts.fault(fault)?)))?;
+    Some(Found::new(cause, sentence, vec![seq]).by(fault))
+}
+
+/// The opmode was wanted, and is not there.
+fn no_opmode(facts: &Facts<'_>) -> Option<Found> {
+    let requested = facts.reached(|m| match m {
+        Milestone::OpmodeRequested { module, .. } | Milestone::OpmodeAsked { module } => {
+            Some(module.as_str())
+        }
+        _ => None,
+    });
+    let (since, module) = *requested.last()?;
+    let loaded = facts.reached(|m| match m {
+        Milestone::OpmodeLoaded { module: loaded } if loaded == module => Some(()),
+        _ => None,
+    });
+    if !loaded.is_empty() {
+        return None;
+    }
+    let asked = facts.reached(|m| matches!(m, Milestone::OpmodeAsked { .. }).then_some(()));
+    if asked.is_empty() {
+        let sentence = format!("the driver requests {module}, and the kernel starts no modprobe");
+        return Some(
+            Found::new("no-module-loader", sentence, vec![since])
+                .remedy("see kernel.modprobe in the guest"),
+        );
+    }
+    let exit = facts.events.iter().rev().find_map(|event| match &event.what {
+        What::Guest(GuestEvent::ModuleLoaderExit { argv, outcome, stderr, .. })
+            if argv.last().is_some_and(|last| last == module) =>
+        {
+            Some((event.seq, outcome, stderr.trim()))
+        }
+        _ => None,
+    });
+    let Some((seq, outcome, stderr)) = exit else {
+        let sentence = format!("modprobe {module}, started by the kernel, does not end");
+        return Some(Found::new("modprobe-hangs", sentence, vec![since]));
+    };
+    let says = match stderr.lines().last() {
+        Some(last) => format!(": modprobe says \"{}\"", last.trim_start_matches("modprobe: ")),
+        None => String::new(),
+    };
+    let absent = !facts.modules.is_empty() && !facts.modules.iter().any(|known| known == module);
+    let events = vec![since, seq];
+    Some(match outcome {
+        LoaderOutcome::NoModprobe => {
+            Found::new("no-modprobe", format!("no modprobe in the guest to load {module}"), events)
+        }
+        LoaderOutcome::Killed { signal } => {
+            let sentence = format!("modprobe {module} died of signal {signal}");
+            Found::new("modprobe-killed", sentence, events)
+        }
+        _ if absent => {
+            let sentence = format!("{module} is not in the image{says}");
+            Found::new("opmode-missing", sentence, events)
+        }
+        LoaderOutcome::Exited { status: 0 } | LoaderOutcome::Answered { status: 0 } => {
+            let sentence = format!("modprobe {module} said that all was well, and did not load it");
+            let remedy = "a blacklist or an install line in modprobe.d does that";
+            Found::new("modprobe-lied", sentence, events).remedy(remedy)
+        }
+        LoaderOutcome::Exited { status } | LoaderOutcome::Answered { status } => {
+            let sentence = format!("modprobe {module} failed, exit status {status}{says}");
+            Found::new("modprobe-failed", sentence, events)
+        }
+    })
+}
+
+/// The driver got no firmware that it takes: nothing was requested after it.
+fn no_firmware(facts: &Facts<'_>) -> Option<Found> {
+    let requested = facts.reached(|m| match m {
+        Milestone::OpmodeRequested { .. }
+        | Milestone::OpmodeAsked { .. }
+        | Milestone::OpmodeStarted { .. } => Some(()),
+        _ => None,
+    });
+    if !requested.is_empty() {
+        return None;
+    }
+    let asked = facts.reached(|m| match m {
+        Milestone::FirmwareAsked { name } => Some(name.as_str()),
+        _ => None,
+    });
+    let (_, first) = *asked.first()?;
+    let given = facts.reached(|m| match m {
+        Milestone::FirmwareGiven { name, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    if let Some((seq, name)) = given.last() {
+        let plain = name.trim_end_matches(".zst").trim_end_matches(".xz");
+        let known = facts.files.iter().find(|(known, _)| known == name || known == plain);
+        let why = known.and_then(|(_, why)| why.as_deref());
+        let sentence = match why {
+            Some(why) => format!("the driver rejected {name}: {why}"),
+            None => format!("the driver took {name} and asked for no opmode"),
+        };
+        let found = Found::new("firmware-rejected", sentence, vec![*seq]);
+        return Some(found.remedy("`iwlbench ucode inspect` says more of a file"));
+    }
+    let refused = facts.reached(|m| match m {
+        Milestone::FirmwareRefused { name, errno } => Some((name.as_str(), *errno)),
+        _ => None,
+    });
+    let Some((_, (last, errno))) = refused.last() else {
+        let sentence = format!("the request for {first} has no answer");
+        return Some(Found::new("firmware-unanswered", sentence, vec![asked[0].0]));
+    };
+    let names = if first == *last { first.to_owned() } else { format!("{first} to {last}") };
+    let sentence = format!("no firmware file for the driver: {names} refused with {errno}");
+    Some(Found::new("no-firmware", sentence, refused.iter().map(|(seq, _)| *seq).collect()))
+}
+
+/// The driver did not even look at its card.
+fn no_probe(facts: &Facts<'_>) -> Option<Found> {
+    let touched = facts.reached(|m| matches!(m, Milestone::Probe { .. }).then_some(()));
+    if !touched.is_empty() {
+        return None;
+    }
+    let loaded = facts.events.iter().any(|event| {
+        matches!(&event.what, What::Guest(GuestEvent::ModuleLoad { module }) if module == facts.driver)
+    });
+    let driver = facts.driver;
+    let sentence = match loaded {
+        true => format!("{driver} is loaded and does not touch the card"),
+        false => format!("{driver} was not loaded: nothing has touched the card"),
+    };
+    Some(Found::new("no-probe", sentence, Vec::new()))
+}
+
+/// Interrupts that a driver has to bear.
+fn needless(facts: &Facts<'_>) -> Option<Found> {
+    let faults = [
+        (Fault::SpuriousInterrupt { every: 0 }, "the card interrupts without a cause"),
+        (Fault::UnknownCause { every: 0 }, "the card interrupts with a cause that no driver knows"),
+    ];
+    let mut faults = faults.into_iter();
+    let (fault, sentence, seq) =
+        faults.find_map(|(fault, sentence)| Some((fault, sentence, facts.fault(fault)?)))?;
+    Some(Found::new("needless-interrupts", sentence, vec![seq]).by(fault))
+}
+
+#[cfg(test)]
+mod tests {
+    use guest_protocol::Question;
+    use iwl_card::{Irq, Outcome};
+
+    use super::*;
+    use crate::facts::derive::{Seat, derive};
+    use crate::facts::driver::IWLWIFI;
+    use crate::facts::timeline::{Source, Tag};
+
+    const FIRST: &str = "iwlwifi-7260-17.ucode";
+    const SLOT: &str = "0000:01:00.0";
+
+    fn card(event: CardEvent) -> What {
+        What::Card { card: "7260".into(), event }
+    }
+    fn fault(name: &str) -> What {
+        card(CardEvent::FaultInjected { fault: name.to_owned().into() })
+    }
+    fn read(value: u32) -> What {
+        let (space, reg) = (Space::Csr, "CSR_GP_CNTRL".into());
+        card(CardEvent::RegRead { space, reg, value, outcome: Outcome::Implemented })
+    }
+    fn uploaded(index: u32) -> What {
+        card(CardEvent::SectionUploaded { image: Image::Init, index, dst: 0, len: 256 })
+    }
+    fn released() -> What {
+        card(CardEvent::CpuReleased { image: Image::Init, sections: 2, bytes: 512 })
+    }
+    fn alive(valid: bool) -> What {
+        card(CardEvent::Alive { image: Image::Init, valid })
+    }
+    fn interrupt(cause: CardCause) -> What {
+        let names = vec![cause];
+        card(CardEvent::Interrupt { irq: Irq::Msi, causes: 0, fh_causes: None, names })
+    }
+    fn log(level: u8, text: &str) -> What {
+        What::Guest(GuestEvent::KernelLog {
+            seq: 0,
+            level,
+            text: format!("iwlwifi {SLOT}: {text}"),
+        })
+    }
+    fn file(name: &str) -> Question {
+        Question::FirmwareLookup { path: name.into() }
+    }
+    fn asked(question: Question) -> What {
+        What::Ask { kind: Tag::default(), id: 1, question }
+    }
+    fn refused(name: &str) -> What {
+        let (kind, question) = (Tag::default(), file(name));
+        What::Answer { kind, id: 1, question, answer: "errno", value: Some(2) }
+    }
+    fn given(name: &str) -> What {
+        What::Guest(GuestEvent::FirmwareRead { path: name.into(), bytes: 1 })
+    }
+    fn module() -> What {
+        let argv = vec!["modprobe".into(), "iwlmvm".into()];
+        asked(Question::Module { argv, module: "iwlmvm".into() })
+    }
+    fn modprobe(outcome: LoaderOutcome, stderr: &str) -> What {
+        let argv = vec!["modprobe".into(), "-q".into(), "--".into(), "iwlmvm".into()];
+        What::Guest(GuestEvent::ModuleLoaderExit { id: 1, argv, outcome, stderr: stderr.into() })
+    }
+
+    fn look(what: Vec<What>, own: Own) -> Option<Diagnosis> {
+        look_in(what, own, &["iwlwifi".to_owned(), "iwldvm".to_owned()])
+    }
+
+    fn look_in(what: Vec<What>, own: Own, modules: &[String]) -> Option<Diagnosis> {
+        let event = |(seq, what)| Event {
+            seq: seq as u64,
+            t_ns: seq as u64,
+            source: Source::Bench,
+            guest_ns: None,
+            what,
+        };
+        let events: Vec<_> = what.into_iter().enumerate().map(event).collect();
+        let seats = [Seat { card: "7260".into(), slot: SLOT.into() }];
+        let files = [("iwlwifi-7260-16.ucode".to_owned(), Some("API 16, wants 17".to_owned()))];
+        diagnose(&Facts {
+            events: &events,
+            milestones: &derive(&events, &IWLWIFI, &seats),
+            driver: "iwlwifi",
+            card: "7260",
+            opmode: "iwlmvm",
+            files: &files,
+            modules,
+            own,
+        })
+    }
+
+    fn line(what: Vec<What>) -> String {
+        look(what, Own::default()).map(|diagnosis| diagnosis.line()).unwrap_or_default()
+    }
+
+    #[test]
+    fn each_fault_of_the_card_has_its_sentence() {
+        for a_fault in Fault::all() {
+            let own = |what: Vec<What>| [what, vec![fault(a_fault.name())]].concat();
+            let (events, want) = match a_fault {
+                Fault::ClockNeverReady => (own(vec![read(0)]), "MAC clock does not become ready"),
+                Fault::NicNeverReady => (own(vec![read(0)]), "NIC_READY"),
+                Fault::NeverAlive | Fault::AliveHeld => {
+                    (own(vec![released()]), "no ALIVE after the INIT ucode was released")
+                }
+                Fault::AliveInvalid => (
+                    own(vec![released(), alive(false)]),
+                    "the INIT ucode's ALIVE says that it is not",
+                ),
+                Fault::NoFhTx => {
+                    (own(vec![uploaded(0)]), "section 0 of the INIT ucode was uploaded")
+                }
+                Fault::HwErrorAfterAlive => {
+                    (own(vec![released(), alive(true), interrupt(CardCause::HwErr)]), "HW_ERR")
+                }
+                Fault::NoCalibration => {
+                    (own(vec![released(), alive(true)]), "no INIT_COMPLETE_NOTIF")
+                }
+                Fault::RfKill => (own(vec![read(0)]), "RF-kill switch is on"),
+                Fault::SpuriousInterrupt { .. } => (own(vec![read(0)]), "without a cause"),
+                Fault::UnknownCause { .. } => (own(vec![read(0)]), "a cause that no driver knows"),
+                Fault::LostInterrupt { .. } => (
+                    own(vec![uploaded(1)]),
+                    "an interrupt does not reach the driver after section 1",
+                ),
+                Fault::LostInterrupts { .. } => (
+                    own(vec![released(), alive(true)]),
+                    "interrupts do not reach the driver after the INIT",
+                ),
+                Fault::DmaFault { .. } => {
+                    let event = CardEvent::DmaFault { addr: 0x1000, len: 8, during: "reading" };
+                    (own(vec![card(event)]), "DMA fault at 0x1000: reading, 8 bytes")
+                }
+                Fault::AllOnes { .. } => {
+                    (own(vec![read(1), read(!0), read(!0), read(!0)]), "registers read as all ones")
+                }
+            };
+            let probed = [vec![read(0)], events].concat();
+            let said = line(probed.clone());
+            assert!(said.contains(want), "{a_fault}: {said}");
+            let by = format!("as the card's fault {} has it", a_fault.name());
+            assert!(said.contains(&by), "{a_fault}: {said}");
+            let own = Own { card: true, ..Own::default() };
+            assert_eq!(look(probed, own), None, "{a_fault}: the scenario's own is no cause");
+        }
+    }
+
+    #[test]
+    fn what_the_driver_gave_up_with_is_quoted() {
+        let silent = || vec![released(), fault("never-alive")];
+        let log = vec![
+            log(3, "Failed to run INIT ucode: -110"),
+            log(3, "0x00000000 | FSEQ_CLASS_TP_VERSION"),
+            log(3, "retry init count 2"),
+            log(4, "Collecting data: -5"),
+        ];
+        let found =
+            look([vec![read(0)], silent(), silent(), silent(), log].concat(), Own::default());
+        let found = found.expect("a cause");
+        assert_eq!(
+            found.line(),
+            "no ALIVE after the INIT ucode was released, three times, as the card's fault \
+             never-alive has it; the driver says \"Failed to run INIT ucode: -110\""
+        );
+        assert_eq!((&*found.cause, found.events), ("no-alive", vec![1, 2, 3, 5]));
+    }
+
+    #[test]
+    fn firmware_that_the_driver_does_not_get_or_not_take() {
+        let names = [FIRST, "iwlwifi-7260-16.ucode"];
+        let missing = names.iter().flat_map(|name| [asked(file(name)), refused(name)]);
+        let said = line([read(0)].into_iter().chain(missing).collect());
+        let want = "no firmware file for the driver: iwlwifi-7260-17.ucode to \
+                    iwlwifi-7260-16.ucode refused with ENOENT";
+        assert_eq!(said, want);
+        let said = line(vec![read(0), asked(file(names[1])), given(names[1])]);
+        assert!(
+            said.starts_with("the driver rejected iwlwifi-7260-16.ucode: API 16, wants 17;"),
+            "{said}"
+        );
+        assert!(line(vec![read(0), asked(file(FIRST))]).contains("has no answer"));
+        assert_eq!(line(vec![read(0), asked(file(FIRST)), given(FIRST), module()]), {
+            "modprobe iwlmvm, started by the kernel, does not end"
+        });
+    }
+
+    #[test]
+    fn an_opmode_that_does_not_come() {
+        let ended =
+            |outcome, stderr: &str| line(vec![read(0), module(), modprobe(outcome, stderr)]);
+        let exited = |status| LoaderOutcome::Exited { status };
+        let fatal = "modprobe: FATAL: Module iwlmvm not found";
+        assert_eq!(
+            ended(exited(1), fatal),
+            "iwlmvm is not in the image: modprobe says \"FATAL: Module iwlmvm not found\""
+        );
+        assert_eq!(
+            ended(LoaderOutcome::Killed { signal: 9 }, ""),
+            "modprobe iwlmvm died of signal 9"
+        );
+        assert!(ended(LoaderOutcome::NoModprobe, "").starts_with("no modprobe in the guest"));
+    }
+
+    /// Of an image that was given nobody knows what is in it.
+    #[test]
+    fn what_modprobe_says_of_itself() {
+        let loaded = What::Guest(GuestEvent::ModuleLoad { module: "iwldvm".into() });
+        let ended = |outcome, stderr: &str| {
+            let events = vec![read(0), loaded.clone(), module(), modprobe(outcome, stderr)];
+            look_in(events, Own::default(), &[]).expect("a cause").line()
+        };
+        let said = ended(LoaderOutcome::Answered { status: 0 }, "");
+        assert!(said.starts_with("modprobe iwlmvm said that all was well, and did not"), "{said}");
+        let said = ended(LoaderOutcome::Exited { status: 1 }, "x\nmodprobe: ERROR: y\n");
+        assert_eq!(said, "modprobe iwlmvm failed, exit status 1: modprobe says \"ERROR: y\"");
+        let request = GuestEvent::ModuleRequest {
+            module: "iwlmvm".into(),
+            wait: false,
+            call_site: String::new(),
+        };
+        let said = line(vec![read(0), What::Guest(request)]);
+        assert!(said.contains("the kernel starts no modprobe"), "{said}");
+    }
+
+    #[test]
+    fn a_driver_that_does_not_come() {
+        let loaded = What::Guest(GuestEvent::ModuleLoad { module: IWLWIFI.module.into() });
+        assert!(line(vec![]).starts_with("iwlwifi was not loaded"));
+        assert!(line(vec![loaded]).starts_with("iwlwifi is loaded and does not touch the card"));
+    }
+
+    #[test]
+    fn a_hand_over_that_is_whole_has_no_cause() {
+        let load = What::Guest(GuestEvent::ModuleLoad { module: "iwlmvm".into() });
+        let whole = vec![
+            read(0),
+            asked(file(FIRST)),
+            given(FIRST),
+            module(),
+            load,
+            modprobe(LoaderOutcome::Exited { status: 0 }, ""),
+            uploaded(0),
+            released(),
+            alive(true),
+        ];
+        assert_eq!(look(whole, Own::default()), None);
+    }
+}
