@@ -86,6 +86,7 @@ fn main() -> ExitCode {
             Command::Run(args) => app::commands::run::run(&args),
             Command::Matrix(args) => app::commands::matrix::matrix(&args),
             Command::Explore(args) => app::commands::explore::explore(&args),
+            Command::New(args) => app::commands::new::new(&args),
             Command::Check(args) => app::commands::check::check(&args),
             Command::List(args) => app::commands::list::list(&args),
             Command::Device(args) => app::commands::device::device(&args),

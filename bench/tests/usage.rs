@@ -83,6 +83,63 @@ fn check_reads_scenarios_without_a_guest() {
     }
 }
 
+#[test]
+fn all_errors_of_several_files_are_told() {
+    let bench = Bench::new();
+    let bad = "about = \"x\"\ncards = [\"7206\"]\n[[step]]\ndo = \"coldplg\"\n";
+    let (one, two) = (bench.file("one.toml", bad), bench.file("two.toml", bad));
+    let files = [&*one.to_string_lossy(), &*two.to_string_lossy()];
+    let (code, stderr) = failing(&bench, &["check", files[0], files[1]]);
+    assert_eq!(code, Some(2), "{stderr}");
+    for place in files.iter().flat_map(|file| [format!("{file}:2:10"), format!("{file}:4:6")]) {
+        assert!(stderr.contains(&place), "{place}: {stderr}");
+    }
+    assert!(stderr.contains("  |      ^^^^^^^^^"), "a mark under it: {stderr}");
+}
+
+#[test]
+fn what_is_doubtful_is_told_and_with_strict_an_error() {
+    let bench = Bench::new();
+    let file = bench.file(
+        "doubtful.toml",
+        "about = \"x\"\ncards = [\"7260\"]\n[[step]]\ndo = \"coldplug\"\n\
+         [[expect]]\nthat = \"t\"\nnever = \"dma-fault\"\n",
+    );
+    let file = file.to_string_lossy();
+    let output = bench.output(&["check", &file]);
+    assert!(output.status.success());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("warning: no twin turns this one red: t"), "{stderr}");
+    let (code, stderr) = failing(&bench, &["check", "--strict", &file]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(bench.output(&["check", "--strict", "hand-over/"]).status.success());
+}
+
+#[test]
+fn a_new_scenario_is_good_and_is_not_written_over() {
+    let bench = Bench::new();
+    let path = bench.dir.path().join("mine");
+    let path = path.to_string_lossy();
+    assert!(bench.output(&["new", &path]).status.success());
+    let file = format!("{path}.toml");
+    let output = bench.output(&["check", "--strict", &file]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (name, said) in [(&*path, "is there already"), ("opmode-load", "built-in")] {
+        let (code, stderr) = failing(&bench, &["new", name]);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+    }
+}
+
+#[test]
+fn the_schema_is_json_and_knows_the_keys() {
+    let output = Bench::new().output(&["check", "--schema"]);
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for key in ["about", "cards", "step", "expect", "cold", "patience"] {
+        assert!(schema["properties"][key].is_object(), "{key}");
+    }
+}
+
 /// What a clock cannot add, and what no file is.
 #[test]
 fn what_cannot_be_meant_is_refused() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::machine::accel::Choice;
-use crate::script::scenario::{LONGEST_PATIENCE, MOST_REPEATS};
+use crate::script::scenario::{MOST_REPEATS, parse_patience};
 
 /// Boots the real iwlwifi against an emulated Intel wireless card and asserts the order of the
 /// hand-over: firmware request, opmode request, upload, ALIVE, interface.
@@ -30,6 +30,8 @@ pub enum Command {
     Matrix(MatrixArgs),
     /// Play every order of a scenario's steps and held requests, each in a guest of its own
     Explore(ExploreArgs),
+    /// Write a scenario to change, each part of it explained
+    New(NewArgs),
     /// Say what is wrong with scenario files, without playing them
     Check(CheckArgs),
     /// List cards, scenarios, kernels and faults
@@ -82,11 +84,14 @@ pub struct RunArgs {
     #[arg(long, value_parser = repeat, value_name = "K")]
     pub repeat: Option<u32>,
     /// Longest that a step may take [default: as the scenario says]
-    #[arg(long, value_name = "SECONDS", value_parser = patience)]
+    #[arg(long, value_name = "DURATION", value_parser = patience)]
     pub patience: Option<u64>,
     /// Boot for real, the card present from power-on, instead of restoring a snapshot
     #[arg(long)]
     pub cold: bool,
+    /// A rule of the scenario's that no request meets is a failure too
+    #[arg(long, conflicts_with = "twins")]
+    pub strict: bool,
     /// The guest's kernel and machine
     #[command(flatten)]
     pub guest: GuestArgs,
@@ -101,12 +106,27 @@ pub struct RunArgs {
     pub json: bool,
 }
 
+/// `iwlbench new`.
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// The scenario's name; it is written to NAME.toml
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
 /// `iwlbench check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Scenarios: .toml files, or built-in ones as `run` takes them
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "schema", value_name = "FILE")]
     pub scenario: Vec<String>,
+    /// What is only told otherwise is an error too: an expectation that no twin turns red, a rule or
+    /// a condition that nothing meets
+    #[arg(long)]
+    pub strict: bool,
+    /// Print the JSON schema of scenarios, for editors
+    #[arg(long, conflicts_with_all = ["scenario", "strict"])]
+    pub schema: bool,
 }
 
 /// `iwlbench matrix`.
@@ -140,7 +160,7 @@ pub struct MatrixArgs {
     #[arg(long, default_value_t = 1, value_name = "R")]
     pub retries: u32,
     /// Longest that a step may take [default: as the scenario says]
-    #[arg(long, value_name = "SECONDS", value_parser = patience)]
+    #[arg(long, value_name = "DURATION", value_parser = patience)]
     pub patience: Option<u64>,
     /// Boot for real, the card present from power-on, instead of restoring a snapshot
     #[arg(long)]
@@ -198,7 +218,7 @@ pub struct ExploreArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
     /// Longest that the guest may take to come to rest [default: as the scenario says]
-    #[arg(long, value_name = "SECONDS", value_parser = patience)]
+    #[arg(long, value_name = "DURATION", value_parser = patience)]
     pub patience: Option<u64>,
     /// The guest's kernel and machine
     #[command(flatten)]
@@ -221,10 +241,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 /// As in a scenario: more would be for ever, and past what a clock can add.
 fn patience(text: &str) -> Result<u64, String> {
-    match text.parse() {
-        Ok(seconds @ 1..=LONGEST_PATIENCE) => Ok(seconds),
-        _ => Err(format!("a whole number of seconds from 1 to {LONGEST_PATIENCE}")),
-    }
+    parse_patience(text)
 }
 
 fn repeat(text: &str) -> Result<u32, String> {

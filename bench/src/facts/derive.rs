@@ -25,14 +25,16 @@ pub struct Deriver {
     driver: &'static Driver,
     loaded: HashSet<String>,
     traced: bool,
+    /// The kernel's release, which the loader looks into as a directory.
+    release: String,
     touches: Touches,
 }
 
 impl Deriver {
     /// For a run of this driver with these cards, in the order of their ports.
     pub fn new(driver: &'static Driver, cards: &[Seat]) -> Deriver {
-        let touches = Touches::new(driver, cards);
-        Deriver { driver, loaded: HashSet::new(), traced: false, touches }
+        let (touches, release) = (Touches::new(driver, cards), String::new());
+        Deriver { driver, loaded: HashSet::new(), traced: false, release, touches }
     }
 
     /// The milestone that this event is, if it is one.
@@ -44,6 +46,7 @@ impl Deriver {
             What::Guest(event) => self.guest(event),
             What::Hello { hello, .. } => {
                 self.traced = hello.tracing;
+                self.release.clone_from(&hello.kernel_release);
                 None
             }
             What::Bench(BenchEvent::StepEnded { step, error, .. }) => {
@@ -76,6 +79,9 @@ impl Deriver {
             CardEvent::FaultInjected { fault } => {
                 Some(Milestone::FaultInjected { card, fault: fault.to_string() })
             }
+            CardEvent::FaultSwitched { fault, on } => {
+                Some(Milestone::FaultSwitched { card, fault: fault.to_string(), on: *on })
+            }
             CardEvent::DmaFault { during, .. } => {
                 Some(Milestone::DmaFault { card, during: (*during).to_owned() })
             }
@@ -93,16 +99,14 @@ impl Deriver {
                 .is_opmode(module)
                 .then(|| Milestone::OpmodeAsked { module: module.clone() }),
             Question::FirmwareLookup { path } => {
-                self.driver.asks_for(path).then(|| Milestone::FirmwareAsked { name: path.clone() })
+                self.is_name(path).then(|| Milestone::FirmwareAsked { name: path.clone() })
             }
         }
     }
 
     fn answer(&self, question: &Question, answer: &str, value: Option<i64>) -> Option<Milestone> {
         match question {
-            Question::FirmwareLookup { path }
-                if self.driver.asks_for(path) && answer == "errno" =>
-            {
+            Question::FirmwareLookup { path } if self.is_name(path) && answer == "errno" => {
                 let errno =
                     Errno(value.and_then(|value| value.try_into().ok()).unwrap_or_default());
                 Some(Milestone::FirmwareRefused { name: path.clone(), errno })
@@ -113,15 +117,17 @@ impl Deriver {
 
     fn guest(&mut self, event: &GuestEvent) -> Option<Milestone> {
         match event {
-            GuestEvent::FirmwareRead { path, bytes } if self.driver.is_firmware(path) => {
+            GuestEvent::FirmwareRead { path, bytes } => {
                 Some(Milestone::FirmwareGiven { name: path.clone(), bytes: *bytes })
             }
             GuestEvent::ModuleLoad { module } => self.module_loaded(module),
             GuestEvent::ModuleFree { module } => {
                 self.loaded.remove(module);
-                self.driver
-                    .is_opmode(module)
-                    .then(|| Milestone::OpmodeUnloaded { module: module.clone() })
+                let module = module.clone();
+                Some(match self.driver.is_opmode(&module) {
+                    true => Milestone::OpmodeUnloaded { module },
+                    false => Milestone::ModuleUnloaded { module },
+                })
             }
             GuestEvent::ModuleRequest { module, wait, .. } => self
                 .driver
@@ -148,22 +154,27 @@ impl Deriver {
                             return None;
                         }
                         self.touches.bound(&slot);
-                        Some(Milestone::Bound { slot, driver })
+                        Some(Milestone::Bound { card: self.touches.card_in(&slot), slot, driver })
                     }
                     (Some("pci"), "unbind") => {
                         let slot = pci_slot.clone().unwrap_or_default();
                         self.touches.unbound(&slot);
-                        Some(Milestone::Unbound { slot })
+                        Some(Milestone::Unbound { card: self.touches.card_in(&slot), slot })
                     }
                     (Some("net"), "add") if devpath.contains("/pci") => {
-                        Some(Milestone::NetdevRegistered { interface: interface.clone()? })
+                        let card = self.touches.card_on(devpath);
+                        Some(Milestone::NetdevRegistered { card, interface: interface.clone()? })
                     }
                     (Some("net"), "remove") if devpath.contains("/pci") => {
-                        Some(Milestone::NetdevRemoved { interface: interface.clone()? })
+                        let card = self.touches.card_on(devpath);
+                        Some(Milestone::NetdevRemoved { card, interface: interface.clone()? })
                     }
                     (Some("rfkill"), "change") if devpath.contains("/pci") => {
                         let rfkill = devpath.rsplit('/').next()?.to_owned();
-                        Some(Milestone::RfKillNoticed { rfkill })
+                        Some(Milestone::RfKillNoticed {
+                            card: self.touches.card_on(devpath),
+                            rfkill,
+                        })
                     }
                     // Where tracing is off, the module's kobject tells: it comes before init too.
                     (Some("module"), "add") if !self.traced => {
@@ -177,14 +188,27 @@ impl Deriver {
         }
     }
 
+    /// A file's plain name. The loader looks into directories before that, and for `NAME.zst` and
+    /// `NAME.xz` after it.
+    fn is_name(&self, path: &str) -> bool {
+        let directory = path == UPDATES || path == self.release;
+        !directory && !path.ends_with(".zst") && !path.ends_with(".xz")
+    }
+
     fn module_loaded(&mut self, module: &str) -> Option<Milestone> {
-        if !self.driver.is_opmode(module) || !self.loaded.insert(module.to_owned()) {
+        if !self.loaded.insert(module.to_owned()) {
             return None;
+        }
+        if !self.driver.is_opmode(module) {
+            return Some(Milestone::ModuleLoaded { module: module.to_owned() });
         }
         self.touches.loaded(module);
         Some(Milestone::OpmodeLoaded { module: module.to_owned() })
     }
 }
+
+/// The directory of `/lib/firmware` that goes before it.
+const UPDATES: &str = "updates";
 
 /// All milestones of a finished run.
 pub fn derive(events: &[Event], driver: &'static Driver, cards: &[Seat]) -> Vec<Reached> {
@@ -278,8 +302,9 @@ mod tests {
         ];
         assert_eq!(milestones(&IWLWIFI, hand_over(&IWLWIFI)), steps);
         assert_eq!(milestones(&OTHER, hand_over(&OTHER)), steps);
-        // A touch is a touch, whoever's; the rest is not this driver's.
-        assert_eq!(milestones(&OTHER, hand_over(&IWLWIFI)), ["probe"]);
-        assert_eq!(milestones(&IWLWIFI, hand_over(&OTHER)), ["probe"]);
+        // A touch is a touch, whoever's; the rest is any file's and any module's.
+        let others = ["probe", "firmware-asked", "firmware-given", "module-loaded"];
+        assert_eq!(milestones(&OTHER, hand_over(&IWLWIFI)), others);
+        assert_eq!(milestones(&IWLWIFI, hand_over(&OTHER)), others);
     }
 }

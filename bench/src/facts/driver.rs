@@ -57,13 +57,6 @@ impl Driver {
         self.opmodes.iter().map(|opmode| opmode.module).chain([self.module])
     }
 
-    /// Whether a file that the loader looks up is its firmware, under the name that the driver
-    /// uses. The loader looks into directories before that, and for `NAME.zst` and `NAME.xz` after
-    /// it; cfg80211 asks for `regulatory.db`.
-    pub fn asks_for(&self, path: &str) -> bool {
-        self.is_firmware(path) && !path.ends_with(".zst") && !path.ends_with(".xz")
-    }
-
     /// Whether a file is its firmware, compressed or not.
     pub fn is_firmware(&self, path: &str) -> bool {
         path.starts_with(self.firmware)

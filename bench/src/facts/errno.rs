@@ -47,16 +47,18 @@ const NAMES: &[(&str, i32)] = &[
 pub struct Errno(pub i32);
 
 impl Errno {
+    /// All that there are.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, _)| *name)
+    }
+
     /// By name.
     ///
     /// # Errors
     /// There is none of this name; those that there are.
     pub fn known(name: &str) -> Result<Errno, String> {
         let number = NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
-        number.map(Errno).ok_or_else(|| {
-            let known = NAMES.iter().map(|(name, _)| *name);
-            format!("{:#}", NoSuch::new("error", name, known))
-        })
+        number.map(Errno).ok_or_else(|| format!("{:#}", NoSuch::new("error", name, Errno::names())))
     }
 }
 

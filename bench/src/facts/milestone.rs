@@ -4,6 +4,7 @@ use iwl_card::Image;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
 
+use crate::facts::driver::DRIVERS;
 use crate::facts::errno::{self, Errno};
 use crate::facts::timeline::Nanos;
 use crate::facts::trouble::Trouble;
@@ -124,6 +125,9 @@ pub enum Milestone {
     },
     /// The driver core bound the device: probe returned 0.
     Bound {
+        /// The card in it.
+        #[serde(default)]
+        card: String,
         /// PCI slot.
         slot: String,
         /// Driver.
@@ -131,10 +135,13 @@ pub enum Milestone {
     },
     /// The device was unbound.
     Unbound {
+        /// The card in it.
+        #[serde(default)]
+        card: String,
         /// PCI slot.
         slot: String,
     },
-    /// The loader asked for a firmware file of the driver by its plain name.
+    /// The loader asked for a firmware file by its plain name.
     FirmwareAsked {
         /// Below `/lib/firmware`.
         name: String,
@@ -188,6 +195,16 @@ pub enum Milestone {
         /// Module.
         module: String,
     },
+    /// The code of another module than an opmode is in the kernel.
+    ModuleLoaded {
+        /// Module.
+        module: String,
+    },
+    /// It is gone.
+    ModuleUnloaded {
+        /// Module.
+        module: String,
+    },
     /// The driver touched the card for the first time since its opmode was loaded.
     OpmodeStarted {
         /// The card.
@@ -236,11 +253,17 @@ pub enum Milestone {
     },
     /// A network interface of the card was registered.
     NetdevRegistered {
+        /// The card.
+        #[serde(default)]
+        card: String,
         /// Name.
         interface: String,
     },
     /// A network interface of the card is gone.
     NetdevRemoved {
+        /// The card.
+        #[serde(default)]
+        card: String,
         /// Name.
         interface: String,
     },
@@ -250,6 +273,15 @@ pub enum Milestone {
         card: String,
         /// Its name, without its argument.
         fault: String,
+    },
+    /// A step began a fault of the card, or ended it.
+    FaultSwitched {
+        /// The card.
+        card: String,
+        /// Its name, without its argument.
+        fault: String,
+        /// It began.
+        on: bool,
     },
     /// A DMA access of the card failed.
     DmaFault {
@@ -272,6 +304,9 @@ pub enum Milestone {
     },
     /// The guest's rfkill of a card changed: the driver has noticed the switch.
     RfKillNoticed {
+        /// The card.
+        #[serde(default)]
+        card: String,
         /// Its name, `rfkill0`.
         rfkill: String,
     },
@@ -308,7 +343,19 @@ impl Milestone {
 
     /// The card's name, where it is one's.
     pub fn card(&self) -> Option<&str> {
-        self.by_name("card")?.text()
+        self.by_name("card")?.text().filter(|card| !card.is_empty())
+    }
+
+    /// Whether it is about a file of a driver's, if it is about a firmware file.
+    pub fn is_drivers_own(&self) -> bool {
+        match self {
+            Milestone::FirmwareAsked { name }
+            | Milestone::FirmwareGiven { name, .. }
+            | Milestone::FirmwareRefused { name, .. } => {
+                DRIVERS.iter().any(|driver| driver.is_firmware(name))
+            }
+            _ => true,
+        }
     }
 
     /// Whether it is bad news, which terminal and pages mark.
@@ -384,8 +431,8 @@ impl std::fmt::Display for Milestone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Milestone::Probe { .. } => write!(f, "probe: the driver touches the card"),
-            Milestone::Bound { slot, driver } => write!(f, "bound: {slot} to {driver}"),
-            Milestone::Unbound { slot } => write!(f, "unbound: {slot}"),
+            Milestone::Bound { slot, driver, .. } => write!(f, "bound: {slot} to {driver}"),
+            Milestone::Unbound { slot, .. } => write!(f, "unbound: {slot}"),
             Milestone::FirmwareAsked { name } => write!(f, "firmware asked for: {name}"),
             Milestone::FirmwareGiven { name, bytes } => {
                 write!(f, "firmware given: {name}, {bytes} bytes")
@@ -409,6 +456,8 @@ impl std::fmt::Display for Milestone {
             }
             Milestone::OpmodeLoaded { module } => write!(f, "opmode loaded: {module}"),
             Milestone::OpmodeUnloaded { module } => write!(f, "opmode unloaded: {module}"),
+            Milestone::ModuleLoaded { module } => write!(f, "module loaded: {module}"),
+            Milestone::ModuleUnloaded { module } => write!(f, "module unloaded: {module}"),
             Milestone::OpmodeStarted { .. } => write!(f, "opmode started: it touches the card"),
             Milestone::SectionUploaded { image: i, index, bytes, .. } => {
                 write!(f, "{} ucode section {index} uploaded, {bytes} bytes", words_of(*i))
@@ -422,15 +471,17 @@ impl std::fmt::Display for Milestone {
             Milestone::NvmRead { section, present, .. } => {
                 write!(f, "NVM read: {section}{}", if *present { "" } else { " (absent)" })
             }
-            Milestone::NetdevRegistered { interface } => write!(f, "{interface} registered"),
-            Milestone::NetdevRemoved { interface } => write!(f, "{interface} removed"),
+            Milestone::NetdevRegistered { interface, .. } => write!(f, "{interface} registered"),
+            Milestone::NetdevRemoved { interface, .. } => write!(f, "{interface} removed"),
             Milestone::FaultInjected { fault, .. } => write!(f, "fault: {fault}"),
+            Milestone::FaultSwitched { fault, on: true, .. } => write!(f, "fault {fault} begins"),
+            Milestone::FaultSwitched { fault, .. } => write!(f, "fault {fault} ends"),
             Milestone::DmaFault { during, .. } => write!(f, "DMA fault: {during}"),
             Milestone::AliveReleased { .. } => write!(f, "ALIVE is let go"),
             Milestone::RfKillSwitched { on, .. } => {
                 write!(f, "RF-kill switch {}", if *on { "on" } else { "off" })
             }
-            Milestone::RfKillNoticed { rfkill } => write!(f, "the driver notices it: {rfkill}"),
+            Milestone::RfKillNoticed { rfkill, .. } => write!(f, "the driver notices it: {rfkill}"),
             Milestone::Vanished { .. } => write!(f, "the card vanishes, the guest is not told"),
             Milestone::StepEnded { step, ok } => {
                 write!(f, "step {step}: {}", if *ok { "done" } else { "failed" })

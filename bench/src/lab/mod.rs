@@ -28,7 +28,7 @@ use crate::facts::derive;
 use crate::facts::diagnosis::Facts;
 use crate::facts::driver::Driver;
 use crate::facts::phases;
-use crate::facts::verdict::Verdict;
+use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::accel::{self, Decision};
 use crate::machine::gates::Gates;
 use crate::machine::qemu::{self, Machine};
@@ -123,6 +123,8 @@ pub struct RunSpec<'a> {
     pub without: &'a [String],
     /// Boot it for real, the card present from power-on.
     pub cold: bool,
+    /// A rule that no request met is a failure.
+    pub strict: bool,
     /// Where the run's directory goes.
     pub parent: &'a Path,
     /// Plays it otherwise than step by step.
@@ -296,7 +298,7 @@ impl<'a> Lab<'a> {
             gates: &|| gates.clone(),
             progress: &**progress,
         };
-        let begun = match spec.cold {
+        let begun = match spec.cold || scenario.cold {
             true => self.booted(&plan)?,
             false => self.restored(&plan)?,
         };
@@ -311,7 +313,12 @@ impl<'a> Lab<'a> {
                 .with_context(|| format!("cannot write events.jsonl in {}", dir.path().display()));
         }
         let milestones = derive::derive(&finished.events, self.driver, &finished.cards);
-        let expectations = expect::judge(scenario, &vars, &milestones);
+        let evidence = expect::Evidence {
+            milestones: &milestones,
+            events: &finished.events,
+            cards: &finished.cards,
+        };
+        let expectations = expect::judge(scenario, &vars, evidence);
         let verdict = verdict(scenario, &vars, played, &expectations, &finished.events, &tail);
         let verdict = match &scenario.twin {
             Some(twin) => expect::judge_twin(twin, &expectations, &verdict),
@@ -340,6 +347,14 @@ impl<'a> Lab<'a> {
                 )
             }
         };
+        let unmet = if scenario.gates { finished.unmet } else { Vec::new() };
+        let verdict = match (spec.strict, verdict.outcome, unmet.first()) {
+            (true, Outcome::Passed, Some(first)) => Verdict::new(
+                Outcome::Failed,
+                format!("{first}: what it says was not put to the test (--strict)"),
+            ),
+            _ => verdict,
+        };
         let total = started.elapsed();
         let phases = phases::phases(&finished.events, &milestones, prepared, total);
         let record = Record {
@@ -350,6 +365,7 @@ impl<'a> Lab<'a> {
             verdict,
             expectations,
             milestones,
+            unmet,
             kernel: self.kernel.clone(),
             kernel_sha256: self.kernel_sha256.clone(),
             qemu: version(&self.qemu),

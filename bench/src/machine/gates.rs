@@ -35,6 +35,8 @@ struct Rule<R> {
     until: Option<Pattern>,
     /// How many requests it still takes.
     left: Option<u32>,
+    /// It has taken one.
+    met: bool,
     rule: R,
 }
 
@@ -45,6 +47,7 @@ impl<R> Rule<R> {
             return false;
         }
         self.left = self.left.map(|left| left - 1);
+        self.met = true;
         true
     }
 }
@@ -129,6 +132,7 @@ impl Gates {
                 name,
                 until: rule.hold_until.as_ref().map(|p| vars.pattern(p.get_ref())),
                 left: rule.times,
+                met: false,
                 rule: rule.clone(),
             });
         }
@@ -141,6 +145,7 @@ impl Gates {
                 name: vars.string(&rule.name),
                 until: rule.hold_until.as_ref().map(|p| vars.pattern(p.get_ref())),
                 left: rule.times,
+                met: false,
                 rule: rule.clone(),
             })
             .collect();
@@ -233,6 +238,14 @@ impl Gates {
 
     fn released_by_word(&self) -> impl Iterator<Item = &Held> {
         self.held.iter().filter(|held| matches!(held.until, Until::Release))
+    }
+
+    /// The rules that no request has met, for people: what they say was not put to the test.
+    pub fn unmet(&self) -> Vec<String> {
+        let firmware = self.firmware.iter().filter(|rule| !rule.met).map(|r| ("firmware", &r.name));
+        let module = self.module.iter().filter(|rule| !rule.met).map(|r| ("module", &r.name));
+        let all = firmware.chain(module);
+        all.map(|(kind, name)| format!("no request met the [[{kind}]] rule for `{name}`")).collect()
     }
 
     /// Holds nothing from now on, but what a rule holds for ever: the answers that are due.
@@ -450,6 +463,18 @@ mod tests {
         assert_eq!(word(gates.ask(5, file("updates"), &[])), Some(("errno", Some(2))));
         assert_eq!(word(gates.ask(6, file(&format!("{name}.xz")), &[])), Some(("errno", Some(5))));
         assert_eq!(gates.offers(&vars()).len(), 1);
+        assert_eq!(gates.unmet(), [""; 0]);
+    }
+
+    #[test]
+    fn rules_that_no_request_met_are_known() {
+        let mut gates = gates("[[module]]\nexit = 3\n[[module]]\nname = \"x\"\n[[firmware]]\n");
+        gates.ask(1, module("x"), &[]);
+        let unmet = [
+            "no request met the [[firmware]] rule for `iwl*`",
+            "no request met the [[module]] rule for `iwlmvm`",
+        ];
+        assert_eq!(gates.unmet(), unmet);
     }
 
     #[test]
@@ -466,8 +491,11 @@ mod tests {
         assert!(gates.ask(4, module("b"), &[]).is_some(), "no delay is none");
         assert!(gates.next_due().is_none(), "nothing held waits for a time");
         assert!(gates.due(&[]).is_empty());
-        let unbound =
-            Reached { seq: 0, t_ns: 0, milestone: Milestone::Unbound { slot: "s".into() } };
+        let unbound = Reached {
+            seq: 0,
+            t_ns: 0,
+            milestone: Milestone::Unbound { card: "7260".into(), slot: "s".into() },
+        };
         let due: Vec<_> = gates.due(std::slice::from_ref(&unbound)).iter().map(|d| d.0).collect();
         assert_eq!(due, [3]);
         assert_eq!(gates.waiting().collect::<Vec<_>>(), ["iwlmvm until a release", "a for ever"]);

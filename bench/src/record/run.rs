@@ -59,6 +59,9 @@ pub struct Record {
     pub expectations: Vec<Judged>,
     /// The steps of the hand-over.
     pub milestones: Vec<Reached>,
+    /// The gates' rules that no request met, for people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<String>,
     /// Kernel release and package.
     pub kernel: Kernel,
     /// SHA-256 of the kernel image.

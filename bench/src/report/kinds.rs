@@ -41,6 +41,7 @@ fn card() -> Vec<CardEvent> {
         CardEvent::AliveReleased,
         CardEvent::RfKillSwitched { on: true },
         CardEvent::Vanished,
+        CardEvent::FaultSwitched { fault: "never-alive".into(), on: true },
         CardEvent::FaultInjected { fault },
     ]
 }
@@ -119,6 +120,7 @@ fn known(what: &What) {
             | CardEvent::AliveReleased
             | CardEvent::RfKillSwitched { .. }
             | CardEvent::Vanished
+            | CardEvent::FaultSwitched { .. }
             | CardEvent::FaultInjected { .. } => {}
         },
         What::Guest(event) => match event {

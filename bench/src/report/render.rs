@@ -61,6 +61,9 @@ pub fn text(record: &Record, lab: &str, verbose: bool, colour: bool) -> String {
     line(&mut out, &paint.faint(lab));
     timeline(&mut out, record, verbose, &paint);
     expectations(&mut out, record, &paint);
+    for note in &record.unmet {
+        line(&mut out, &format!("  note: {note}"));
+    }
     if record.verdict.outcome != Outcome::Passed {
         panic_trace(&mut out, record, &paint);
         kernel_log(&mut out, record, &paint);

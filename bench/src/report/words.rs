@@ -128,6 +128,9 @@ fn event(event: &Event) -> String {
             show(f, "len")
         ),
         "alive-released" => "ALIVE is let go".to_owned(),
+        "fault-switched" => {
+            format!("fault {} {}", str(f, "fault"), if is(f, "on") { "begins" } else { "ends" })
+        }
         "rf-kill-switched" => format!("RF-kill switch {}", if is(f, "on") { "on" } else { "off" }),
         "vanished" => "the card is off the bus, untold".to_owned(),
         "fault-injected" => format!("FAULT: {}", str(f, "fault")),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Element, Level, Message, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Level, Renderer, Snippet};
 
 /// A place in the text and what is wrong there: a sentence, and perhaps lines that help.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +25,15 @@ pub(super) const SHOWN: usize = 20;
 /// Longest complaint that a terminal is given.
 const LONGEST: usize = 1000;
 
+/// A doubt about a file, as [`render`] shows an error.
+pub(super) fn render_doubt(file: &str, text: &str, doubt: &Complaint) -> String {
+    one(Level::WARNING, file, text, doubt)
+}
+
 /// The complaints about a file, each with its line and a mark under the place.
 pub(super) fn render(file: &str, text: &str, complaints: &[Complaint]) -> String {
-    let shown = complaints.iter().take(SHOWN).map(|complaint| one(file, text, complaint));
+    let one = |complaint| one(Level::ERROR, file, text, complaint);
+    let shown = complaints.iter().take(SHOWN).map(one);
     let mut out = shown.collect::<Vec<_>>().join("\n");
     if complaints.len() > SHOWN {
         out += &format!("\n… and {} more", complaints.len() - SHOWN);
@@ -35,23 +41,26 @@ pub(super) fn render(file: &str, text: &str, complaints: &[Complaint]) -> String
     out
 }
 
-fn one(file: &str, text: &str, complaint: &Complaint) -> String {
+fn one(level: Level<'_>, file: &str, text: &str, complaint: &Complaint) -> String {
     let what = shortened(&complaint.what);
     let mut lines = what.lines();
-    let title = Level::ERROR.primary_title(lines.next().unwrap_or_default());
+    let title = level.primary_title(lines.next().unwrap_or_default());
     let place = Snippet::source(text)
         .path(file)
         .annotation(AnnotationKind::Primary.span(first_line(text, &complaint.at)));
     let help: Vec<Element<'_>> =
-        lines.map(|line| Element::from(Message::from(Level::HELP.message(line)))).collect();
+        lines.map(|line| Element::from(Level::HELP.message(line))).collect();
     Renderer::plain().render(&[title.element(place).elements(help)])
 }
 
 /// As much of a place as stands on its first line: a table over many lines is marked where it
 /// begins.
 fn first_line(text: &str, at: &Range<usize>) -> Range<usize> {
-    let start = text.floor_char_boundary(at.start.min(text.len()));
-    let end = text.ceil_char_boundary(at.end.clamp(start, text.len()));
+    let boundary = |at: usize| {
+        (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+    };
+    let start = boundary(at.start);
+    let end = boundary(at.end).max(start);
     let line = text[start..end].find('\n').map_or(end, |newline| start + newline);
     start..line
 }

@@ -1,12 +1,14 @@
 //! Judges a finished run: expectations against milestones.
 
+use guest_protocol::GuestEvent;
 use serde::Serialize;
 use toml::Value;
 
+use crate::facts::derive::Seat;
 use crate::facts::milestone::Reached;
-use crate::facts::timeline::seconds;
+use crate::facts::timeline::{Event, What, seconds};
 use crate::facts::verdict::{Outcome, Verdict};
-use crate::script::scenario::{Expectation, Pattern, Scenario, Twin, Vars};
+use crate::script::scenario::{Expectation, LogLine, Pattern, Scenario, Twin, Vars, glob};
 
 /// An expectation and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,23 +60,38 @@ pub fn judge_twin(twin: &Twin, expectations: &[Judged], verdict: &Verdict) -> Ve
     Verdict { cause: verdict.cause, ..Verdict::new(Outcome::Failed, line) }
 }
 
+/// What a run has left to be judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'r> {
+    /// In order of time.
+    pub milestones: &'r [Reached],
+    /// In order of time.
+    pub events: &'r [Event],
+    /// Where the cards were.
+    pub cards: &'r [Seat],
+}
+
 /// Judges all expectations that apply to this run.
-pub fn judge(scenario: &Scenario, vars: &Vars, milestones: &[Reached]) -> Vec<Judged> {
+pub fn judge(scenario: &Scenario, vars: &Vars, evidence: Evidence<'_>) -> Vec<Judged> {
     scenario
         .expectations
         .iter()
         .map(toml::Spanned::get_ref)
         .filter(|e| e.when.applies(vars))
-        .map(|e| Judged { that: e.that.clone(), failure: failure(e, vars, milestones) })
+        .map(|e| Judged { that: e.that.clone(), failure: failure(e, vars, evidence) })
         .collect()
 }
 
-fn failure(e: &Expectation, vars: &Vars, milestones: &[Reached]) -> Option<Failure> {
-    let part = match part(e, vars, milestones) {
+fn failure(e: &Expectation, vars: &Vars, evidence: Evidence<'_>) -> Option<Failure> {
+    let part = match part(e, vars, evidence.milestones) {
         Ok(part) => part,
         Err(failure) => return Some(failure),
     };
-    let mut failure = failure_in(e, vars, part, milestones)?;
+    let failure = match &e.log {
+        Some(log) => in_log(log, vars, &part, evidence),
+        None => failure_in(e, vars, part.milestones, evidence.milestones),
+    };
+    let mut failure = failure?;
     if let Some(limits) = limits(e, vars) {
         failure.what += &format!("\nlooked at: only what came {limits}");
     }
@@ -133,33 +150,93 @@ fn failure_in(
     lists.find_map(|(field, list)| among(&pattern, field, &vars.value(list), milestones))
 }
 
-/// The part of the run that an expectation looks at. Its ends have to be there: an expectation
-/// about nothing would always hold.
-fn part<'m>(
-    e: &Expectation,
-    vars: &Vars,
+/// The lines of the kernel's log that fit, in a part of the run.
+fn in_log(log: &LogLine, vars: &Vars, part: &Part<'_>, evidence: Evidence<'_>) -> Option<Failure> {
+    let words = format!("*{}*", vars.string(&log.matches.0));
+    let card = log.card.as_ref().map(|card| vars.string(&card.0));
+    let slot = match &card {
+        None => None,
+        Some(name) => match evidence.cards.iter().find(|seat| seat.card == *name) {
+            Some(seat) => Some(format!("{}:", seat.slot)),
+            None => {
+                let what = format!("expected a line about card {name}\nbut there is no such card");
+                return Some(Failure { what, near: None });
+            }
+        },
+    };
+    let line = |event: &&Event| match &event.what {
+        What::Guest(GuestEvent::KernelLog { level, text, .. }) => {
+            part.has(event)
+                && log.level.is_none_or(|worst| *level <= worst as u8)
+                && slot.as_ref().is_none_or(|slot| text.contains(slot.as_str()))
+                && glob(&words, text)
+        }
+        _ => false,
+    };
+    let found: Vec<&Event> = evidence.events.iter().filter(line).collect();
+    let good = log.times.map_or(!found.is_empty(), |times| found.len() == times);
+    if good {
+        return None;
+    }
+    let wanted = log.times.map_or("a line".to_owned(), |times| format!("{times} × a line"));
+    let about = card.map(|card| format!(" about {card}")).unwrap_or_default();
+    let mut what = format!("expected {wanted} of the kernel's log{about}: {words}");
+    match found.last().map(|event| (&event.what, event.t_ns)) {
+        Some((What::Guest(GuestEvent::KernelLog { text, .. }), t_ns)) => {
+            what +=
+                &format!("\nbut: {} ×, the last at {:.3} s: {text}", found.len(), seconds(t_ns));
+        }
+        _ => what += "\nbut there is none",
+    }
+    Some(Failure { what, near: found.last().map(|event| event.seq) })
+}
+
+/// The part of the run that an expectation looks at.
+struct Part<'m> {
     milestones: &'m [Reached],
-) -> Result<&'m [Reached], Failure> {
-    let mut part = milestones;
+    /// Of the milestone that it begins behind.
+    after: Option<u64>,
+    /// Of the one that it ends before.
+    before: Option<u64>,
+    /// The last moment of it.
+    until: Option<u64>,
+}
+
+impl Part<'_> {
+    fn has(&self, event: &Event) -> bool {
+        self.after.is_none_or(|after| event.seq > after)
+            && self.before.is_none_or(|before| event.seq < before)
+            && self.until.is_none_or(|until| event.t_ns <= until)
+    }
+}
+
+/// Its ends have to be there: an expectation about nothing would always hold.
+fn part<'m>(e: &Expectation, vars: &Vars, milestones: &'m [Reached]) -> Result<Part<'m>, Failure> {
+    let mut part = Part { milestones, after: None, before: None, until: None };
     if let Some(after) = &e.after {
         let after = vars.pattern(after.get_ref());
-        let at = part.iter().position(|r| matches(&after, r)).ok_or_else(|| Failure {
+        let at = milestones.iter().position(|r| matches(&after, r)).ok_or_else(|| Failure {
             what: format!("expected something after: {after}\nbut that did not come"),
-            near: part.iter().find(|r| r.milestone.kind() == after.milestone).map(|r| r.seq),
+            near: milestones.iter().find(|r| r.milestone.kind() == after.milestone).map(|r| r.seq),
         })?;
+        part.after = Some(milestones[at].seq);
         if let Some(within) = e.within {
-            let end = part[at].t_ns.saturating_add((within * 1e9) as u64);
-            part = &part[..part.iter().rposition(|r| r.t_ns <= end).map_or(0, |last| last + 1)];
+            let end = milestones[at].t_ns.saturating_add((within * 1e9) as u64);
+            part.until = Some(end);
+            let last = milestones.iter().rposition(|r| r.t_ns <= end);
+            part.milestones = &milestones[..last.map_or(0, |last| last + 1)];
         }
-        part = &part[at + 1..];
+        part.milestones = &part.milestones[at + 1..];
     }
     if let Some(before) = &e.before {
         let before = vars.pattern(before.get_ref());
-        let at = part.iter().position(|r| matches(&before, r)).ok_or_else(|| Failure {
+        let milestones = part.milestones;
+        let at = milestones.iter().position(|r| matches(&before, r)).ok_or_else(|| Failure {
             what: format!("expected something before: {before}\nbut that did not come"),
-            near: part.iter().find(|r| r.milestone.kind() == before.milestone).map(|r| r.seq),
+            near: milestones.iter().find(|r| r.milestone.kind() == before.milestone).map(|r| r.seq),
         })?;
-        part = &part[..at];
+        part.before = Some(milestones[at].seq);
+        part.milestones = &milestones[..at];
     }
     Ok(part)
 }
@@ -244,6 +321,8 @@ fn among(pattern: &Pattern, field: &str, list: &Value, milestones: &[Reached]) -
 /// Whether a milestone is what a pattern (its variables replaced) asks for.
 pub fn matches(pattern: &Pattern, reached: &Reached) -> bool {
     reached.milestone.kind() == pattern.milestone
+        // Others' files are meant where they are named.
+        && (reached.milestone.is_drivers_own() || pattern.fields.contains_key("name"))
         && pattern
             .fields
             .iter()
@@ -272,8 +351,8 @@ mod tests {
             kernel_version: "7.3.4+deb13-amd64".into(),
             opmode: "iwlmvm".into(),
             firmware: "iwlwifi-7260-17.ucode".into(),
-            walk_down: vec!["a-6".into(), "a-5".into()],
-            declared_firmware: vec!["b-1".into(), "a-6".into()],
+            walk_down: vec!["iwl-a-6".into(), "iwl-a-5".into()],
+            declared_firmware: vec!["iwl-b-1".into(), "iwl-a-6".into()],
         }
     }
 
@@ -291,7 +370,88 @@ mod tests {
              [[expect]]\nthat = \"t\"\n{expectation}\n"
         );
         let scenario = parse("t", "t.toml", &text).expect("valid");
-        judge(&scenario, &vars(), &run(milestones)).remove(0).failure
+        judged(&scenario, &run(milestones)).remove(0).failure
+    }
+
+    fn judged(scenario: &Scenario, milestones: &[Reached]) -> Vec<Judged> {
+        judge(scenario, &vars(), Evidence { milestones, events: &[], cards: &[] })
+    }
+
+    /// Lines of the kernel's log at levels, each before the milestone of its number.
+    fn log_verdict(expectation: &str, lines: &[(u8, &str)]) -> Option<Failure> {
+        let text = format!(
+            "about = \"t\"\ncards = [\"7260\"]\ncard.more = [\"7260\"]\n[[step]]\ndo = \"unbind\"\n\
+             [[expect]]\nthat = \"t\"\n{expectation}\n"
+        );
+        let scenario = parse("t", "t.toml", &text).expect("valid");
+        let events: Vec<_> = (lines.iter().enumerate())
+            .map(|(seq, (level, text))| Event {
+                seq: 2 * seq as u64,
+                t_ns: 2 * seq as u64,
+                source: crate::facts::timeline::Source::KernelLog,
+                guest_ns: None,
+                what: What::Guest(GuestEvent::KernelLog {
+                    seq: 0,
+                    level: *level,
+                    text: (*text).to_owned(),
+                }),
+            })
+            .collect();
+        let milestones = [asked(), loaded()].into_iter().enumerate();
+        let milestones: Vec<_> = milestones
+            .map(|(i, milestone)| Reached {
+                seq: 2 * i as u64 + 1,
+                t_ns: 2 * i as u64 + 1,
+                milestone,
+            })
+            .collect();
+        let seat = |card: &str, slot: &str| Seat { card: card.into(), slot: slot.into() };
+        let cards = [seat("7260", "0000:01:00.0"), seat("7260-2", "0000:02:00.0")];
+        let evidence = Evidence { milestones: &milestones, events: &events, cards: &cards };
+        judge(&scenario, &vars(), evidence).remove(0).failure
+    }
+
+    #[test]
+    fn lines_of_the_kernels_log() {
+        let lines = [
+            (3, "iwlwifi 0000:01:00.0: Microcode SW error detected. Restarting 0x2000000."),
+            (6, "iwlwifi 0000:02:00.0: Microcode SW error detected. Restarting 0x2000000."),
+            (4, "iwlwifi 0000:01:00.0: 0x00000084 | NMI_INTERRUPT_UNKNOWN"),
+        ];
+        for (log, holds) in [
+            ("{ matches = \"Microcode SW error\" }", true),
+            ("{ matches = \"Microcode * error\", times = 2 }", true),
+            ("{ matches = \"Microcode SW error\", times = 0 }", false),
+            ("{ matches = \"Microcode SW error\", level = \"err\", times = 1 }", true),
+            ("{ matches = \"Microcode SW error\", card = \"$card\", times = 1 }", true),
+            ("{ matches = \"NMI\", card = \"$card-2\" }", false),
+            ("{ matches = \"NMI\", level = \"err\" }", false),
+            ("{ matches = \"NMI\", level = \"warning\" }", true),
+            ("{ matches = \"nothing like it\", times = 0 }", true),
+        ] {
+            assert_eq!(log_verdict(&format!("log = {log}"), &lines).is_none(), holds, "{log}");
+        }
+        let of = |limits: &str| {
+            log_verdict(&format!("log = {{ matches = \"error\", times = 1 }}\n{limits}"), &lines)
+        };
+        assert_eq!(of("after = \"opmode-asked\""), None, "the second one's");
+        assert_eq!(of("before = \"opmode-asked\""), None, "the first one's");
+        assert_eq!(of("after = \"opmode-asked\"\nwithin = \"1ns\""), None);
+        let none = of("after = \"opmode-loaded\"").expect("none").what;
+        assert!(
+            none.contains("but there is none") && none.ends_with("after opmode-loaded"),
+            "{none}"
+        );
+        let none = of("before = \"bound\"").expect("no end").what;
+        assert!(none.contains("did not come"), "{none}");
+    }
+
+    #[test]
+    fn firmware_of_others_is_meant_where_it_is_named() {
+        let asked = || vec![firmware("regulatory.db"), firmware("iwlwifi-7260-17.ucode")];
+        assert_eq!(verdict("exactly = \"firmware-asked\"\ntimes = 1", asked()), None);
+        let named = "never = { milestone = \"firmware-asked\", name = \"regulatory.db\" }";
+        assert!(verdict(named, asked()).is_some(), "it was asked for");
     }
 
     fn asked() -> Milestone {
@@ -332,8 +492,13 @@ mod tests {
     #[test]
     fn every_value_in_order() {
         let rule = "every = \"firmware-asked\"\nhas = { name = \"$walk-down\" }";
-        assert_eq!(verdict(rule, vec![firmware("a-6"), firmware("a-5")]), None);
-        for wrong in [vec!["a-5", "a-6"], vec!["a-6"], vec!["a-6", "a-5", "a-4"], vec![]] {
+        assert_eq!(verdict(rule, vec![firmware("iwl-a-6"), firmware("iwl-a-5")]), None);
+        for wrong in [
+            vec!["iwl-a-5", "iwl-a-6"],
+            vec!["iwl-a-6"],
+            vec!["iwl-a-6", "iwl-a-5", "iwl-a-4"],
+            vec![],
+        ] {
             let run = wrong.iter().map(|n| firmware(n)).collect();
             assert!(verdict(rule, run).is_some(), "{wrong:?}");
         }
@@ -342,9 +507,12 @@ mod tests {
     #[test]
     fn every_value_out_of_a_list() {
         let rule = "every = \"firmware-asked\"\namong = { name = \"$declared-firmware\" }";
-        assert_eq!(verdict(rule, vec![firmware("a-6"), firmware("b-1"), firmware("a-6")]), None);
-        let other = verdict(rule, vec![firmware("a-6"), firmware("a-5")]).expect("fails");
-        assert!(other.what.contains("a-5"), "{}", other.what);
+        assert_eq!(
+            verdict(rule, vec![firmware("iwl-a-6"), firmware("iwl-b-1"), firmware("iwl-a-6")]),
+            None
+        );
+        let other = verdict(rule, vec![firmware("iwl-a-6"), firmware("iwl-a-5")]).expect("fails");
+        assert!(other.what.contains("iwl-a-5"), "{}", other.what);
         assert!(verdict(rule, vec![asked()]).is_some(), "about nothing");
     }
 
@@ -394,11 +562,7 @@ mod tests {
                 rule(when)
             );
             let scenario = parse("t", "t.toml", &text).expect("valid");
-            assert_eq!(
-                !judge(&scenario, &vars(), &run(vec![asked()])).is_empty(),
-                applies,
-                "{when}"
-            );
+            assert_eq!(!judged(&scenario, &run(vec![asked()])).is_empty(), applies, "{when}");
         }
     }
 

@@ -5,4 +5,6 @@ pub mod expect;
 pub mod read;
 mod recover;
 pub mod scenario;
+pub mod schema;
 mod sense;
+mod vain;

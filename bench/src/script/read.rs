@@ -7,6 +7,7 @@ use crate::script::complaint::{self, Complaint};
 use crate::script::recover;
 use crate::script::scenario::{Scenario, glob};
 use crate::script::sense;
+use crate::script::vain;
 
 /// Why a scenario cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -173,11 +174,16 @@ fn read_file(path: &Path) -> Result<String, std::io::Error> {
 /// # Errors
 /// [`ScenarioError::Invalid`], with all that is wrong.
 pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
-    read_and_check(name, file, text).map_err(|complaints| ScenarioError::Invalid {
-        file: file.to_owned(),
-        errors: complaints.len(),
-        shown: complaint::render(file, text, &complaints),
-    })
+    let mut scenario =
+        read_and_check(name, file, text).map_err(|complaints| ScenarioError::Invalid {
+            file: file.to_owned(),
+            errors: complaints.len(),
+            shown: complaint::render(file, text, &complaints),
+        })?;
+    let doubts = vain::doubts(&scenario);
+    scenario.doubts =
+        doubts.iter().map(|doubt| complaint::render_doubt(file, text, doubt)).collect();
+    Ok(scenario)
 }
 
 fn read_and_check(name: &str, file: &str, text: &str) -> Result<Scenario, Vec<Complaint>> {
@@ -260,7 +266,8 @@ mod tests {
         let field = format!("{HEAD}[[step]]\nawait = {{ milestone = \"bound\", modul = 1 }}\n");
         let text = error_of(&field);
         assert!(
-            text.contains("`bound` has no field `modul`") && text.contains("it has: slot, driver"),
+            text.contains("`bound` has no field `modul`")
+                && text.contains("it has: card, slot, driver"),
             "{text}"
         );
 

@@ -12,6 +12,7 @@ use crate::script::scenario::{
     Action, Check, Expectation, FileCheck, MOST_CARDS, OneOrMany, Pattern, Scenario, Source, Step,
     Twin, When, field_of, glob, known_vars, no_card,
 };
+use crate::script::{scenario, vain};
 
 /// All that makes no sense. `whole`: nothing was taken out of the scenario when it was read, so that
 /// what names something else has to find it.
@@ -33,6 +34,8 @@ pub(super) fn check(scenario: &Scenario, whole: bool) -> Vec<Complaint> {
             wrong.push(Complaint::new(expectation.span(), what));
         }
     }
+    vain::check_values(scenario, &patterns(scenario), &mut wrong);
+    check_cards(&scenario.steps, &vain::cards_of(scenario), &mut wrong);
     // A twin may leave out the step whose end it waits for in vain.
     if scenario.twin.is_none() && whole {
         check_step_names(scenario, &mut wrong);
@@ -41,10 +44,6 @@ pub(super) fn check(scenario: &Scenario, whole: bool) -> Vec<Complaint> {
         check_twin(twin, scenario, whole, &mut wrong);
     }
     wrong
-}
-
-fn no_fault(name: &str) -> NoSuch {
-    NoSuch::new("fault", name, iwl_card::Fault::all().map(|fault| fault.name()))
 }
 
 fn check_head(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
@@ -61,17 +60,15 @@ fn check_head(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
         }
     }
     for fault in &scenario.card.faults {
-        if let Err(error) = fault.get_ref().parse::<iwl_card::Fault>() {
-            let name = fault.get_ref().split('=').next().unwrap_or_default();
-            let mut known = iwl_card::Fault::all().map(|fault| fault.name());
-            match known.any(|known| known == name) {
-                true => complain(fault.span(), &error),
-                false => complain(fault.span(), &format!("{:#}", no_fault(name))),
-            }
+        if let Err(what) = scenario::fault(fault.get_ref()) {
+            complain(fault.span(), &what);
         }
     }
     if let Some(card) = scenario.card.more.get(MOST_CARDS - 1) {
         complain(card.span(), &format!("a machine has {MOST_CARDS} slots for cards"));
+    }
+    if scenario.explore.ends.iter().any(|end| end.card.is_some()) {
+        complain(WHOLE, &"`explore.ends` are about the first card; they have no `card`");
     }
     if scenario.steps.is_empty() {
         complain(WHOLE, &"a scenario has at least one [[step]]");
@@ -166,8 +163,8 @@ fn check_timing(hold_until: bool, hold: bool, delay: Option<f64>) -> Result<(), 
     if usize::from(hold_until) + usize::from(hold) + usize::from(delay.is_some()) > 1 {
         return Err("a rule has at most one of `hold-until`, `hold` and `delay`".into());
     }
-    if delay.is_some_and(|seconds| !(0.0..=3600.0).contains(&seconds)) {
-        return Err("`delay` is a number of seconds, at most 3600".into());
+    if delay.is_some_and(|seconds| seconds > 3600.0) {
+        return Err("`delay` is an hour at most".into());
     }
     Ok(())
 }
@@ -189,6 +186,12 @@ fn check_steps(steps: &[Spanned<Step>], wrong: &mut Vec<Complaint>) {
         if s.r#await.as_ref().is_some_and(OneOrMany::is_empty) {
             complain("`await` names at least one milestone");
         }
+        if s.card.is_some()
+            && s.check.is_none()
+            && !s.r#do.as_ref().is_some_and(Action::is_of_a_card)
+        {
+            complain("`card` goes with `check`, and with a `do` that is about a card");
+        }
         let says_nothing = |checks: &OneOrMany<Check>| {
             checks.is_empty() || checks.iter().any(|check| *check == Check::default())
         };
@@ -202,6 +205,18 @@ fn check_steps(steps: &[Spanned<Step>], wrong: &mut Vec<Complaint>) {
             complain(&what);
         }
         check_steps(&s.step, wrong);
+    }
+}
+
+/// A card that a step names plays.
+fn check_cards(steps: &[Spanned<Step>], cards: &vain::Cards, wrong: &mut Vec<Complaint>) {
+    for step in steps {
+        let s = step.get_ref();
+        let checks = s.check.iter().flat_map(OneOrMany::iter).filter_map(|c| c.card.as_ref());
+        for no_such in s.card.iter().chain(checks).filter_map(|card| cards.lack(&card.0)) {
+            wrong.push(Complaint::new(step.span(), format!("{no_such:#}")));
+        }
+        check_cards(&s.step, cards, wrong);
     }
 }
 
@@ -324,7 +339,7 @@ mod tests {
         for (wrong, said) in [
             ("repeat = 0", "a whole number from 1"),
             ("repeat = 99999999999999999999", "a whole number from 1"),
-            ("patience = 0", "a whole number from 1"),
+            ("patience = 0", "in whole seconds, from 1"),
             ("guest.command-line = \"a\\nb\"", "no control characters"),
             ("guest.without = [\"$opmod\"]", "no variable `$opmod`"),
             ("guest.loaded = [\"$opmod\"]", "no variable `$opmod`"),

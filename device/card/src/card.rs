@@ -143,6 +143,21 @@ impl Card {
         world.emit(CardEvent::RfKillSwitched { on });
     }
 
+    /// Begins a fault, or ends it, whatever its argument. What it counts, accesses or interrupts,
+    /// it counts from now.
+    pub fn set_fault(&mut self, world: &mut dyn World, fault: Fault, on: bool) {
+        match fault {
+            Fault::RfKill => self.chip.set_rf_kill(on),
+            Fault::AllOnes { from } => {
+                let from = self.counters.accesses().saturating_add(from);
+                self.all_ones = on.then_some((from, false));
+            }
+            Fault::AliveHeld if !on => self.chip.release_alive(world),
+            _ => self.chip.set_fault(fault, on),
+        }
+        world.emit(CardEvent::FaultSwitched { fault: fault.name().into(), on });
+    }
+
     /// Takes the card off the bus without a word: registers and configuration space read as all
     /// ones, writes go nowhere, it neither interrupts nor touches memory, until it is
     /// [`Card::inserted`].

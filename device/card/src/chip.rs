@@ -244,6 +244,27 @@ impl Chip {
         }
     }
 
+    /// A fault begins or ends. Interrupts are counted from now.
+    pub(crate) fn set_fault(&mut self, fault: Fault, on: bool) {
+        let raised = self.irq.raised();
+        let fault = match fault {
+            Fault::LostInterrupt { nth } => {
+                Fault::LostInterrupt { nth: nth.saturating_add(raised) }
+            }
+            Fault::LostInterrupts { from } => {
+                Fault::LostInterrupts { from: from.saturating_add(raised) }
+            }
+            other => other,
+        };
+        let plan = std::mem::take(&mut self.faults);
+        self.faults = match on {
+            true => plan.with(fault),
+            false => plan.without(fault.name()),
+        };
+        self.hold_alive |= on && fault == Fault::AliveHeld;
+        self.told.retain(|told| told.name() != fault.name());
+    }
+
     /// The RF-kill switch moves.
     pub(crate) fn set_rf_kill(&mut self, on: bool) {
         if self.rf_kill != on {

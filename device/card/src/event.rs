@@ -207,6 +207,13 @@ pub enum CardEvent {
     },
     /// The card is off the bus: from here on nothing of it answers, and nobody was told.
     Vanished,
+    /// A fault began or ended by hand.
+    FaultSwitched {
+        /// Its name.
+        fault: Cow<'static, str>,
+        /// It began.
+        on: bool,
+    },
     /// A fault of the fault plan took effect.
     FaultInjected {
         /// Its name.

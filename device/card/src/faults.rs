@@ -246,6 +246,13 @@ impl FaultPlan {
         self
     }
 
+    /// This plan without the faults of this name, whatever their arguments.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.faults.retain(|fault| fault.name() != name);
+        self
+    }
+
     /// The plan names this fault.
     #[must_use]
     pub fn has(&self, fault: Fault) -> bool {

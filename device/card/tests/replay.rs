@@ -158,6 +158,10 @@ fn play(trace: &str, text: &str) -> usize {
             "rf-kill" => card.set_rf_kill(&mut replay, words[1] == "true"),
             "release-alive" => card.release_alive(&mut replay),
             "vanish" => card.vanish(&mut replay),
+            "fault" => {
+                let fault = words[1].parse().expect("a fault");
+                card.set_fault(&mut replay, fault, words[2] == "true");
+            }
             _ => panic!("{trace}, line {number}: {line}; the card does nothing more"),
         }
         card.run(&mut replay);

@@ -55,6 +55,13 @@ pub enum Touch {
     ReleaseAlive,
     /// The card is off the bus, and nobody is told; see [`Card::vanish`].
     Vanish,
+    /// A fault begins or ends; see [`Card::set_fault`].
+    Fault {
+        /// Which.
+        fault: iwl_card::Fault,
+        /// It begins.
+        on: bool,
+    },
 }
 
 /// A card being served. Stops when dropped.
@@ -316,6 +323,7 @@ impl Device for Adapter<'_> {
                 Touch::RfKill(on) => card.set_rf_kill(world, on),
                 Touch::ReleaseAlive => card.release_alive(world),
                 Touch::Vanish => card.vanish(world),
+                Touch::Fault { fault, on } => card.set_fault(world, fault, on),
             });
         }
         self.with(bus, Operation::Wake, |_, _| {});

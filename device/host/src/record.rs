@@ -8,7 +8,7 @@
 //! | `r OFFSET LEN`, `w OFFSET BYTES` | BAR 0 is read, so many bytes; is written |
 //! | `R OFFSET LEN`, `W OFFSET BYTES` | configuration space, likewise |
 //! | `reset`, `insert`, `wake` | the machine's reset; the card is put in; it may work |
-//! | `rf-kill BOOL`, `release-alive`, `vanish` | what is done to it by hand |
+//! | `rf-kill BOOL`, `release-alive`, `vanish`, `fault FAULT BOOL` | what is done to it by hand |
 //! | ` < ADDRESS BYTES`, ` > ADDRESS BYTES` | it reads host memory; writes it |
 //! | ` <! ADDRESS LEN`, ` >! ADDRESS LEN` | there is no such memory |
 //! | ` irq NAME`, ` master BOOL`, ` flushed BOOL` | it interrupts; may use the bus; asks for its writes |
@@ -60,6 +60,7 @@ impl fmt::Display for Operation<'_> {
             Self::Touch(Touch::RfKill(on)) => write!(f, "rf-kill {on}"),
             Self::Touch(Touch::ReleaseAlive) => f.write_str("release-alive"),
             Self::Touch(Touch::Vanish) => f.write_str("vanish"),
+            Self::Touch(Touch::Fault { fault, on }) => write!(f, "fault {fault} {on}"),
         }
     }
 }

@@ -8,19 +8,37 @@ use crate::app::commands;
 use crate::facts::failure::BadUsage;
 use crate::script::read;
 use crate::script::scenario::Scenario;
+use crate::script::schema;
 
 /// Reads each scenario and says what it holds, or what is wrong with it and where.
 pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    if args.schema {
+        let schema = serde_json::to_string_pretty(&schema::schema())?;
+        commands::print(&format!("{schema}\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut out = String::new();
     let mut errors = Vec::new();
+    let mut doubts = Vec::new();
     for name in &args.scenario {
         // One by one: what is good is told beside what is not.
         match read::select(std::slice::from_ref(name)) {
-            Ok(those) => those.iter().for_each(|scenario| describe(scenario, name, &mut out)),
+            Ok(those) => {
+                for scenario in &those {
+                    describe(scenario, name, &mut out);
+                    doubts.extend(scenario.doubts.iter().cloned());
+                }
+            }
             Err(error) => errors.push(error.to_string()),
         }
     }
     commands::print(&out)?;
+    for doubt in &doubts {
+        eprintln!("{doubt}");
+    }
+    if args.strict && !doubts.is_empty() {
+        errors.push(format!("--strict: {}", count(doubts.len(), "warning")));
+    }
     match errors.len() {
         0 => Ok(ExitCode::SUCCESS),
         _ => Err(BadUsage(errors.join("\niwlbench: ")).into()),
@@ -37,9 +55,6 @@ fn describe(scenario: &Scenario, given: &str, out: &mut String) {
         count(scenario.expectations.len(), "expectation"),
         count(scenario.twins.len(), "twin")
     );
-    for that in scenario.unguarded() {
-        let _ = writeln!(out, "{name}: no twin turns this one red: {that}");
-    }
 }
 
 fn count(n: usize, what: &str) -> String {

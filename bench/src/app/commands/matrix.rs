@@ -224,6 +224,7 @@ fn play_one(
             image: None,
             without: &[],
             cold: args.cold,
+            strict: false,
             parent,
             play: None,
         };

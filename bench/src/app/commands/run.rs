@@ -53,6 +53,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
                     image: args.image.as_deref(),
                     without: &args.without,
                     cold: args.cold,
+                    strict: args.strict,
                     parent: &parent,
                     play: None,
                 },

@@ -72,6 +72,21 @@ impl Touches {
         }
     }
 
+    /// The card in this slot; empty if there is none.
+    pub(super) fn card_in(&self, slot: &str) -> String {
+        let card = self.0.iter().find(|touched| touched.slot == slot);
+        card.map(|touched| touched.card.clone()).unwrap_or_default()
+    }
+
+    /// The card that something below this sysfs path belongs to; empty if it is none's.
+    pub(super) fn card_on(&self, devpath: &str) -> String {
+        devpath
+            .split('/')
+            .map(|part| self.card_in(part))
+            .find(|card| !card.is_empty())
+            .unwrap_or_default()
+    }
+
     fn of(&mut self, slot: &str) -> impl Iterator<Item = &mut Touched> {
         self.0.iter_mut().filter(move |touched| touched.slot == slot)
     }

@@ -72,9 +72,10 @@ impl From<Left> for Problem {
     }
 }
 
-/// What is wrong with the guest, when an order is over and nothing is torn down yet.
-pub fn state(state: &State, ends: &[Check], vars: &Vars) -> Option<Problem> {
-    let fits = ends.iter().any(|end| end.mismatch(state, vars).is_none());
+/// What is wrong with the guest, when an order is over and nothing is torn down yet;
+/// `slot` is the first card's.
+pub fn state(state: &State, ends: &[Check], slot: &str, vars: &Vars) -> Option<Problem> {
+    let fits = ends.iter().any(|end| end.mismatch(state, slot, vars).is_none());
     (!fits).then(|| Problem::new(Class::UnexpectedState, describe(state, vars.driver)))
 }
 

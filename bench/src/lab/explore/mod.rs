@@ -270,7 +270,7 @@ impl Explorer<'_> {
         };
         let step = |index| self.base.step_name(index);
         let course = record.milestones.into_iter().map(|reached| reached.milestone);
-        let course = course.filter(|m| !matches!(m, Milestone::StepEnded { .. })).collect();
+        let course = course.filter(|m| !is_aside(m)).collect();
         Ok(Order {
             number: 0,
             points: played.choices.iter().map(|choice| choice.point().clone()).collect(),
@@ -306,6 +306,7 @@ impl Explorer<'_> {
             image: None,
             without: &[],
             cold: false,
+            strict: false,
             parent: self.dir,
             play: None,
         }
@@ -399,4 +400,14 @@ fn next(shared: &Mutex<Shared>, ended: &Condvar) -> Option<Vec<Point>> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What tells nothing of the way that the hand-over took.
+fn is_aside(milestone: &Milestone) -> bool {
+    matches!(
+        milestone,
+        Milestone::StepEnded { .. }
+            | Milestone::ModuleLoaded { .. }
+            | Milestone::ModuleUnloaded { .. }
+    )
 }

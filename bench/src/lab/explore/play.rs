@@ -197,7 +197,9 @@ impl Play<'_> {
             // A tear-down would wait for the same.
             return Ok(());
         }
-        self.played.problems.extend(judge::state(&state, &self.base.ends, self.player.vars));
+        let slot = self.player.session.slot(0);
+        let problem = judge::state(&state, &self.base.ends, &slot, self.player.vars);
+        self.played.problems.extend(problem);
         let left = self.player.tear_down()?;
         self.played.problems.extend(left.into_iter().map(Left::into));
         Ok(())

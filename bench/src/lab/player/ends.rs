@@ -7,8 +7,6 @@ use crate::facts::verdict::Verdict;
 use crate::machine::session::Session;
 use crate::script::scenario::Fails;
 
-/// The card that the steps speak of: the first.
-pub(super) const THE_CARD: usize = 0;
 /// What has not ended so long after the guest came to rest never does.
 pub(super) const HANGS_AFTER: Duration = Duration::from_secs(10);
 
@@ -41,8 +39,8 @@ pub(super) struct Pending {
 pub(super) enum Work {
     /// A command of the guest's, by its number.
     Command(u64),
-    /// The card leaves its slot.
-    Unplug,
+    /// The card in this port leaves its slot.
+    Unplug(usize),
     /// The card is in its slot: the guest has told of so many functions then.
     Plug(usize),
     /// The host did it at once.
@@ -53,7 +51,7 @@ impl Work {
     pub(super) fn has_ended(self, session: &Session) -> bool {
         match self {
             Work::Command(id) => session.has_reply(id),
-            Work::Unplug => session.unplugged(THE_CARD),
+            Work::Unplug(port) => session.unplugged(port),
             Work::Plug(functions) => session.functions_added() >= functions,
             Work::Done => true,
         }

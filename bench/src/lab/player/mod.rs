@@ -5,7 +5,7 @@ mod ends;
 mod started;
 mod tear_down;
 
-use ends::{Awaited, Pending, THE_CARD};
+use ends::{Awaited, Pending};
 pub use ends::{Ended, Left, StepError};
 
 use std::time::Duration;
@@ -18,6 +18,7 @@ use guest_protocol::{
 
 use crate::facts::errno::Errno;
 use crate::facts::milestone::{Milestone, Reached};
+use crate::facts::near::NoSuch;
 use crate::facts::timeline::BenchEvent;
 use crate::facts::trouble::Trouble;
 use crate::facts::verdict::{Outcome, Verdict};
@@ -69,13 +70,16 @@ pub struct Player<'a> {
     /// Of the next step, each round of a repetition counted.
     next_index: usize,
     pending: Vec<Pending>,
+    /// Where the card is that the step speaks of: the first, if it names none.
+    port: usize,
 }
 
 impl<'a> Player<'a> {
     /// At the first step.
     pub fn new(session: &'a mut Session, scenario: &'a Scenario, vars: &'a Vars) -> Player<'a> {
         let patience = Duration::from_secs(scenario.patience);
-        Player { session, vars, scenario, patience, seen: 0, next_index: 0, pending: Vec::new() }
+        let pending = Vec::new();
+        Player { session, vars, scenario, patience, seen: 0, next_index: 0, pending, port: 0 }
     }
 
     fn steps(&mut self, steps: &[toml::Spanned<Step>]) -> Result<(), Verdict> {
@@ -137,6 +141,7 @@ impl<'a> Player<'a> {
     }
 
     fn done(&mut self, step: &Step) -> Result<(), StepError> {
+        self.turn_to(step.card.as_ref())?;
         if let Some(action) = &step.r#do {
             self.act(action)
         } else if let Some(patterns) = &step.r#await {
@@ -147,6 +152,22 @@ impl<'a> Player<'a> {
         } else {
             Ok(())
         }
+    }
+
+    /// What comes speaks of this card.
+    fn turn_to(&mut self, card: Option<&Text>) -> Result<(), StepError> {
+        self.port = match card {
+            None => 0,
+            Some(card) => self.port_of(&self.text(card))?,
+        };
+        Ok(())
+    }
+
+    fn port_of(&self, name: &str) -> Result<usize, StepError> {
+        let cards = self.session.cards();
+        cards.iter().position(|card| card == name).ok_or_else(|| {
+            StepError::Failed(NoSuch::new("card in this machine", name, cards).to_string())
+        })
     }
 
     /// Time ran out: either the guest is gone, or it lives and what was waited for did not come.
@@ -260,7 +281,7 @@ impl<'a> Player<'a> {
     /// Whether the card's slot is as the action needs it: QEMU would refuse, and its refusal say
     /// nothing about the scenario.
     fn slot_suits(&self, action: &Action) -> Result<(), StepError> {
-        let why = match (action, self.session.unplugged(THE_CARD)) {
+        let why = match (action, self.session.unplugged(self.port)) {
             (Action::Plug, false) => "the card is in its slot; `unplug` comes first",
             (Action::Unplug, true) => "the card is out of its slot; `plug` comes first",
             _ => return Ok(()),
@@ -294,11 +315,13 @@ impl<'a> Player<'a> {
                     false => Err(StepError::Failed(left.join("; "))),
                 };
             }
-            Action::Plug => self.session.plug(THE_CARD),
-            Action::Unplug => self.session.unplug(THE_CARD, self.patience),
+            Action::Plug => self.session.plug(self.port),
+            Action::Unplug => self.session.unplug(self.port, self.patience),
             Action::ReleaseAlive => self.touch(Touch::ReleaseAlive),
             Action::Vanish => self.touch(Touch::Vanish),
             Action::RfKill(on) => self.touch(Touch::RfKill(*on)),
+            Action::Fault(fault) => self.touch(Touch::Fault { fault: fault.0, on: true }),
+            Action::FaultEnd(fault) => self.touch(Touch::Fault { fault: fault.0, on: false }),
             _ => {
                 let command = self.guest_command(action)?;
                 return self.command(command, action.word()).map(drop);
@@ -316,7 +339,7 @@ impl<'a> Player<'a> {
     /// Does something to the card by hand and waits until it has felt it.
     fn touch(&mut self, touch: Touch) -> Result<(), Stop> {
         let before = self.session.milestones.len();
-        self.session.touch(THE_CARD, touch);
+        self.session.touch(self.port, touch);
         self.session.wait(self.patience, |s| {
             s.milestones[before..].iter().any(|r| is_touch(&r.milestone)).then_some(())
         })
@@ -379,7 +402,9 @@ impl<'a> Player<'a> {
             | Action::Unplug
             | Action::ReleaseAlive
             | Action::Vanish
-            | Action::RfKill(_) => {
+            | Action::RfKill(_)
+            | Action::Fault(_)
+            | Action::FaultEnd(_) => {
                 let what = format!("`{}` is the host's to do; it cannot `start`", action.word());
                 return Err(StepError::Failed(what));
             }
@@ -407,8 +432,10 @@ impl<'a> Player<'a> {
     }
 
     fn device(&mut self) -> Result<PciDevice, StepError> {
-        self.state()?.devices.into_iter().next().ok_or_else(|| {
-            StepError::Failed("the guest sees no Intel wireless function on its PCI bus".into())
+        let slot = self.session.slot(self.port);
+        let mut devices = self.state()?.devices.into_iter();
+        devices.find(|device| device.slot == slot).ok_or_else(|| {
+            StepError::Failed(format!("the guest sees no Intel wireless function in {slot}"))
         })
     }
 
@@ -426,11 +453,16 @@ impl<'a> Player<'a> {
         let state = self.state()?;
         let mut mismatches = Vec::new();
         for check in checks.iter() {
-            let file = |player: &mut Self| match &check.file {
-                Some(file) => player.file_mismatch(file),
-                None => Ok(None),
+            let port = match &check.card {
+                Some(card) => self.port_of(&self.text(card))?,
+                None => self.port,
             };
-            match check.mismatch(&state, self.vars).map_or_else(|| file(self), |m| Ok(Some(m)))? {
+            let slot = self.session.slot(port);
+            let mismatch = match (check.mismatch(&state, &slot, self.vars), &check.file) {
+                (None, Some(file)) => self.file_mismatch(file)?,
+                (mismatch, _) => mismatch,
+            };
+            match mismatch {
                 // One of them fits.
                 None => return Ok(()),
                 Some(mismatch) => mismatches.push(mismatch),
@@ -456,6 +488,7 @@ fn is_touch(milestone: &Milestone) -> bool {
         milestone,
         Milestone::AliveReleased { .. }
             | Milestone::Vanished { .. }
+            | Milestone::FaultSwitched { .. }
             | Milestone::RfKillSwitched { .. }
     )
 }

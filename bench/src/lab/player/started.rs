@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use guest_protocol::Command;
 
-use super::ends::{Ended, HANGS_AFTER, Pending, StepError, THE_CARD, Work};
+use super::ends::{Ended, HANGS_AFTER, Pending, StepError, Work};
 use super::{Player, over, reply};
 use crate::facts::timeline::BenchEvent;
 use crate::facts::verdict::Verdict;
@@ -23,7 +23,8 @@ impl Player<'_> {
     pub fn begin(&mut self, step: &Step, action: &Action) -> Result<Option<Ended>, Verdict> {
         let (index, word) = self.announce(step);
         let fails = step.fails;
-        match self.start(action) {
+        let started = self.turn_to(step.card.as_ref()).and_then(|()| self.start(action));
+        match started {
             Ok(work) => {
                 self.pending.push(Pending { work, index, word, fails });
                 Ok(None)
@@ -37,9 +38,10 @@ impl Player<'_> {
     pub(super) fn await_blocked(&mut self) -> Result<(), Verdict> {
         match self.pending.last().map(|pending| pending.work) {
             Some(Work::Command(id)) => self.prepare(Command::AwaitBlocked { id }),
-            Some(Work::Unplug) => {
+            Some(Work::Unplug(port)) => {
                 let devices = self.session.state().map_err(over)?.devices;
-                match devices.into_iter().next() {
+                let slot = self.session.slot(port);
+                match devices.into_iter().find(|device| device.slot == slot) {
                     Some(card) => self.prepare(Command::AwaitRemoval { slot: card.slot }),
                     None => Ok(()),
                 }
@@ -61,12 +63,12 @@ impl Player<'_> {
     fn start(&mut self, action: &Action) -> Result<Work, StepError> {
         self.slot_suits(action)?;
         let (moved, work) = match action {
-            Action::Unplug => (self.session.eject(THE_CARD), Work::Unplug),
+            Action::Unplug => (self.session.eject(self.port), Work::Unplug(self.port)),
             Action::Plug => {
                 let seen = self.session.functions_added() + 1;
-                (self.session.insert(THE_CARD), Work::Plug(seen))
+                (self.session.insert(self.port), Work::Plug(seen))
             }
-            Action::Vanish | Action::RfKill(_) => {
+            Action::Vanish | Action::RfKill(_) | Action::Fault(_) | Action::FaultEnd(_) => {
                 self.act(action)?;
                 (Ok(()), Work::Done)
             }
@@ -103,7 +105,7 @@ impl Player<'_> {
         let Pending { work, index, word, fails } = self.pending.remove(at);
         let result = match work {
             Work::Command(id) => reply(self.session.reply(id)?).map(drop),
-            Work::Unplug | Work::Plug(_) | Work::Done => Ok(()),
+            Work::Unplug(_) | Work::Plug(_) | Work::Done => Ok(()),
         };
         Some(Ended { index, word, fails, result })
     }

@@ -42,6 +42,7 @@ use crate::machine::signals::{self, Watched};
 use crate::machine::snapshot::Snapshot;
 use crate::record::files;
 use crate::record::rundir::RunDir;
+use crate::script::scenario::numbered;
 
 /// Why a session cannot go on.
 #[derive(Debug)]
@@ -156,7 +157,7 @@ impl Session {
         );
         let (sender, inputs) = inputs::channel();
         let mut timeline = Timeline::new(Some(Box::new(dir.live_events()?)));
-        let card_names = name_cards(&cards);
+        let card_names = numbered(cards.iter().map(|card| card.spec().name));
         let recording = std::env::var_os(RECORD).is_some();
         let mut served = Vec::new();
         let mut sockets = Vec::new();
@@ -354,6 +355,16 @@ impl Session {
         }
     }
 
+    /// The cards' names, in the order of their ports.
+    pub fn cards(&self) -> &[String] {
+        &self.card_names
+    }
+
+    /// Where the guest sees the card in a port.
+    pub fn slot(&self, port: usize) -> String {
+        qemu::slot(port)
+    }
+
     /// Does something to a card by hand, soon.
     pub fn touch(&self, card: usize, touch: Touch) {
         self.cards[card].touch(touch);
@@ -432,7 +443,8 @@ impl Session {
         let (events, write_error) = timeline.finish();
         let cards = seats(&self.card_names);
         let summaries = std::mem::take(&mut self.summaries);
-        Finished { events, write_error, cards, summaries, qemu: self.process }
+        let unmet = self.gates.unmet();
+        Finished { events, write_error, cards, summaries, unmet, qemu: self.process }
     }
 
     /// Whether somebody has killed QEMU.
@@ -452,21 +464,10 @@ pub struct Finished {
     pub cards: Vec<Seat>,
     /// Each card's totals.
     pub summaries: Vec<Option<Summary>>,
+    /// The gates' rules that no request met, for people.
+    pub unmet: Vec<String>,
     /// Killed; to give up a guest's memory takes it a while yet.
     pub qemu: Process,
-}
-
-/// Each card's name in this run: its model, numbered where there are several of it.
-fn name_cards(cards: &[Card]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for card in cards {
-        let model = card.spec().name;
-        let name = (1..)
-            .map(|n| if n == 1 { model.to_owned() } else { format!("{model}-{n}") })
-            .find(|name| !names.contains(name));
-        names.extend(name);
-    }
-    names
 }
 
 /// Where the guest sees the cards of these names, which are in the order of their ports.

@@ -1,6 +1,7 @@
 //! What the guest has to look like.
 
 use guest_protocol::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::number;
@@ -8,9 +9,11 @@ use super::pattern::{Vars, glob};
 use super::text::Text;
 
 /// What the card's device and the guest must look like now.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Check {
+    /// Which card, if not the step's: by its name, `"7260-2"`.
+    pub card: Option<Text>,
     /// The card is on the PCI bus, or not.
     pub present: Option<bool>,
     /// It is bound to a driver, or not.
@@ -29,7 +32,7 @@ pub struct Check {
 }
 
 /// What a file has to hold, white space at its end aside. One of `is` and `matches`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FileCheck {
     /// Absolute.
@@ -69,8 +72,8 @@ impl FileCheck {
 }
 
 impl Check {
-    /// What is not so, if something is not.
-    pub fn mismatch(&self, state: &State, vars: &Vars) -> Option<String> {
+    /// What is not so, if something is not; `slot` is where the card belongs.
+    pub fn mismatch(&self, state: &State, slot: &str, vars: &Vars) -> Option<String> {
         let loaded = |module: &str| state.modules.iter().any(|loaded| loaded == module);
         for module in self.loaded.iter().map(|module| vars.string(&module.0)) {
             if !loaded(&module) {
@@ -82,13 +85,12 @@ impl Check {
                 return Some(format!("{module} is loaded, and should not be"));
             }
         }
-        let absent = || Some("the card is not on the PCI bus".to_owned());
-        let Some(device) = state.devices.first() else {
+        let absent = || Some(format!("there is no card in {slot}"));
+        let Some(device) = state.devices.iter().find(|device| device.slot == slot) else {
             let wanted = self.present == Some(true)
                 || (self.present.is_none() && (self.bound.is_some() || self.interfaces.is_some()));
             return if wanted { absent() } else { None };
         };
-        let slot = &device.slot;
         if self.present == Some(false) {
             return Some(format!("{slot} is there, and should not be"));
         }

@@ -3,18 +3,19 @@
 use std::path::PathBuf;
 
 use iwl_ucode::corrupt::Corruption;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::Spanned;
 
-use super::number;
 use super::pattern::{OneOrMany, Pattern, When};
+use super::{duration, number};
 use crate::facts::driver::IWLWIFI;
 use crate::facts::errno::Errno;
 
 /// A rule of the firmware gate. Without `give` and `refuse` a request gets what it would get
 /// without the rule: the card's stub under `$firmware`, and nothing under any other name.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FirmwareRule {
     /// Which names; `*` stands for any characters.
@@ -27,20 +28,25 @@ pub struct FirmwareRule {
     #[serde(default, deserialize_with = "number::maybe::<_, _, 1, 1_000_000>")]
     pub times: Option<u32>,
     /// Give this file.
+    #[schemars(with = "Option<String>")]
     pub give: Option<Source>,
     /// Fail the request.
     pub refuse: Option<Errno>,
     /// Break the file that is given.
     #[serde(default, deserialize_with = "corruptions")]
+    #[schemars(with = "OneOrMany<String>")]
     pub corrupt: Vec<Corruption>,
     /// Then compress it.
     pub compress: Option<Compression>,
     /// Not before this milestone; at once if it was reached already.
+    #[schemars(with = "Option<Pattern>")]
     pub hold_until: Option<Spanned<Pattern>>,
     /// Not before a `release` step names it.
     #[serde(default)]
     pub hold: bool,
-    /// This many seconds later.
+    /// This much later, in seconds.
+    #[serde(default, deserialize_with = "duration::maybe")]
+    #[schemars(schema_with = "duration::schema")]
     pub delay: Option<f64>,
 }
 
@@ -84,7 +90,7 @@ impl<'de> Deserialize<'de> for Source {
 }
 
 /// How a file is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compression {
     /// As `xz --check=crc32` does, which is what the kernel reads.
@@ -104,7 +110,7 @@ fn corruptions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Corrupt
 
 /// A rule of the module gate. Without any of `exit`, `lie`, `kill` and `hang` the real modprobe
 /// runs.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ModuleRule {
     /// Which modules; `*` stands for any characters.
@@ -129,11 +135,14 @@ pub struct ModuleRule {
     #[serde(default)]
     pub hang: bool,
     /// Not before this milestone; at once if it was reached already.
+    #[schemars(with = "Option<Pattern>")]
     pub hold_until: Option<Spanned<Pattern>>,
     /// Not before a `release` step names it.
     #[serde(default)]
     pub hold: bool,
-    /// This many seconds later.
+    /// This much later, in seconds.
+    #[serde(default, deserialize_with = "duration::maybe")]
+    #[schemars(schema_with = "duration::schema")]
     pub delay: Option<f64>,
 }
 

@@ -3,11 +3,13 @@
 //! README explains the language.
 
 mod check;
+mod duration;
 mod expectation;
 mod gate;
 mod limits;
 mod number;
 mod pattern;
+mod schema;
 mod step;
 mod text;
 mod tolerated;
@@ -15,16 +17,18 @@ mod twin;
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::{Spanned, Table, Value};
 
 pub use check::{Check, FileCheck};
-pub use expectation::Expectation;
+pub use duration::parse_patience;
+pub use expectation::{Expectation, LogLine};
 pub use gate::{Compression, FirmwareRule, ModuleRule, Source};
-pub use limits::{LONGEST_PATIENCE, MOST_CARDS, MOST_REPEATS};
-pub use pattern::{OneOrMany, Pattern, Vars, When, field_of, glob, known_vars, no_card};
-pub use step::{Action, Autoload, Fails, Step, Suspend};
+pub use limits::{MOST_CARDS, MOST_REPEATS};
+pub use pattern::{OneOrMany, Pattern, Values, Vars, When, field_of, glob, known_vars, no_card};
+pub use step::{Action, Autoload, Fails, Step, Suspend, fault};
 pub use text::Text;
 pub use tolerated::Tolerated;
 pub use twin::Twin;
@@ -32,7 +36,7 @@ pub use twin::Twin;
 use crate::facts::trouble::Trouble;
 
 /// A scenario.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Scenario {
     /// The file's stem; a twin's has its number after it.
@@ -52,6 +56,7 @@ pub struct Scenario {
     pub evidence: Vec<String>,
     /// The cards it is played with when the user names none.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub cards: Vec<Spanned<String>>,
     /// How often it is played, with each card, if the user does not say: a race is told by its
     /// rate.
@@ -60,12 +65,14 @@ pub struct Scenario {
         deserialize_with = "number::whole::<_, _, 1, { MOST_REPEATS as i64 }>"
     )]
     pub repeat: u32,
-    /// Longest that any one step may take, seconds.
-    #[serde(
-        default = "default_patience",
-        deserialize_with = "number::whole::<_, _, 1, { LONGEST_PATIENCE as i64 }>"
-    )]
+    /// Longest that any one step may take, seconds; written `"90s"` or as their number.
+    #[serde(default = "default_patience", deserialize_with = "duration::patience")]
+    #[schemars(schema_with = "duration::schema")]
     pub patience: u64,
+    /// Boots for real, the card present from power-on, instead of plugging it into a restored
+    /// guest.
+    #[serde(default)]
+    pub cold: bool,
     /// The loaders' requests wait for the bench; `false`: the kernel's own modprobe and plain
     /// files.
     #[serde(default = "yes")]
@@ -78,9 +85,11 @@ pub struct Scenario {
     pub card: CardTable,
     /// The firmware gate: the first rule that fits decides.
     #[serde(default)]
+    #[schemars(with = "Vec<FirmwareRule>")]
     pub firmware: Vec<Spanned<FirmwareRule>>,
     /// The module gate: the first rule that fits decides.
     #[serde(default)]
+    #[schemars(with = "Vec<ModuleRule>")]
     pub module: Vec<Spanned<ModuleRule>>,
     /// Requests by these names are held until they are released, whatever rule answers them;
     /// `*` stands for any characters.
@@ -94,12 +103,15 @@ pub struct Scenario {
     pub trouble: Vec<Tolerated>,
     /// What the host does, in order.
     #[serde(rename = "step", default)]
+    #[schemars(with = "Vec<Step>")]
     pub steps: Vec<Spanned<Step>>,
     /// What has to come of it.
     #[serde(rename = "expect", default)]
+    #[schemars(with = "Vec<Expectation>")]
     pub expectations: Vec<Spanned<Expectation>>,
     /// The changes that must turn its expectations red.
     #[serde(rename = "twin", default)]
+    #[schemars(with = "Vec<Twin>")]
     pub twins: Vec<Spanned<Twin>>,
     /// The twins as scenarios of their own.
     #[serde(skip)]
@@ -107,13 +119,16 @@ pub struct Scenario {
     /// Set in a twin's own scenario: what makes it one.
     #[serde(skip)]
     pub twin: Option<Twin>,
+    /// What is probably not meant so, each with its place.
+    #[serde(skip)]
+    pub doubts: Vec<String>,
     /// The file as it was read, for what is made of it: twins, the orders of an exploration.
     #[serde(skip)]
     pub table: Table,
 }
 
 /// Orders of a scenario's points.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Explore {
     /// An order has to end in one of these; without any, unbound or with an interface.
@@ -134,7 +149,7 @@ fn yes() -> bool {
 }
 
 /// The guest's image.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Guest {
     /// Modules left out of the image. `$opmode` is the card's own.
@@ -181,16 +196,30 @@ fn command_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::E
 }
 
 /// The card.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CardTable {
     /// Faults, as `iwlbench list` names them.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub faults: Vec<Spanned<String>>,
     /// Further cards in the same machine, in the slots after it, without faults. Each finds its
     /// stub under the first name that it asks for.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub more: Vec<Spanned<String>>,
+}
+
+/// A name for each of these models: its own, numbered where there are several of it.
+pub fn numbered<'m>(models: impl IntoIterator<Item = &'m str>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for model in models {
+        let name = (1..)
+            .map(|n| if n == 1 { model.to_owned() } else { format!("{model}-{n}") })
+            .find(|name| !names.contains(name));
+        names.extend(name);
+    }
+    names
 }
 
 impl Scenario {
@@ -222,6 +251,13 @@ impl Scenario {
 }
 
 impl CardTable {
+    /// The names of the cards in a machine whose first one is of this model: the model's, numbered
+    /// where there are several of it: `7260`, `7260-2`.
+    pub fn names(&self, first: &str) -> Vec<String> {
+        let more = self.more.iter().map(|name| name.get_ref().as_str());
+        numbered(std::iter::once(first).chain(more))
+    }
+
     /// The further cards.
     pub fn more(&self) -> impl Iterator<Item = &'static iwl_card::CardSpec> + '_ {
         // As with the faults.

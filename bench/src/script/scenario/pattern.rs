@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use schemars::JsonSchema;
 use serde::de::{
     self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor,
 };
@@ -112,6 +113,7 @@ impl<'de> DeserializeSeed<'de> for FieldOrList<'_> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` passes on")]
 fn custom<E: de::Error>(no_such: NoSuch) -> E {
     E::custom(format!("{no_such:#}"))
 }
@@ -327,7 +329,7 @@ fn list(names: &[String]) -> Value {
 }
 
 /// Which runs something is for. Empty: all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct When {
     /// Cards that lead to this opmode.
@@ -337,6 +339,7 @@ pub struct When {
     #[serde(default, deserialize_with = "known_cards")]
     pub card: Option<OneOrMany<String>>,
     /// Kernels in this range: `">=6.12, <7.3"`.
+    #[schemars(with = "Option<String>")]
     pub kernel: Option<KernelRange>,
 }
 

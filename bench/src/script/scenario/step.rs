@@ -1,6 +1,7 @@
 //! What the host does, in order.
 
 use guest_protocol::MAX_REQUESTS;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use strum::IntoStaticStr;
@@ -12,9 +13,10 @@ use super::number;
 use super::pattern::{OneOrMany, Pattern, When};
 use super::text::Text;
 use crate::facts::errno::Errno;
+use crate::facts::near::NoSuch;
 
 /// One step. Exactly one of `do`, `await`, `check` and `repeat`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Step {
     /// Only for some runs.
@@ -28,6 +30,8 @@ pub struct Step {
     pub start: bool,
     /// With `do`: it has to fail, and how.
     pub fails: Option<Fails>,
+    /// With `do` or `check`: which card it is about, if not the first: by its name, `"7260-2"`.
+    pub card: Option<Text>,
     /// What `step-ended` calls it, if not by its word.
     pub name: Option<String>,
     /// Wait for this milestone, or for all of these in any order, among those after the one that
@@ -40,11 +44,12 @@ pub struct Step {
     pub repeat: Option<u32>,
     /// With `repeat`.
     #[serde(default)]
+    #[schemars(with = "Vec<Step>")]
     pub step: Vec<Spanned<Step>>,
 }
 
 /// Something the host does.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, IntoStaticStr)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, IntoStaticStr, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Action {
@@ -78,6 +83,11 @@ pub enum Action {
     Vanish,
     /// Move the card's RF-kill switch: with `true` the radio must not be used.
     RfKill(bool),
+    /// Begin a fault of the card, by the name that `iwlbench list` has; what it counts, it counts
+    /// from now.
+    Fault(CardFault),
+    /// End it.
+    FaultEnd(CardFault),
     /// Reset the card's PCI function: sysfs `reset`.
     Reset,
     /// `ip link set … up` on the card's interface.
@@ -121,14 +131,59 @@ impl Action {
         )
     }
 
+    /// Whether it is done to one card.
+    pub fn is_of_a_card(&self) -> bool {
+        matches!(
+            self,
+            Action::Bind
+                | Action::Unbind
+                | Action::DriverOverride(_)
+                | Action::Remove
+                | Action::Plug
+                | Action::Unplug
+                | Action::ReleaseAlive
+                | Action::Vanish
+                | Action::RfKill(_)
+                | Action::Fault(_)
+                | Action::FaultEnd(_)
+                | Action::Reset
+                | Action::LinkUp
+                | Action::LinkDown
+        )
+    }
+
     /// As the scenario writes it.
     pub fn word(&self) -> &'static str {
         self.into()
     }
 }
 
+/// A fault of the card, as the card takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardFault(pub iwl_card::Fault);
+
+impl<'de> Deserialize<'de> for CardFault {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        fault(&text).map(CardFault).map_err(de::Error::custom)
+    }
+}
+
+/// A fault by its name, or `NAME=ARGUMENT`.
+///
+/// # Errors
+/// It is none, with those that there are; or it takes no such argument.
+pub fn fault(text: &str) -> Result<iwl_card::Fault, String> {
+    let name = text.split('=').next().unwrap_or_default();
+    let known = || iwl_card::Fault::all().map(iwl_card::Fault::name);
+    match known().any(|known| known == name) {
+        true => text.parse().map_err(|error: iwl_card::FaultError| error.to_string()),
+        false => Err(format!("{:#}", NoSuch::new("fault", name, known()))),
+    }
+}
+
 /// `kernel.modprobe`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Autoload {
     /// Empty: the kernel loads no modules by itself.
@@ -142,7 +197,7 @@ pub enum Autoload {
 }
 
 /// How far a suspend goes before it turns round: `/sys/power/pm_test`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Suspend {
     /// Processes are frozen.
@@ -169,7 +224,7 @@ fn sysrq<'de, D: Deserializer<'de>>(deserializer: D) -> Result<char, D::Error> {
 }
 
 /// A file of the guest and what to write there, in one write.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Write {
     /// Absolute.

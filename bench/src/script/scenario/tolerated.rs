@@ -1,5 +1,6 @@
 //! Kernel trouble that belongs to a scenario.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::Value;
@@ -17,9 +18,9 @@ pub struct Tolerated {
     pub when: When,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Table {
+pub(super) struct Table {
     kind: Trouble,
     #[serde(default)]
     when: When,

@@ -4,26 +4,30 @@
 //! changed; it says which expectations must fail then, and `iwlbench run --twin` plays it and
 //! passes only if just those did.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
 /// A twin.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Twin {
     /// What is different, in a few words; printed.
     pub that: String,
     /// Laid over the scenario: tables are merged, all else is replaced.
     #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub set: Table,
     /// Keys taken out of the scenario: `"firmware"`, `"guest.without"`.
     #[serde(default)]
     pub drop: Vec<String>,
     /// The `that` of the expectations that must fail, all of them and no other.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub red: Vec<Spanned<String>>,
     /// Expectations that fail too with some cards or kernels.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub may: Vec<Spanned<String>>,
     /// How the run must end, if not by these expectations alone: `kernel-trouble`, …
     pub outcome: Option<crate::facts::verdict::Outcome>,

@@ -111,6 +111,11 @@ impl Interrupts {
         self.msix.as_mut().filter(|_| self.route.line == Line::Msix)
     }
 
+    /// How many interrupts there were, those that were lost counted.
+    pub(crate) fn raised(&self) -> u64 {
+        self.raised
+    }
+
     fn raise(&mut self, vector: u16, told: Told, plan: &FaultPlan, world: &mut dyn World) {
         if !self.route.open {
             return;

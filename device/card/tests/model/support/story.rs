@@ -35,6 +35,7 @@ pub(super) fn line(event: &CardEvent) -> Option<String> {
         CardEvent::AliveReleased => "ALIVE released".to_owned(),
         CardEvent::RfKillSwitched { on } => format!("RF-kill: {on}"),
         CardEvent::Vanished => "vanished".to_owned(),
+        CardEvent::FaultSwitched { fault, on } => format!("fault {fault}: {on}"),
         CardEvent::FaultInjected { fault } => format!("fault: {fault}"),
     };
     Some(text + "\n")
