@@ -98,11 +98,11 @@ fn event(event: &Event) -> String {
             if is(f, "present") { "" } else { ", absent" }
         ),
         "section-uploaded" => format!(
-            "{} ucode section {}: {} bytes to {}",
+            "{} ucode section {}: {} bytes{}",
             image(f),
             show(f, "index"),
             show(f, "len"),
-            hex(f, "dst")
+            if f.contains_key("dst") { format!(" to {}", hex(f, "dst")) } else { String::new() }
         ),
         "cpu-released" => format!(
             "CPU released: {} ucode, {} sections, {} bytes",

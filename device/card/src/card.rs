@@ -85,9 +85,16 @@ impl Card {
             Nvm::Sections => (None, Sections::plain(mac)),
             Nvm::SectionsExtended => (None, Sections::extended(mac)),
         };
-        let dialect = Dialect::of(spec.opmode);
-        let parts =
-            Parts { silicon, hw_rev: spec.hw_rev, rf_id: spec.rf_id, eeprom, sections, dialect };
+        let dialect = Dialect::of(spec.opmode, silicon.boot);
+        let parts = Parts {
+            silicon,
+            hw_rev: spec.hw_rev,
+            rf_id: spec.rf_id,
+            mac,
+            eeprom,
+            sections,
+            dialect,
+        };
         Self {
             spec,
             bar: silicon.bar.map(),

@@ -4,8 +4,12 @@
 //! host memory before its first effect, so that it can be dropped and repeated.
 
 use iwl_hw::csr::{CSR_HW_REV, CSR_HW_RF_ID};
+use iwl_hw::ctxt::{
+    info::CSR_CTXT_INFO_BA, mac_addr::CSR_MAC_ADDR0_OTP, mac_addr::CSR_MAC_ADDR1_OTP,
+};
+use iwl_hw::{prph, rfh};
 
-use crate::boot::{Done, Section, Upload};
+use crate::boot::{self, Context, Done, Section, Setup, Upload, Uploaded};
 use crate::cause::Cause;
 use crate::event::{CardEvent, Image};
 use crate::faults::{Engine, Fault, FaultPlan};
@@ -16,8 +20,9 @@ use crate::memory::SparseMemory;
 use crate::message::{Command, Effect, Header, Later, MILLISECOND, Packet};
 use crate::nvm::{Eeprom, Sections};
 use crate::reach::Reach;
+use crate::rings::Rings;
 use crate::rx::{Delivery, Receive};
-use crate::spec::Silicon;
+use crate::spec::{Boot, Silicon};
 use crate::timers::{LIMIT, Timers};
 use crate::tx::{Fetched, Transmit};
 use crate::world::{DmaError, Events, Memory, Nanos, World};
@@ -75,6 +80,8 @@ pub(crate) struct Parts {
     pub(crate) hw_rev: u32,
     /// `CSR_HW_RF_ID`.
     pub(crate) rf_id: u32,
+    /// Its address, where the silicon shows it.
+    pub(crate) mac: [u8; 6],
     /// The EEPROM, if it has one.
     pub(crate) eeprom: Option<Eeprom>,
     /// The NVM's sections, if it has any.
@@ -95,10 +102,12 @@ pub(crate) struct Chip {
     pub(crate) irq: Interrupts,
     pub(crate) eeprom: Option<Eeprom>,
     pub(crate) upload: Upload,
+    context: Context,
     pub(crate) rx: Receive,
     pub(crate) tx: Transmit,
     hw_rev: u32,
     rf_id: u32,
+    mac: [u8; 6],
     /// The sections that the firmware reads out, if the silicon has such.
     sections: Sections,
     /// What the card's own firmware speaks.
@@ -118,15 +127,15 @@ pub(crate) struct Chip {
     needless: Vec<Fault>,
     /// Faults told since the last reset, of those that come again and again.
     told: Vec<Fault>,
-    /// A packet was written whose cause is not to be seen before it.
-    landing: bool,
+    /// A packet was written to this queue, whose cause is not to be seen before it.
+    landing: Option<u8>,
     /// Work was left for the next time.
     more: bool,
 }
 
 impl Chip {
     pub(crate) fn new(parts: Parts, faults: FaultPlan) -> Self {
-        let Parts { silicon, hw_rev, rf_id, eeprom, sections, dialect } = parts;
+        let Parts { silicon, hw_rev, rf_id, mac, eeprom, sections, dialect } = parts;
         let mut chip = Self {
             silicon,
             rf_kill: faults.has(Fault::RfKill),
@@ -139,10 +148,12 @@ impl Chip {
             irq: Interrupts::new(silicon.irqs),
             eeprom,
             upload: Upload::new(),
-            rx: Receive::new(),
-            tx: Transmit::new(),
+            context: Context::default(),
+            rx: Receive::new(silicon.rx),
+            tx: Transmit::new(silicon.tx),
             hw_rev,
             rf_id,
+            mac,
             sections,
             dialect,
             firmware: fw::start(dialect),
@@ -151,7 +162,7 @@ impl Chip {
             accesses: 0,
             needless: Vec::new(),
             told: Vec::new(),
-            landing: false,
+            landing: None,
             more: false,
         };
         chip.reset();
@@ -166,6 +177,7 @@ impl Chip {
             silicon,
             hw_rev,
             rf_id,
+            mac,
             sections: _,
             dialect: _,
             faults: _,
@@ -181,6 +193,7 @@ impl Chip {
             irq,
             eeprom,
             upload,
+            context,
             rx,
             tx,
             cpu,
@@ -198,6 +211,11 @@ impl Chip {
         }
         store(CSR_HW_REV, *hw_rev);
         store(CSR_HW_RF_ID, *rf_id);
+        if silicon.bar.map().get(CSR_MAC_ADDR0_OTP).is_some() {
+            let [a, b, c, d, e, f] = *mac;
+            store(CSR_MAC_ADDR0_OTP, u32::from_be_bytes([a, b, c, d]));
+            store(CSR_MAC_ADDR1_OTP, u32::from_be_bytes([0, 0, e, f]));
+        }
         if let Some(eeprom) = eeprom {
             eeprom.reset();
             for (offset, value) in Eeprom::RESET {
@@ -207,14 +225,15 @@ impl Chip {
         prph.clear();
         irq.reset();
         *upload = Upload::new();
-        *rx = Receive::new();
-        *tx = Transmit::new();
+        *context = Context::default();
+        *rx = Receive::new(silicon.rx);
+        *tx = Transmit::new(silicon.tx);
         *cpu = Cpu::Off;
         timers.clear();
         *held_alive = None;
         needless.clear();
         told.clear();
-        *landing = false;
+        *landing = None;
         *more = false;
     }
 
@@ -296,7 +315,40 @@ impl Chip {
 
     /// The driver lets the CPU run what it has uploaded.
     pub(crate) fn release_cpu(&mut self, world: &mut dyn World) {
-        let Some(uploaded) = self.upload.take() else { return };
+        if let Some(uploaded) = self.upload.take() {
+            self.start_cpu(uploaded, world);
+        }
+    }
+
+    /// `UREG_CPU_INIT_RUN`: the card fetches its image, and runs it.
+    pub(crate) fn fetch_image(&mut self) {
+        let [low, high] = [CSR_CTXT_INFO_BA, CSR_CTXT_INFO_BA + 4].map(|at| self.stored(at));
+        self.context.start(u64::from(high) << 32 | u64::from(low));
+    }
+
+    /// `RFH_RXF_RXQ_ACTIVE`: the receive queues of this mask run, where their registers say.
+    pub(crate) fn activate_receive(&mut self, queues: u32) {
+        let Some(rfh) = self.rx.rfh() else { return };
+        for queue in 0..rfh::QUEUES {
+            if queues >> queue & 1 == 0 {
+                rfh.close_queue(queue);
+                continue;
+            }
+            let address = |low: u32| {
+                let at = (low + 8 * u32::from(queue)) & self.silicon.prph.map().mask();
+                let [low, high] = [at, at + 4].map(|at| self.prph.read_word(at));
+                u64::from(high) << 32 | u64::from(low)
+            };
+            let rings = Rings {
+                free: address(prph::RFH_Q0_FRBDCB_BA_LSB),
+                used: address(prph::RFH_Q0_URBDCB_BA_LSB),
+                status: address(prph::RFH_Q0_URBD_STTS_WPTR_LSB),
+            };
+            rfh.open(queue, rings);
+        }
+    }
+
+    fn start_cpu(&mut self, uploaded: Uploaded, world: &mut dyn World) {
         world.emit(CardEvent::CpuReleased {
             image: uploaded.image,
             sections: uploaded.sections,
@@ -329,7 +381,12 @@ impl Chip {
         self.settle(world);
         self.more = true;
         for _ in 0..WORK_AT_A_TIME {
-            let steps = [self.step_upload(world), self.step_rx(world), self.step_tx(world)];
+            let steps = [
+                self.step_upload(world),
+                self.step_context(world),
+                self.step_rx(world),
+                self.step_tx(world),
+            ];
             if steps.contains(&Step::Done) {
                 self.settle(world);
             } else {
@@ -345,9 +402,9 @@ impl Chip {
     }
 
     fn settle(&mut self, world: &mut dyn World) {
-        if self.landing && world.flushed() {
-            self.landing = false;
-            self.irq.latch(Cause::FhRx(0));
+        if let Some(queue) = self.landing.filter(|_| world.flushed()) {
+            self.landing = None;
+            self.irq.latch(Cause::FhRx(queue));
         }
         if let Err(addr) = self.irq.settle(&self.faults, world) {
             table_fault(addr, world);
@@ -452,6 +509,7 @@ impl Chip {
             events.emit(CardEvent::injected(fault));
         }
         let during = match engine {
+            Engine::Upload if self.silicon.boot == Boot::ContextInfo => "context information",
             Engine::Upload => "service channel",
             Engine::Receive => "receive ring",
             Engine::Transmit => "transmit queue",
@@ -469,11 +527,12 @@ impl Chip {
                 self.dma_fault(addr, len, Engine::Upload, world);
             }
             Ok(Done::Arrived { section, fits }) => {
+                let Section { image, index, dst, len } = section;
                 if !fits {
-                    let what = format!("no device memory left for a section at {:#x}", section.dst);
+                    let at = dst.unwrap_or_default();
+                    let what = format!("no device memory left for a section at {at:#x}");
                     world.emit(CardEvent::BadInput { what });
                 }
-                let Section { image, index, dst, len } = section;
                 world.emit(CardEvent::SectionUploaded { image, index, dst, len });
                 if self.faults.has(Fault::NoFhTx) {
                     world.emit(CardEvent::injected(Fault::NoFhTx));
@@ -486,8 +545,42 @@ impl Chip {
         Step::Done
     }
 
+    fn step_context(&mut self, world: &mut dyn World) -> Step {
+        let mut reach = self.reach(Engine::Upload, world);
+        match self.context.step(&mut reach) {
+            Err(_) => return Step::Waiting,
+            Ok(boot::Fetched::Idle) => return Step::Idle,
+            Ok(boot::Fetched::Fault { addr, len }) => {
+                self.dma_fault(addr, len, Engine::Upload, world);
+            }
+            Ok(boot::Fetched::Malformed(what)) => {
+                world.emit(CardEvent::BadInput { what: what.to_owned() });
+            }
+            Ok(boot::Fetched::Section(Section { image, index, dst, len })) => {
+                world.emit(CardEvent::SectionUploaded { image, index, dst, len });
+            }
+            Ok(boot::Fetched::All(uploaded, setup)) => {
+                self.set_up(&setup);
+                self.start_cpu(uploaded, world);
+            }
+        }
+        world.end_of_work();
+        Step::Done
+    }
+
+    /// The rings are where the context information says.
+    fn set_up(&mut self, setup: &Setup) {
+        if let Some(rfh) = self.rx.rfh() {
+            rfh.configure(true, setup.receive_size, setup.buffer_size);
+            rfh.open(0, setup.receive);
+        }
+        if let Some(tfh) = self.tx.tfh() {
+            tfh.start(setup.commands, setup.commands_size);
+        }
+    }
+
     fn step_rx(&mut self, world: &mut dyn World) -> Step {
-        if self.landing {
+        if self.landing.is_some() {
             return Step::Waiting;
         }
         let mut reach = self.reach(Engine::Receive, world);
@@ -502,8 +595,13 @@ impl Chip {
                 let what = format!("{name} of {} bytes fits no buffer", packet.payload.len());
                 world.emit(CardEvent::BadInput { what });
             }
+            Ok(Delivery::NoQueue(packet)) => {
+                let name = self.firmware.name(packet.group, packet.id);
+                let what = format!("{name} is for receive queue {}, which is closed", packet.queue);
+                world.emit(CardEvent::BadInput { what });
+            }
             Ok(Delivery::Delivered(packet)) => {
-                self.landing = true;
+                self.landing = Some(packet.queue);
                 world.emit(CardEvent::Packet {
                     name: self.firmware.name(packet.group, packet.id),
                     id: packet.id,
@@ -533,15 +631,21 @@ impl Chip {
                 let what = format!("descriptor {index} of queue {queue}: {what}");
                 world.emit(CardEvent::BadInput { what });
             }
-            Ok(Fetched::Command { queue, index, bytes }) => {
-                self.command(image, queue, index, &bytes, world);
+            Ok(Fetched::Command { queue, index, next, bytes }) => {
+                self.command(image, (queue, index, next), &bytes, world);
             }
         }
         world.end_of_work();
         Step::Done
     }
 
-    fn command(&mut self, image: Image, queue: u8, index: u8, bytes: &[u8], world: &mut dyn World) {
+    fn command(
+        &mut self,
+        image: Image,
+        (queue, index, next): (u8, u16, u16),
+        bytes: &[u8],
+        world: &mut dyn World,
+    ) {
         let parsed = Header::parse(bytes, |group| self.firmware.has_long_header(group));
         let Some((header, payload)) = parsed else {
             let len = bytes.len();
@@ -551,7 +655,8 @@ impl Chip {
         };
         let Header { id, group, version, sequence } = header;
         let (nvm, faults) = (&self.sections, &self.faults);
-        let command = Command { index, id, group, version, sequence, payload, image, nvm, faults };
+        let command =
+            Command { queue, next, id, group, version, sequence, payload, image, nvm, faults };
         let answer = self.firmware.command(&command);
         world.emit(CardEvent::HostCommand {
             name: self.firmware.name(group, id),
@@ -578,8 +683,24 @@ impl Chip {
                 .timers
                 .cancel(|due| matches!(due, Due::Later(Later::Finish(running)) if *running == job)),
             Effect::Queue(queue, start) => {
-                if !self.tx.switch(queue, start) {
+                if !self.tx.scheduled().is_some_and(|queues| queues.switch(queue, start)) {
                     let what = format!("there is no transmit queue {queue} to switch");
+                    world.emit(CardEvent::BadInput { what });
+                }
+            }
+            Effect::Open(queue, ring, size) => {
+                if let Some(tfh) = self.tx.tfh() {
+                    tfh.open(queue, ring, size);
+                }
+            }
+            Effect::Close(queue) => {
+                if let Some(tfh) = self.tx.tfh() {
+                    tfh.close(queue);
+                }
+            }
+            Effect::Receive(queue, rings) => {
+                if !self.rx.rfh().is_some_and(|rfh| rfh.open(queue, rings)) {
+                    let what = format!("there is no receive queue {queue} to open");
                     world.emit(CardEvent::BadInput { what });
                 }
             }

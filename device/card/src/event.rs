@@ -17,7 +17,7 @@ pub type RegName = Cow<'static, str>;
 pub enum Image {
     /// The INIT image: calibration and NVM.
     Init,
-    /// The runtime ("RT", regular) image.
+    /// The runtime ("RT", regular) image; from 22000 on the only one, for all purposes.
     Runtime,
     /// Sections that carry no stub marker: a real file, or a damaged one.
     Unknown,
@@ -149,9 +149,10 @@ pub enum CardEvent {
         image: Image,
         /// 0-based, within this image's upload.
         index: u32,
-        /// Device address.
-        dst: u32,
-        /// Bytes.
+        /// Device address; with context information the driver names none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dst: Option<u32>,
+        /// Bytes that the card read.
         len: u32,
     },
     /// The driver released the CPU: the uploaded image starts.
@@ -160,7 +161,7 @@ pub enum CardEvent {
         image: Image,
         /// Sections uploaded for it.
         sections: u32,
-        /// Bytes uploaded for it.
+        /// Bytes that the card read of it.
         bytes: u32,
     },
     /// The firmware said ALIVE.

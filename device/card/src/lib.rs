@@ -26,7 +26,7 @@
 //! | `boot`, `rx`, `tx` | its DMA engines: the upload, the rings |
 //! | `nvm`, `memory`, `reach` | what it keeps; device memory; host memory |
 //! | `fw` | the firmware: host commands to effects, a dialect each |
-//! | `message`, `layout` | what firmware and rings pass each other; where tables lie |
+//! | `message`, `layout`, `rings` | what firmware and rings pass each other; where tables and rings lie |
 //! | `event`, `summary`, `faults`, `world` | what is told, what goes wrong, and the seam |
 //!
 //! # Recipes
@@ -48,8 +48,9 @@
 //! hardware, and register traces of them. The hardware's facts are in `iwl-hw`.
 //!
 //! # What is not implemented
-//! - Of 9000 and 22000 there is silicon, with registers, and no card: multi-queue receive,
-//!   context information, unified firmware. Of later parts there is nothing.
+//! - Parts after 22000: AX210 and Wi-Fi 7. Paging, and the length of a section that the card fetches
+//!   itself: it reads the start of each, by which the image is known.
+//! - Firmware in the newest versions of its commands (LAR, UMAC scan, TLC): the stubs do without.
 //! - A radio: scans take their time and find nothing, frames are never acknowledged, no beacons.
 //! - Encryption, aggregation, power saving, wake on WLAN, temperature.
 //! - Byte count tables, keep-warm memory, interrupt coalescing, the periodic interrupt, and
@@ -74,6 +75,7 @@ mod nvm;
 mod pci;
 mod reach;
 mod regs;
+mod rings;
 mod rx;
 mod spec;
 mod summary;

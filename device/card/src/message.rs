@@ -6,6 +6,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use crate::event::{CardEvent, Image};
 use crate::faults::FaultPlan;
 use crate::nvm::Sections;
+use crate::rings::Rings;
 use crate::world::Nanos;
 
 pub(crate) const MICROSECOND: Nanos = 1_000;
@@ -22,13 +23,15 @@ pub(crate) struct Packet {
     pub(crate) id: u8,
     pub(crate) group: u8,
     pub(crate) sequence: u16,
+    /// The receive queue it comes by.
+    pub(crate) queue: u8,
     pub(crate) payload: Vec<u8>,
 }
 
 impl Packet {
     /// Something that the host did not ask for.
     pub(crate) fn notification(id: u8, payload: &[u8]) -> Self {
-        Self { id, group: 0, sequence: SEQ_RX_FRAME, payload: payload.to_vec() }
+        Self { id, group: 0, sequence: SEQ_RX_FRAME, queue: 0, payload: payload.to_vec() }
     }
 
     pub(crate) fn is_notification(&self) -> bool {
@@ -50,8 +53,10 @@ pub(crate) fn prefix<T: FromBytes + IntoBytes>(bytes: &[u8]) -> (T, &[u8]) {
 
 /// A host command, taken from its queue, and what the firmware may look at to answer it.
 pub(crate) struct Command<'a> {
-    /// Where in its queue it was.
-    pub(crate) index: u8,
+    /// The queue it came by.
+    pub(crate) queue: u8,
+    /// The index after its own.
+    pub(crate) next: u16,
     pub(crate) id: u8,
     pub(crate) group: u8,
     /// Its version, of the long header; the short one has none.
@@ -92,7 +97,7 @@ impl Header {
 
     /// The packet that answers the command.
     pub(crate) fn reply(self, payload: Vec<u8>) -> Packet {
-        Packet { id: self.id, group: self.group, sequence: self.sequence, payload }
+        Packet { id: self.id, group: self.group, sequence: self.sequence, queue: 0, payload }
     }
 }
 
@@ -121,8 +126,14 @@ pub(crate) enum Effect {
     After(Nanos, Later),
     /// A job is called off.
     Cancel(Job),
-    /// A transmit queue is switched: off, or on at an index.
+    /// A transmit queue behind the scheduler is switched: off, or on at an index.
     Queue(u8, Option<u8>),
+    /// A transmit queue is opened, with a ring and its size.
+    Open(u8, u64, u16),
+    /// A transmit queue is closed.
+    Close(u8),
+    /// A receive queue is opened.
+    Receive(u8, Rings),
     /// The timeline is told.
     Tell(CardEvent),
 }

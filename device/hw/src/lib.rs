@@ -11,8 +11,8 @@
 //! Sources: the headers of Linux 7.3's `drivers/net/wireless/intel/iwlwifi` (each module names
 //! its own), read as documentation of the hardware.
 //!
-//! Not here: registers of AX210 and later parts, messages of 9000 and later ones, and what only
-//! drivers of other systems use.
+//! Not here: registers and descriptors of AX210 and later parts, the newer versions of messages, and
+//! what only drivers of other systems use.
 #![forbid(unsafe_code)]
 
 mod bar;

@@ -1,8 +1,9 @@
-//! Messages of MVM firmware, in the versions of the 7000 and 8000 families.
+//! Messages of MVM firmware: in the versions of the families up to 9000, which 22000 still speaks, and
+//! what that has beside.
 //!
 //! Sources: `fw/api/*.h`.
 
-use zerocopy::little_endian::{U16, U32};
+use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Command, response and notification ids the model gives a meaning; groups 0 and 1.
@@ -14,6 +15,7 @@ pub mod id {
     pub const SCAN_ABORT_UMAC: u8 = 0x0e;
     pub const SCAN_COMPLETE_UMAC: u8 = 0x0f;
     pub const ADD_STA: u8 = 0x18;
+    pub const REMOVE_STA: u8 = 0x19;
     pub const TX_CMD: u8 = 0x1c;
     pub const SCD_QUEUE_CFG: u8 = 0x1d;
     pub const SHARED_MEM_CFG: u8 = 0x25;
@@ -27,6 +29,34 @@ pub mod id {
     pub const NVM_ACCESS_CMD: u8 = 0x88;
     pub const STATISTICS_CMD: u8 = 0x9c;
 }
+
+/// Of [`SYSTEM_GROUP`].
+pub mod system {
+    #![allow(missing_docs, reason = "vendor names")]
+    pub const INIT_EXTENDED_CFG_CMD: u8 = 0x03;
+}
+
+/// Of [`DATA_PATH_GROUP`].
+pub mod data_path {
+    #![allow(missing_docs, reason = "vendor names")]
+    pub const TRIGGER_RX_QUEUES_NOTIF_CMD: u8 = 0x02;
+    pub const RFH_QUEUE_CONFIG_CMD: u8 = 0x0d;
+    pub const RX_QUEUES_NOTIFICATION: u8 = 0xff;
+}
+
+/// Of [`REGULATORY_AND_NVM_GROUP`].
+pub mod regulatory_and_nvm {
+    #![allow(missing_docs, reason = "vendor names")]
+    pub const NVM_ACCESS_COMPLETE: u8 = 0x00;
+    pub const NVM_GET_INFO: u8 = 0x02;
+}
+
+/// The system.
+pub const SYSTEM_GROUP: u8 = 0x02;
+/// The data path.
+pub const DATA_PATH_GROUP: u8 = 0x05;
+/// Regulatory matters and the NVM.
+pub const REGULATORY_AND_NVM_GROUP: u8 = 0x0c;
 
 /// Group of the short header.
 pub const LEGACY_GROUP: u8 = 0;
@@ -189,6 +219,101 @@ pub const SCD_CFG_DISABLE_QUEUE: u8 = 0;
 /// [`ScdTxqCfgCmd::action`]: on.
 pub const SCD_CFG_ENABLE_QUEUE: u8 = 1;
 
+/// `struct iwl_tx_queue_cfg_cmd`: `SCD_QUEUE_CFG` of 22000, where the firmware chooses the queue.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct TxQueueCfgCmd {
+    /// Station.
+    pub sta_id: u8,
+    /// Traffic id.
+    pub tid: u8,
+    /// [`TX_QUEUE_CFG_ENABLE_QUEUE`].
+    pub flags: U16,
+    /// See [`tfd_queue_size`](crate::tfh::tfd_queue_size).
+    pub cb_size: U32,
+    /// Byte count table.
+    pub byte_cnt_addr: U64,
+    /// Ring.
+    pub tfdq_addr: U64,
+}
+
+/// [`TxQueueCfgCmd::flags`]: a queue is wanted.
+pub const TX_QUEUE_CFG_ENABLE_QUEUE: u16 = 1 << 0;
+
+/// `struct iwl_tx_queue_cfg_rsp`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct TxQueueCfgRsp {
+    /// The queue.
+    pub queue_number: U16,
+    /// Set on failure.
+    pub flags: U16,
+    /// Where it begins.
+    pub write_pointer: U16,
+    /// Reserved.
+    pub reserved: U16,
+}
+
+/// `struct iwl_rfh_queue_data`, of which `RFH_QUEUE_CONFIG_CMD` has a number after
+/// [`RFH_QUEUE_CONFIG_HEAD`] bytes.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct RfhQueueData {
+    /// Receive queue.
+    pub q_num: u8,
+    /// Drivers leave it zero.
+    pub enable: u8,
+    reserved: U16,
+    /// Status.
+    pub urbd_stts_wrptr: U64,
+    /// Ring of free buffers.
+    pub fr_bd_cb: U64,
+    /// Ring of used buffers.
+    pub ur_bd_cb: U64,
+    /// First free index.
+    pub fr_bd_wid: U32,
+}
+
+/// Bytes of `struct iwl_rfh_queue_config` before its queues; the first is their number.
+pub const RFH_QUEUE_CONFIG_HEAD: usize = 4;
+
+/// The start of `struct iwl_rxq_sync_cmd`; the payload follows.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct RxqSyncCmd {
+    /// The sender's queue.
+    pub flags: U32,
+    /// Queues to tell.
+    pub rxq_mask: U32,
+    /// Bytes of payload.
+    pub count: U32,
+}
+
+/// `struct iwl_nvm_get_info_rsp_v3`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct NvmGetInfoRspV3 {
+    /// Bit 0: empty.
+    pub flags: U32,
+    /// Version.
+    pub nvm_version: U16,
+    /// Board.
+    pub board_type: u8,
+    /// MAC addresses.
+    pub n_hw_addrs: u8,
+    /// What it may do.
+    pub mac_sku_flags: U32,
+    /// Transmit chains, a bit each.
+    pub tx_chains: U32,
+    /// Receive chains.
+    pub rx_chains: U32,
+    /// Location-aware regulatory.
+    pub lar_enabled: U32,
+    /// Flags of each channel, as in the NVM.
+    pub channel_profile: [U16; 51],
+    reserved: U16,
+}
+
 /// The start of `struct iwl_time_event_cmd`.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -348,6 +473,9 @@ mod tests {
     fn sizes_are_the_drivers() {
         assert_eq!(size_of::<AliveV3>(), 68);
         assert_eq!(size_of::<ScdTxqCfgCmd>(), 12);
+        assert_eq!(size_of::<TxQueueCfgCmd>(), 24);
+        assert_eq!(size_of::<RfhQueueData>(), 32);
+        assert_eq!(size_of::<NvmGetInfoRspV3>(), 128);
         assert_eq!(size_of::<PeriodicScanComplete>(), 12);
         assert_eq!(size_of::<UmacScanComplete>(), 16);
         assert_eq!(std::mem::offset_of!(ScanReqLmac, scan_flags), 12);

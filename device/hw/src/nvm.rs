@@ -69,6 +69,19 @@ pub const NVM_VERSION_8000: u32 = 0x0e40;
 pub const RADIO_CFG_2X2: u16 = 0x3301;
 /// Radio configuration, extended: step 1, two antennas.
 pub const RADIO_CFG_EXT_2X2: u32 = 3 << 28 | 3 << 24 | 1 << 12;
+
+/// Transmit antennas of an extended radio configuration, a bit each.
+#[must_use]
+pub const fn tx_antennas_ext(radio_cfg: u32) -> u32 {
+    radio_cfg >> 24 & 0xf
+}
+
+/// Receive antennas of an extended radio configuration, a bit each.
+#[must_use]
+pub const fn rx_antennas_ext(radio_cfg: u32) -> u32 {
+    radio_cfg >> 28
+}
+
 /// SKU: both bands, 11n, 11ac.
 pub const SKU_CAP_BOTH_BANDS_11N_11AC: u16 = 0x000f;
 

@@ -1,4 +1,4 @@
-//! Transmit commands and their responses: DVM, and MVM up to the 8000 family, agree.
+//! Transmit commands and their responses: DVM, and MVM up to the 9000 family, agree.
 //!
 //! Sources: `dvm/commands.h` (`struct iwl_tx_cmd`, `struct iwlagn_tx_resp`), `fw/api/tx.h`
 //! (`struct iwl_tx_cmd_v6_params`, `struct iwl_tx_resp_v3`).
@@ -125,6 +125,51 @@ pub struct TxRespTail {
     pub scd_ssn: U32,
 }
 
+/// Starts a transmit command of 22000 (`struct iwl_tx_cmd_v9`); the 802.11 frame follows.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct TxCmdV9 {
+    /// Bytes of the frame.
+    pub len: U16,
+    /// Offload bits.
+    pub offload_assist: U16,
+    /// Flags.
+    pub flags: U32,
+    /// For the firmware.
+    pub dram_info: [U32; 2],
+    /// Rate.
+    pub rate_n_flags: U32,
+}
+
+/// Ends the response to one frame on 22000 (`struct iwl_tx_resp`), with the queue's next index
+/// after it.
+#[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct TxRespTailV6 {
+    /// TFD information.
+    pub tfd_info: U32,
+    /// Sequence control of the frame.
+    pub seq_ctl: U16,
+    /// Bytes of the frame.
+    pub byte_cnt: U16,
+    /// Rate scaling.
+    pub tlc_info: u8,
+    /// Traffic id, and station above.
+    pub ra_tid: u8,
+    /// Frame control of the frame.
+    pub frame_ctrl: U16,
+    /// The queue.
+    pub tx_queue: U16,
+    /// Reserved.
+    pub reserved2: U16,
+    /// [`TX_STATUS_SUCCESS`] or [`TX_STATUS_FAIL_LONG_LIMIT`].
+    pub status: U16,
+    /// Sequence of the command.
+    pub sequence: U16,
+    /// The queue's next index.
+    pub scd_ssn: U32,
+}
+
 /// Acknowledged, or no acknowledgement wanted.
 pub const TX_STATUS_SUCCESS: u16 = 0x01;
 /// Retried to the limit without acknowledgement.
@@ -138,5 +183,8 @@ mod tests {
     fn sizes_are_the_drivers() {
         assert_eq!(size_of::<TxCmd>(), 56);
         assert_eq!(size_of::<TxRespHead>() + size_of::<TxRespTail>(), 36 + 4);
+        let middle = MVM_TX_RESP_MIDDLE.len();
+        assert_eq!(size_of::<TxCmdV9>(), 20);
+        assert_eq!(size_of::<TxRespHead>() + middle + size_of::<TxRespTailV6>(), 44 + 4);
     }
 }

@@ -1,5 +1,9 @@
 //! From an image in host memory to a running CPU.
 
+mod context;
+mod section;
 mod service;
 
-pub(crate) use service::{Done, Section, Upload};
+pub(crate) use context::{Context, Fetched, Setup};
+pub(crate) use section::{Section, Uploaded};
+pub(crate) use service::{Done, Upload};

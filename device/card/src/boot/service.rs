@@ -1,8 +1,8 @@
 //! The service channel: microcode sections, from host memory to device memory.
 
 use iwl_hw::fh::{FH_MEM_TB_MAX_LENGTH, srvc};
-use iwl_ucode::marker;
 
+use super::section::{Section, Uploaded, image_of};
 use crate::event::Image;
 use crate::memory::SparseMemory;
 use crate::reach::Reach;
@@ -24,23 +24,6 @@ pub(crate) struct Upload {
     sections: u32,
     bytes: u32,
     image: Image,
-}
-
-/// An image as uploaded.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Uploaded {
-    pub(crate) image: Image,
-    pub(crate) sections: u32,
-    pub(crate) bytes: u32,
-}
-
-/// A section, or a chunk of one, that has come.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Section {
-    pub(crate) image: Image,
-    pub(crate) index: u32,
-    pub(crate) dst: u32,
-    pub(crate) len: u32,
 }
 
 /// What came of a transfer.
@@ -92,7 +75,8 @@ impl Upload {
         self.account(transfer, &data);
         let Transfer { dst, len, .. } = transfer;
         let index = self.sections.saturating_sub(1);
-        Ok(Done::Arrived { section: Section { image: self.image, index, dst, len }, fits })
+        let section = Section { image: self.image, index, dst: Some(dst), len };
+        Ok(Done::Arrived { section, fits })
     }
 
     /// The CPU starts: what was uploaded is its image. `None` if nothing was.
@@ -112,10 +96,6 @@ impl Upload {
         }
         self.bytes = self.bytes.saturating_add(transfer.len);
         self.last = Some(transfer);
-        if data.starts_with(&marker::INIT) {
-            self.image = Image::Init;
-        } else if data.starts_with(&marker::RUNTIME) {
-            self.image = Image::Runtime;
-        }
+        self.image = image_of(data).unwrap_or(self.image);
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn transmitted(command: &Command<'_>, middle: &[u8]) -> Vec<u8> {
         frame_ctrl: header.frame_control,
         status: status.into(),
         sequence: command.sequence.into(),
-        scd_ssn: u32::from(command.index.wrapping_add(1)).into(),
+        scd_ssn: u32::from(command.next).into(),
         ..Default::default()
     };
     [head.as_bytes(), middle, tail.as_bytes()].concat()

@@ -10,23 +10,26 @@ mod mvm;
 
 pub(crate) use firmware::Firmware;
 
-use crate::spec::OpMode;
+use crate::spec::{Boot, OpMode};
 
 /// A dialect of host commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// `dvm/commands.h`.
     Dvm,
-    /// `fw/api/*.h`, as 7000 and 8000 speak it: separate INIT and runtime images.
+    /// `fw/api/*.h`, as the families up to 9000 speak it: separate INIT and runtime images.
     Mvm,
+    /// The same of 22000: one image for all.
+    MvmUnified,
 }
 
 impl Dialect {
-    /// What the firmware speaks that leads to an opmode.
-    pub(crate) fn of(opmode: OpMode) -> Self {
-        match opmode {
-            OpMode::Dvm => Self::Dvm,
-            OpMode::Mvm => Self::Mvm,
+    /// What the firmware speaks that leads to an opmode, of silicon that boots in this way.
+    pub(crate) fn of(opmode: OpMode, boot: Boot) -> Self {
+        match (opmode, boot) {
+            (OpMode::Dvm, _) => Self::Dvm,
+            (OpMode::Mvm, Boot::ContextInfo) => Self::MvmUnified,
+            (OpMode::Mvm, _) => Self::Mvm,
         }
     }
 }
@@ -35,6 +38,7 @@ impl Dialect {
 pub(crate) fn start(dialect: Dialect) -> Box<dyn Firmware> {
     match dialect {
         Dialect::Dvm => Box::new(dvm::Dvm::default()),
-        Dialect::Mvm => Box::new(mvm::Mvm::default()),
+        Dialect::Mvm => Box::new(mvm::Mvm::new(false)),
+        Dialect::MvmUnified => Box::new(mvm::Mvm::new(true)),
     }
 }

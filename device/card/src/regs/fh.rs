@@ -6,23 +6,22 @@ use iwl_hw::fh::{self, srvc, tx_config};
 use super::reached::{Then, Written, keep};
 use crate::chip::Chip;
 use crate::event::{CardEvent, Outcome};
-use crate::spec::{Boot, Rx};
+use crate::spec::Boot;
 
 pub(super) fn read(chip: &mut Chip, register: &Register) -> (u32, Outcome) {
+    let stored = chip.stored(register.offset);
     let value = match register.id {
-        id if receives(id) && chip.silicon.rx != Rx::Rbd => {
-            return (chip.stored(register.offset), Outcome::Stub);
-        }
-        fh::FH_RSCSR_CHNL0_RDPTR => chip.rx.read(),
-        fh::FH_MEM_RSSR_RX_STATUS_REG => {
-            if chip.rx.enabled() {
-                0
-            } else {
-                fh::FH_RSSR_CHNL0_RX_STATUS_CHNL_IDLE
-            }
-        }
+        id if receives(id) => match chip.rx.rbd() {
+            None => return (stored, Outcome::Stub),
+            Some(rbd) => match id {
+                fh::FH_RSCSR_CHNL0_RDPTR => rbd.read(),
+                fh::FH_MEM_RSSR_RX_STATUS_REG if rbd.enabled() => 0,
+                fh::FH_MEM_RSSR_RX_STATUS_REG => fh::FH_RSSR_CHNL0_RX_STATUS_CHNL_IDLE,
+                // What other parts look at.
+                _ => stored,
+            },
+        },
         // What other parts look at, or have put there.
-        id if receives(id) => chip.stored(register.offset),
         fh::FH_MEM_CBBC_0_15_LOWER_BOUND
         | fh::FH_MEM_CBBC_16_19_LOWER_BOUND
         | fh::FH_MEM_CBBC_20_31_LOWER_BOUND
@@ -31,8 +30,8 @@ pub(super) fn read(chip: &mut Chip, register: &Register) -> (u32, Outcome) {
         | fh::FH_TFDIB_CTRL0_REG
         | fh::FH_TFDIB_CTRL1_REG
         | fh::FH_TSSR_TX_STATUS_REG
-        | fh::FH_UCODE_LOAD_STATUS => chip.stored(register.offset),
-        _ => return (chip.stored(register.offset), Outcome::Stub),
+        | fh::FH_UCODE_LOAD_STATUS => stored,
+        _ => return (stored, Outcome::Stub),
     };
     (value, Outcome::Implemented)
 }
@@ -41,15 +40,22 @@ pub(super) fn write(chip: &mut Chip, register: &Register, value: u32) -> Written
     let (kept, _) = keep(chip, register, value);
     let mut then = Then::Nothing;
     match register.id {
-        id if receives(id) && chip.silicon.rx != Rx::Rbd => return (kept, then),
+        id if receives(id) => match (chip.rx.rbd(), id) {
+            (None, _) => return (kept, then),
+            (Some(rbd), fh::FH_RSCSR_CHNL0_STTS_WPTR_REG) => rbd.set_status(value),
+            (Some(rbd), fh::FH_RSCSR_CHNL0_RBDCB_BASE_REG) => rbd.set_ring(value),
+            (Some(rbd), fh::FH_RSCSR_CHNL0_RBDCB_WPTR_REG) => rbd.set_write(value),
+            (Some(rbd), fh::FH_RSCSR_CHNL0_RDPTR) => rbd.set_read(value),
+            (Some(rbd), fh::FH_MEM_RCSR_CHNL0_CONFIG_REG) => rbd.configure(value),
+            _ => return (kept, then),
+        },
         fh::FH_MEM_CBBC_0_15_LOWER_BOUND
         | fh::FH_MEM_CBBC_16_19_LOWER_BOUND
-        | fh::FH_MEM_CBBC_20_31_LOWER_BOUND => chip.tx.set_ring(register.index, value),
-        fh::FH_RSCSR_CHNL0_STTS_WPTR_REG => chip.rx.set_status(value),
-        fh::FH_RSCSR_CHNL0_RBDCB_BASE_REG => chip.rx.set_ring(value),
-        fh::FH_RSCSR_CHNL0_RBDCB_WPTR_REG => chip.rx.set_write(value),
-        fh::FH_RSCSR_CHNL0_RDPTR => chip.rx.set_read(value),
-        fh::FH_MEM_RCSR_CHNL0_CONFIG_REG => chip.rx.configure(value),
+        | fh::FH_MEM_CBBC_20_31_LOWER_BOUND => {
+            if let Some(queues) = chip.tx.scheduled() {
+                queues.set_ring(register.index, value);
+            }
+        }
         fh::FH_TCSR_CHNL_TX_CONFIG_REG => {
             let service = register.index == fh::FH_SRVC_CHNL;
             if service && value & tx_config::DMA_CHNL_ENABLE != 0 {

@@ -9,6 +9,7 @@ mod mem;
 mod msix;
 mod prph;
 mod reached;
+mod rfh;
 
 pub(crate) use reached::{Reached, Then, offset_name};
 
@@ -29,6 +30,7 @@ pub(crate) fn read(chip: &mut Chip, register: &Register, events: &mut dyn Events
         Block::Csr => csr::read(chip, register, events),
         Block::Fh => fh::read(chip, register),
         Block::Msix => msix::read(chip, register),
+        Block::Ctxt => (chip.stored(register.offset), Outcome::Implemented),
         _ => (chip.stored(register.offset), Outcome::Stub),
     };
     let value = if register.access == Access::WriteOnly { 0 } else { value };
@@ -53,6 +55,12 @@ pub(crate) fn write(
         (_, Block::Csr) => csr::write(chip, register, merged),
         (_, Block::Fh) => fh::write(chip, register, merged),
         (_, Block::Msix) => msix::write(chip, register, merged),
+        (_, Block::Rfh) => rfh::write(chip, register, merged),
+        // Looked at when the CPU is told to run.
+        (_, Block::Ctxt) => {
+            chip.store(register.offset, merged);
+            (Outcome::Implemented, Then::Nothing)
+        }
         _ => reached::keep(chip, register, merged),
     };
     (named(register, value, outcome), then)

@@ -1,12 +1,14 @@
 //! The periphery, behind `HBUS_TARG_PRPH_*`.
 
 use iwl_hw::csr::{self, prph_addr};
+use iwl_hw::rfh::{self, dma_cfg};
 use iwl_hw::{Access, Register, prph};
 
 use super::reached::{Reached, offset_name};
 use crate::chip::Chip;
 use crate::event::{Outcome, RegName, Space};
 use crate::layout::SCD_SRAM_BASE;
+use crate::spec::Boot;
 
 /// The address that a window's address register holds, as the decoder sees it.
 fn address(chip: &Chip, window: u32) -> u32 {
@@ -27,11 +29,26 @@ pub(super) fn read(chip: &mut Chip) -> Reached {
     let (value, outcome) = match register.id {
         prph::SCD_SRAM_BASE_ADDR => (SCD_SRAM_BASE, Outcome::Implemented),
         prph::SCD_QUEUE_RDPTR | prph::SCD_QUEUE_RDPTR_20 => {
-            (chip.tx.read(register.index), Outcome::Implemented)
+            let read = chip.tx.scheduled().map_or(stored, |queues| queues.read(register.index));
+            (read, Outcome::Implemented)
         }
         prph::SCD_QUEUE_WRPTR | prph::SCD_QUEUE_WRPTR_20 => {
-            (chip.tx.write(register.index), Outcome::Implemented)
+            let write = chip.tx.scheduled().map_or(stored, |queues| queues.write(register.index));
+            (write, Outcome::Implemented)
         }
+        prph::RFH_GEN_STATUS => {
+            let idle = chip.rx.rfh().is_none_or(|rfh| !rfh.enabled());
+            (if idle { rfh::RXF_DMA_IDLE } else { 0 }, Outcome::Implemented)
+        }
+        // What is looked at when the queues are made active.
+        prph::RFH_Q0_FRBDCB_BA_LSB
+        | prph::RFH_Q0_FRBDCB_BA_MSB
+        | prph::RFH_Q0_URBDCB_BA_LSB
+        | prph::RFH_Q0_URBDCB_BA_MSB
+        | prph::RFH_Q0_URBD_STTS_WPTR_LSB
+        | prph::RFH_Q0_URBD_STTS_WPTR_MSB
+        | prph::RFH_RXF_DMA_CFG
+        | prph::RFH_RXF_RXQ_ACTIVE => (stored, Outcome::Implemented),
         prph::SCD_QUEUE_STATUS_BITS | prph::SCD_QUEUE_STATUS_BITS_20 => {
             (stored, Outcome::Implemented)
         }
@@ -66,12 +83,36 @@ fn write_register(chip: &mut Chip, register: &Register, address: u32, value: u32
     }
     match register.id {
         prph::SCD_QUEUE_STATUS_BITS | prph::SCD_QUEUE_STATUS_BITS_20 => {
-            chip.tx.set_status(register.index, value);
+            if let Some(queues) = chip.tx.scheduled() {
+                queues.set_status(register.index, value);
+            }
         }
         prph::SCD_QUEUE_RDPTR | prph::SCD_QUEUE_RDPTR_20 => {
-            chip.tx.set_read(register.index, value);
+            if let Some(queues) = chip.tx.scheduled() {
+                queues.set_read(register.index, value);
+            }
         }
-        prph::DEVICE_SET_NMI_REG => chip.nmi(),
+        prph::RFH_RXF_DMA_CFG => {
+            if let Some(queues) = chip.rx.rfh() {
+                let enabled = value & dma_cfg::DMA_EN != 0;
+                let (ring, buffer) = (dma_cfg::ring_size(value), dma_cfg::buffer_size(value));
+                queues.configure(enabled, ring, buffer);
+            }
+        }
+        prph::RFH_RXF_RXQ_ACTIVE => chip.activate_receive(value),
+        // Looked at when the queues are made active.
+        prph::RFH_Q0_FRBDCB_BA_LSB
+        | prph::RFH_Q0_FRBDCB_BA_MSB
+        | prph::RFH_Q0_URBDCB_BA_LSB
+        | prph::RFH_Q0_URBDCB_BA_MSB
+        | prph::RFH_Q0_URBD_STTS_WPTR_LSB
+        | prph::RFH_Q0_URBD_STTS_WPTR_MSB => {}
+        prph::UREG_CPU_INIT_RUN if chip.silicon.boot == Boot::ContextInfo => {
+            if value & 1 != 0 {
+                chip.fetch_image();
+            }
+        }
+        prph::DEVICE_SET_NMI_REG | prph::UREG_NIC_SET_NMI_DRIVER => chip.nmi(),
         _ => return Outcome::Stub,
     }
     Outcome::Implemented

@@ -96,6 +96,30 @@ static CARDS: &[CardSpec] = &[
         rf_id: 0,
         pci_revision: 0x78,
     },
+    CardSpec {
+        name: "9260",
+        marketing: "Intel(R) Wireless-AC 9260 160MHz",
+        pci: PciIds { device: 0x2526, subsystem: 0x0014 },
+        generation: Generation::Gen9000,
+        opmode: OpMode::Mvm,
+        firmware: "iwlwifi-9260-th-b0-jf-b0-",
+        about: "MVM: multi-queue receive, MSI-X where the driver takes it, its address in CSR",
+        hw_rev: 0x321,
+        rf_id: 0x0010_5110,
+        pci_revision: 0x29,
+    },
+    CardSpec {
+        name: "ax200",
+        marketing: "Intel(R) Wi-Fi 6 AX200 160MHz",
+        pci: PciIds { device: 0x2723, subsystem: 0x0084 },
+        generation: Generation::Gen22000,
+        opmode: OpMode::Mvm,
+        firmware: "iwlwifi-cc-a0-",
+        about: "MVM: context information, one image for all, queues by command, MSI-X",
+        hw_rev: 0x340,
+        rf_id: 0x0010_a100,
+        pci_revision: 0x1a,
+    },
 ];
 
 /// Every card.
@@ -104,8 +128,8 @@ pub fn cards() -> &'static [CardSpec] {
     CARDS
 }
 
-/// The card of that name.
+/// The card of that name, in upper or lower case.
 #[must_use]
 pub fn card(name: &str) -> Option<&'static CardSpec> {
-    CARDS.iter().find(|spec| spec.name == name)
+    CARDS.iter().find(|spec| spec.name.eq_ignore_ascii_case(name))
 }

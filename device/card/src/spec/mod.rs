@@ -5,4 +5,4 @@ mod silicon;
 
 pub use cards::{CardSpec, OpMode, PciIds, card, cards};
 pub use silicon::Generation;
-pub(crate) use silicon::{Boot, Irqs, Nvm, Rx, Silicon};
+pub(crate) use silicon::{Boot, Irqs, Nvm, Rx, Silicon, Tx};

@@ -18,7 +18,7 @@ pub enum Generation {
     Gen8000,
     /// `IWL_DEVICE_FAMILY_9000`: multi-queue receive, MSI-X.
     Gen9000,
-    /// `IWL_DEVICE_FAMILY_22000`: context information.
+    /// `IWL_DEVICE_FAMILY_22000`: context information, one image, queues by command.
     Gen22000,
 }
 
@@ -31,6 +31,8 @@ pub(crate) struct Silicon {
     pub(crate) prph: Prph,
     /// How packets come to the host.
     pub(crate) rx: Rx,
+    /// How commands and frames come from it.
+    pub(crate) tx: Tx,
     /// How an image comes into the device, and how its CPU is released.
     pub(crate) boot: Boot,
     /// Which interrupts it has beside INTx and MSI.
@@ -44,8 +46,17 @@ pub(crate) struct Silicon {
 pub(crate) enum Rx {
     /// One ring, whose registers are the flow handler's.
     Rbd,
-    /// Free and used rings, a pair for each of many queues. Nothing is delivered there yet.
+    /// Free and used rings, a pair for each of many queues.
     Rfh,
+}
+
+/// Transmit queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tx {
+    /// Behind the scheduler, which the driver sets up; the flow handler reads the descriptors.
+    Tfd,
+    /// Opened by the firmware; descriptors of the TFH.
+    Tfh,
 }
 
 /// How the CPU gets its image, and is released.
@@ -55,7 +66,7 @@ pub(crate) enum Boot {
     ResetRegister,
     /// Uploaded; released by writing all ones to `FH_UCODE_LOAD_STATUS`.
     LoadStatus,
-    /// It fetches the image itself, by the context information. It is never released yet.
+    /// It fetches the image itself, by the context information; there is one for all purposes.
     ContextInfo,
 }
 
@@ -86,6 +97,7 @@ const FAMILY_6000: Silicon = Silicon {
     bar: Bar::Legacy,
     prph: Prph::Legacy,
     rx: Rx::Rbd,
+    tx: Tx::Tfd,
     boot: Boot::ResetRegister,
     irqs: Irqs::Msi,
     nvm: Nvm::Otp,
@@ -107,6 +119,7 @@ const FAMILY_9000: Silicon = Silicon {
 const FAMILY_22000: Silicon = Silicon {
     bar: Bar::Family22000,
     prph: Prph::Family22000,
+    tx: Tx::Tfh,
     boot: Boot::ContextInfo,
     ..FAMILY_9000
 };

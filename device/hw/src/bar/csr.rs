@@ -304,3 +304,24 @@ pub mod wrptr {
         u32::from(queue) << 8 | u32::from(index)
     }
 }
+
+/// Fields of [`HBUS_TARG_WRPTR`] from 22000 on.
+pub mod wrptr_wide {
+    /// The queue in a written value.
+    #[must_use]
+    pub fn queue(value: u32) -> u32 {
+        value >> 16
+    }
+
+    /// The index in a written value.
+    #[must_use]
+    pub fn index(value: u32) -> u16 {
+        (value & 0xffff) as u16
+    }
+
+    /// What to write for a queue and index.
+    #[must_use]
+    pub fn value(queue: u8, index: u16) -> u32 {
+        u32::from(queue) << 16 | u32::from(index)
+    }
+}

@@ -10,6 +10,87 @@ pub mod info {
         Ctxt;
         CSR_CTXT_INFO_BA[2; 4; 0; "CSR_CTXT_INFO_BA"] = 0x040: ReadWrite, "context information in host memory: address, low and high";
     }
+
+    use zerocopy::little_endian::{U16, U32, U64};
+    use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+    /// Sections that each part of an image can have (`IWL_MAX_DRAM_ENTRY`).
+    pub const SECTIONS: usize = 64;
+
+    /// `struct iwl_context_info`, up to what a driver leaves empty.
+    #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+    #[repr(C)]
+    pub struct ContextInfo {
+        /// The silicon that it is for.
+        pub mac_id: U16,
+        /// Version of the structure.
+        pub version: U16,
+        /// Its size, in units of 4 bytes.
+        pub size: U16,
+        reserved0: U16,
+        /// Formats and sizes; see [`rb_cb_size`] and [`rb_size`].
+        pub control_flags: U32,
+        reserved1: [U32; 3],
+        /// Receive queue 0: ring of free buffers.
+        pub free_rbd_addr: U64,
+        /// Ring of used buffers.
+        pub used_rbd_addr: U64,
+        /// Status.
+        pub status_wr_ptr: U64,
+        /// Ring of the command queue.
+        pub cmd_queue_addr: U64,
+        /// Its size: see [`tfd_queue_size`](crate::tfh::tfd_queue_size).
+        pub cmd_queue_size: u8,
+        reserved2: [u8; 7],
+        reserved3: [U32; 4],
+        /// Core dump, early debugging, platform NVM: an address and a size each.
+        pub others: [[U64; 2]; 3],
+        reserved4: [U32; 16],
+        /// Sections of the upper MAC: addresses.
+        pub umac_img: [U64; SECTIONS],
+        /// Sections of the lower MAC.
+        pub lmac_img: [U64; SECTIONS],
+        /// Pages of the image that are fetched when they are needed.
+        pub virtual_img: [U64; SECTIONS],
+    }
+
+    /// Descriptors in a receive ring, of [`ContextInfo::control_flags`].
+    #[must_use]
+    pub fn rb_cb_size(control_flags: u32) -> u32 {
+        crate::rfh::ring_size(control_flags >> 4)
+    }
+
+    /// Bytes in a receive buffer, of [`ContextInfo::control_flags`].
+    #[must_use]
+    pub fn rb_size(control_flags: u32) -> u32 {
+        crate::rfh::buffer_size(control_flags >> 9)
+    }
+
+    /// [`ContextInfo::control_flags`] of rings of 2^`log2` buffers of 4 KiB.
+    #[must_use]
+    pub fn control_flags(log2: u32) -> u32 {
+        const TFD_FORMAT_LONG: u32 = 1 << 8;
+        const RB_SIZE_4K: u32 = 4;
+        TFD_FORMAT_LONG | log2 << 4 | RB_SIZE_4K << 9
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::mem::offset_of;
+
+        use super::*;
+
+        #[test]
+        fn layout_is_the_drivers() {
+            assert_eq!(offset_of!(ContextInfo, control_flags), 8);
+            assert_eq!(offset_of!(ContextInfo, free_rbd_addr), 24);
+            assert_eq!(offset_of!(ContextInfo, cmd_queue_addr), 48);
+            assert_eq!(offset_of!(ContextInfo, umac_img), 192);
+            assert_eq!(size_of::<ContextInfo>(), 192 + 3 * 8 * SECTIONS);
+            let flags = control_flags(11);
+            assert_eq!((rb_cb_size(flags), rb_size(flags)), (2048, 0x1000));
+        }
+    }
 }
 
 /// Of 9000 to AX210.

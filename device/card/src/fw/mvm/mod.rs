@@ -1,4 +1,4 @@
-//! MVM firmware, with separate INIT and runtime images: the 7000 and 8000 families.
+//! MVM firmware: up to 9000 separate INIT and runtime images, from 22000 on one for all.
 //!
 //! To add a command: a variant of [`Request`] and its line in `Request::parse`, an arm in
 //! `Mvm::command`, a file here if it keeps a state.
@@ -6,6 +6,7 @@
 //! Sources: `fw/api/*.h`, and what `mvm/*.c` does with the answers.
 
 mod nvm;
+mod queues;
 mod request;
 mod scan;
 mod time;
@@ -21,6 +22,7 @@ use crate::faults::Fault;
 use crate::layout;
 use crate::message::{Answer, Command, Effect, Job, Later, MILLISECOND, Packet};
 use crate::world::Nanos;
+use queues::Queues;
 use request::Request;
 use scan::Scan;
 use time::TimeEvents;
@@ -29,10 +31,20 @@ use time::TimeEvents;
 const CALIBRATION: Nanos = 10 * MILLISECOND;
 
 /// The state of a running image.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Mvm {
+    /// It is the one for all: it calibrates itself, and numbers the transmit queues.
+    unified: bool,
+    queues: Queues,
     scan: Scan,
     time_events: TimeEvents,
+}
+
+impl Mvm {
+    pub(crate) fn new(unified: bool) -> Self {
+        let (queues, scan, time_events) = Default::default();
+        Self { unified, queues, scan, time_events }
+    }
 }
 
 impl Firmware for Mvm {
@@ -49,17 +61,27 @@ impl Firmware for Mvm {
     }
 
     fn command(&mut self, command: &Command<'_>) -> Answer {
-        let Some(request) = Request::parse(command) else { return Answer::unknown() };
+        let Some(request) = Request::parse(command, self.unified) else { return Answer::unknown() };
         let effects = match request {
             Request::AddSta => vec![Effect::reply(mvm::ADD_STA_SUCCESS.to_le_bytes())],
+            Request::RemoveSta(station) => self.queues.remove(station),
+            Request::Tx if self.unified => vec![Effect::Reply(queues::transmitted(command))],
             Request::Tx => vec![Effect::Reply(transmitted(command, &MVM_TX_RESP_MIDDLE))],
+            Request::TxQueueCfg(config) => self.queues.configure(&config),
             Request::ScdQueueCfg(config) => switch_queue(&config),
             Request::SharedMemCfg => vec![Effect::reply([0; mvm::SHARED_MEM_CFG_LEN])],
             Request::TimeEvent(event) => self.time_events.command(&event),
             Request::ScanOffload(scan) => self.scan.lmac(&scan),
             Request::ScanUmac(scan) => self.scan.umac(&scan),
             Request::ScanAbort => self.scan.abort(),
+            // Complete without it.
+            Request::PhyConfiguration if self.unified => vec![Effect::status()],
             Request::PhyConfiguration => calibrate(command),
+            Request::InitExtendedCfg => vec![Effect::status()],
+            Request::NvmAccessComplete => finish_init(Vec::new(), command),
+            Request::NvmGetInfo => nvm::get_info(command.nvm),
+            Request::RfhQueueConfig(queues) => queues::receive(&queues),
+            Request::TriggerRxQueues(sync, data) => queues::notify(&sync, data),
             Request::NvmAccess(access) => nvm::access(command.nvm, &access),
             Request::Statistics => vec![Effect::reply([0; mvm::NOTIF_STATISTICS_V10_LEN])],
         };
@@ -125,8 +147,7 @@ fn calibrate(command: &Command<'_>) -> Vec<Effect> {
     if command.image == Image::Runtime {
         return vec![Effect::status()];
     }
-    let mut effects = Vec::new();
-    let mut packets: Vec<_> = mvm::PHY_DB_SECTIONS
+    let packets = mvm::PHY_DB_SECTIONS
         .into_iter()
         .map(|(section, len)| {
             let header = CalibResNotifPhyDb { r#type: section.into(), length: len.into() };
@@ -134,6 +155,12 @@ fn calibrate(command: &Command<'_>) -> Vec<Effect> {
             Packet::notification(id::CALIB_RES_NOTIF_PHY_DB, &payload)
         })
         .collect();
+    finish_init(packets, command)
+}
+
+/// Calibration ends some time later: with its results, and the word that it has.
+fn finish_init(mut packets: Vec<Packet>, command: &Command<'_>) -> Vec<Effect> {
+    let mut effects = Vec::new();
     if command.faults.has(Fault::NoCalibration) {
         effects.push(Effect::Tell(CardEvent::injected(Fault::NoCalibration)));
     } else {

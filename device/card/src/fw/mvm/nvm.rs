@@ -1,10 +1,11 @@
-//! `NVM_ACCESS_CMD`: the driver reads the NVM out, section by section.
+//! The NVM: `NVM_ACCESS_CMD` reads it out, section by section; `NVM_GET_INFO` has the firmware read it.
 
-use iwl_hw::mvm::{self, NvmAccessCmd, NvmAccessResp};
-use zerocopy::IntoBytes;
+use iwl_hw::mvm::{self, NvmAccessCmd, NvmAccessResp, NvmGetInfoRspV3};
+use iwl_hw::nvm as layout;
+use zerocopy::{FromZeros, IntoBytes};
 
 use crate::event::CardEvent;
-use crate::message::Effect;
+use crate::message::{Effect, prefix};
 use crate::nvm::Sections;
 
 pub(super) fn access(nvm: &Sections, access: &NvmAccessCmd) -> Vec<Effect> {
@@ -39,4 +40,31 @@ pub(super) fn access(nvm: &Sections, access: &NvmAccessCmd) -> Vec<Effect> {
         present: nvm.has(section),
     };
     vec![Effect::Tell(told), reply]
+}
+
+/// `NVM_GET_INFO`: what the sections hold, in short. The address is elsewhere, in CSR.
+pub(super) fn get_info(nvm: &Sections) -> Vec<Effect> {
+    let from = |section, offset: usize, len: usize| {
+        nvm.read(section, offset as u16, len as u16).unwrap_or_default()
+    };
+    let mut info = NvmGetInfoRspV3::new_zeroed();
+    let sw = layout::NVM_SECTION_TYPE_SW;
+    info.nvm_version = prefix(from(sw, layout::NVM_VERSION, 2)).0;
+    info.n_hw_addrs = prefix(from(sw, layout::N_HW_ADDRS, 1)).0;
+    let phy_sku = layout::NVM_SECTION_TYPE_PHY_SKU;
+    info.mac_sku_flags = prefix(from(phy_sku, layout::SKU_EXT, 4)).0;
+    let (radio, _): (zerocopy::little_endian::U32, _) =
+        prefix(from(phy_sku, layout::RADIO_CFG_EXT, 4));
+    info.tx_chains = layout::tx_antennas_ext(radio.get()).into();
+    info.rx_chains = layout::rx_antennas_ext(radio.get()).into();
+    let channels = size_of_val(&info.channel_profile);
+    let regulatory = layout::NVM_SECTION_TYPE_REGULATORY;
+    info.channel_profile = prefix(from(regulatory, layout::NVM_CHANNELS_EXTENDED, channels)).0;
+    let told = CardEvent::NvmRead {
+        section: "NVM_GET_INFO".into(),
+        offset: 0,
+        len: size_of_val(&info) as u32,
+        present: true,
+    };
+    vec![Effect::Tell(told), Effect::reply(info.as_bytes())]
 }

@@ -20,7 +20,8 @@ pub(super) fn line(event: &CardEvent) -> Option<String> {
             format!("NVM: {section} {offset}+{len}, present {present}")
         }
         CardEvent::SectionUploaded { image, index, dst, len } => {
-            format!("section: {image:?} {index}, {len} bytes to {dst:#x}")
+            let to = dst.map_or_else(String::new, |dst| format!(" to {dst:#x}"));
+            format!("section: {image:?} {index}, {len} bytes{to}")
         }
         CardEvent::CpuReleased { image, sections, bytes } => {
             format!("CPU released: {image:?}, {sections} sections, {bytes} bytes")

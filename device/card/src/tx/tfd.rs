@@ -3,11 +3,15 @@
 use iwl_hw::csr::wrptr;
 use iwl_hw::fh;
 use iwl_hw::prph::scd_queue_stts;
-use iwl_hw::tfd::{Tfd, TfdTb};
+use iwl_hw::tfd::{IWL_NUM_OF_TBS, Tfd};
 use zerocopy::{FromZeros, IntoBytes};
 
+use super::fetched::{Fetched, gather};
 use crate::reach::Reach;
 use crate::world::DmaError;
+
+/// Most bytes that a descriptor names: each buffer has less than 4 KiB.
+const MOST: usize = IWL_NUM_OF_TBS * 0x1000;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Queue {
@@ -19,26 +23,13 @@ struct Queue {
 
 /// The queues.
 #[derive(Debug)]
-pub(crate) struct Transmit {
-    queues: [Queue; fh::QUEUES as usize],
+pub(crate) struct Scheduled {
+    queues: Box<[Queue; fh::QUEUES as usize]>,
 }
 
-/// What a queue's next descriptor held.
-#[derive(Debug)]
-pub(crate) enum Fetched {
-    /// No queue has work.
-    Idle,
-    /// The concatenated buffers of a descriptor.
-    Command { queue: u8, index: u8, bytes: Vec<u8> },
-    /// A descriptor that makes no sense.
-    Malformed { queue: u8, index: u8, what: &'static str },
-    /// The descriptor or a buffer cannot be read.
-    Fault { addr: u64, len: usize },
-}
-
-impl Transmit {
-    pub(crate) fn new() -> Self {
-        Self { queues: [Queue::default(); fh::QUEUES as usize] }
+impl Scheduled {
+    pub(super) fn new() -> Self {
+        Self { queues: Box::new([Queue::default(); fh::QUEUES as usize]) }
     }
 
     /// `FH_MEM_CBBC_QUEUE`.
@@ -48,9 +39,8 @@ impl Transmit {
         }
     }
 
-    /// `HBUS_TARG_WRPTR`. A queue that is not active is only told where it stands. Gives the
-    /// queue's number back if there is no such queue.
-    pub(crate) fn doorbell(&mut self, value: u32) -> Result<(), u32> {
+    /// `HBUS_TARG_WRPTR`. A queue that is not active is only told where it stands.
+    pub(super) fn doorbell(&mut self, value: u32) -> Result<(), u32> {
         let number = wrptr::queue(value);
         let queue = self.queues.get_mut(number as usize).ok_or(number)?;
         queue.write = wrptr::index(value);
@@ -97,7 +87,7 @@ impl Transmit {
     }
 
     /// Reads the next descriptor of the first queue that has one, and passes it.
-    pub(crate) fn step(&mut self, host: &mut Reach<'_>) -> Result<Fetched, DmaError> {
+    pub(super) fn step(&mut self, host: &mut Reach<'_>) -> Result<Fetched, DmaError> {
         let Some((number, queue)) = self
             .queues
             .iter_mut()
@@ -107,13 +97,14 @@ impl Transmit {
         else {
             return Ok(Fetched::Idle);
         };
-        let index = queue.read;
-        let fetched = fetch(queue.ring, index, host);
+        let (index, next) = (queue.read.into(), queue.read.wrapping_add(1));
+        let fetched = fetch(queue.ring, queue.read, host);
         if !matches!(fetched, Err(DmaError::Pending)) {
-            queue.read = queue.read.wrapping_add(1);
+            queue.read = next;
         }
+        let next = next.into();
         match fetched {
-            Ok(Ok(bytes)) => Ok(Fetched::Command { queue: number, index, bytes }),
+            Ok(Ok(bytes)) => Ok(Fetched::Command { queue: number, index, next, bytes }),
             Ok(Err(what)) => Ok(Fetched::Malformed { queue: number, index, what }),
             Err(DmaError::Fault { addr, len }) => Ok(Fetched::Fault { addr, len }),
             Err(DmaError::Pending) => Err(DmaError::Pending),
@@ -129,21 +120,6 @@ fn fetch(
 ) -> Result<Result<Vec<u8>, &'static str>, DmaError> {
     let mut tfd = Tfd::new_zeroed();
     host.read(ring + u64::from(index) * size_of::<Tfd>() as u64, tfd.as_mut_bytes())?;
-    let Some(buffers) = tfd.buffers() else { return Ok(Err("more buffers than it has room for")) };
-    if buffers.is_empty() {
-        return Ok(Err("no buffers"));
-    }
-    // At most 20 buffers of less than 4 KiB.
-    let mut bytes = vec![0; buffers.iter().map(|tb| tb.len()).sum()];
-    let mut rest = &mut bytes[..];
-    for tb in buffers {
-        let (part, later) = rest.split_at_mut(tb.len());
-        read_buffer(*tb, part, host)?;
-        rest = later;
-    }
-    Ok(Ok(bytes))
-}
-
-fn read_buffer(tb: TfdTb, data: &mut [u8], host: &mut Reach<'_>) -> Result<(), DmaError> {
-    if tb.is_empty() { Ok(()) } else { host.read(tb.address(), data) }
+    let buffers = tfd.buffers().map(|tbs| tbs.iter().map(|tb| (tb.address(), tb.len())));
+    gather(buffers, MOST, host)
 }

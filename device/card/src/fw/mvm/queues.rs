@@ -1,0 +1,122 @@
+//! Queues that the firmware opens: those of transmit from 22000 on, and further ones of receive.
+
+use std::collections::BTreeMap;
+
+use iwl_hw::mvm::{self, RfhQueueData, RxqSyncCmd, TxQueueCfgCmd, TxQueueCfgRsp, data_path};
+use iwl_hw::packet::SEQ_RX_FRAME;
+use iwl_hw::rfh;
+use iwl_hw::tfh::tfd_queue_size;
+use iwl_hw::tx::{
+    FrameHeader, MVM_TX_RESP_MIDDLE, TX_STATUS_FAIL_LONG_LIMIT, TX_STATUS_SUCCESS, TxCmdV9,
+    TxRespHead, TxRespTailV6,
+};
+use zerocopy::IntoBytes;
+
+use crate::event::CardEvent;
+use crate::message::{Command, Effect, Later, Packet, prefix};
+use crate::rings::Rings;
+
+/// The highest transmit queue that is given out; the hardware has more, which no station needs.
+const LAST: u8 = u8::MAX;
+/// In [`TxQueueCfgRsp::flags`]: there is no queue.
+const FAILED: u16 = 1;
+
+/// The transmit queues in use, and the station of each.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    stations: BTreeMap<u8, u8>,
+}
+
+impl Queues {
+    /// `SCD_QUEUE_CFG`: a queue for a station and traffic id.
+    pub(super) fn configure(&mut self, config: &TxQueueCfgCmd) -> Vec<Effect> {
+        let respond = |queue: u8, flags: u16| {
+            let response = TxQueueCfgRsp {
+                queue_number: u16::from(queue).into(),
+                flags: flags.into(),
+                write_pointer: 0.into(),
+                reserved: 0.into(),
+            };
+            Effect::reply(response.as_bytes())
+        };
+        if config.flags.get() & mvm::TX_QUEUE_CFG_ENABLE_QUEUE == 0 {
+            return vec![respond(0, 0)];
+        }
+        let refuse = |what| vec![Effect::Tell(CardEvent::BadInput { what }), respond(0, FAILED)];
+        let code = config.cb_size.get();
+        let Some(size) = tfd_queue_size(code) else {
+            return refuse(format!("a transmit queue of size code {code}"));
+        };
+        // The first is that of commands.
+        let free = (1..=LAST).find(|queue| !self.stations.contains_key(queue));
+        let Some(queue) = free else {
+            return refuse(format!("more than {LAST} transmit queues are wanted"));
+        };
+        self.stations.insert(queue, config.sta_id);
+        vec![Effect::Open(queue, config.tfdq_addr.get(), size), respond(queue, 0)]
+    }
+
+    /// `REMOVE_STA`: its queues go with it.
+    pub(super) fn remove(&mut self, station: u8) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.stations.retain(|queue, of| {
+            let stays = *of != station;
+            if !stays {
+                effects.push(Effect::Close(*queue));
+            }
+            stays
+        });
+        effects.push(Effect::status());
+        effects
+    }
+}
+
+/// `RFH_QUEUE_CONFIG_CMD`: receive queues beside the first.
+pub(super) fn receive(queues: &[RfhQueueData]) -> Vec<Effect> {
+    let open = |data: &RfhQueueData| {
+        let rings = Rings {
+            free: data.fr_bd_cb.get(),
+            used: data.ur_bd_cb.get(),
+            status: data.urbd_stts_wrptr.get(),
+        };
+        Effect::Receive(data.q_num, rings)
+    };
+    queues.iter().map(open).chain([Effect::status()]).collect()
+}
+
+/// `TRIGGER_RX_QUEUES_NOTIF_CMD`: what it carries comes back on each of its queues, behind all that
+/// is there already.
+pub(super) fn notify(sync: &RxqSyncCmd, data: &[u8]) -> Vec<Effect> {
+    let len = data.len().min(sync.count.get() as usize);
+    let payload = [(len as u32).as_bytes(), &data[..len]].concat();
+    let packets = (0..rfh::QUEUES)
+        .filter(|queue| sync.rxq_mask.get() >> queue & 1 != 0)
+        .map(|queue| Packet {
+            id: data_path::RX_QUEUES_NOTIFICATION,
+            group: mvm::DATA_PATH_GROUP,
+            sequence: SEQ_RX_FRAME,
+            queue,
+            payload: payload.clone(),
+        })
+        .collect();
+    vec![Effect::status(), Effect::After(0, Later::Send(packets))]
+}
+
+/// The response to a frame: nobody is there to acknowledge one.
+pub(super) fn transmitted(command: &Command<'_>) -> Vec<u8> {
+    let (tx, frame): (TxCmdV9, _) = prefix(command.payload);
+    let (header, _): (FrameHeader, _) = prefix(frame);
+    let status = if header.is_group() { TX_STATUS_SUCCESS } else { TX_STATUS_FAIL_LONG_LIMIT };
+    let head = TxRespHead { frame_count: 1, initial_rate: tx.rate_n_flags, ..Default::default() };
+    let tail = TxRespTailV6 {
+        seq_ctl: header.seq_ctrl,
+        byte_cnt: tx.len,
+        frame_ctrl: header.frame_control,
+        tx_queue: u16::from(command.queue).into(),
+        status: status.into(),
+        sequence: command.sequence.into(),
+        scd_ssn: u32::from(command.next).into(),
+        ..Default::default()
+    };
+    [head.as_bytes(), &MVM_TX_RESP_MIDDLE, tail.as_bytes()].concat()
+}

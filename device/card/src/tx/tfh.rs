@@ -1,0 +1,93 @@
+//! Transmit queues of 22000: the firmware opens and numbers them, each with a ring of its own size.
+
+use std::collections::BTreeMap;
+
+use iwl_hw::csr::wrptr_wide;
+use iwl_hw::tfh::{MAX_TFD_QUEUE_SIZE, TfhTfd};
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::fetched::{Fetched, gather};
+use crate::reach::Reach;
+use crate::world::DmaError;
+
+/// Most bytes that a descriptor may name: a command or an aggregate of frames, with room to spare.
+/// All of its buffers together could claim 25 times 64 KiB.
+const MOST: usize = 0x4_0000;
+
+#[derive(Debug)]
+struct Queue {
+    ring: u64,
+    /// Descriptors in the ring; indices go on beyond it.
+    size: u16,
+    read: u16,
+    write: u16,
+}
+
+/// The queues that are open.
+#[derive(Debug)]
+pub(crate) struct Tfh {
+    queues: BTreeMap<u8, Queue>,
+}
+
+impl Tfh {
+    pub(super) fn new() -> Self {
+        Self { queues: BTreeMap::new() }
+    }
+
+    /// Closes all queues, and opens the one of commands.
+    pub(crate) fn start(&mut self, ring: u64, size: u16) {
+        self.queues.clear();
+        self.open(0, ring, size);
+    }
+
+    pub(crate) fn open(&mut self, queue: u8, ring: u64, size: u16) {
+        self.queues.insert(queue, Queue { ring, size: size.max(1), read: 0, write: 0 });
+    }
+
+    pub(crate) fn close(&mut self, queue: u8) {
+        self.queues.remove(&queue);
+    }
+
+    /// `HBUS_TARG_WRPTR`.
+    pub(super) fn doorbell(&mut self, value: u32) -> Result<(), u32> {
+        let number = wrptr_wide::queue(value);
+        let queue = u8::try_from(number).ok().and_then(|number| self.queues.get_mut(&number));
+        queue.ok_or(number)?.write = wrptr_wide::index(value) % MAX_TFD_QUEUE_SIZE;
+        Ok(())
+    }
+
+    /// Reads the next descriptor of the first queue that has one, and passes it.
+    pub(super) fn step(&mut self, host: &mut Reach<'_>) -> Result<Fetched, DmaError> {
+        let Some((&number, queue)) =
+            self.queues.iter_mut().find(|(_, queue)| queue.read != queue.write)
+        else {
+            return Ok(Fetched::Idle);
+        };
+        let index = queue.read;
+        let next = (index + 1) % MAX_TFD_QUEUE_SIZE;
+        let fetched = fetch(queue.ring, index % queue.size, host);
+        if !matches!(fetched, Err(DmaError::Pending)) {
+            queue.read = next;
+        }
+        match fetched {
+            Ok(Ok(bytes)) => Ok(Fetched::Command { queue: number, index, next, bytes }),
+            Ok(Err(what)) => Ok(Fetched::Malformed { queue: number, index, what }),
+            Err(DmaError::Fault { addr, len }) => Ok(Fetched::Fault { addr, len }),
+            Err(DmaError::Pending) => Err(DmaError::Pending),
+        }
+    }
+}
+
+/// The bytes that a descriptor names, or what is wrong with it.
+fn fetch(
+    ring: u64,
+    place: u16,
+    host: &mut Reach<'_>,
+) -> Result<Result<Vec<u8>, &'static str>, DmaError> {
+    let mut tfd = TfhTfd::new_zeroed();
+    let at = ring.wrapping_add(u64::from(place) * size_of::<TfhTfd>() as u64);
+    host.read(at, tfd.as_mut_bytes())?;
+    let buffers =
+        tfd.buffers().map(|tbs| tbs.iter().map(|tb| (tb.addr.get(), usize::from(tb.tb_len.get()))));
+    gather(buffers, MOST, host)
+}
