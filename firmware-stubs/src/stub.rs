@@ -158,6 +158,8 @@ enum Content {
     Dvm,
     /// `iwlmvm` up to family 9000: runtime and init image.
     Mvm,
+    /// The same of family 9000: without many receive queues the driver refuses to start with MSI-X.
+    MvmMultiQueue,
     /// `iwlmvm` from AX200 on: one image; the driver insists on `STA_PM_NOTIF`.
     MvmUnified { iml: bool },
     /// `iwlmld`: as above and what its start and its interface need.
@@ -267,9 +269,13 @@ impl Content {
                     .flags(0)
             }
             Self::Mvm => mvm(number, "iwlbench stub, iwlmvm", true),
+            Self::MvmMultiQueue => mvm(number, "iwlbench stub, iwlmvm", true)
+                .capabilities(&[IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT]),
             Self::MvmUnified { iml } => {
-                let stub = mvm(number, "iwlbench stub, iwlmvm", false)
-                    .capabilities(&[IWL_UCODE_TLV_CAPA_STA_PM_NOTIF]);
+                let stub = mvm(number, "iwlbench stub, iwlmvm", false).capabilities(&[
+                    IWL_UCODE_TLV_CAPA_STA_PM_NOTIF,
+                    IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT,
+                ]);
                 if iml { stub.tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER) } else { stub }
             }
             Self::Mld => mvm(number, "iwlbench stub, iwlmld", false)
@@ -367,7 +373,7 @@ const DVM_6050: &[ApiRange] = always!(5..=4, Content::Dvm);
 const MVM_17: &[ApiRange] = always!(17..=17, Content::Mvm);
 const MVM_29: &[ApiRange] = always!(29..=22, Content::Mvm);
 const MVM_36: &[ApiRange] = always!(36..=22, Content::Mvm);
-const MVM_46: &[ApiRange] = always!(46..=30, Content::Mvm);
+const MVM_46: &[ApiRange] = always!(46..=30, Content::MvmMultiQueue);
 const MVM_22000: &[ApiRange] = &[
     range(Kernel::V6_1, 72, 39, Content::MvmUnified { iml: false }),
     range(Kernel::V6_12, 77, 77, Content::MvmUnified { iml: false }),

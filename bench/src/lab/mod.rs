@@ -233,6 +233,7 @@ impl<'a> Lab<'a> {
             kernel_version: self.kernel.version().to_owned(),
             driver: self.driver,
             opmode: self.opmode_of(card)?.to_owned(),
+            image: card.first_image().word().to_owned(),
             firmware: walk_down[0].clone(),
             walk_down,
             declared_firmware: Vec::new(),

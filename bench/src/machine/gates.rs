@@ -423,6 +423,7 @@ mod tests {
             kernel: "7.3.4".into(),
             kernel_version: "7.3.4".into(),
             opmode: "iwlmvm".into(),
+            image: "init".into(),
             firmware: "iwlwifi-7260-17.ucode".into(),
             walk_down: vec!["iwlwifi-7260-17.ucode".into()],
             declared_firmware: Vec::new(),

@@ -23,6 +23,18 @@ pub enum Image {
     Unknown,
 }
 
+impl Image {
+    /// As events write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Runtime => "runtime",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl fmt::Display for Image {
     /// As the driver's log has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -180,6 +180,7 @@ ends = { bound = false }
             kernel: "7.3.4".into(),
             kernel_version: "7.3.4".into(),
             opmode: "iwlmvm".into(),
+            image: "init".into(),
             firmware: "f".into(),
             walk_down: vec!["f".into()],
             declared_firmware: Vec::new(),

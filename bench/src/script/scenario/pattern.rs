@@ -185,6 +185,7 @@ fn fit(field: &str, value: &mut Value) -> Result<(), String> {
         }
         (FieldKind::Number | FieldKind::Errno, Value::Integer(_))
         | (FieldKind::Truth, Value::Boolean(_)) => true,
+        (FieldKind::Word(_), Value::String(word)) if field == "image" && word == "$image" => true,
         (FieldKind::Word(words), Value::String(word)) => words.contains(&word.as_str()),
         (FieldKind::Text, Value::String(_)) => true,
         _ => false,
@@ -232,6 +233,8 @@ pub struct Vars {
     pub kernel_version: String,
     /// `$opmode`: the module that the card's firmware leads to.
     pub opmode: String,
+    /// `$image`: the first that the driver gives the card, `init`; `runtime` where it is the only one.
+    pub image: String,
     /// `$firmware`: the first file name the driver asks for.
     pub firmware: String,
     /// `$walk-down`: every name it asks for when none exists, in order.
@@ -247,11 +250,12 @@ fn module<S: Serializer>(driver: &Driver, serializer: S) -> Result<S::Ok, S::Err
 }
 
 /// The names of the variables; none is the beginning of another, but for the longer one first.
-const VARS: [&str; 8] = [
+const VARS: [&str; 9] = [
     "driver",
     "card",
     "kernel",
     "opmode",
+    "image",
     "firmware-oldest",
     "firmware",
     "walk-down",
@@ -302,6 +306,7 @@ impl Vars {
                 Some("kernel") => out += &self.kernel,
                 Some("driver") => out += self.driver.module,
                 Some("opmode") => out += &self.opmode,
+                Some("image") => out += &self.image,
                 Some("firmware") => out += &self.firmware,
                 Some("firmware-oldest") => {
                     out += self.walk_down.last().unwrap_or(&self.firmware);
@@ -609,6 +614,7 @@ mod tests {
             kernel: release.into(),
             kernel_version: version.into(),
             opmode: "iwldvm".into(),
+            image: "init".into(),
             firmware: "f-6".into(),
             walk_down: vec!["f-6".into(), "f-5".into()],
             declared_firmware: Vec::new(),

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::silicon::Generation;
+use super::silicon::{Boot, Generation};
+use crate::event::Image;
 
 /// The driver's operation mode that the card's firmware leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -57,6 +58,17 @@ pub struct CardSpec {
     pub rf_id: u32,
     /// PCI revision id.
     pub pci_revision: u8,
+}
+
+impl CardSpec {
+    /// The image that the driver gives the card first.
+    #[must_use]
+    pub fn first_image(&self) -> Image {
+        match self.generation.silicon().boot {
+            Boot::ResetRegister | Boot::LoadStatus => Image::Init,
+            Boot::ContextInfo => Image::Runtime,
+        }
+    }
 }
 
 static CARDS: &[CardSpec] = &[

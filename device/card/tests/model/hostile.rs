@@ -8,6 +8,7 @@ use iwl_hw::fh;
 use iwl_hw::maps::Bar;
 use iwl_hw::packet::{self, CmdHeader};
 use iwl_hw::tfd::{IWL_NUM_OF_TBS, Tfd, TfdTb};
+use iwl_hw::tfh::TfhTfd;
 use proptest::prelude::*;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -261,7 +262,7 @@ fn value() -> impl Strategy<Value = u32> {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let bar = prop_oneof![0..0x2100u64, any::<u64>()];
+    let bar = prop_oneof![0..0x4100u64, any::<u64>()];
     let config = prop_oneof![0..0x1100u64, any::<u64>()];
     prop_oneof![
         2 => (bar.clone(), 0..17usize).prop_map(|(offset, len)| Act::Read { offset, len }),
@@ -269,12 +270,20 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(offset, data)| Act::Write { offset, data }),
         8 => (any::<prop::sample::Index>(), value())
             .prop_map(|(which, value)| Act::Register { which, value }),
-        2 => (0xa0_2c00..0xa0_3000u32, value())
+        2 => (
+            prop_oneof![
+                0xa0_2c00..0xa0_3000u32,
+                0xa0_5c00..0xa0_5c50u32,
+                0xa0_8000..0xa0_8300u32,
+                0xa0_9800..0xa0_9830u32,
+            ],
+            value(),
+        )
             .prop_map(|(address, value)| Act::Prph { address, value }),
         1 => (config.clone(), 0..9usize).prop_map(|(offset, len)| Act::ConfigRead { offset, len }),
         1 => (config, prop::collection::vec(any::<u8>(), 0..9))
             .prop_map(|(offset, data)| Act::ConfigWrite { offset, data }),
-        4 => (any::<u8>(), any::<u8>(), prop::collection::vec(any::<u8>(), size_of::<Tfd>()))
+        4 => (any::<u8>(), any::<u8>(), prop::collection::vec(any::<u8>(), size_of::<TfhTfd>()))
             .prop_map(|(queue, index, tfd)| Act::Ring { queue, index, tfd }),
         1 => (0..100 * MILLISECOND).prop_map(Act::Pass),
         1 => Just(Act::Reset),
@@ -288,9 +297,10 @@ fn perform(driver: &mut Driver, act: Act) {
         }
         Act::Write { offset, data } => driver.card.bar_write(&mut driver.world, offset, &data),
         Act::Register { which, value } => {
-            let mut offsets: Vec<u32> =
-                Bar::Legacy.map().iter().map(|register| register.offset).collect();
+            let maps = Bar::ALL.into_iter().flat_map(|bar| bar.map().iter());
+            let mut offsets: Vec<u32> = maps.map(|register| register.offset).collect();
             offsets.sort_unstable();
+            offsets.dedup();
             driver.write(*which.get(&offsets), value);
         }
         Act::Prph { address, value } => driver.write_prph(address, value),
@@ -301,9 +311,18 @@ fn perform(driver: &mut Driver, act: Act) {
             driver.card.config_write(&mut driver.world, offset, &data);
         }
         Act::Ring { queue, index, tfd } => {
-            let tfd = Tfd::read_from_bytes(&tfd).expect("its size");
             let queue = queue % fh::QUEUES;
-            driver.put_descriptor(queue, index, &tfd);
+            let (short, _) = Tfd::read_from_prefix(&tfd).expect("its size");
+            let long = TfhTfd::read_from_bytes(&tfd).expect("its size");
+            if driver.gen2 {
+                driver.put_tfh(queue, index, &long);
+                driver.write(
+                    csr::HBUS_TARG_WRPTR,
+                    csr::wrptr_wide::value(queue, u16::from(index) + 1),
+                );
+                return driver.settle();
+            }
+            driver.put_descriptor(queue, index, &short);
             driver.activate(queue);
             driver.write(csr::HBUS_TARG_WRPTR, csr::wrptr::value(queue, index.wrapping_add(1)));
         }

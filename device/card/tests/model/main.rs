@@ -6,10 +6,12 @@
 mod config;
 mod dvm;
 mod faults;
+mod gen2;
 mod hostile;
 mod interrupts;
 mod msix;
 mod mvm;
 mod registers;
+mod rfh;
 mod support;
 mod upload;

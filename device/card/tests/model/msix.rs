@@ -2,8 +2,7 @@
 
 use crate::support::{Driver, INIT, last_outcome};
 use iwl_card::{
-    Card, CardEvent, CardOptions, CardSpec, Cause, Fault, FaultPlan, Generation, Interrupts, Irq,
-    OpMode, Outcome, PciIds,
+    Card, CardEvent, CardOptions, CardSpec, Cause, Fault, FaultPlan, Interrupts, Irq, Outcome, card,
 };
 use iwl_hw::msix::{
     self, CSR_MSIX_AUTOMASK_ST_AD, CSR_MSIX_FH_INT_CAUSES_AD, CSR_MSIX_FH_INT_MASK_AD,
@@ -12,27 +11,17 @@ use iwl_hw::msix::{
 };
 use iwl_hw::{csr, pci, prph};
 
-/// No card of the list: its silicon is what is tried.
-static SPEC: CardSpec = CardSpec {
-    name: "9000",
-    marketing: "9000",
-    pci: PciIds { device: 0x2526, subsystem: 0x0014 },
-    generation: Generation::Gen9000,
-    opmode: OpMode::Mvm,
-    firmware: "iwlwifi-9000-",
-    about: "the silicon of 9000",
-    hw_rev: 0x321,
-    rf_id: 0x0010_5110,
-    pci_revision: 0x29,
-};
-
 const VECTOR: u8 = 3;
+
+fn spec() -> &'static CardSpec {
+    card("9260").expect("a card of that name")
+}
 
 /// All but the receive queues on one vector, cleared by the driver.
 fn with_vectors(faults: FaultPlan) -> Driver {
     let options =
         CardOptions { interrupts: Interrupts::MsiAndMsix, faults, ..CardOptions::default() };
-    let mut driver = Driver::of(Card::new(&SPEC, options));
+    let mut driver = Driver::of(Card::new(spec(), options));
     driver.config_write(pci::PCI_MSIX_CONTROL, &pci::PCI_MSIX_FLAGS_ENABLE.to_le_bytes());
     driver.init();
     for at in 0..msix::IVARS as u64 - 0x10 {
@@ -69,7 +58,7 @@ fn the_function_offers_its_vectors() {
     assert_eq!(header >> 16 & 0x7ff, u32::from(msix::VECTORS) - 1);
     assert_eq!(driver.config_read(pci::PCI_MSIX_TABLE), pci::MSIX_TABLE_OFFSET);
     // Without being asked to, it offers none.
-    let card = Card::new(&SPEC, CardOptions::default());
+    let card = Card::new(spec(), CardOptions::default());
     assert_eq!(card.msix_vectors(), 0);
 }
 
@@ -147,7 +136,7 @@ fn what_no_driver_knows_comes_by_the_vector_too() {
 /// MSI on silicon that could do more: the causes are where they always were.
 #[test]
 fn with_msi_causes_are_in_their_old_place() {
-    let mut driver = Driver::of(Card::new(&SPEC, CardOptions::default()));
+    let mut driver = Driver::of(Card::new(spec(), CardOptions::default()));
     driver.config_write(pci::PCI_MSI_CONTROL, &pci::PCI_MSI_FLAGS_ENABLE.to_le_bytes());
     driver.init();
     driver.mask(csr::Int::FH_TX);

@@ -5,12 +5,13 @@ use iwl_hw::fh;
 
 use crate::support::{Driver, INIT};
 
-/// Family 8000 starts with the load status, the others with the reset register.
+/// Families 8000 and 9000 start with the load status, earlier ones with the reset register.
 #[test]
 fn each_family_has_its_own_release() {
     for (name, register, value) in [
         ("7260", csr::CSR_RESET, 0),
         ("8265", fh::FH_UCODE_LOAD_STATUS, fh::UCODE_LOAD_STATUS_DONE),
+        ("9260", fh::FH_UCODE_LOAD_STATUS, fh::UCODE_LOAD_STATUS_DONE),
     ] {
         let mut driver = Driver::new(name);
         driver.init();

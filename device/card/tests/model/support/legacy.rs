@@ -1,6 +1,7 @@
-//! The driver's half of the rings of parts before 9000, and of their upload.
+//! A driver: registers, its half of the rings, and the upload of parts before 22000. What the rings of
+//! later parts have of their own is in `rfh.rs` and `gen2.rs`.
 
-use iwl_card::{Card, CardOptions, FaultPlan, Nanos, card};
+use iwl_card::{Card, CardOptions, FaultPlan, Generation, Nanos, card};
 use iwl_hw::csr::{self, GpCntrl, HwIfConfig, Int, Reset, dram_int_tbl, eeprom_reg, prph_addr};
 use iwl_hw::fh::{self, rx_config, srvc, tx_config};
 use iwl_hw::maps::Prph;
@@ -11,6 +12,7 @@ use iwl_hw::tfd::{TFD_QUEUE_SIZE, Tfd, TfdTb};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::MILLISECOND;
+use super::rfh::RfhRings;
 use super::story::line;
 use super::world::TestWorld;
 
@@ -18,10 +20,10 @@ use super::world::TestWorld;
 const RX_STATUS: u64 = 0x1000;
 const RX_RING: u64 = 0x2000;
 const ICT: u64 = 0x4000;
-const UPLOAD: u64 = 0x10_0000;
-const TX_RINGS: u64 = 0x30_0000;
-const RX_BUFFERS: u64 = 0x80_0000;
-const RX_BUFFER_SIZE: u64 = 0x1000;
+pub(super) const UPLOAD: u64 = 0x10_0000;
+pub(super) const TX_RINGS: u64 = 0x30_0000;
+pub(super) const RX_BUFFERS: u64 = 0x80_0000;
+pub(super) const RX_BUFFER_SIZE: u64 = 0x1000;
 const RX_RING_LOG2: u32 = 8;
 const COMMANDS: u64 = 0x100_0000;
 /// Room for one descriptor's bytes.
@@ -41,6 +43,12 @@ pub(crate) struct Received {
 pub(crate) struct Driver {
     pub(crate) card: Card,
     pub(crate) world: TestWorld,
+    /// The rings of 9000 and later parts.
+    pub(super) rfh: Option<RfhRings>,
+    /// The card fetches its image itself, and its firmware opens the transmit queues.
+    pub(crate) gen2: bool,
+    /// What it sets up after each reset, if it uses MSI-X.
+    vectors: Option<fn(&mut Self)>,
     taken: u32,
     ict_next: u32,
     written: [u8; fh::QUEUES as usize],
@@ -60,8 +68,13 @@ impl Driver {
 
     /// A driver that has not chosen a line yet.
     pub(crate) fn of(card: Card) -> Self {
+        let generation = card.spec().generation;
+        let gen2 = generation == Generation::Gen22000;
         let mut driver = Self {
             card,
+            rfh: (gen2 || generation == Generation::Gen9000).then(RfhRings::default),
+            gen2,
+            vectors: None,
             world: TestWorld::new(MEMORY),
             taken: 0,
             ict_next: 0,
@@ -145,6 +158,9 @@ impl Driver {
         self.set(csr::CSR_RESET, Reset::SW_RESET.bits());
         self.set(csr::CSR_HW_IF_CONFIG_REG, HwIfConfig::PCI_OWN_SET.bits());
         self.set(csr::CSR_GP_CNTRL, (GpCntrl::INIT_DONE | GpCntrl::MAC_ACCESS_REQ).bits());
+        if let Some(set_up) = self.vectors {
+            set_up(self);
+        }
     }
 
     pub(crate) fn clock_ready(&mut self) -> bool {
@@ -162,6 +178,9 @@ impl Driver {
 
     /// The receive ring, with buffers in all but one of its places.
     pub(crate) fn init_rx(&mut self) {
+        if self.rfh.is_some() {
+            return self.init_rfh();
+        }
         for slot in 0..1u64 << RX_RING_LOG2 {
             let buffer = RX_BUFFERS + slot * RX_BUFFER_SIZE;
             let at = (RX_RING + 4 * slot) as usize;
@@ -180,10 +199,17 @@ impl Driver {
 
     /// Moves the receive ring's write index.
     pub(crate) fn offer_rx(&mut self, index: u32) {
+        if self.rfh.is_some() {
+            return self.offer_rfh(index);
+        }
         self.write(fh::FH_RSCSR_CHNL0_RBDCB_WPTR_REG, index);
     }
 
     pub(crate) fn init_tx(&mut self) {
+        if self.gen2 {
+            self.written = [0; fh::QUEUES as usize];
+            return;
+        }
         for queue in 0..fh::QUEUES {
             self.write(fh::cbbc_queue(queue), (tx_ring(queue) >> 8) as u32);
         }
@@ -192,6 +218,9 @@ impl Driver {
 
     /// The scheduler runs a queue from its start.
     pub(crate) fn activate(&mut self, queue: u8) {
+        if self.gen2 {
+            return;
+        }
         self.write_prph(prph::scd_queue_status_bits(queue), scd_queue_stts::SCD_ACT_EN);
         self.write(csr::HBUS_TARG_WRPTR, csr::wrptr::value(queue, 0));
         self.write_prph(prph::scd_queue_rdptr(queue), 0);
@@ -248,6 +277,9 @@ impl Driver {
 
     /// From reset to a released CPU with a two-section image of which each begins with `start`.
     pub(crate) fn start_image(&mut self, start: &[u8]) {
+        if self.gen2 {
+            return self.start_context(start);
+        }
         self.init();
         self.init_rx();
         self.init_tx();
@@ -256,7 +288,8 @@ impl Driver {
             let mut section = start.to_vec();
             section.resize(256, 0xa5);
             self.upload(dst, &section);
-            assert_eq!(self.take_causes(), Int::FH_TX, "the section's interrupt");
+            let told = if self.vectors.is_none() { Int::FH_TX } else { Int::empty() };
+            assert_eq!(self.take_causes(), told, "the section's interrupt");
         }
         self.mask(Int::all());
         self.release();
@@ -271,11 +304,21 @@ impl Driver {
     pub(crate) fn boot(&mut self, start: &[u8], queue: u8) -> Received {
         self.start_image(start);
         self.pass(10 * MILLISECOND);
+        if self.gen2 {
+            // Only now: before, the rings are not the card's.
+            self.offer_rx(RfhRings::SIZE - 8);
+        }
         let alive = self.take_packets().pop().expect("ALIVE");
         self.take_causes();
         self.use_ict();
         self.activate(queue);
         alive
+    }
+
+    /// As [`Driver::boot`], with MSI-X, which is set up after each reset.
+    pub(crate) fn boot_with(&mut self, start: &[u8], vectors: fn(&mut Self)) -> Received {
+        self.vectors = Some(vectors);
+        self.boot(start, 0)
     }
 
     /// Puts one descriptor on a queue and rings; the sequence it carries.
@@ -285,11 +328,17 @@ impl Driver {
         self.world.memory[at as usize..][..bytes.len()].copy_from_slice(bytes);
         // Cut in two, as the driver does: the first bytes lie elsewhere.
         let (first, rest) = (bytes.len().min(20), bytes.len().saturating_sub(20));
-        let mut buffers = vec![TfdTb::new(at, first as u16)];
+        let mut buffers = vec![(at, first as u16)];
         if rest > 0 {
-            buffers.push(TfdTb::new(at + first as u64, rest as u16));
+            buffers.push((at + first as u64, rest as u16));
         }
-        self.put_descriptor(queue, index, &Tfd::new(&buffers));
+        if self.gen2 {
+            self.put_tfh_descriptor(queue, index, &buffers);
+        } else {
+            let buffers: Vec<_> =
+                buffers.into_iter().map(|(at, len)| TfdTb::new(at, len)).collect();
+            self.put_descriptor(queue, index, &Tfd::new(&buffers));
+        }
         self.ring(queue);
         index
     }
@@ -303,8 +352,22 @@ impl Driver {
     pub(crate) fn ring(&mut self, queue: u8) {
         let written = &mut self.written[usize::from(queue)];
         *written = written.wrapping_add(1);
-        let value = csr::wrptr::value(queue, *written);
+        let value = if self.gen2 {
+            csr::wrptr_wide::value(queue, (*written).into())
+        } else {
+            csr::wrptr::value(queue, *written)
+        };
         self.write(csr::HBUS_TARG_WRPTR, value);
+    }
+
+    /// A command with the long header; the packet that answers it.
+    pub(crate) fn long_command(&mut self, group_id: u8, cmd: u8, payload: &[u8]) -> Received {
+        let sequence = packet::sequence(0, self.written[0]);
+        let header = CmdHeader { cmd, group_id, sequence: sequence.into() };
+        let [low, high] = (payload.len() as u16).to_le_bytes();
+        self.enqueue(0, &[header.as_bytes(), &[low, high, 0, 0], payload].concat());
+        let answer = self.take_packets().into_iter().find(|packet| packet.sequence == sequence);
+        answer.unwrap_or_else(|| panic!("no answer to command {group_id:#04x}.{cmd:#04x}"))
     }
 
     /// A command with the short header; the packet that answers it.
@@ -318,24 +381,33 @@ impl Driver {
 
     /// What came into the receive ring since the last time.
     pub(crate) fn take_packets(&mut self) -> Vec<Received> {
+        if self.rfh.is_some() {
+            return self.take_from_queue(0);
+        }
         let status: [u8; 2] =
             self.world.memory[RX_STATUS as usize..][..2].try_into().expect("2 bytes");
         let closed = u32::from(u16::from_le_bytes(status));
         let mut packets = Vec::new();
         while self.taken != closed {
-            let at = (RX_BUFFERS + u64::from(self.taken) * RX_BUFFER_SIZE) as usize;
-            let buffer = &self.world.memory[at..at + RX_BUFFER_SIZE as usize];
-            let (start, rest) = RxPacketHeader::ref_from_prefix(buffer).expect("a header");
-            let len = (start.len_n_flags.get() & packet::FH_RSCSR_FRAME_SIZE_MSK) as usize;
-            packets.push(Received {
-                id: start.header.cmd,
-                group: start.header.group_id,
-                sequence: start.header.sequence.get(),
-                payload: rest[..len - size_of::<CmdHeader>()].to_vec(),
-            });
+            packets.push(self.packet_at(RX_BUFFERS + u64::from(self.taken) * RX_BUFFER_SIZE).1);
             self.taken = (self.taken + 1) % (1 << RX_RING_LOG2);
         }
         packets
+    }
+
+    /// The packet in a buffer, and the receive queue it names.
+    pub(super) fn packet_at(&self, at: u64) -> (u32, Received) {
+        let buffer = &self.world.memory[at as usize..][..RX_BUFFER_SIZE as usize];
+        let (start, rest) = RxPacketHeader::ref_from_prefix(buffer).expect("a header");
+        let len_n_flags = start.len_n_flags.get();
+        let len = (len_n_flags & packet::FH_RSCSR_FRAME_SIZE_MSK) as usize;
+        let received = Received {
+            id: start.header.cmd,
+            group: start.header.group_id,
+            sequence: start.header.sequence.get(),
+            payload: rest[..len - size_of::<CmdHeader>()].to_vec(),
+        };
+        (len_n_flags >> packet::FH_RSCSR_RXQ_POS & 0x3f, received)
     }
 
     /// All events but register accesses, one line each; they are taken.

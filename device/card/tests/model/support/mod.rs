@@ -1,13 +1,15 @@
 //! A world of plain memory, and drivers that do what iwlwifi does, as far as the tests go.
 
+pub(crate) mod gen2;
 mod legacy;
+pub(crate) mod rfh;
 mod story;
 mod world;
 
 use iwl_card::{CardEvent, Nanos, Outcome};
 use iwl_ucode::marker;
 
-pub(crate) use legacy::Driver;
+pub(crate) use legacy::{Driver, Received};
 pub(crate) use world::TestWorld;
 
 pub(crate) const MILLISECOND: Nanos = 1_000_000;

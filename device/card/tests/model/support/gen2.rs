@@ -1,0 +1,74 @@
+//! The driver's half of context information, and of the queues of 22000.
+
+use iwl_hw::csr::Int;
+use iwl_hw::ctxt::info::{self, ContextInfo};
+use iwl_hw::prph;
+use iwl_hw::tfh::{TfhTb, TfhTfd};
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::legacy::{Driver, TX_RINGS, UPLOAD};
+use super::rfh::RfhRings;
+
+const CONTEXT: u64 = 0x8000;
+/// Code of the command queue's size: 32.
+const COMMANDS: u8 = 2;
+
+/// Where a queue's ring is.
+pub(crate) fn tfh_ring(queue: u8) -> u64 {
+    TX_RINGS + u64::from(queue) * 256 * size_of::<TfhTfd>() as u64
+}
+
+/// Context information of two sections, as `iwl_pcie_ctxt_info_init` fills it in.
+pub(crate) fn context() -> ContextInfo {
+    let mut context = ContextInfo::new_zeroed();
+    context.control_flags = info::control_flags(RfhRings::SIZE.trailing_zeros()).into();
+    context.free_rbd_addr = RfhRings::free().into();
+    context.used_rbd_addr = RfhRings::used(0).into();
+    context.status_wr_ptr = RfhRings::status(0).into();
+    context.cmd_queue_addr = tfh_ring(0).into();
+    context.cmd_queue_size = COMMANDS;
+    for (slot, section) in context.lmac_img[..2].iter_mut().zip([UPLOAD, UPLOAD + 0x1000]) {
+        *slot = section.into();
+    }
+    context
+}
+
+impl Driver {
+    /// From reset to a CPU that runs, by [`context`].
+    pub(super) fn start_context(&mut self, start: &[u8]) {
+        for at in [UPLOAD, UPLOAD + 0x1000] {
+            self.world.memory[at as usize..][..256].fill(0xa5);
+            self.world.memory[at as usize..][..start.len()].copy_from_slice(start);
+        }
+        self.init();
+        self.fill_rfh();
+        self.init_tx();
+        self.mask(Int::ALIVE | Int::FH_RX);
+        self.run_context(&context());
+        self.mask(Int::all());
+    }
+
+    /// Tells the CPU to run.
+    pub(crate) fn run_context(&mut self, context: &ContextInfo) {
+        let bytes = context.as_bytes();
+        self.world.memory[CONTEXT as usize..][..bytes.len()].copy_from_slice(bytes);
+        self.write(info::CSR_CTXT_INFO_BA, CONTEXT as u32);
+        self.write(info::CSR_CTXT_INFO_BA + 4, 0);
+        self.write_prph(prph::UREG_CPU_INIT_RUN, 1);
+    }
+
+    pub(super) fn put_tfh_descriptor(&mut self, queue: u8, index: u8, buffers: &[(u64, u16)]) {
+        let buffers: Vec<_> = buffers
+            .iter()
+            .map(|(at, len)| TfhTb { tb_len: (*len).into(), addr: (*at).into() })
+            .collect();
+        self.put_tfh(queue, index, &TfhTfd::new(&buffers));
+    }
+
+    /// A descriptor in its place: the command queue has fewer of them than indices.
+    pub(crate) fn put_tfh(&mut self, queue: u8, index: u8, tfd: &TfhTfd) {
+        let place = if queue == 0 { index % (8 << COMMANDS) } else { index };
+        let at = tfh_ring(queue) as usize + usize::from(place) * size_of::<TfhTfd>();
+        self.world.memory[at..at + size_of::<TfhTfd>()].copy_from_slice(tfd.as_bytes());
+    }
+}
