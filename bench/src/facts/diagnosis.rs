@@ -524,7 +524,7 @@ mod tests {
         card(CardEvent::RegRead { space, reg, value, outcome: Outcome::Implemented })
     }
     fn uploaded(index: u32) -> What {
-        card(CardEvent::SectionUploaded { image: Image::Init, index, dst: 0, len: 256 })
+        card(CardEvent::SectionUploaded { image: Image::Init, index, dst: Some(0), len: 256 })
     }
     fn released() -> What {
         card(CardEvent::CpuReleased { image: Image::Init, sections: 2, bytes: 512 })
