@@ -93,6 +93,7 @@ fn main() -> ExitCode {
             Command::Soak(args) => app::commands::soak::run(&args),
             Command::Report(args) => app::commands::report::report(&args),
             Command::Ucode(command) => app::commands::ucode::ucode(&command),
+            Command::Module(command) => app::commands::module::module(&command),
             Command::Setup(args) => app::commands::setup::setup(&args),
             Command::Image(args) => app::commands::image::image(&args),
             Command::Completions(args) => app::commands::manual::completions(&args),
@@ -103,7 +104,7 @@ fn main() -> ExitCode {
         eprintln!("iwlbench: {error:#}{}", remedy(&error));
         let usage = error.is::<BadUsage>()
             || error.is::<script::read::ScenarioError>()
-            || matches!(error.downcast_ref(), Some(guest_kit::KitError::NoSuchModule { .. }));
+            || error.downcast_ref().is_some_and(guest_kit::KitError::is_users);
         if usage {
             ExitCode::from(EXIT_USAGE)
         } else if error.is::<Interrupted>() {

@@ -46,6 +46,9 @@ pub enum Command {
     /// Make and read firmware files
     #[command(subcommand)]
     Ucode(UcodeCommand),
+    /// Build kernel modules
+    #[command(subcommand)]
+    Module(ModuleCommand),
     /// Fetch QEMU, kernel and modprobe ahead of time
     Setup(SetupArgs),
     /// Build the guest's initramfs and keep a copy
@@ -432,6 +435,30 @@ pub struct UcodeInspectArgs {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// `iwlbench module`.
+#[derive(Debug, Subcommand)]
+pub enum ModuleCommand {
+    /// Build a directory's modules against a stock kernel, with its own compiler and headers
+    Build(ModuleBuildArgs),
+}
+
+/// `iwlbench module build`.
+#[derive(Debug, Args)]
+pub struct ModuleBuildArgs {
+    /// The modules' source, with a Kbuild or Makefile; they are built there, as by `make M=DIR`
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Debian kernel by version (`7.3.4`, `6.12`)
+    #[arg(long, default_value = "default", value_name = "VERSION")]
+    pub kernel: String,
+    /// Existing directory to copy the modules to
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Where kernel, headers and compiler are fetched from
+    #[command(flatten)]
+    pub fetch: FetchArgs,
 }
 
 /// `iwlbench setup`.

@@ -41,7 +41,7 @@ const KEYRINGS: [&str; 2] = [
 pub(crate) struct Candidate {
     pub(crate) package: Package,
     architecture: String,
-    size: u64,
+    pub(crate) size: u64,
     library: bool,
     depends: Vec<String>,
     provides: Vec<String>,
@@ -373,6 +373,15 @@ impl<'a> Apt<'a> {
         target: Option<&str>,
         roots: &[&str],
     ) -> Result<Vec<Candidate>, KitError> {
+        Ok(library_closure(&self.resolve_all(target, roots)?, roots))
+    }
+
+    /// The roots and all that they depend on, programs too.
+    pub(crate) fn resolve_all(
+        &self,
+        target: Option<&str>,
+        roots: &[&str],
+    ) -> Result<Vec<Candidate>, KitError> {
         self.progress.step("choosing packages");
         let resolved = self.installable(target, roots);
         self.progress.finish();
@@ -382,7 +391,7 @@ impl<'a> Apt<'a> {
                 return Err(self.no_package(root));
             }
         }
-        Ok(library_closure(&resolved, roots))
+        Ok(resolved)
     }
 
     /// All that apt would install with the roots.

@@ -250,6 +250,43 @@ pub enum KitError {
         /// Why.
         reason: String,
     },
+    /// The machine lets nobody enter a build room.
+    #[error(
+        "modules are built in a user namespace of their own, and there can be none here ({detail}): \
+         allow them, with the sysctls user.max_user_namespaces and kernel.unprivileged_userns_clone \
+         or a container's --security-opt seccomp=unconfined"
+    )]
+    NoUserNamespaces {
+        /// What unshare(1) said.
+        detail: String,
+    },
+    /// Modules are to be built for a kernel that is no package.
+    #[error(
+        "kernel {release} is no package, and has no headers package to build against: \
+         build with its own tree, `make -C TREE M=DIRECTORY modules`"
+    )]
+    NoHeaders {
+        /// The kernel.
+        release: String,
+    },
+    /// A directory holds nothing that builds modules.
+    #[error("{}: {reason}", path.display())]
+    BadModuleSource {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Modules do not build.
+    #[error("{} does not build against kernel {release}:\n{output}", path.display())]
+    BuildFailed {
+        /// Their source.
+        path: PathBuf,
+        /// The kernel.
+        release: String,
+        /// What compiler and make said.
+        output: String,
+    },
     /// An extra file has an unusable path.
     #[error("extra file `{path}`: {reason}")]
     BadExtraFile {
@@ -287,6 +324,14 @@ pub struct Rejected {
 }
 
 impl KitError {
+    /// Whether it is in what the user gave, and not in where it was to be done.
+    pub fn is_users(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSuchModule { .. } | Self::BadModuleSource { .. } | Self::BuildFailed { .. }
+        )
+    }
+
     /// An I/O error at `path`; a full disk gets its own kind.
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_path_buf();

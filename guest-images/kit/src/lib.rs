@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `lock` | held while anything below changes |
 //! | `apt/` | the private apt: configuration, lists, packages being downloaded |
-//! | `tools/{qemu,kmod}/`, `kernels/<release>/` | unpacked packages (`root/`), which they are (`manifest.json`) and what their files were (there, and `SHA256SUMS`) |
+//! | `tools/{qemu,kmod}/`, `kernels/<release>/`, `rooms/<release>/` | unpacked packages (`root/`), which they are (`manifest.json`) and what their files were (there, and `SHA256SUMS`) |
 //! | `default-kernel.json` | which kernel "default" was when it was fetched |
 //! | `images/<key>.{cpio,json}` | guest images and what is in them |
 //! | `tmp/` | half-made things; emptied by the next run that changes anything |
@@ -32,6 +32,7 @@
 //! | `apt`, `store` | packages chosen and fetched; packages unpacked and put in place |
 //! | `elf`, `modules`, `config` | what programs and modules need; a kernel's modules; its `.config` |
 //! | `qemu`, `kernel`, `image` | what a guest is made of |
+//! | `room` | where modules are built against a stock kernel |
 //!
 //! To read it: this file's [`Kit`], then `kernel` as one thing that is fetched, then `store`, `apt`
 //! and `image`.
@@ -44,7 +45,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -64,6 +65,7 @@ mod progress;
 mod prune;
 mod qemu;
 mod record;
+mod room;
 mod store;
 #[cfg(test)]
 mod testelf;
@@ -78,7 +80,9 @@ pub use kernel::{Flavour, Kernel, KernelSelector, KnownKernel};
 pub use progress::{Progress, Silent};
 pub use prune::Pruned;
 pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, probe_qemu};
+pub use room::check_source as check_module_source;
 
+use room::Room;
 use store::{Source, Unpacked};
 
 /// A part of the cache.
@@ -90,6 +94,8 @@ pub enum Part {
     Kmod,
     /// The kernel of this release.
     Kernel(String),
+    /// The build room of the kernel of this release.
+    Room(String),
     /// A guest image.
     Image,
 }
@@ -100,6 +106,7 @@ impl fmt::Display for Part {
             Self::Qemu => f.write_str("QEMU"),
             Self::Kmod => f.write_str("kmod"),
             Self::Kernel(release) => write!(f, "kernel {release}"),
+            Self::Room(release) => write!(f, "build room of {release}"),
             Self::Image => f.write_str("guest image"),
         }
     }
@@ -120,6 +127,9 @@ pub struct Verified {
 
 /// What fetches ahead of time what the kit fetches when it needs it.
 const SETUP: &str = "iwlbench setup";
+
+/// What fetches a build room.
+const MODULE_BUILD: &str = "iwlbench module build";
 
 /// How a [`Kit`] gets what is missing.
 #[derive(Debug, Clone, Default)]
@@ -193,6 +203,35 @@ impl Kit {
         self.obtain(("kmod", SETUP), refresh, || image::cached_kmod(&self.cache), image::fetch_kmod)
     }
 
+    /// Builds the modules of a directory, as `make M=directory` does and there, against a stock
+    /// kernel's headers; returns their paths. The compiler is the one that the kernel was built
+    /// with, fetched if need be.
+    pub fn build_modules(
+        &self,
+        kernel: &Kernel,
+        directory: &Path,
+    ) -> Result<Vec<PathBuf>, KitError> {
+        let directory = room::check_source(directory)?;
+        let room = self.room(kernel)?;
+        self.progress.step(&format!("building {}", directory.display()));
+        let built = room.build(&directory);
+        self.progress.finish();
+        built
+    }
+
+    fn room(&self, kernel: &Kernel) -> Result<Room, KitError> {
+        let release = kernel.release.as_str();
+        if kernel.packages.is_empty() {
+            return Err(KitError::NoHeaders { release: release.to_owned() });
+        }
+        // Before it is fetched for nothing.
+        room::check_enterable()?;
+        let what = format!("the build room of kernel {release}");
+        let command = format!("{MODULE_BUILD} DIRECTORY --kernel {release}");
+        let cached = || room::cached(&self.cache, release);
+        self.obtain((&what, &command), false, cached, |source| room::fetch(source, release))
+    }
+
     /// Kernels that can be had, by their names the newest first; offline, those in the cache.
     pub fn kernels(&self) -> Result<Vec<KnownKernel>, KitError> {
         match self.options.offline {
@@ -235,6 +274,8 @@ impl Kit {
         }
         let kernels = kernel::all_unpacked(&self.cache)?.into_iter();
         parts.extend(kernels.map(|(release, unpacked)| (Part::Kernel(release), unpacked)));
+        let rooms = room::all_unpacked(&self.cache)?.into_iter();
+        parts.extend(rooms.map(|(release, unpacked)| (Part::Room(release), unpacked)));
         let mut verified = Vec::new();
         for (part, unpacked) in parts {
             self.progress.step(&format!("verifying {part}"));
@@ -268,6 +309,9 @@ impl Kit {
                 let release = KernelSelector::Version(release.clone());
                 self.with_source(|source| kernel::fetch(source, &release)).map(drop)
             }
+            Part::Room(release) => {
+                self.with_source(|source| room::fetch(source, release)).map(drop)
+            }
             Part::Image => {
                 let _guard = self.cache.lock(&*self.progress)?;
                 prune::remove_image(&broken.path).map(drop)
@@ -290,7 +334,7 @@ impl Kit {
         Ok((qemu, rejected, kernels?))
     }
 
-    /// Removes guest images and kernels that were not used for this long. They are made and
+    /// Removes guest images, kernels and build rooms that were not used for this long. They are made and
     /// fetched again when they are wanted.
     pub fn prune(&self, unused_for: Duration) -> Result<Vec<Pruned>, KitError> {
         let guard = self.cache.lock(&*self.progress)?;

@@ -1,4 +1,4 @@
-//! Removal of what was not used for long: images and kernels. QEMU and kmod stay, as every run
+//! Removal of what was not used for long: images, kernels and build rooms. QEMU and kmod stay, as every run
 //! wants them.
 
 use std::fs::{self, File};
@@ -27,7 +27,7 @@ pub(crate) fn used(complete: &Path) {
         .and_then(|file| file.set_modified(SystemTime::now()));
 }
 
-/// Removes images and kernels that were not used for this long.
+/// Removes images, kernels and build rooms that were not used for this long.
 pub(crate) fn prune(
     cache: &CacheDir,
     _guard: &Guard,
@@ -39,7 +39,8 @@ pub(crate) fn prune(
             pruned.push(remove_image(&path.with_extension("cpio"))?);
         }
     }
-    for path in entries(&cache.join("kernels"))? {
+    let unpacked = ["kernels", "rooms"].map(|kind| entries(&cache.join(kind)));
+    for path in unpacked.into_iter().collect::<Result<Vec<_>, _>>()?.concat() {
         let manifest = path.join("manifest.json");
         if manifest.is_file() && is_old(&manifest, unused_for)? {
             let bytes = size(&path);

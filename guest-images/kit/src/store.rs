@@ -176,7 +176,8 @@ impl<'a> Source<'a> {
 
     /// Downloads the packages and unpacks them to `<cache>/<kind>/<name>`,
     /// unless exactly they are there, and whole. `watch` tells by their paths which files every
-    /// use needs. `check` looks at the unpacked root before it is put in place.
+    /// use needs. `check` looks at the unpacked root, and may complete it, before its files are
+    /// recorded and it is put in place.
     pub(crate) fn unpack(
         &self,
         apt: &Apt<'_>,
@@ -198,8 +199,13 @@ impl<'a> Source<'a> {
         }
 
         // `kernels` and `7.3.4+deb13-amd64`, but plainly `qemu`.
-        let what = if kind == "tools" { name.to_owned() } else { format!("kernel {name}") };
-        self.progress.step(&format!("fetching {what}"));
+        let what = match kind {
+            "tools" => name.to_owned(),
+            "rooms" => format!("the build room of kernel {name}"),
+            _ => format!("kernel {name}"),
+        };
+        let bytes: u64 = packages.iter().map(|package| package.size).sum();
+        self.progress.step(&format!("fetching {what}, {} MB", bytes.div_ceil(1_000_000)));
         let files = apt.download(packages);
         self.progress.finish();
         let files = files?;

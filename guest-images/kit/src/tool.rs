@@ -21,6 +21,8 @@ pub(crate) const APT_CACHE: Tool = Tool { name: "apt-cache", package: "apt" };
 /// What fetches one file the way apt does; it is on nobody's PATH.
 pub(crate) const APT_HELPER: Tool = Tool { name: "/usr/lib/apt/apt-helper", package: "apt" };
 pub(crate) const APT_CONFIG: Tool = Tool { name: "apt-config", package: "apt" };
+/// Enters a room.
+pub(crate) const UNSHARE: Tool = Tool { name: "unshare", package: "util-linux" };
 pub(crate) const DPKG_DEB: Tool = Tool { name: "dpkg-deb", package: "dpkg" };
 
 /// How often a file system is looked at, and how often in a row it is found full before a program

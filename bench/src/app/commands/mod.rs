@@ -7,6 +7,7 @@ pub mod image;
 pub mod list;
 pub mod manual;
 pub mod matrix;
+pub mod module;
 pub mod new;
 pub mod report;
 pub mod run;

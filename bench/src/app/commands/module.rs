@@ -1,0 +1,42 @@
+//! `iwlbench module`.
+
+use std::process::ExitCode;
+
+use fs_err as fs;
+
+use crate::app::cli::{ModuleBuildArgs, ModuleCommand};
+use crate::app::{commands, ui::Ui};
+use crate::facts::failure::BadUsage;
+use crate::lab;
+
+/// Does what is asked for with modules.
+pub fn module(command: &ModuleCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        ModuleCommand::Build(args) => build(args),
+    }
+}
+
+/// Builds a directory's modules and prints where they are.
+fn build(args: &ModuleBuildArgs) -> anyhow::Result<ExitCode> {
+    let selector = lab::kernel_selector(&args.kernel, None).map_err(BadUsage::from_error)?;
+    if let Some(output) = args.output.as_deref().filter(|output| !output.is_dir()) {
+        return Err(BadUsage(format!("--output {}: no directory", output.display())).into());
+    }
+    let kit = commands::kit(&args.fetch, &Ui::new())?;
+    guest_kit::check_module_source(&args.directory)?;
+    let kernel = kit.kernel(&selector)?;
+    let mut text = String::new();
+    for module in kit.build_modules(&kernel, &args.directory)? {
+        let module = match (&args.output, module.file_name()) {
+            (Some(output), Some(name)) => {
+                let copy = output.join(name);
+                fs::copy(&module, &copy)?;
+                copy
+            }
+            _ => module,
+        };
+        text += &format!("{}\n", module.display());
+    }
+    commands::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,89 @@
+//! The user's own modules, built against a stock kernel. What has to be fetched for that, some
+//! 84 MB for each kernel, is fetched only when asked for:
+//!
+//! ```sh
+//! cargo nextest run --release -p iwlbench --run-ignored only -E 'binary(module)'
+//! ```
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use common::Bench;
+
+const SOURCE: &str = r#"#include <linux/module.h>
+static int __init ten_lines_init(void)
+{
+	pr_info("ten lines\n");
+	return 0;
+}
+module_init(ten_lines_init);
+MODULE_DESCRIPTION("As small as they come");
+MODULE_LICENSE("GPL");
+"#;
+
+/// A directory with a module of this source.
+fn directory(bench: &Bench, source: &str) -> PathBuf {
+    let directory = bench.dir.path().join("module");
+    std::fs::create_dir(&directory).expect("made");
+    std::fs::write(directory.join("Kbuild"), "obj-m += ten_lines.o\n").expect("written");
+    std::fs::write(directory.join("ten_lines.c"), source).expect("written");
+    directory
+}
+
+fn build(bench: &Bench, directory: &Path, more: &[&str]) -> Output {
+    let directory = directory.to_string_lossy();
+    bench.output(&[&["module", "build", &directory], more].concat())
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What is not there to build is said before anything is fetched.
+#[test]
+fn a_directory_without_a_makefile_is_bad_usage() {
+    let bench = Bench::new();
+    let directory = directory(&bench, SOURCE);
+    std::fs::remove_file(directory.join("Kbuild")).expect("removed");
+    let output = build(&bench, &directory, &["--offline"]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("neither a Kbuild nor a Makefile") && said.lines().count() == 1,
+        "{said}"
+    );
+}
+
+#[test]
+#[ignore = "fetches a kernel's headers and compiler"]
+fn a_module_is_built_for_each_kernel_that_is_asked_for() {
+    for kernel in ["default", "6.12", "6.1"] {
+        let bench = Bench::new();
+        let directory = directory(&bench, SOURCE);
+        let out = bench.dir.path().join("out");
+        std::fs::create_dir(&out).expect("made");
+        let output = build(&bench, &directory, &["--kernel", kernel, "-o", &out.to_string_lossy()]);
+        assert!(output.status.success(), "{kernel}: {}", stderr(&output));
+        let module = out.join("ten_lines.ko");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{}\n", module.display()));
+        let module = std::fs::read(module).expect("the module");
+        let magic = b"vermagic=";
+        let at = module.windows(magic.len()).position(|w| w == magic).expect("a vermagic");
+        let numbers = if kernel == "default" { "7." } else { kernel };
+        assert!(module[at + magic.len()..].starts_with(numbers.as_bytes()), "{kernel}");
+    }
+}
+
+#[test]
+#[ignore = "fetches a kernel's headers and compiler"]
+fn what_the_compiler_says_is_shown() {
+    let bench = Bench::new();
+    let directory = directory(&bench, &SOURCE.replace("return 0;", "return zero;"));
+    let output = build(&bench, &directory, &[]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("ten_lines.c:5:16: error: 'zero' undeclared"), "{said}");
+    assert!(output.stdout.is_empty());
+}

@@ -1,0 +1,244 @@
+//! The build room: where modules are built against a stock kernel, without root and without
+//! touching the machine.
+//!
+//! Its packages are the kernel's headers, the compiler that they depend on, which is the one that
+//! the kernel was built with, and what make needs; unpacked, not installed, so no maintainer
+//! script runs. It is entered in a user and mount namespace of its own (unshare(1), chroot(1)),
+//! with the machine's /dev and /proc, the source at `/build`, and no network configuration. The
+//! headers package alone is enough for C: no kernel tree, no `modules_prepare`.
+//!
+//! Sources: the kernel's `Documentation/kbuild/modules.rst`, user_namespaces(7).
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+use crate::cache::CacheDir;
+use crate::error::{At, KitError};
+use crate::store::{Source, Unpacked};
+use crate::tool::{Finished, UNSHARE};
+
+const KIND: &str = "rooms";
+
+/// Where a kernel's headers are looked for, together with the suite that has their compiler.
+const SUITES: [&[&str]; 3] =
+    [&["trixie", "trixie-backports"], &["bookworm", "bookworm-backports"], &["bullseye"]];
+
+/// First in the room, as in trixie it brings `/bin`, `/lib` and `/sbin` as links into `/usr`, which
+/// the packages after it write through.
+const FIRST: &str = "base-files";
+
+/// What Kbuild runs, beside the compiler. binutils is named as gcc only recommends its assembler.
+const PROGRAMS: [&str; 10] = [
+    "binutils",
+    "make",
+    "dash",
+    "bash",
+    "coreutils",
+    "sed",
+    "grep",
+    "mawk",
+    "findutils",
+    "diffutils",
+];
+
+/// Where the source is in the room.
+const SOURCE: &str = "/build";
+
+/// Mounts what the room lacks, and runs make in it. Its own /tmp, so that nothing is left there;
+/// `/bin` too, which before trixie is no link.
+const ENTER: &str = r#"
+set -e
+room=$1 source=$2
+shift 2
+mount --rbind /dev "$room/dev"
+mount --rbind /proc "$room/proc"
+mount -t tmpfs tmpfs "$room/tmp"
+mount --bind "$source" "$room/build"
+exec chroot "$room" /usr/bin/env -i PATH=/usr/bin:/bin LC_ALL=C HOME=/ make "$@"
+"#;
+
+/// A stock kernel's build room.
+pub(crate) struct Room {
+    root: PathBuf,
+    release: String,
+}
+
+fn unpacked(cache: &CacheDir, release: &str) -> Result<Option<Unpacked>, KitError> {
+    Unpacked::open(cache, KIND, release)
+}
+
+/// All fetched rooms, by their kernels' releases.
+pub(crate) fn all_unpacked(cache: &CacheDir) -> Result<Vec<(String, Unpacked)>, KitError> {
+    let mut all = Vec::new();
+    for release in Unpacked::names(cache, KIND)? {
+        if let Some(unpacked) = unpacked(cache, &release)? {
+            all.push((release, unpacked));
+        }
+    }
+    Ok(all)
+}
+
+/// The fetched room, if any.
+pub(crate) fn cached(cache: &CacheDir, release: &str) -> Result<Option<Room>, KitError> {
+    let Some(unpacked) = unpacked(cache, release)? else { return Ok(None) };
+    unpacked.used();
+    let unpacked = unpacked.whole()?;
+    Ok(Some(Room { root: unpacked.root(), release: release.to_owned() }))
+}
+
+/// Whether each use looks at the file: programs and their libraries. Headers are thousands.
+fn is_needed(path: &str) -> bool {
+    !path.starts_with("usr/share/") && !path.starts_with("usr/src/")
+}
+
+/// Fetches the room.
+pub(crate) fn fetch(source: &Source<'_>, release: &str) -> Result<Room, KitError> {
+    let headers = format!("linux-headers-{release}");
+    let mut missing = None;
+    for suites in SUITES {
+        let apt = match source.apt(suites) {
+            Ok(apt) => apt,
+            // An old suite leaves the mirrors one day; the others still count.
+            Err(error @ KitError::NoSuite { .. }) => {
+                missing.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if apt.candidate(&headers)?.is_none() {
+            missing.get_or_insert(apt.no_package(&headers));
+            continue;
+        }
+        let roots: Vec<&str> = [FIRST, &headers].into_iter().chain(PROGRAMS).collect();
+        let mut packages = apt.resolve_all(None, &roots)?;
+        packages.sort_by_key(|candidate| candidate.package.name != FIRST);
+        let unpacked = source.unpack(&apt, (KIND, release), &packages, is_needed, |root, _| {
+            complete(root, release)
+        })?;
+        return Ok(Room { root: unpacked.root(), release: release.to_owned() });
+    }
+    Err(missing.unwrap_or_else(|| KitError::NoHeaders { release: release.to_owned() }))
+}
+
+/// What installing would have done, as far as a build needs it.
+fn complete(root: &Path, release: &str) -> Result<(), KitError> {
+    let build = Path::new("usr/lib/modules").join(release).join("build");
+    // Before trixie, where /lib is no link of a package's yet.
+    let old = Path::new("lib/modules").join(release).join("build");
+    if ![&build, &old].iter().any(|path| root.join(path).symlink_metadata().is_ok()) {
+        return Err(KitError::BadPackage {
+            path: root.to_owned(),
+            missing: build.display().to_string(),
+        });
+    }
+    // An alternative.
+    let awk = root.join("usr/bin/awk");
+    symlink("mawk", &awk).at(&awk)?;
+    let mounted = root.join(SOURCE.trim_start_matches('/'));
+    fs::create_dir_all(&mounted).at(&mounted)
+}
+
+/// Refuses a machine that lets nobody in.
+pub(crate) fn check_enterable() -> Result<(), KitError> {
+    let end =
+        UNSHARE.run(UNSHARE.command().args(["--map-root-user", "--mount", "true"]), |_| ())?;
+    match end.success {
+        true => Ok(()),
+        false => Err(KitError::NoUserNamespaces { detail: end.detail() }),
+    }
+}
+
+/// The directory's whole path, if modules can be built there.
+pub fn check_source(directory: &Path) -> Result<PathBuf, KitError> {
+    let path = fs::canonicalize(directory).at(directory)?;
+    if ["Kbuild", "Makefile"].iter().any(|name| path.join(name).is_file()) {
+        return Ok(path);
+    }
+    let reason = "neither a Kbuild nor a Makefile in it: it says `obj-m += NAME.o`";
+    Err(KitError::BadModuleSource { path: directory.to_owned(), reason })
+}
+
+impl Room {
+    /// Builds the directory's modules, and tells where they are.
+    pub(crate) fn build(&self, directory: &Path) -> Result<Vec<PathBuf>, KitError> {
+        self.make(directory, "modules")?;
+        let order = directory.join("modules.order");
+        let built = match fs::read_to_string(&order) {
+            Ok(order) => built(&order, directory),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(KitError::io(&order, error)),
+        };
+        if built.is_empty() {
+            let reason = "its Kbuild or Makefile builds no module: it says `obj-m += NAME.o`";
+            return Err(KitError::BadModuleSource { path: directory.to_owned(), reason });
+        }
+        Ok(built)
+    }
+
+    /// Has Kbuild make a target in the directory.
+    fn make(&self, directory: &Path, target: &str) -> Result<(), KitError> {
+        let jobs = available_parallelism().map_or(1, usize::from);
+        let mut command = UNSHARE.command();
+        command
+            .args(["--map-root-user", "--mount", "sh", "-c", ENTER, "sh"])
+            .args([&self.root, directory])
+            .args(["-C", &format!("/lib/modules/{}/build", self.release)])
+            .args([&format!("M={SOURCE}"), &format!("-j{jobs}"), "--no-print-directory"])
+            // Debug information makes a module twenty times as large, and an image with it; pahole,
+            // which makes BTF of it, is not here.
+            .args(["KCFLAGS=-g0", "CONFIG_DEBUG_INFO_BTF_MODULES=", target]);
+        let end = UNSHARE.run(&mut command, |_| ())?;
+        if end.success {
+            return Ok(());
+        }
+        if end.disk_full() {
+            return Err(KitError::DiskFull { path: directory.to_owned() });
+        }
+        Err(KitError::BuildFailed {
+            path: directory.to_owned(),
+            release: self.release.clone(),
+            output: said(&end, directory),
+        })
+    }
+}
+
+/// What compiler and make said, of the machine's paths.
+fn said(end: &Finished, directory: &Path) -> String {
+    let directory = format!("{}/", directory.display());
+    let lines = end.stderr.trim_end().replace(&format!("{SOURCE}/"), &directory);
+    if lines.is_empty() { end.detail() } else { lines }
+}
+
+/// The modules that Kbuild's `modules.order` lists: as objects or, before 6.4, as modules, and by
+/// whole paths before 6.13.
+fn built(order: &str, directory: &Path) -> Vec<PathBuf> {
+    let listed = order.lines().map(str::trim).filter(|line| !line.is_empty());
+    let relative = listed.map(|line| line.strip_prefix(SOURCE).unwrap_or(line));
+    relative.map(|line| directory.join(line.trim_start_matches('/')).with_extension("ko")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_the_list_names_the_modules() {
+        for order in ["a.o\nsub/b.o\n", "/build/a.o\n/build/sub/b.o\n", "/build/a.ko\n\nsub/b.ko"] {
+            let built = built(order, Path::new("/home/me/driver"));
+            let expected = ["/home/me/driver/a.ko", "/home/me/driver/sub/b.ko"];
+            assert_eq!(built, expected.map(PathBuf::from), "{order}");
+        }
+    }
+
+    #[test]
+    fn a_directory_without_a_makefile_is_refused_before_anything_is_fetched() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = check_source(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains("neither a Kbuild nor a Makefile"), "{refused}");
+        fs::write(dir.path().join("Kbuild"), "obj-m += a.o\n").unwrap();
+        assert_eq!(check_source(dir.path()).unwrap(), fs::canonicalize(dir.path()).unwrap());
+    }
+}
