@@ -159,6 +159,20 @@ fn hex_bytes(text: &str) -> Option<Vec<u8>> {
 }
 
 impl Corruption {
+    /// Each as the command line takes it, with numbers as an example, and what it does.
+    pub const EXAMPLES: [(&str, &str); 10] = [
+        ("truncate=40", "the file ends after so many bytes"),
+        ("magic=0x12345678", "another second word: `invalid uCode magic`"),
+        ("version=0x1200", "another version word"),
+        ("tlv-length=1:4096", "the length field of TLV 1 lies, its value stays"),
+        ("tlv-resize=1:8", "TLV 1 gets another, honest length"),
+        ("tlv-append=19:0102", "another TLV, of type 19, after the last one"),
+        ("trailing-bytes=6", "so many zero bytes after the end"),
+        ("corrupt-tail", "good to its end, then a TLV that claims 2 GiB: rejected late"),
+        ("empty-sections", "every section loses its content: the silent unbind"),
+        ("no-sections", "every section TLV goes: the oops of stock kernels"),
+    ];
+
     fn from_text(text: &str) -> Option<Self> {
         let (kind, argument) = text.split_once('=').unwrap_or((text, ""));
         let pair = || argument.split_once(':');
@@ -294,4 +308,27 @@ fn rebuild<'a>(
         }
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is listed is what can be said: a kind each, and all of them.
+    #[test]
+    fn examples_are_all_kinds() {
+        let kind = |(example, _): (&str, &str)| {
+            let corruption: Corruption = example.parse().expect(example);
+            let kind = serde_json::to_value(corruption).expect("plain data")["kind"].clone();
+            assert_eq!(example.split('=').next(), kind.as_str(), "{example}");
+            kind.to_string()
+        };
+        let kinds: std::collections::BTreeSet<_> =
+            Corruption::EXAMPLES.into_iter().map(kind).collect();
+        assert_eq!(kinds.len(), Corruption::EXAMPLES.len());
+        let unknown = "x".parse::<Corruption>().expect_err("no such").to_string();
+        for kind in kinds {
+            assert!(unknown.contains(kind.trim_matches('"')), "{unknown} does not name {kind}");
+        }
+    }
 }
