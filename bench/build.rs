@@ -13,9 +13,28 @@ fn main() {
     for watched in ["guest-images/agent", "guest-images/protocol", "Cargo.lock", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
+    if let Some(commit) = commit(root) {
+        println!("cargo::rustc-env=IWLBENCH_COMMIT={commit}");
+    }
     list_scenarios(&manifest.join("scenarios"), &out.join("scenarios.rs"));
     let agent = build_agent(root, &out.join("agent"));
     std::fs::copy(&agent, out.join("guest-agent")).expect("the agent was just built");
+}
+
+/// The commit that is built, for runs to be cited by; none where nobody knows it: outside a git
+/// repository, or without git.
+fn commit(root: &Path) -> Option<String> {
+    let git = |args: &[&str]| {
+        let output = Command::new("git").current_dir(root).args(args).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    // It grows with each commit, and with each switch to another.
+    let log = root.join(git(&["rev-parse", "--git-path", "logs/HEAD"])?);
+    if log.exists() {
+        println!("cargo::rerun-if-changed={}", log.display());
+    }
+    git(&["describe", "--always", "--tags", "--dirty", "--abbrev=12"])
 }
 
 /// Writes an array of `(group, name, text)`, in the order of their paths.

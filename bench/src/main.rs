@@ -81,21 +81,22 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let cli = Cli::parse();
+    let ui = app::ui::Ui::new(cli.color, cli.quiet);
     let result =
         machine::signals::listen().map_err(anyhow::Error::from).and_then(|()| match cli.command {
-            Command::Run(args) => app::commands::run::run(&args),
-            Command::Matrix(args) => app::commands::matrix::matrix(&args),
-            Command::Explore(args) => app::commands::explore::explore(&args),
+            Command::Run(args) => app::commands::run::run(&args, &ui),
+            Command::Matrix(args) => app::commands::matrix::matrix(&args, &ui),
+            Command::Explore(args) => app::commands::explore::explore(&args, &ui),
             Command::New(args) => app::commands::new::new(&args),
             Command::Check(args) => app::commands::check::check(&args),
-            Command::List(args) => app::commands::list::list(&args),
+            Command::List(args) => app::commands::list::list(&args, &ui),
             Command::Device(args) => app::commands::device::device(&args),
             Command::Soak(args) => app::commands::soak::run(&args),
             Command::Report(args) => app::commands::report::report(&args),
             Command::Ucode(command) => app::commands::ucode::ucode(&command),
-            Command::Module(command) => app::commands::module::module(&command),
-            Command::Setup(args) => app::commands::setup::setup(&args),
-            Command::Image(args) => app::commands::image::image(&args),
+            Command::Module(command) => app::commands::module::module(&command, &ui),
+            Command::Setup(args) => app::commands::setup::setup(&args, &ui),
+            Command::Image(args) => app::commands::image::image(&args, &ui),
             Command::Completions(args) => app::commands::manual::completions(&args),
             Command::Man(args) => app::commands::manual::man(&args),
         });

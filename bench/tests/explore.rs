@@ -5,7 +5,7 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use common::{Bench, text};
+use common::{Bench, is_described, text};
 use serde_json::Value;
 
 /// What `explore … --json` said of the only card.
@@ -42,6 +42,7 @@ fn explore(bench: &Bench, args: &[&str]) -> Explored {
     let document: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("no JSON document ({error}); it said: {stderr}"));
     bench.nothing_left();
+    is_described(&document, &["`explore --json` and `explore.json`"]);
     let document = document["explorations"][0].clone();
     Explored { code: output.status.code(), stderr, document }
 }

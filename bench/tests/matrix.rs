@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 
 use common::process::{kill, qemu_of, wait_ended};
-use common::{Bench, text};
+use common::{Bench, is_described, text};
 use serde_json::Value;
 
 /// Fails each time, for a reason of its own.
@@ -64,6 +64,7 @@ fn matrix(bench: &Bench, args: &[&str]) -> Matrix {
     all.extend(args);
     let matrix = Matrix::of(&bench.output(&all));
     bench.nothing_left();
+    is_described(&matrix.document, &["`matrix.json` and `matrix --json`"]);
     matrix
 }
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::Bench;
+use common::{Bench, is_described};
 
 /// The exit code and standard error.
 fn failing(bench: &Bench, args: &[&str]) -> (Option<i32>, String) {
@@ -235,7 +235,8 @@ fn list_tells_the_same_in_text_and_json() {
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     let json: serde_json::Value =
         serde_json::from_slice(&bench.output(&["list", "--json"]).stdout).expect("JSON");
-    for kind in ["cards", "scenarios", "faults", "kernels", "drivers"] {
+    is_described(&json, &["`list --json`"]);
+    for kind in ["cards", "scenarios", "faults", "firmware_faults", "kernels", "drivers", "kvm"] {
         let rows = json[kind].as_array().expect(kind);
         assert!(!rows.is_empty(), "{kind}");
         for row in rows {

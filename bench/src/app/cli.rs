@@ -15,6 +15,12 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// Colours on standard output; `auto` is where it is a terminal and NO_COLOR is not set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: clap::ColorChoice,
+    /// Show no progress, and of what was played only what did not pass
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 every expectation held; 1 an expectation failed (the \
@@ -181,6 +187,12 @@ pub struct MatrixArgs {
     /// results.ktap and matrix.json [default: ~/.local/state/iwlbench/runs]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Failures that are known, TOML: told apart, and red once they do not fail any more
+    #[arg(long, value_name = "FILE")]
+    pub known_failures: Option<PathBuf>,
+    /// Compare with an earlier matrix: its directory or its matrix.json
+    #[arg(long, value_name = "DIR|FILE")]
+    pub baseline: Option<PathBuf>,
     /// Write the results as JUnit XML here too
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,

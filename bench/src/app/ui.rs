@@ -14,22 +14,41 @@ use crate::facts::verdict::Outcome;
 use crate::lab::explore::{Class, Order, OrdersProgress};
 use crate::lab::progress::{LabProgress, RunProgress};
 use crate::record::matrix::Cell;
+use crate::report::look::{self, Look};
 
 /// The terminal.
 #[derive(Clone)]
 pub struct Ui {
     bars: Arc<MultiProgress>,
     terminal: bool,
-    /// Colours on standard output.
-    pub colour: bool,
+    /// Nothing is told but what did not pass.
+    pub quiet: bool,
+    /// Of text on standard output.
+    pub look: Look,
 }
+
+/// No narrower than this is text laid out, and no wider: long lines are hard to read.
+const WIDTHS: std::ops::RangeInclusive<usize> = 60..=120;
 
 impl Ui {
     /// For this process. Nothing is drawn where standard error is no terminal; steps that take
     /// long are then named in a line each.
-    pub fn new() -> Ui {
-        let terminal = std::io::stderr().is_terminal();
-        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    pub fn new(color: clap::ColorChoice, quiet: bool) -> Ui {
+        // What anstream knows beside: NO_COLOR, CLICOLOR, TERM.
+        match color {
+            clap::ColorChoice::Auto => {}
+            clap::ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
+            clap::ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
+        }
+        let stdout = std::io::stdout();
+        let colour = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
+        let width = match terminal_size::terminal_size_of(&stdout) {
+            Some((terminal_size::Width(columns), _)) => {
+                usize::from(columns).clamp(*WIDTHS.start(), *WIDTHS.end())
+            }
+            None => look::WIDTH,
+        };
+        let terminal = std::io::stderr().is_terminal() && !quiet;
         let target = match terminal {
             true => ProgressDrawTarget::term_like_with_hz(Box::<Screen>::default(), 20),
             false => ProgressDrawTarget::hidden(),
@@ -37,7 +56,15 @@ impl Ui {
         Ui {
             bars: Arc::new(MultiProgress::with_draw_target(target)),
             terminal,
-            colour: std::io::stdout().is_terminal() && !no_colour,
+            quiet,
+            look: Look { colour, width },
+        }
+    }
+
+    /// A line where nothing is drawn.
+    fn plain(&self, line: &str) {
+        if !self.quiet {
+            terminal::line(&format!("iwlbench: {line}"));
         }
     }
 
@@ -53,7 +80,11 @@ impl Ui {
 
     /// Progress of a run.
     pub fn run_progress(&self, what: &str) -> Rc<dyn RunProgress> {
-        Rc::new(RunLine { bar: self.spinner(what), what: what.into(), lines: !self.terminal })
+        Rc::new(RunLine {
+            bar: self.spinner(what),
+            what: what.into(),
+            lines: !self.terminal && !self.quiet,
+        })
     }
 
     /// Progress of a matrix of this many plays.
@@ -90,7 +121,7 @@ impl LabProgress for Ui {
             // Fails only if standard error is gone.
             let _ = self.bars.println(format!("iwlbench: {line}"));
         } else {
-            terminal::line(&format!("iwlbench: {line}"));
+            self.plain(line);
         }
     }
 }
@@ -193,8 +224,7 @@ impl OrdersProgress for OrdersLine {
             self.ui.note(&format!("{word}: {}", points.join(" · ")));
         } else if !self.ui.terminal {
             let done = self.bar.position();
-            let points = points.join(" · ");
-            terminal::line(&format!("iwlbench: {done} of {known} known: {word}: {points}"));
+            self.ui.plain(&format!("{done} of {known} known: {word}: {}", points.join(" · ")));
         }
     }
 
@@ -236,7 +266,7 @@ impl guest_kit::Progress for KitProgress {
         if self.ui.terminal {
             *self.bar() = Some(self.ui.spinner(what));
         } else {
-            terminal::line(&format!("iwlbench: {what}"));
+            self.ui.plain(what);
         }
     }
 

@@ -27,18 +27,19 @@ impl Lab<'_> {
         )?;
         let booted = session.boot(accel::PROOF_WITHIN);
         session.end();
-        Ok(match booted {
-            Ok(_) => Ok(()),
+        let why = match booted {
+            Ok(_) => return Ok(Ok(())),
             Err(Stop::Verdict(v)) if v.outcome == Outcome::Interrupted => {
                 return Err(crate::facts::failure::Interrupted.into());
             }
             Err(Stop::Verdict(v)) => {
-                let why = format!("KVM does not run this kernel: {}", first_clause(&v.line));
-                self.progress.note(&format!("{why}; using TCG from now on"));
-                Err(why)
+                format!("KVM does not run this kernel: {}", first_clause(&v.line))
             }
-            Err(Stop::TimedOut) => Err("KVM does not run this kernel".to_owned()),
-        })
+            Err(Stop::TimedOut) => "KVM does not run this kernel".to_owned(),
+        };
+        // Told now, and by `list`.
+        self.progress.note(&format!("{why}; using TCG from now on"));
+        Ok(Err(why))
     }
 }
 

@@ -34,6 +34,7 @@ use crate::machine::gates::Gates;
 use crate::machine::qemu::{self, Machine};
 use crate::machine::session::{Finished, Session};
 use crate::machine::snapshot::{Key, Snapshots};
+use crate::record::cite::{self, Cited, Made};
 use crate::record::files;
 use crate::record::run::{Given, Record};
 use crate::record::rundir::{self, RunDir};
@@ -194,14 +195,18 @@ impl<'a> Lab<'a> {
         &self.kernel.release
     }
 
+    /// The kernel's version, which ranges are about.
+    pub fn kernel_version(&self) -> &str {
+        self.kernel.version()
+    }
+
     /// One line: what runs what.
     pub fn describe(&self) -> String {
         format!(
-            "kernel {} · QEMU {} · {} ({})",
+            "kernel {} · QEMU {} · {}",
             self.kernel.release,
             version(&self.qemu),
             self.accel.accel.word(),
-            self.accel.why
         )
     }
 
@@ -286,6 +291,7 @@ impl<'a> Lab<'a> {
         let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
         let own = vars.string(&scenario.guest.command_line.0);
         let append = [APPEND, signed, &own].join(" ");
+        let cited = self.cited(spec, &dir, append.trim_end())?;
         let plan = Plan {
             machine: self.machine(self.accel.accel, &image.path, append.trim_end()),
             image_sha256: &image.sha256,
@@ -361,6 +367,7 @@ impl<'a> Lab<'a> {
         let record = Record {
             format: 1,
             scenario: scenario.name.clone(),
+            cited,
             vars,
             faults,
             verdict,
@@ -386,6 +393,34 @@ impl<'a> Lab<'a> {
         };
         keep(&dir, &record)?;
         Ok(record)
+    }
+
+    /// What the run can be cited by; what plays it again is put into its directory.
+    fn cited(&self, spec: &RunSpec<'_>, dir: &RunDir, append: &str) -> anyhow::Result<Cited> {
+        let made = Made {
+            scenario: spec.scenario,
+            card: spec.card.name,
+            faults: spec.faults.iter().map(|fault| fault.to_string()).collect(),
+            firmware: spec.firmware,
+            image: spec.image,
+            without: spec.without,
+            cold: spec.cold,
+            strict: spec.strict,
+            kernel: match self.kernel.package_version {
+                Some(_) => Ok(&self.kernel.release),
+                None => Err([&self.kernel.bzimage, &self.kernel.modules]),
+            },
+            accel: self.accel.accel.word(),
+            cpus: self.cpus,
+        };
+        // The orders of an exploration are its own to play.
+        let again = spec.play.is_none().then(|| made.again(dir.path()));
+        let cited = Cited::new(spec.scenario, again, append);
+        dir.write(&cite::file_of(spec.scenario), &cited.scenario_text)?;
+        if let Some(again) = &cited.again {
+            dir.write(files::AGAIN, &format!("#!/bin/sh\nexec {again} \"$@\"\n"))?;
+        }
+        Ok(cited)
     }
 
     /// The user's image, or one without what scenario and user leave out.
@@ -452,6 +487,7 @@ fn play_to_the_end(
 /// Puts all that is known of a run into its directory.
 fn keep(dir: &RunDir, record: &Record) -> anyhow::Result<()> {
     dir.write_events(&record.events)?;
+    dir.write(files::DMESG, &render::dmesg(&record.events))?;
     dir.write(files::RUN, &serde_json::to_string_pretty(record)?)?;
     dir.write(files::TIMELINE, &render::full(record))
 }

@@ -30,30 +30,51 @@ pub const PROOF_WITHIN: Duration = Duration::from_secs(15);
 
 /// What KVM was seen to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Proof {
-    works: bool,
-    why: String,
+pub struct Proof {
+    /// It ran the kernel.
+    pub works: bool,
+    /// One phrase.
+    pub why: String,
+    /// The kernel's release; older benches did not keep it.
+    #[serde(default)]
+    pub kernel: String,
+    /// The host's kernel and CPU.
+    #[serde(default)]
+    host: String,
 }
 
 /// The place where a proof is remembered.
 #[derive(Debug, Clone)]
 pub struct Memory {
     file: PathBuf,
+    kernel: String,
+}
+
+/// This host: its kernel and CPU.
+fn host() -> String {
+    format!("{}|{}", rustix::system::uname().release().to_string_lossy(), host_cpu())
+}
+
+/// What was found out about KVM on this host, by the kernels' releases.
+pub fn proofs(cache: &Path) -> Vec<Proof> {
+    let files = std::fs::read_dir(cache.join("kvm")).into_iter().flatten().flatten();
+    let proof = |path| serde_json::from_slice::<Proof>(&std::fs::read(path).ok()?).ok();
+    let all = files.filter_map(|entry| proof(entry.path()));
+    let mut proofs: Vec<_> =
+        all.filter(|proof| proof.host == host() && !proof.kernel.is_empty()).collect();
+    proofs.sort_by(|a, b| a.kernel.cmp(&b.kernel));
+    proofs
 }
 
 impl Memory {
     /// For this host (kernel and CPU), QEMU and guest kernel.
     pub fn new(cache: &Path, qemu: (u32, u32, u32), guest_release: &str) -> Memory {
-        let host = rustix::system::uname();
-        let key = format!(
-            "{}|{}|{}.{}.{}|{guest_release}",
-            host.release().to_string_lossy(),
-            host_cpu(),
-            qemu.0,
-            qemu.1,
-            qemu.2
-        );
-        Memory { file: cache.join("kvm").join(format!("{}.json", sha256_hex(key.as_bytes()))) }
+        let (major, minor, micro) = qemu;
+        let key = format!("{}|{major}.{minor}.{micro}|{guest_release}", host());
+        Memory {
+            file: cache.join("kvm").join(format!("{}.json", sha256_hex(key.as_bytes()))),
+            kernel: guest_release.to_owned(),
+        }
     }
 
     fn recall(&self) -> Option<Proof> {
@@ -107,12 +128,16 @@ pub fn decide(
         return Ok(decision(Accel::Tcg, &format!("{device} cannot be opened: {error}")));
     }
     let proof = match memory.recall() {
-        Some(proof) => proof,
-        None => {
-            let proof = match boots()? {
-                Ok(()) => Proof { works: true, why: "proven by booting this kernel".to_owned() },
-                Err(why) => Proof { works: false, why },
+        Some(proof) if !proof.kernel.is_empty() => proof,
+        known => {
+            let (works, why) = match known {
+                Some(proof) => (proof.works, proof.why),
+                None => match boots()? {
+                    Ok(()) => (true, "proven by booting this kernel".to_owned()),
+                    Err(why) => (false, why),
+                },
             };
+            let proof = Proof { works, why, kernel: memory.kernel.clone(), host: host() };
             memory.remember(&proof)?;
             proof
         }

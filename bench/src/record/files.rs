@@ -8,6 +8,10 @@ pub const EVENTS: &str = "events.jsonl";
 pub const TIMELINE: &str = "timeline.txt";
 /// The guest's serial console.
 pub const CONSOLE: &str = "console.log";
+/// The guest's kernel log, as `dmesg` prints it.
+pub const DMESG: &str = "dmesg.txt";
+/// The command that plays it again; written before QEMU starts.
+pub const AGAIN: &str = "again.sh";
 /// QEMU's command line, written before it starts.
 pub const QEMU_ARGS: &str = "qemu.args";
 /// What QEMU says.

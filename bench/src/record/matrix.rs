@@ -6,7 +6,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::facts::verdict::Outcome;
+use crate::record::cite::Program;
 use crate::record::run::Began;
+use crate::script::known::{Failure, Known, Place};
 
 /// What one try of it came to.
 #[derive(Debug, Clone, Serialize)]
@@ -23,6 +25,30 @@ pub struct Attempt {
     pub began: Option<Began>,
 }
 
+/// That a place is known to fail.
+#[derive(Debug, Clone, Serialize)]
+pub struct KnownFailure {
+    /// Why it is known.
+    pub reason: String,
+    /// The file and line that say so.
+    pub at: String,
+    /// It does not fail any more, so that the file is wrong.
+    pub gone: bool,
+}
+
+/// What a place of the matrix means to whoever waits for the matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It passed, or did so when it was tried again.
+    Passed,
+    /// It failed as it is known to.
+    Known,
+    /// It is known to fail, and passed.
+    Gone,
+    /// Anything else.
+    Failed,
+}
+
 /// What one place of the matrix came to: the last attempt counts, the others stay to be seen.
 #[derive(Debug, Clone, Serialize)]
 pub struct Cell {
@@ -32,10 +58,15 @@ pub struct Cell {
     pub card: String,
     /// Kernel release.
     pub kernel: String,
+    /// The kernel's version: of Debian's 6.1.0-50 that is 6.1.174-1.
+    pub kernel_version: String,
     /// In order; all but the last failed.
     pub attempts: Vec<Attempt>,
     /// It failed, and passed when it was tried again.
     pub flaky: bool,
+    /// It is known to fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<KnownFailure>,
 }
 
 impl Cell {
@@ -43,15 +74,85 @@ impl Cell {
     pub fn last(&self) -> &Attempt {
         self.attempts.last().expect("at least one attempt")
     }
+
+    /// What it means.
+    pub fn standing(&self) -> Standing {
+        match (&self.known, self.last().outcome) {
+            (Some(known), _) if known.gone => Standing::Gone,
+            (_, Outcome::Passed) => Standing::Passed,
+            (Some(_), _) => Standing::Known,
+            (None, _) => Standing::Failed,
+        }
+    }
+
+    /// The outcome that counts for the whole: a failure that is known is none, and one that is
+    /// gone is one.
+    pub fn counts_as(&self) -> Outcome {
+        match self.standing() {
+            Standing::Passed | Standing::Known => Outcome::Passed,
+            Standing::Gone => Outcome::Failed,
+            Standing::Failed => self.last().outcome,
+        }
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { scenario: &self.scenario, card: &self.card, kernel: &self.kernel_version }
+    }
+}
+
+/// Marks what is known to fail. Of a place that was played often, one such failure shows that it
+/// still does; it is gone if all passed, which only a matrix that was played to its end can tell.
+pub fn mark_known(cells: &mut [Cell], known: &Known, whole: bool) {
+    let still = |cells: &[Cell], place: Place<'_>, failure: &Failure| {
+        let plays = cells.iter().filter(|cell| cell.place() == place);
+        let mut attempts = plays.flat_map(|cell| &cell.attempts);
+        attempts.any(|attempt| failure.is(attempt.outcome, &attempt.line))
+    };
+    let passed = |cells: &[Cell], place: Place<'_>| {
+        let mut plays = cells.iter().filter(|cell| cell.place() == place);
+        plays.all(|cell| cell.last().outcome == Outcome::Passed && !cell.flaky)
+    };
+    let marks: Vec<_> = cells
+        .iter()
+        .map(|cell| {
+            let of = |(at, failure): &(String, Failure), gone| KnownFailure {
+                reason: failure.reason.clone(),
+                at: at.clone(),
+                gone,
+            };
+            let last = cell.last();
+            let own = known.at(cell.place()).find(|(_, known)| known.is(last.outcome, &last.line));
+            if let Some(own) = own {
+                return Some(of(own, false));
+            }
+            let mut gone = known.at(cell.place()).filter(|(_, known)| {
+                whole && passed(cells, cell.place()) && !still(cells, cell.place(), known)
+            });
+            gone.next().map(|known| of(known, true))
+        })
+        .collect();
+    for (cell, mark) in cells.iter_mut().zip(marks) {
+        cell.known = mark;
+    }
 }
 
 /// What the whole came to; `matrix.json`, which [`crate::report::matrix`] describes.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Results<'a> {
     pub format: u32,
+    /// When it began, UTC.
+    pub date: &'a str,
+    /// What played it.
+    pub iwlbench: Program,
+    /// The user's command.
+    pub command: &'a str,
     pub planned: usize,
     pub passed: usize,
     pub flaky: usize,
+    /// Failed as they are known to.
+    pub known: usize,
+    /// Known to fail, and passed.
+    pub gone: usize,
     pub interrupted: bool,
     pub jobs: usize,
     pub seconds: f64,
@@ -66,9 +167,82 @@ impl<'a> Results<'a> {
         Results {
             passed: count(&|cell| cell.last().outcome == Outcome::Passed),
             flaky: count(&|cell| cell.flaky),
+            known: count(&|cell| cell.standing() == Standing::Known),
+            gone: count(&|cell| cell.standing() == Standing::Gone),
             seconds: started.elapsed().as_secs_f64(),
             cells,
             ..self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(scenario: &str, outcomes: &[Outcome]) -> Cell {
+        let attempt = |outcome: &Outcome| Attempt {
+            outcome: *outcome,
+            line: "an oops".into(),
+            seconds: 1.0,
+            directory: None,
+            began: None,
+        };
+        Cell {
+            scenario: scenario.into(),
+            card: "7260".into(),
+            kernel: "7.3.4".into(),
+            kernel_version: "7.3.4".into(),
+            attempts: outcomes.iter().map(attempt).collect(),
+            flaky: outcomes.len() > 1 && outcomes.last() == Some(&Outcome::Passed),
+            known: None,
+        }
+    }
+
+    #[test]
+    fn what_is_known_counts_for_nothing_and_what_is_gone_is_red() {
+        use Outcome::{Failed, KernelTrouble, Passed, QemuDied};
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let file = dir.path().join("known.toml");
+        let entry = |name| {
+            format!("[[failure]]\nscenario = \"{name}\"\nreason = \"r\"\noutcome = \"failed\"\n")
+        };
+        let text: String =
+            ["fails", "passes", "other", "race", "dies", "flaky"].map(entry).concat();
+        std::fs::write(&file, text).expect("written");
+        let known = Known::read(&file).expect("a file");
+        let plays: [(&str, &[Outcome]); 9] = [
+            ("fails", &[Failed]),
+            ("passes", &[Passed]),
+            ("other", &[KernelTrouble]),
+            ("race", &[Passed]),
+            ("race", &[Failed]),
+            ("dies", &[QemuDied]),
+            ("flaky", &[Failed, Passed]),
+            ("unknown", &[Failed]),
+            ("well", &[Passed]),
+        ];
+        let mut cells: Vec<_> = plays.iter().map(|(name, outcomes)| cell(name, outcomes)).collect();
+        mark_known(&mut cells, &known, true);
+        let standings: Vec<_> = cells.iter().map(Cell::standing).collect();
+        assert_eq!(
+            standings,
+            [
+                Standing::Known,
+                Standing::Gone,
+                Standing::Failed,
+                Standing::Passed,
+                Standing::Known,
+                Standing::Failed,
+                Standing::Passed,
+                Standing::Failed,
+                Standing::Passed
+            ]
+        );
+        let counted: Vec<_> = cells.iter().map(Cell::counts_as).collect();
+        assert_eq!(counted[..4], [Passed, Failed, KernelTrouble, Passed]);
+        assert_eq!(counted[5], QemuDied, "what could not be run is known of nothing");
+        mark_known(&mut cells, &known, false);
+        assert_eq!(cells[1].standing(), Standing::Passed, "more plays may be to come");
     }
 }

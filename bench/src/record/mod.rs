@@ -1,5 +1,6 @@
 //! What is kept of a run, and under which names.
 
+pub mod cite;
 pub mod digest;
 pub mod files;
 pub mod matrix;

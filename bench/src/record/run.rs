@@ -11,6 +11,7 @@ use crate::facts::milestone::Reached;
 use crate::facts::phases::Phase;
 use crate::facts::timeline::Event;
 use crate::facts::verdict::Verdict;
+use crate::record::cite::Cited;
 use crate::record::digest::sha256_hex;
 use crate::script::expect::Judged;
 use crate::script::scenario::Vars;
@@ -49,6 +50,9 @@ pub struct Record {
     pub format: u32,
     /// Scenario.
     pub scenario: String,
+    /// What it can be cited by.
+    #[serde(flatten)]
+    pub cited: Cited,
     /// What the scenario's variables stood for.
     pub vars: Vars,
     /// The faults of the card.

@@ -1,7 +1,7 @@
 //! A run's directory: everything needed to judge the run later.
 //!
 //! `run.json` (versions, hashes, verdict), `events.jsonl`, `timeline.txt`, `console.log`,
-//! `qemu.args`, `qemu.stderr`.
+//! `dmesg.txt`, `again.sh` and the scenario, `qemu.args`, `qemu.stderr`.
 
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;

@@ -1,17 +1,4 @@
-//! A matrix' directory, read back.
-//!
-//! # `matrix.json`, format 1
-//!
-//! | field | meaning |
-//! |---|---|
-//! | `format` | 1 |
-//! | `planned` | places of the matrix: scenario × card × kernel × repeat |
-//! | `passed`, `flaky` | places that passed; those of them that failed before |
-//! | `interrupted` | it was stopped, or has not ended yet: places are missing |
-//! | `jobs`, `seconds` | guests at once; how long it took |
-//! | `directory` | where it was written |
-//! | `cells` | a list, in order of the plan: `scenario`, `card`, `kernel`, `flaky`, `attempts` |
-//! | `attempts` | a list, the last one counts: `outcome`, `line`, `seconds`, `began`, and `directory`, the run's, in that of the matrix; null if it never came to a run |
+//! A matrix' directory, read back; `matrix.json` is described in `bench/OUTPUT.md`.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -21,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::read::{ReadError, check_format};
-use super::run::{Record, Run, Vars, Verdict};
+use super::run::{Known, Record, Run, Vars, Verdict};
 use crate::facts::verdict::Class;
 use crate::record::files;
 
@@ -42,6 +29,15 @@ pub struct Matrix {
     /// How long it took.
     #[serde(default)]
     pub seconds: f64,
+    /// When it began.
+    #[serde(default)]
+    pub date: String,
+    /// Which iwlbench, as it was kept.
+    #[serde(default)]
+    pub iwlbench: serde_json::Value,
+    /// The user's command.
+    #[serde(default)]
+    pub command: String,
     /// What was played.
     pub cells: Vec<Cell>,
 }
@@ -58,6 +54,9 @@ pub struct Cell {
     /// It failed, and passed when it was tried again.
     #[serde(default)]
     pub flaky: bool,
+    /// It is known to fail.
+    #[serde(default)]
+    pub known: Option<Known>,
     /// In order; the last one counts.
     pub attempts: Vec<Attempt>,
 }
@@ -80,6 +79,16 @@ impl Cell {
     /// What the place came to; nothing was played if there is no attempt.
     pub fn class(&self) -> Class {
         self.attempts.last().map_or(Class::NotRun, |last| last.verdict.class())
+    }
+
+    /// It failed as it is known to.
+    pub fn is_known(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| !known.gone)
+    }
+
+    /// It is known to fail, and passed.
+    pub fn is_gone(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.gone)
     }
 }
 
@@ -140,6 +149,7 @@ impl Matrix {
             }
             if let Some(mut last) = attempts.pop() {
                 last.earlier = attempts;
+                last.known.clone_from(&cell.known);
                 runs.push(last);
             }
         }
@@ -166,6 +176,7 @@ impl Matrix {
             events: Vec::new(),
             log: Vec::new(),
             earlier: Vec::new(),
+            known: None,
             cut: false,
         }
     }

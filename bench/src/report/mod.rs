@@ -5,14 +5,15 @@
 //!
 //! `events.jsonl` is described in `bench/EVENTS.md`.
 //!
-//! # `run.json`, format 1
-//! [`crate::record::run::Record`]: `format`, the verdict, the expectations, the milestones, the versions
-//! and hashes. It is written at the end, so a run that was killed has none.
+//! `run.json` and `matrix.json` in `bench/OUTPUT.md`. They are written at the end: a run that was killed
+//! has none, and its matrix one without it.
 
+pub mod baseline;
 mod fields;
 pub mod html;
 pub mod junit;
 pub mod ktap;
+pub mod look;
 pub mod matrix;
 pub mod merge;
 pub mod perfetto;
@@ -23,6 +24,8 @@ mod spans;
 pub mod text;
 pub mod words;
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod kinds;
 #[cfg(test)]

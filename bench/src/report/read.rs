@@ -140,7 +140,15 @@ impl Run {
             // As the bench does at the end of a run.
             events.sort_by_key(|e| e.t_ns);
         }
-        let mut run = Run { directory, record, events, log: Vec::new(), earlier: Vec::new(), cut };
+        let mut run = Run {
+            directory,
+            record,
+            events,
+            log: Vec::new(),
+            earlier: Vec::new(),
+            known: None,
+            cut,
+        };
         run.log = run.log_of_failure();
         Ok(run)
     }

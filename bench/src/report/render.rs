@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 use guest_protocol::GuestEvent;
 use iwl_card::CardEvent;
@@ -14,8 +15,10 @@ use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::{self, complaint};
 use crate::facts::verdict::Outcome;
 use crate::record::files;
-use crate::record::matrix::Cell;
+use crate::record::matrix::{Attempt, Cell, Standing};
 use crate::record::run::Record;
+use crate::report::baseline::Changes;
+use crate::report::look::Look;
 use crate::report::words;
 
 /// Last lines of the kernel log shown with a failure.
@@ -24,99 +27,87 @@ const LOG_TAIL: usize = 12;
 const TRACE: usize = 60;
 /// Events shown on either side of a failed expectation's place.
 const AROUND: usize = 4;
-/// Columns of a wrapped list.
-const WIDTH: usize = 100;
-
-/// Colours, or none.
-pub struct Paint(pub bool);
-
-impl Paint {
-    fn with(&self, code: &str, text: &str) -> String {
-        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-    /// What is well.
-    pub fn good(&self, text: &str) -> String {
-        self.with("32", text)
-    }
-    /// What is not.
-    pub fn bad(&self, text: &str) -> String {
-        self.with("1;31", text)
-    }
-    /// What matters less.
-    pub fn faint(&self, text: &str) -> String {
-        self.with("2", text)
-    }
-    /// A heading.
-    pub fn bold(&self, text: &str) -> String {
-        self.with("1", text)
-    }
-}
-
-/// A run for the terminal: timeline, expectations, verdict.
-pub fn text(record: &Record, lab: &str, verbose: bool, colour: bool) -> String {
-    let paint = Paint(colour);
+/// A run for the terminal: timeline, expectations, verdict. All that is known of it if `verbose`.
+pub fn text(record: &Record, verbose: bool, look: Look) -> String {
     let mut out = String::new();
+    let passed = record.verdict.outcome == Outcome::Passed;
     let head = format!("{} · {} → {}", record.scenario, record.vars.card, record.vars.opmode);
-    line(&mut out, &paint.bold(&head));
-    line(&mut out, &paint.faint(lab));
-    timeline(&mut out, record, verbose, &paint);
-    expectations(&mut out, record, &paint);
-    for note in &record.unmet {
-        line(&mut out, &format!("  note: {note}"));
+    line(&mut out, &look.bold(&look.wrapped(&head, 2)));
+    let accel = record.accel.word();
+    let mut lab = format!("kernel {} · QEMU {} · {accel}", record.kernel.release, record.qemu);
+    if verbose {
+        // A String takes any write.
+        let _ = write!(lab, " ({})", record.accel_why);
     }
-    if record.verdict.outcome != Outcome::Passed {
-        panic_trace(&mut out, record, &paint);
-        kernel_log(&mut out, record, &paint);
+    line(&mut out, &look.faint(&look.wrapped(&lab, 2)));
+    timeline(&mut out, record, verbose, look);
+    expectations(&mut out, record, look);
+    for note in &record.unmet {
+        line(&mut out, &look.wrapped(&format!("  note: {note}"), 4));
+    }
+    if !passed {
+        panic_trace(&mut out, record, look);
+        kernel_log(&mut out, record, look);
     }
     if let Some(card) = &record.card {
-        line(&mut out, &paint.faint(&unmodelled(card)));
+        unmodelled(&mut out, card, verbose || !passed, look);
     }
-    let spent = phases::in_words(&record.phases);
-    line(&mut out, &paint.faint(&format!("seconds: {spent}")));
+    let spent = format!("seconds: {}", phases::in_words(&record.phases));
+    line(&mut out, &look.faint(&look.wrapped(&spent, 2)));
+    let (scenario, card, took) = (&record.scenario, &record.vars.card, record.seconds);
     let word = record.verdict.outcome.word().to_uppercase();
-    let word = if record.verdict.outcome == Outcome::Passed {
-        paint.good(&word)
-    } else {
-        paint.bad(&word)
-    };
-    line(
-        &mut out,
-        &format!(
-            "{word} {} {} in {:.1} s: {}",
-            record.scenario, record.vars.card, record.seconds, record.verdict.line
-        ),
-    );
+    let told = format!("{word} {scenario} {card} in {took:.1} s: {}", record.verdict.line);
+    let told = look.wrapped(&told, 2);
+    let rest = told.strip_prefix(&word).unwrap_or_default();
+    let word = if passed { look.good(&word) } else { look.bad(&word) };
+    line(&mut out, &format!("{word}{rest}"));
     if let Some(failed) = &record.verdict.failed {
-        line(&mut out, &paint.faint(&format!("what failed: {failed}")));
+        line(&mut out, &look.faint(&look.wrapped(&format!("what failed: {failed}"), 2)));
     }
-    line(&mut out, &paint.faint(&format!("run: {}", record.directory.display())));
+    if let Some(again) = record.cited.again.as_ref().filter(|_| verbose || !passed) {
+        line(&mut out, &look.faint(&format!("again: {again}")));
+    }
+    line(&mut out, &look.faint(&format!("run: {}", record.directory.display())));
     line(&mut out, "");
     out
 }
 
 /// A run with every event; `timeline.txt`.
 pub fn full(record: &Record) -> String {
-    text(record, &format!("kernel {} · QEMU {}", record.kernel.release, record.qemu), true, false)
+    text(record, true, Look::FILE)
+}
+
+/// A run that did not pass, in a line, for those who are shown no more.
+pub fn failure(record: &Record) -> String {
+    let (scenario, card) = (&record.scenario, &record.vars.card);
+    format!("{scenario} {card}: {}: {}", record.verdict.outcome.word(), record.verdict.line)
+}
+
+/// The kernel log as `dmesg` prints it.
+pub fn dmesg(events: &[Event]) -> String {
+    let mut out = String::new();
+    for event in events {
+        if let What::Guest(GuestEvent::KernelLog { text, .. }) = &event.what {
+            let t = seconds(event.guest_ns.unwrap_or(event.t_ns));
+            line(&mut out, &format!("[{t:>12.6}] {text}"));
+        }
+    }
+    out
 }
 
 /// A table of several runs.
-pub fn totals(records: &[Record], colour: bool) -> String {
-    let paint = Paint(colour);
+pub fn totals(records: &[Record], look: Look) -> String {
     let mut out = String::new();
+    let width = records.iter().map(|record| record.scenario.len()).max().unwrap_or(0);
     for record in records {
         let word = record.verdict.outcome.word();
         let word = if record.verdict.outcome == Outcome::Passed {
-            paint.good(&format!("{word:<17}"))
+            look.good(&format!("{word:<17}"))
         } else {
-            paint.bad(&format!("{word:<17}"))
+            look.bad(&format!("{word:<17}"))
         };
-        line(
-            &mut out,
-            &format!(
-                "{word} {:<20} {:<6} {:>6.1} s",
-                record.scenario, record.vars.card, record.seconds
-            ),
-        );
+        let (scenario, card, took) = (&record.scenario, &record.vars.card, record.seconds);
+        line(&mut out, &format!("{word} {scenario:<width$}  {card:<7} {took:>6.1} s"));
     }
     for rate in rates(records).iter().filter(|rate| rate.runs > 1) {
         let outcomes = rate.outcomes.iter().map(|(word, count)| format!("{count} {word}"));
@@ -154,61 +145,174 @@ pub fn rates(records: &[Record]) -> Vec<Rate<'_>> {
     rates
 }
 
-/// The table of a matrix: a row for each scenario, card and kernel, however often it was played.
-pub fn matrix(cells: &[Cell], planned: usize, seconds: f64, colour: bool) -> String {
-    let paint = Paint(colour);
-    let mut rows: Vec<(&Cell, Vec<&Cell>)> = Vec::new();
-    let name = |c: &Cell| (c.scenario.clone(), c.card.clone(), c.kernel.clone());
+/// A place of a matrix, however often it was played.
+type Place<'a> = (&'a str, &'a str, &'a str);
+
+/// The table of a matrix: a row for each scenario and card, kernel by kernel.
+pub fn matrix(cells: &[Cell], planned: usize, seconds: f64, look: Look) -> String {
+    let mut rows: Vec<(Place<'_>, Vec<&Cell>)> = Vec::new();
     for cell in cells {
-        match rows.iter_mut().find(|(first, _)| name(first) == name(cell)) {
+        let place = (cell.kernel.as_str(), cell.scenario.as_str(), cell.card.as_str());
+        match rows.iter_mut().find(|(known, _)| *known == place) {
             Some((_, all)) => all.push(cell),
-            None => rows.push((cell, vec![cell])),
+            None => rows.push((place, vec![cell])),
         }
     }
-    let width = rows.iter().map(|(first, _)| first.scenario.len()).max().unwrap_or(0).max(8);
+    let width = rows.iter().map(|((_, scenario, _), _)| scenario.len()).max().unwrap_or(0).max(8);
     let mut out = String::new();
-    let head = format!("{:<width$}  {:<6} {:<24} {:>8}", "scenario", "card", "kernel", "median");
-    line(&mut out, &paint.faint(&head));
-    for (first, all) in &rows {
-        let count = |wanted: &dyn Fn(&Cell) -> bool| all.iter().filter(|c| wanted(c)).count();
-        let flaky = count(&|c| c.flaky);
-        let passed = count(&|c| c.last().outcome == Outcome::Passed);
-        let mut words = format!("{passed}/{} passed", all.len());
-        if flaky > 0 {
-            words += &format!(", {flaky} of them flaky");
+    let mut kernels: Vec<&str> = rows.iter().map(|((kernel, _, _), _)| *kernel).collect();
+    kernels.sort_unstable();
+    kernels.dedup();
+    for kernel in kernels {
+        line(&mut out, &look.bold(&format!("kernel {kernel}")));
+        for ((_, scenario, card), all) in rows.iter().filter(|((of, _, _), _)| *of == kernel) {
+            let mut times: Vec<f64> = all.iter().map(|c| c.last().seconds).collect();
+            times.sort_by(f64::total_cmp);
+            let median = times[times.len() / 2];
+            let words = outcome_of(all, look);
+            line(&mut out, &format!("  {scenario:<width$}  {card:<7}{median:>6.1} s  {words}"));
         }
-        let mut outcomes: Vec<_> = all.iter().map(|c| c.last().outcome.word()).collect();
-        outcomes.retain(|word| *word != Outcome::Passed.word());
-        outcomes.sort_unstable();
-        outcomes.dedup();
-        if !outcomes.is_empty() {
-            words += &format!(": {}", outcomes.join(", "));
-        }
-        let good = passed == all.len() && flaky == 0;
-        let words = if good { paint.good(&words) } else { paint.bad(&words) };
-        let mut times: Vec<f64> = all.iter().map(|c| c.last().seconds).collect();
-        times.sort_by(f64::total_cmp);
-        let median = times[times.len() / 2];
-        line(
-            &mut out,
-            &format!(
-                "{:<width$}  {:<6} {:<24} {median:>6.1} s  {words}",
-                first.scenario, first.card, first.kernel
-            ),
-        );
     }
     let passed = cells.iter().filter(|c| c.last().outcome == Outcome::Passed).count();
     let flaky = cells.iter().filter(|c| c.flaky).count();
     let mut last = format!("{passed} of {planned} passed");
+    // A String takes any write.
     if flaky > 0 {
-        last += &format!(", {flaky} of them only when tried again (flaky)");
+        let _ = write!(last, ", {flaky} of them only when tried again (flaky)");
     }
     if cells.len() < planned {
-        last += &format!(", {} not played", planned - cells.len());
+        let _ = write!(last, ", {} not played", planned - cells.len());
+    }
+    let standing = |wanted| cells.iter().filter(|c| c.standing() == wanted).count();
+    match standing(Standing::Known) {
+        0 => {}
+        n => drop(write!(last, ", {n} failed as known")),
+    }
+    match standing(Standing::Gone) {
+        0 => {}
+        n => drop(write!(last, ", {n} known to fail passed")),
     }
     let rate = cells.len() as f64 / seconds.max(f64::MIN_POSITIVE) * 60.0;
-    line(&mut out, &format!("{last}; {seconds:.1} s, {rate:.0} verdicts a minute"));
+    let last = format!("{last}; {seconds:.1} s, {rate:.0} verdicts a minute");
+    line(&mut out, &look.wrapped(&last, 2));
     out
+}
+
+/// What all plays of a place came to.
+fn outcome_of(all: &[&Cell], look: Look) -> String {
+    let count = |wanted: &dyn Fn(&Cell) -> bool| all.iter().filter(|c| wanted(c)).count();
+    let flaky = count(&|c| c.flaky);
+    let passed = count(&|c| c.last().outcome == Outcome::Passed);
+    let mut outcomes: Vec<_> = all.iter().map(|c| c.last().outcome.word()).collect();
+    outcomes.retain(|word| *word != Outcome::Passed.word());
+    outcomes.sort_unstable();
+    outcomes.dedup();
+    let words = match (all.len(), flaky) {
+        (1, 0) if passed == 1 => "passed".to_owned(),
+        (1, 0) => outcomes.join(", "),
+        (1, _) => "passed (flaky)".to_owned(),
+        (n, flaky) => {
+            let mut words = format!("{passed}/{n} passed");
+            if flaky > 0 {
+                words += &format!(", {flaky} of them flaky");
+            }
+            if !outcomes.is_empty() {
+                words += &format!(": {}", outcomes.join(", "));
+            }
+            words
+        }
+    };
+    let standing = |wanted: Standing| all.iter().any(|c| c.standing() == wanted);
+    if standing(Standing::Gone) {
+        look.bad(&format!("{words}, though known to fail"))
+    } else if standing(Standing::Failed) {
+        look.bad(&words)
+    } else if standing(Standing::Known) {
+        look.warning(&format!("{words}, as known"))
+    } else if flaky > 0 {
+        look.warning(&words)
+    } else {
+        look.good(&words)
+    }
+}
+
+/// Each place that did not pass at once, with its runs' directories in that of the matrix: first
+/// what is known, last what is to be looked at.
+pub fn failures(cells: &[Cell], directory: &Path, look: Look) -> String {
+    let mut out = String::new();
+    for cell in cells.iter().filter(|cell| cell.standing() == Standing::Known) {
+        line(&mut out, &look.warning(&look.wrapped(&known(cell), 2)));
+    }
+    for cell in cells.iter().filter(|cell| cell.standing() == Standing::Gone) {
+        line(&mut out, &look.bad(&look.wrapped(&known(cell), 2)));
+    }
+    for cell in cells.iter().filter(|cell| cell.standing() != Standing::Known) {
+        for (alike, note) in failed(cell) {
+            let word = alike[0].outcome.word();
+            let head = format!("{} {} {}: {word}{note}", cell.scenario, cell.card, cell.kernel);
+            let head = look.wrapped(&head, 2);
+            line(&mut out, &if cell.flaky { look.warning(&head) } else { look.bad(&head) });
+            line(&mut out, &look.wrapped(&format!("  {}", alike[0].line), 2));
+            for run in alike.iter().filter_map(|attempt| attempt.directory.as_ref()) {
+                line(&mut out, &look.faint(&format!("  {}", directory.join(run).display())));
+            }
+        }
+    }
+    out
+}
+
+/// What is otherwise than in the earlier matrix.
+pub fn changes(changes: &Changes, look: Look) -> String {
+    let mut out = String::new();
+    for (title, _, places) in changes.lists() {
+        for place in places {
+            line(&mut out, &look.wrapped(&format!("{title}: {place}"), 2));
+        }
+    }
+    if changes.is_empty() {
+        line(&mut out, &format!("no verdict has changed since {}", changes.before.display()));
+    }
+    out
+}
+
+/// What a place that is known to fail came to.
+fn known(cell: &Cell) -> String {
+    let place = format!("{} {} {}", cell.scenario, cell.card, cell.kernel);
+    match &cell.known {
+        Some(known) if known.gone => {
+            format!("{place}: does not fail any more: take it out of {}", known.at)
+        }
+        Some(known) => {
+            let word = cell.last().outcome.word();
+            format!("{place}: {word}, as known: {} ({})", known.reason, known.at)
+        }
+        None => place,
+    }
+}
+
+/// The same, a line each.
+pub fn failures_in_lines(cells: &[Cell]) -> impl Iterator<Item = String> {
+    let is_known = |cell: &&Cell| cell.known.is_some();
+    let unknown = cells.iter().filter(|cell| cell.standing() != Standing::Known);
+    cells.iter().filter(is_known).map(known).chain(unknown.flat_map(|cell| {
+        failed(cell).into_iter().map(move |(alike, note)| {
+            let Attempt { outcome, line, .. } = alike[0];
+            let (scenario, card, kernel) = (&cell.scenario, &cell.card, &cell.kernel);
+            format!("{scenario} {card} {kernel}: {}: {line}{note}", outcome.word())
+        })
+    }))
+}
+
+/// The attempts that failed, those together that came to the same, and what to say of them.
+fn failed(cell: &Cell) -> Vec<(Vec<&Attempt>, String)> {
+    let failed: Vec<_> = cell.attempts.iter().filter(|a| a.outcome != Outcome::Passed).collect();
+    let alike = |a: &&Attempt, b: &&Attempt| (a.outcome, &a.line) == (b.outcome, &b.line);
+    let with_note = |alike: &[&'_ Attempt]| match (cell.flaky, alike.len()) {
+        (true, _) => " (flaky: it passed when tried again)".to_owned(),
+        (false, 1) => String::new(),
+        (false, times) => format!(" ({times} times)"),
+    };
+    failed.chunk_by(alike).map(|alike| (alike.to_vec(), with_note(alike))).collect()
 }
 
 fn line(out: &mut String, text: &str) {
@@ -216,14 +320,22 @@ fn line(out: &mut String, text: &str) {
     out.push('\n');
 }
 
-fn row(t_ns: u64, source: &str, text: &str, paint: &Paint) -> String {
-    format!("{:>9.3}  {} {text}", seconds(t_ns), paint.faint(&format!("{source:<8}")))
+/// Where the text of a row begins.
+const TEXT_AT: usize = 20;
+
+/// A moment's row; what comes after its source may be styled.
+fn row(t_ns: u64, source: &str, text: &str, style: impl Fn(&str) -> String, look: Look) -> String {
+    let head = format!("{:>9.3}  {source:<8} ", seconds(t_ns));
+    let told = look.wrapped(&format!("{head}{text}"), TEXT_AT);
+    let rest = told.strip_prefix(&head).unwrap_or_default();
+    format!("{:>9.3}  {} {}", seconds(t_ns), look.faint(&format!("{source:<8}")), style(rest))
 }
 
-fn timeline(out: &mut String, record: &Record, verbose: bool, paint: &Paint) {
+fn timeline(out: &mut String, record: &Record, verbose: bool, look: Look) {
     if verbose {
         for event in &record.events {
-            line(out, &row(event.t_ns, event.source.label(), &words::line(event), paint));
+            let text = words::line(event);
+            line(out, &row(event.t_ns, event.source.label(), &text, str::to_owned, look));
         }
         return;
     }
@@ -243,7 +355,8 @@ fn timeline(out: &mut String, record: &Record, verbose: bool, paint: &Paint) {
             let mut absent = 0;
             let mut note = |reached: &Reached| {
                 if let Milestone::NvmRead { section, present: there, .. } = &reached.milestone {
-                    if *there { present.push(section.clone()) } else { absent += 1 }
+                    let short = section.trim_start_matches("NVM_SECTION_TYPE_").to_owned();
+                    if *there { present.push(short) } else { absent += 1 }
                 }
             };
             note(reached);
@@ -255,16 +368,16 @@ fn timeline(out: &mut String, record: &Record, verbose: bool, paint: &Paint) {
             }
             let absent = if absent > 0 { format!("; {absent} absent") } else { String::new() };
             let text = format!("{}NVM read: {}{absent}", whose(reached), present.join(", "));
-            line(out, &row(reached.t_ns, source, &text, paint));
+            line(out, &row(reached.t_ns, source, &text, str::to_owned, look));
             continue;
         }
         let text = format!("{}{}", whose(reached), reached.milestone);
-        let text = match &reached.milestone {
-            bad if bad.is_bad() => paint.with("33", &text),
-            Milestone::StepEnded { .. } => paint.faint(&text),
-            _ => text,
+        let style = |text: &str| match &reached.milestone {
+            bad if bad.is_bad() => look.warning(text),
+            Milestone::StepEnded { .. } => look.faint(text),
+            _ => text.to_owned(),
         };
-        line(out, &row(reached.t_ns, source, &text, paint));
+        line(out, &row(reached.t_ns, source, &text, style, look));
     }
 }
 
@@ -275,21 +388,20 @@ fn source_of(record: &Record, reached: &Reached) -> &'static str {
         .map_or("", |event| event.source.label())
 }
 
-fn expectations(out: &mut String, record: &Record, paint: &Paint) {
+fn expectations(out: &mut String, record: &Record, look: Look) {
     for judged in &record.expectations {
         let Some(failure) = &judged.failure else {
-            line(out, &format!("  {} {}", paint.good("✓"), judged.that));
+            line(out, &mark(&look.good("✓"), &judged.that, look));
             continue;
         };
-        line(out, &format!("  {} {}", paint.bad("✗"), judged.that));
+        line(out, &mark(&look.bad("✗"), &judged.that, look));
         for text in failure.what.lines() {
-            line(out, &format!("      {text}"));
+            line(out, &look.wrapped(&format!("      {text}"), 8));
         }
         if let Some(near) = failure.near.and_then(|n| usize::try_from(n).ok()) {
             for event in around(&record.events, near) {
                 let marker = if event.seq == near as u64 { "  >" } else { "   " };
-                let text = row(event.t_ns, event.source.label(), &words::line(event), paint);
-                line(out, &format!("   {marker}{text}"));
+                indented(out, marker, event, look);
             }
         }
     }
@@ -311,35 +423,48 @@ fn is_access(event: &Event) -> bool {
     )
 }
 
-/// The card's totals, and every register that the driver used and the card gives no meaning to.
-fn unmodelled(card: &iwl_card::Summary) -> String {
+/// An expectation with its mark.
+fn mark(mark: &str, that: &str, look: Look) -> String {
+    let told = look.wrapped(&format!("    {that}"), 4);
+    format!("  {mark} {}", told.trim_start())
+}
+
+/// An event in evidence of something, to the right of what it is evidence of.
+fn indented(out: &mut String, marker: &str, event: &Event, look: Look) {
+    let text = words::line(event);
+    let row = row(event.t_ns, event.source.label(), &text, str::to_owned, look.narrower(6));
+    for (n, part) in row.lines().enumerate() {
+        let marker = if n == 0 { marker } else { "" };
+        line(out, &format!("   {marker:<3}{part}"));
+    }
+}
+
+/// The card's totals; by name if `named`, every register that the driver used and the card gives no
+/// meaning to.
+fn unmodelled(out: &mut String, card: &iwl_card::Summary, named: bool, look: Look) {
     let mut text = format!("card: {} register reads, {} writes", card.reads, card.writes);
-    if card.unmodelled.is_empty() {
-        return text;
+    // A String takes any write.
+    match card.unmodelled.len() {
+        0 => {}
+        n if !named => drop(write!(text, "; {n} registers without a model (-v names them)")),
+        _ => text += "; without a model (kept as plain storage), with the number of accesses:",
     }
-    text += "; without a model (kept as plain storage), with the number of accesses:";
-    let mut column = WIDTH;
-    for register in &card.unmodelled {
-        let item = format!("{} {}", register.reg, register.reads + register.writes);
-        if column + item.len() + 2 > WIDTH {
-            text += "\n  ";
-            column = 2;
-        } else {
-            text += ", ";
-            column += 2;
-        }
-        column += item.len();
-        text += &item;
+    line(out, &look.faint(&look.wrapped(&text, 2)));
+    if card.unmodelled.is_empty() || !named {
+        return;
     }
+    // A register and its number stay together.
+    let item = |r: &iwl_card::Unmodelled| format!("{}\u{a0}{}", r.reg, r.reads + r.writes);
+    let items = card.unmodelled.iter().map(item).collect::<Vec<_>>().join(", ");
+    let items = look.wrapped(&format!("  {items}"), 2).replace('\u{a0}', " ");
+    line(out, &look.faint(&items));
     if card.unmodelled_left_out > 0 {
-        // A String takes any write.
-        let _ = write!(text, "\n  and {} more", card.unmodelled_left_out);
+        line(out, &look.faint(&format!("  and {} more", card.unmodelled_left_out)));
     }
-    text
 }
 
 /// What the kernel complained of, with its trace, if that decided the run; and the log's end.
-fn kernel_log(out: &mut String, record: &Record, paint: &Paint) {
+fn kernel_log(out: &mut String, record: &Record, look: Look) {
     let text = |event: &Event| match &event.what {
         What::Guest(GuestEvent::KernelLog { text, .. }) => Some(text.clone()),
         _ => None,
@@ -363,14 +488,13 @@ fn kernel_log(out: &mut String, record: &Record, paint: &Paint) {
         }
         line(out, &format!("  {title}"));
         for event in &log[lines] {
-            let text = row(event.t_ns, event.source.label(), &words::line(event), paint);
-            line(out, &format!("   {text}"));
+            indented(out, "", event, look);
         }
     }
 }
 
 /// A panic's words, which only the console has: nobody in the guest could tell them.
-fn panic_trace(out: &mut String, record: &Record, paint: &Paint) {
+fn panic_trace(out: &mut String, record: &Record, look: Look) {
     if record.verdict.outcome != Outcome::GuestPanicked {
         return;
     }
@@ -386,6 +510,6 @@ fn panic_trace(out: &mut String, record: &Record, paint: &Paint) {
     let Some(at) = lines[ends..].iter().position(trouble) else { return };
     line(out, "  the guest's console ends:");
     for text in &lines[ends + at..] {
-        line(out, &format!("   {}", paint.faint(text)));
+        line(out, &format!("   {}", look.faint(text)));
     }
 }

@@ -30,8 +30,23 @@ pub struct Run {
     pub log: Vec<Log>,
     /// Earlier attempts at the same, which failed; a matrix tries again.
     pub earlier: Vec<Run>,
+    /// Its place in a matrix is known to fail.
+    pub known: Option<Known>,
     /// The last line of `events.jsonl` was cut and left out.
     pub cut: bool,
+}
+
+/// That a place is known to fail.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Known {
+    /// Why it is known.
+    pub reason: String,
+    /// The file and line that say so.
+    #[serde(default)]
+    pub at: String,
+    /// It passed all the same.
+    #[serde(default)]
+    pub gone: bool,
 }
 
 /// A part of the guest's kernel log.

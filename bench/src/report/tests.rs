@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::run::Verdict;
+use super::run::{Known, Verdict};
 use super::{ReadError, Run, html, junit, ktap, locate, perfetto, text};
 use crate::facts::timeline::{Event, Source, What, write_line};
 use crate::facts::verdict::Class;
@@ -266,6 +266,40 @@ fn ktap_nests_scenario_run_expectation() {
         ]
     );
     assert!(!ktap.contains(|c: char| c.is_control() && c != '\n'), "one line stays one line");
+}
+
+#[test]
+fn what_is_known_is_told_apart_and_red_when_it_is_gone() {
+    let known = |gone| Known { reason: "a report # 7".into(), at: "known.toml:3".into(), gone };
+    let (_dir, mut fails) = failed();
+    fails.known = Some(known(false));
+    let good = directory(Some(&run_json("passed", &Value::Null)), &events());
+    let mut passes = Run::read(good.path()).expect("readable");
+    passes.known = Some(known(true));
+    let runs = [fails, passes];
+    let ktap = ktap::report(&runs);
+    let results: Vec<_> = ktap.lines().filter(|l| !l.trim_start().starts_with('#')).collect();
+    assert_eq!(
+        results,
+        [
+            "KTAP version 1",
+            "1..1",
+            "    KTAP version 1",
+            "    1..2",
+            "    ok 1 7260 / 7.3.4 / tcg / never-alive # XFAIL a report No. 7",
+            "    not ok 2 7260 / 7.3.4 / tcg / never-alive / run 2",
+            "not ok 1 opmode-load",
+        ]
+    );
+    let xml = junit::report(&runs).expect("XML");
+    for part in [
+        r#"tests="2" skipped="1" errors="0" failures="1""#,
+        "<skipped message=\"fails as known: a report # 7 (known.toml:3): failed: ",
+        "type=\"known-failure-gone\"",
+        "take it out of known.toml:3",
+    ] {
+        assert!(xml.contains(part), "no {part} in {xml}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod complaint;
 pub mod expect;
+pub mod known;
 pub mod read;
 mod recover;
 pub mod scenario;

@@ -80,6 +80,7 @@ impl Bench {
         let document: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("no JSON document ({error}); it said: {stderr}"));
         self.nothing_left();
+        is_described(&document, &["`run --json`", "`run.json`"]);
         let runs = document["runs"].as_array().into_iter().flatten();
         let kernel_log = runs.map(|run| kernel_log(Path::new(text(&run["directory"])))).collect();
         Run { code: output.status.code(), stderr, kernel_log, document }
@@ -141,6 +142,41 @@ impl Run {
     pub fn failures(&self) -> Vec<String> {
         let all = self.only()["expectations"].as_array().expect("expectations");
         all.iter().filter_map(|e| e["failure"]["what"].as_str().map(str::to_owned)).collect()
+    }
+}
+
+const OUTPUT: &str = include_str!("../../OUTPUT.md");
+
+/// A document is of the format, and has no field, that OUTPUT.md does not tell of in these
+/// sections.
+pub fn is_described(document: &Value, sections: &[&str]) {
+    let section = |title: &&str| {
+        let head = format!("## {title}, format ");
+        let rest = OUTPUT.split(&*head).nth(1).unwrap_or_else(|| panic!("no section `{title}`"));
+        rest.split("\n## ").next().unwrap_or_default()
+    };
+    let texts: Vec<_> = sections.iter().map(section).collect();
+    let format = texts[0].lines().next().unwrap_or_default();
+    assert_eq!(document["format"].to_string(), format, "the format of {}", sections[0]);
+    fields_are_in(document, &texts.concat());
+}
+
+fn fields_are_in(value: &Value, text: &str) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|value| fields_are_in(value, text)),
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                assert!(
+                    text.contains(&format!("`{field}`")),
+                    "OUTPUT.md has no `{field}`: {value}"
+                );
+                // Their fields are described where it says, and outcomes are no fields.
+                if !["milestones", "faults", "outcomes"].contains(&field.as_str()) {
+                    fields_are_in(value, text);
+                }
+            }
+        }
+        _ => {}
     }
 }
 

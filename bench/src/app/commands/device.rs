@@ -184,7 +184,7 @@ fn trace(
                     && !json
                     && reader_there
                 {
-                    write_summary(&mut out, &summary)?;
+                    write_summary(&mut out, &summary, verbose)?;
                 }
                 out.flush().ok();
                 let exit = result.map_err(anyhow::Error::msg).context("the card stopped")?;
@@ -197,9 +197,18 @@ fn trace(
     }
 }
 
-fn write_summary(out: &mut impl Write, summary: &iwl_card::Summary) -> std::io::Result<()> {
-    writeln!(out, "{} register reads, {} writes", summary.reads, summary.writes)?;
-    for unmodelled in &summary.unmodelled {
+/// The card's totals; with `named`, also what it gives no meaning to.
+fn write_summary(
+    out: &mut impl Write,
+    summary: &iwl_card::Summary,
+    named: bool,
+) -> std::io::Result<()> {
+    write!(out, "{} register reads, {} writes", summary.reads, summary.writes)?;
+    match summary.unmodelled.len() {
+        n if n > 0 && !named => writeln!(out, "; {n} registers without a model (-v names them)")?,
+        _ => writeln!(out)?,
+    }
+    for unmodelled in summary.unmodelled.iter().filter(|_| named) {
         writeln!(
             out,
             "  unmodelled: {} ({} reads, {} writes)",

@@ -16,7 +16,7 @@ use crate::record::rundir;
 use crate::script::read;
 
 /// Explores the scenario with each card.
-pub fn explore(args: &ExploreArgs) -> anyhow::Result<ExitCode> {
+pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let mut scenario = read::find(&args.scenario)?;
     if let Some(patience) = args.patience {
         // In the table too: the orders are made of that.
@@ -34,8 +34,7 @@ pub fn explore(args: &ExploreArgs) -> anyhow::Result<ExitCode> {
         None => rundir::default_parent()?,
     };
     let jobs = commands::jobs(args.jobs);
-    let ui = Ui::new();
-    let lab = commands::lab(&args.guest, &ui)?;
+    let lab = commands::lab(&args.guest, ui)?;
     let started = Instant::now();
     let mut explorations = Vec::new();
     for card in cards {
@@ -52,8 +51,8 @@ pub fn explore(args: &ExploreArgs) -> anyhow::Result<ExitCode> {
             parent: &parent,
         };
         let exploration = explore::explore(&lab, &spec, &ui.orders_progress())?;
-        if !args.json {
-            commands::print(&explore::text::table(&exploration, &lab.describe(), ui.colour))?;
+        if !args.json && !ui.quiet {
+            commands::print(&explore::text::table(&exploration, &lab.describe(), ui.look))?;
         }
         explorations.push(exploration);
     }

@@ -11,11 +11,10 @@ use crate::facts::failure::BadUsage;
 use crate::lab;
 
 /// Builds the guest's initramfs and keeps a copy where the user wants it.
-pub fn image(args: &ImageArgs) -> anyhow::Result<ExitCode> {
+pub fn image(args: &ImageArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let selector = lab::kernel_selector(&args.kernel, args.modules.as_deref())
         .map_err(BadUsage::from_error)?;
-    let ui = Ui::new();
-    let kit = commands::kit(&args.fetch, &ui)?;
+    let kit = commands::kit(&args.fetch, ui)?;
     let kernel = kit.kernel(&selector)?;
     let image = lab::build_image(&kit, &kernel, &IWLWIFI, &args.without)?;
     fs::copy(&image.path, &args.output)?;

@@ -5,12 +5,18 @@ mod kernels;
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use guest_kit::CacheDir;
+use iwl_ucode::corrupt::Corruption;
 use serde_json::json;
 
 use crate::app::cli::{ListArgs, ListWhat};
 use crate::app::commands;
+use crate::app::ui::Ui;
 use crate::lab;
+use crate::machine::accel;
+use crate::report::look::Look;
 use crate::script::read;
+use crate::script::scenario::Scenario;
 
 /// What a fault does, one line each.
 fn about(fault: iwl_card::Fault) -> &'static str {
@@ -54,10 +60,26 @@ const MORE_KERNELS: &str = "any other, such as 6.18 or 6.12-rt: `iwlbench list k
 /// Drivers that can be put to the test.
 const DRIVERS: [(&str, &str); 1] = [("stock", "iwlwifi as the kernel's package ships it")];
 
+/// What is known about KVM on this host: whether there is any, and with which kernels it was tried.
+fn kvm() -> Vec<(String, String)> {
+    let device = accel::DEV_KVM;
+    let opened = std::fs::File::options().read(true).write(true).open(device);
+    let first = match opened {
+        Ok(_) => "can be opened; tried once with each kernel, and remembered".to_owned(),
+        Err(error) => format!("cannot be opened ({error}): guests run under TCG"),
+    };
+    let proofs = CacheDir::from_env().map(|cache| accel::proofs(cache.path())).unwrap_or_default();
+    let proof = |proof: accel::Proof| {
+        let verdict = if proof.works { "works" } else { "not used" };
+        (proof.kernel, format!("{verdict}: {}", proof.why))
+    };
+    std::iter::once((device.to_owned(), first)).chain(proofs.into_iter().map(proof)).collect()
+}
+
 /// Prints cards, scenarios, kernels, drivers and faults.
-pub fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
+pub fn list(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     if let Some(ListWhat::Kernels) = args.what {
-        return kernels::list(args);
+        return kernels::list(args, ui);
     }
     let scenarios = read::built_in();
     if args.json {
@@ -91,18 +113,27 @@ pub fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
             .collect();
         let document = json!({
             "format": 1, "cards": cards, "scenarios": scenarios, "faults": faults,
+            "firmware_faults": pairs(&Corruption::EXAMPLES),
+            "kvm": kvm().iter().map(|(what, why)| json!({ "name": what, "about": why })).collect::<Vec<_>>(),
             "kernels": pairs(&KERNELS), "drivers": pairs(&DRIVERS),
         });
         commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
         return Ok(ExitCode::SUCCESS);
     }
+    commands::print(&text(&scenarios, ui.look))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All of it, for people.
+fn text(scenarios: &[Scenario], look: Look) -> String {
     let mut out = String::new();
     let mut section = |title: &str, rows: Vec<(String, String)>| {
         let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         // A String takes any write.
-        let _ = writeln!(out, "{title}");
+        let _ = writeln!(out, "{}", look.bold(title));
         for (name, about) in rows {
-            let _ = writeln!(out, "  {name:<width$}  {about}");
+            let row = look.wrapped(&format!("  {name:<width$}  {about}"), width + 4);
+            let _ = writeln!(out, "{row}");
         }
         out.push('\n');
     };
@@ -126,6 +157,25 @@ pub fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     section("Drivers", owned(&DRIVERS));
     let faults = iwl_card::Fault::all().map(|f| (f.name().to_owned(), about(f).to_owned()));
     section("Card faults (--fault)", faults.collect());
-    commands::print(&out)?;
-    Ok(ExitCode::SUCCESS)
+    let corruptions =
+        Corruption::EXAMPLES.map(|(example, what)| (example.to_owned(), what.to_owned()));
+    section("Firmware faults (ucode build --fault)", corruptions.to_vec());
+    section("KVM here", kvm());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::look;
+
+    #[test]
+    fn a_terminal_has_room_for_each_line() {
+        let look = Look { colour: false, width: look::WIDTH };
+        let text = text(&read::built_in(), look);
+        for line in text.lines() {
+            assert!(line.chars().count() <= look::WIDTH, "{line}");
+        }
+        assert!(text.contains("  corrupt-tail"), "the firmware's faults too: {text}");
+    }
 }

@@ -18,13 +18,16 @@ use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
 use crate::lab::{Lab, RunSpec};
 use crate::machine::signals;
+use crate::record::cite::{self, Program};
 use crate::record::files;
-use crate::record::matrix::{Attempt, Cell, Results};
+use crate::record::matrix::{Attempt, Cell, Results, mark_known};
 use crate::record::rundir;
 use crate::record::rundir::RunDir;
+use crate::report::baseline::Changes;
 use crate::report::matrix::Matrix;
 use crate::report::render;
 use crate::report::{junit, ktap};
+use crate::script::known::{Known, Place};
 use crate::script::read;
 use crate::script::scenario::Scenario;
 
@@ -36,7 +39,7 @@ struct Play<'a> {
 }
 
 /// Plays everything, `--jobs` at a time.
-pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
+pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let mut scenarios = match args.scenario.is_empty() {
         true => read::built_in(),
         false => read::select(&args.scenario)?,
@@ -48,6 +51,8 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = args.firmware() {
         fs::File::open(file).map_err(BadUsage::from_error)?;
     }
+    let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
+    let before = args.baseline.as_deref().map(baseline).transpose()?;
     let kernels = kernels(args)?;
     let parent = match &args.out {
         Some(out) => out.clone(),
@@ -58,7 +63,6 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
         fs::File::create(file).map_err(BadUsage::from_error)?;
     }
 
-    let ui = Ui::new();
     let labs = kernels
         .into_iter()
         .map(|(kernel, modules)| {
@@ -69,7 +73,7 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
                 cpus: args.cpus,
                 fetch: args.fetch.clone(),
             };
-            commands::lab(&guest, &ui)
+            commands::lab(&guest, ui)
         })
         .collect::<Result<Vec<_>, _>>()?;
     let plays = plays(args, &labs, &scenarios, &cards)?;
@@ -77,11 +81,17 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
     let dir = RunDir::create_in(&parent, &format!("{}-matrix", rundir::stamp()))?;
     let started = Instant::now();
     let progress = ui.matrix_progress(plays.len());
+    let (date, command) = (cite::now(), cite::user_command());
     let nothing = Results {
         format: 1,
+        date: &date,
+        iwlbench: Program::THIS,
+        command: &command,
         planned: plays.len(),
         passed: 0,
         flaky: 0,
+        known: 0,
+        gone: 0,
         interrupted: true,
         jobs,
         seconds: 0.0,
@@ -94,25 +104,34 @@ pub fn matrix(args: &MatrixArgs) -> anyhow::Result<ExitCode> {
         let written = serde_json::to_string(&nothing.with(cells, started));
         drop(written.map(|document| dir.write(files::MATRIX, &document)));
     };
-    let cells = play_all(args, &plays, jobs, dir.path(), &progress, &keep);
+    let mut cells = play_all(args, &known, &plays, jobs, dir.path(), &progress, &keep);
     drop(progress);
+    let whole = cells.len() == plays.len();
+    mark_known(&mut cells, &known, whole);
 
     let results = Results { interrupted: signals::stopping(), ..nothing.with(&cells, started) };
     let document = serde_json::to_string_pretty(&results)?;
     // What was found is told, whether or not it can be written.
-    let written = write_reports(args, &dir, &document);
+    let written = write_reports(args, &dir, &document, before.as_ref());
     if args.json {
         commands::print(&format!("{document}\n"))?;
-    } else {
-        commands::print(&render::matrix(&cells, plays.len(), results.seconds, ui.colour))?;
-        commands::print(&format!("matrix: {}\n", dir.path().display()))?;
+    } else if !ui.quiet {
+        commands::print(&render::matrix(&cells, plays.len(), results.seconds, ui.look))?;
+        commands::print(&render::failures(&cells, dir.path(), ui.look))?;
+        if let Ok(Some(changes)) = &written {
+            commands::print(&render::changes(changes, ui.look))?;
+        }
+        commands::print(&format!("page: {}\n", dir.path().join(files::PAGE).display()))?;
     }
-    tell_failures(&cells);
+    terminal::flush();
+    if args.json || ui.quiet {
+        render::failures_in_lines(&cells).for_each(|line| eprintln!("iwlbench: {line}"));
+    }
     written.with_context(|| format!("not all results are in {}", dir.path().display()))?;
     if results.interrupted {
         return Err(crate::facts::failure::Interrupted.into());
     }
-    Ok(verdict::combined(cells.iter().map(|cell| cell.last().outcome)))
+    Ok(verdict::combined(cells.iter().map(Cell::counts_as)))
 }
 
 /// Everything, round by round: what is played often is spread over the whole time.
@@ -137,25 +156,6 @@ fn plays<'a>(
     Ok(plays)
 }
 
-/// A line for each place that did not pass at once.
-fn tell_failures(cells: &[Cell]) {
-    terminal::flush();
-    for cell in cells {
-        let failed: Vec<_> =
-            cell.attempts.iter().filter(|a| a.outcome != Outcome::Passed).collect();
-        for alike in failed.chunk_by(|a, b| (a.outcome, &a.line) == (b.outcome, &b.line)) {
-            let (word, line) = (alike[0].outcome.word(), &alike[0].line);
-            let place = format!("{} {} {}", cell.scenario, cell.card, cell.kernel);
-            let note = match (cell.flaky, alike.len()) {
-                (true, _) => " (flaky: it passed when tried again)".to_owned(),
-                (false, 1) => String::new(),
-                (false, times) => format!(" ({times} times)"),
-            };
-            eprintln!("iwlbench: {place}: {word}: {line}{note}");
-        }
-    }
-}
-
 /// Each kernel with its modules, where it is a file.
 fn kernels(args: &MatrixArgs) -> Result<Vec<(&str, Option<&Path>)>, BadUsage> {
     let alone = args.kernel.len() == 1 && args.modules.len() == 1;
@@ -177,6 +177,7 @@ fn kernels(args: &MatrixArgs) -> Result<Vec<(&str, Option<&Path>)>, BadUsage> {
 /// one is done, `keep` gets all that are.
 fn play_all(
     args: &MatrixArgs,
+    known: &Known,
     plays: &[Play<'_>],
     jobs: usize,
     parent: &Path,
@@ -191,7 +192,7 @@ fn play_all(
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(play) = plays.get(index) else { return };
-                    let Some(cell) = play_one(args, play, parent, progress) else { return };
+                    let Some(cell) = play_one(args, known, play, parent, progress) else { return };
                     progress.done(&cell);
                     let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
                     cells.insert(index, cell);
@@ -206,6 +207,7 @@ fn play_all(
 /// Nothing if the user has stopped it.
 fn play_one(
     args: &MatrixArgs,
+    known: &Known,
     play: &Play<'_>,
     parent: &Path,
     progress: &MatrixProgress,
@@ -248,8 +250,15 @@ fn play_one(
             break;
         }
         let passed = attempt.outcome == Outcome::Passed;
+        let place = Place {
+            scenario: &play.scenario.name,
+            card: play.card.name,
+            kernel: play.lab.kernel_version(),
+        };
+        let known = known.at(place).any(|(_, known)| known.is(attempt.outcome, &attempt.line));
         attempts.push(attempt);
-        if passed {
+        // A failure that is known need not be seen twice.
+        if passed || known {
             break;
         }
     }
@@ -258,16 +267,24 @@ fn play_one(
         scenario: play.scenario.name.clone(),
         card: play.card.name.to_owned(),
         kernel: play.lab.kernel().to_owned(),
+        kernel_version: play.lab.kernel_version().to_owned(),
         flaky: passed && attempts.len() > 1,
         attempts,
+        known: None,
     })
 }
 
 /// The matrix' own directory gets everything; the files that the user named are copies.
-fn write_reports(args: &MatrixArgs, dir: &RunDir, document: &str) -> anyhow::Result<()> {
+fn write_reports(
+    args: &MatrixArgs,
+    dir: &RunDir,
+    document: &str,
+    before: Option<&Matrix>,
+) -> anyhow::Result<Option<Changes>> {
     dir.write(files::MATRIX, document)?;
     let matrix = Matrix::read(dir.path())?;
-    let (page, runs) = commands::report::matrix_page(&matrix, "")?;
+    let changes = before.map(|before| Changes::between(before, &matrix));
+    let (page, runs) = commands::report::matrix_page(&matrix, "", changes.as_ref())?;
     dir.write(files::PAGE, &page)?;
     for (own, text, copy) in [
         (files::JUNIT, junit::report(&runs)?, &args.junit),
@@ -278,5 +295,15 @@ fn write_reports(args: &MatrixArgs, dir: &RunDir, document: &str) -> anyhow::Res
             fs::write(copy, text)?;
         }
     }
-    Ok(())
+    Ok(changes)
+}
+
+/// The matrix to compare with, by its directory or its file.
+fn baseline(path: &Path) -> anyhow::Result<Matrix> {
+    let directory = match path.is_file() {
+        true => path.parent().unwrap_or(Path::new(".")),
+        false => path,
+    };
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    Matrix::read(directory).map_err(|error| BadUsage::from_error(error).into())
 }

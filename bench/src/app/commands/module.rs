@@ -10,19 +10,19 @@ use crate::facts::failure::BadUsage;
 use crate::lab;
 
 /// Does what is asked for with modules.
-pub fn module(command: &ModuleCommand) -> anyhow::Result<ExitCode> {
+pub fn module(command: &ModuleCommand, ui: &Ui) -> anyhow::Result<ExitCode> {
     match command {
-        ModuleCommand::Build(args) => build(args),
+        ModuleCommand::Build(args) => build(args, ui),
     }
 }
 
 /// Builds a directory's modules and prints where they are.
-fn build(args: &ModuleBuildArgs) -> anyhow::Result<ExitCode> {
+fn build(args: &ModuleBuildArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let selector = lab::kernel_selector(&args.kernel, None).map_err(BadUsage::from_error)?;
     if let Some(output) = args.output.as_deref().filter(|output| !output.is_dir()) {
         return Err(BadUsage(format!("--output {}: no directory", output.display())).into());
     }
-    let kit = commands::kit(&args.fetch, &Ui::new())?;
+    let kit = commands::kit(&args.fetch, ui)?;
     guest_kit::check_module_source(&args.directory)?;
     let kernel = kit.kernel(&selector)?;
     let mut text = String::new();

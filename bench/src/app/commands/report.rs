@@ -11,6 +11,7 @@ use crate::app::commands;
 use crate::facts::failure::BadUsage;
 use crate::record::files;
 use crate::record::rundir;
+use crate::report::baseline::Changes;
 use crate::report::matrix::Matrix;
 use crate::report::{ReadError, Run, html, junit, ktap, locate, merge, perfetto, text};
 
@@ -42,7 +43,7 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
             true => String::new(),
             false => format!("{}/", matrix.directory.display()),
         };
-        return write(&matrix_page(&matrix, &base)?.0, Some(path));
+        return write(&matrix_page(&matrix, &base, None)?.0, Some(path));
     }
     let mut runs = Vec::new();
     for directory in directories {
@@ -82,14 +83,18 @@ fn usage(error: ReadError) -> anyhow::Error {
 ///
 /// # Errors
 /// A run cannot be read, or its page not be written.
-pub fn matrix_page(matrix: &Matrix, base: &str) -> anyhow::Result<(String, Vec<Run>)> {
+pub fn matrix_page(
+    matrix: &Matrix,
+    base: &str,
+    changes: Option<&Changes>,
+) -> anyhow::Result<(String, Vec<Run>)> {
     let mut pictures = html::Pictures::default();
     let runs = matrix.runs(|name, run| {
         pictures.add(name, run);
         let page = html::run(run)?;
         rundir::write_whole(&run.directory.join(files::PAGE), |out| out.write_all(page.as_bytes()))
     })?;
-    Ok((html::matrix(matrix, &runs, &pictures, base)?, runs))
+    Ok((html::matrix(matrix, &runs, &pictures, base, changes)?, runs))
 }
 
 /// Writes to the file, and says where it is; `None` and `-` are standard output.

@@ -18,7 +18,7 @@ use crate::script::read;
 use crate::script::scenario::Scenario;
 
 /// Plays each scenario with each card, one after the other.
-pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     // Everything the user can get wrong is looked at before anything is fetched or booted.
     let mut scenarios = read::select(&args.scenario)?;
     if let Some(patience) = args.patience {
@@ -39,8 +39,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         None => rundir::default_parent()?,
     };
 
-    let ui = Ui::new();
-    let lab = commands::lab(&args.guest, &ui)?;
+    let lab = commands::lab(&args.guest, ui)?;
     let mut records = Vec::new();
     'plays: for (scenario, card) in plays {
         for _ in 0..args.repeat.unwrap_or(scenario.repeat) {
@@ -60,8 +59,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
                 &ui.run_progress(&format!("{} {}", scenario.name, card.name)),
             )?;
             let interrupted = record.verdict.outcome == Outcome::Interrupted;
-            if !args.json {
-                commands::print(&render::text(&record, &lab.describe(), args.verbose, ui.colour))?;
+            if !args.json && !ui.quiet {
+                commands::print(&render::text(&record, args.verbose, ui.look))?;
             }
             records.push(record);
             if interrupted {
@@ -69,7 +68,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    tell(args, &records, ui.colour)?;
+    tell(args, &records, ui)?;
     Ok(verdict::combined(records.iter().map(|r| r.verdict.outcome)))
 }
 
@@ -122,26 +121,23 @@ fn refuse_what_cannot_be(
 }
 
 /// What came of it all, after each run was told.
-fn tell(args: &RunArgs, records: &[Record], colour: bool) -> anyhow::Result<()> {
+fn tell(args: &RunArgs, records: &[Record], ui: &Ui) -> anyhow::Result<()> {
     if args.json {
         let passed = records.iter().filter(|r| r.verdict.outcome == Outcome::Passed).count();
         let rates = render::rates(records);
         let document = json!({ "format": 1, "passed": passed, "rates": rates, "runs": records });
         commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
-    } else if records.len() > 1 {
-        commands::print(&render::totals(records, colour))?;
+    } else if !ui.quiet {
+        // Each has told how it ended.
+        return match records.len() {
+            0 | 1 => Ok(()),
+            _ => commands::print(&render::totals(records, ui.look)),
+        };
     }
     terminal::flush();
-    for record in records {
-        if record.verdict.outcome != Outcome::Passed {
-            eprintln!(
-                "iwlbench: {} {}: {}: {}",
-                record.scenario,
-                record.vars.card,
-                record.verdict.outcome.word(),
-                record.verdict.line
-            );
-        }
+    for record in records.iter().filter(|record| record.verdict.outcome != Outcome::Passed) {
+        let directory = record.directory.display();
+        eprintln!("iwlbench: {}; run: {directory}", render::failure(record));
     }
     Ok(())
 }

@@ -12,12 +12,12 @@ use crate::lab;
 use crate::machine::snapshot::Snapshots;
 
 /// Fetches what later commands would fetch by themselves.
-pub fn setup(args: &SetupArgs) -> anyhow::Result<ExitCode> {
+pub fn setup(args: &SetupArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     if let Some(days) = args.prune {
-        return prune(args, days);
+        return prune(args, days, ui);
     }
     if args.verify {
-        return verify(args);
+        return verify(args, ui);
     }
     let kernels = args
         .kernel
@@ -25,9 +25,8 @@ pub fn setup(args: &SetupArgs) -> anyhow::Result<ExitCode> {
         .map(|kernel| lab::kernel_selector(kernel, None))
         .collect::<Result<Vec<_>, _>>()
         .map_err(BadUsage::from_error)?;
-    let ui = Ui::new();
     // What it passes over, it names.
-    let (qemu, _, kernels) = commands::kit(&args.fetch, &ui)?.fetch_all(&kernels, args.refresh)?;
+    let (qemu, _, kernels) = commands::kit(&args.fetch, ui)?.fetch_all(&kernels, args.refresh)?;
     let (major, minor, micro) = qemu.version;
     let origin = match &qemu.origin {
         QemuOrigin::Path(path) => path.display().to_string(),
@@ -42,8 +41,8 @@ pub fn setup(args: &SetupArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Compares what was unpacked with what is recorded of it, and has again what differs.
-fn verify(args: &SetupArgs) -> anyhow::Result<ExitCode> {
-    let kit = commands::kit(&args.fetch, &Ui::new())?;
+fn verify(args: &SetupArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
+    let kit = commands::kit(&args.fetch, ui)?;
     let mut failed = None;
     let mut images = 0;
     for part in kit.verify()? {
@@ -81,10 +80,10 @@ fn verify(args: &SetupArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Removes what was not used for so many days, and says what.
-fn prune(args: &SetupArgs, days: u32) -> anyhow::Result<ExitCode> {
+fn prune(args: &SetupArgs, days: u32, ui: &Ui) -> anyhow::Result<ExitCode> {
     let unused_for = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
     let snapshots = Snapshots::new(CacheDir::from_env()?.path()).prune(unused_for)?;
-    let others = commands::kit(&args.fetch, &Ui::new())?.prune(unused_for)?;
+    let others = commands::kit(&args.fetch, ui)?.prune(unused_for)?;
     let removed: Vec<_> = snapshots
         .into_iter()
         .map(|removed| (removed.path, removed.bytes))

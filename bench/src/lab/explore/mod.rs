@@ -120,6 +120,8 @@ pub trait OrdersProgress: Sync {
 /// All orders that were played.
 #[derive(Debug, Serialize)]
 pub struct Exploration {
+    /// Of this document.
+    pub format: u32,
     /// Scenario.
     pub scenario: String,
     /// Card.
@@ -171,6 +173,7 @@ pub fn explore(
     }
     explorer.replay_all(&mut orders)?;
     let exploration = Exploration {
+        format: 1,
         scenario: spec.scenario.name.clone(),
         card: spec.card.name.to_owned(),
         kernel: lab.kernel().to_owned(),

@@ -3,18 +3,17 @@
 use std::fmt::Write;
 
 use super::{Class, Exploration, Order};
-use crate::report::render::Paint;
+use crate::report::look::Look;
 
 /// The orders with their ends, the ends with their orders, and what was not played.
-pub fn table(exploration: &Exploration, lab: &str, colour: bool) -> String {
-    let paint = Paint(colour);
+pub fn table(exploration: &Exploration, lab: &str, look: Look) -> String {
     let mut out = String::new();
     let Exploration { scenario, card, bound, .. } = exploration;
     let head = format!("{scenario} · {card} · every order, at most {bound} (--bound)");
-    line(&mut out, &paint.bold(&head));
-    line(&mut out, &paint.faint(lab));
+    line(&mut out, &look.bold(&head));
+    line(&mut out, &look.faint(lab));
     for order in &exploration.orders {
-        row(&mut out, order, &paint);
+        row(&mut out, order, look);
     }
     line(&mut out, "");
     for (end, orders) in ends(&exploration.orders) {
@@ -23,43 +22,43 @@ pub fn table(exploration: &Exploration, lab: &str, colour: bool) -> String {
         let odd = orders.iter().any(|order| {
             order.problems.iter().any(|problem| problem.class == Class::UnexpectedState)
         });
-        let end = if odd { paint.bad(end) } else { end.to_owned() };
+        let end = if odd { look.bad(end) } else { end.to_owned() };
         line(&mut out, &format!("{:>4} × {end} ({of} {})", orders.len(), numbers.join(", ")));
     }
     let files: Vec<_> = exploration.orders.iter().filter_map(|order| order.file.as_ref()).collect();
     for file in &files {
         line(&mut out, &format!("again: iwlbench run {}", file.display()));
     }
-    line(&mut out, &last(exploration, files.len(), &paint));
-    line(&mut out, &paint.faint(&format!("all of it: {}", exploration.directory.display())));
+    line(&mut out, &last(exploration, files.len(), look));
+    line(&mut out, &look.faint(&format!("all of it: {}", exploration.directory.display())));
     line(&mut out, "");
     out
 }
 
-fn row(out: &mut String, order: &Order, paint: &Paint) {
+fn row(out: &mut String, order: &Order, look: Look) {
     let points: Vec<_> = order.points.iter().map(ToString::to_string).collect();
     let word = order.class.map_or(order.outcome.word(), Class::word);
     let word = match order.class {
-        Some(Class::Fine) => paint.good(&format!("{word:<16}")),
-        _ => paint.bad(&format!("{word:<16}")),
+        Some(Class::Fine) => look.good(&format!("{word:<16}")),
+        _ => look.bad(&format!("{word:<16}")),
     };
-    let alike = order.alike.map(|n| paint.faint(&format!("  (went like {n})"))).unwrap_or_default();
+    let alike = order.alike.map(|n| look.faint(&format!("  (went like {n})"))).unwrap_or_default();
     line(out, &format!("{:>4} {word} {}{alike}", order.number, points.join(" · ")));
     let under = |out: &mut String, text: &str| line(out, &format!("{:22}{text}", ""));
     for problem in &order.problems {
-        under(out, &paint.bad(&problem.to_string()));
+        under(out, &look.bad(&problem.to_string()));
     }
     if order.class.is_none() {
         under(out, &order.line);
     }
     for failed in &order.failed_steps {
-        under(out, &paint.faint(&format!("refused: {failed}")));
+        under(out, &look.faint(&format!("refused: {failed}")));
     }
     match order.replays {
         Some(false) => {
             under(out, "its replay ended otherwise: this order does not decide it alone");
         }
-        Some(true) => under(out, &paint.faint("its replay ended the same")),
+        Some(true) => under(out, &look.faint("its replay ended the same")),
         None => {}
     }
 }
@@ -78,7 +77,7 @@ fn ends(orders: &[Order]) -> Vec<(&str, Vec<&Order>)> {
     ends
 }
 
-fn last(exploration: &Exploration, bad: usize, paint: &Paint) -> String {
+fn last(exploration: &Exploration, bad: usize, look: Look) -> String {
     let Exploration { orders, left, bound, .. } = exploration;
     let played = match (left, orders.len()) {
         (0, all) => format!("played {all} of {all} orders"),
@@ -96,10 +95,10 @@ fn last(exploration: &Exploration, bad: usize, paint: &Paint) -> String {
     match bad {
         0 if unplayed.is_empty() => {
             let which = if *left == 0 { "all fine" } else { "the played ones are all fine" };
-            format!("{played}: {}", paint.good(which))
+            format!("{played}: {}", look.good(which))
         }
         0 => format!("{played}{unplayed}"),
-        bad => format!("{played}{unplayed}: {}", paint.bad(&format!("{bad} bad"))),
+        bad => format!("{played}{unplayed}: {}", look.bad(&format!("{bad} bad"))),
     }
 }
 

@@ -476,9 +476,13 @@ fn seats(names: &[String]) -> Vec<Seat> {
     names.iter().enumerate().map(seat).collect()
 }
 
-/// A command line that can be pasted into a shell.
+/// A command line as a shell takes it, and why it is no use there.
 fn shell_words(args: &[String]) -> String {
-    let mut text = String::new();
+    let mut text = String::from(
+        "# To be read, not to be played: the monitor, the console, the agent, the cards, the memory\n\
+         # and the snapshot are descriptors that the bench hands down, and it is the other end of\n\
+         # most of them. again.sh plays the run again.\n",
+    );
     for (i, arg) in args.iter().enumerate() {
         if i > 0 {
             text.push_str(if arg.starts_with('-') { " \\\n  " } else { " " });

@@ -55,6 +55,13 @@ function draw(play) {
   timeline(picture, figure, tools, detail);
 }
 
+const filters = $('filters');
+if (document.querySelector('tr.good') && document.querySelector('tr.bad')) {
+  button(filters, 'only what did not pass', (e) => {
+    e.setAttribute('aria-pressed', document.body.classList.toggle('bad-only'));
+  }, false);
+}
+
 for (const e of document.querySelectorAll('[data-place]')) {
   e.addEventListener('click', (event) => {
     // A new tab is a wish for the page itself.

@@ -5,9 +5,11 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::page::{class, escape, page};
+use super::page::{class, escape, page, program};
 use super::picture::{Picture, picture};
 use crate::facts::verdict::Class;
+use crate::report::baseline::Changes;
+use crate::report::fields;
 use crate::report::matrix::{Attempt, Cell, Matrix};
 use crate::report::run::Run;
 
@@ -80,10 +82,13 @@ impl Place<'_> {
 
     /// The worst of its plays.
     fn class(&self) -> &'static str {
-        if self.count(|cell| cell.class() == Class::Failed) > 0 {
+        let failed = |cell: &Cell| cell.class() == Class::Failed && !cell.is_known();
+        if self.count(failed) > 0 || self.count(Cell::is_gone) > 0 {
             "failed"
         } else if self.count(|cell| cell.class() == Class::NotRun) > 0 {
             "not-run"
+        } else if self.count(Cell::is_known) > 0 {
+            "known"
         } else if self.count(|cell| cell.flaky) > 0 {
             "flaky"
         } else {
@@ -109,12 +114,18 @@ pub fn report(
     runs: &[Run],
     pictures: &Pictures,
     base: &str,
+    changes: Option<&Changes>,
 ) -> serde_json::Result<String> {
     let places = places(&matrix.cells);
     let mut body = String::new();
     head(&mut body, matrix, &places);
     table(&mut body, &places, base);
+    if let Some(changes) = changes {
+        changed(&mut body, changes);
+    }
     not_passed(&mut body, runs, base, &matrix.directory);
+    known(&mut body, &matrix.cells);
+    environment(&mut body, matrix, runs);
     body.push_str(DIALOG);
     let shown = places.iter().map(|place| Shown {
         title: format!("{} · {} · {}", place.scenario, place.card, place.kernel),
@@ -174,9 +185,11 @@ fn head(out: &mut String, matrix: &Matrix, places: &[Place<'_>]) {
     let cells = &matrix.cells;
     let passed = cells.iter().filter(|cell| cell.class() == Class::Passed).count();
     let flaky = cells.iter().filter(|cell| cell.flaky).count();
-    let failed = cells.iter().any(|cell| cell.class() == Class::Failed);
+    let counts = |cell: &Cell| cell.class() == Class::Failed && !cell.is_known();
+    let failed = cells.iter().any(|cell| counts(cell) || cell.is_gone());
+    let known = cells.iter().filter(|cell| cell.is_known()).count();
     let not_played = matrix.planned.saturating_sub(cells.len());
-    let (class, word) = match (failed, passed == matrix.planned) {
+    let (class, word) = match (failed, passed + known == matrix.planned) {
         (true, _) => ("failed", "failed"),
         (_, true) if flaky > 0 => ("flaky", "flaky"),
         (_, true) => ("passed", "passed"),
@@ -187,6 +200,9 @@ fn head(out: &mut String, matrix: &Matrix, places: &[Place<'_>]) {
     // A String takes any write.
     if flaky > 0 {
         let _ = write!(line, ", {flaky} of them only when tried again (flaky)");
+    }
+    if known > 0 {
+        let _ = write!(line, ", {known} failed as known");
     }
     if not_played > 0 {
         let _ = write!(line, ", {not_played} not played");
@@ -226,7 +242,7 @@ fn table(out: &mut String, places: &[Place<'_>], base: &str) {
         cards.dedup();
         columns.push((kernel, cards));
     }
-    out.push_str("<section>\n<div class=\"table\">\n<table>\n<thead>\n<tr><th></th>");
+    out.push_str("<section>\n<p class=\"tools\" id=\"filters\"></p>\n<div class=\"table\">\n<table>\n<thead>\n<tr><th></th>");
     for (kernel, cards) in &columns {
         let _ =
             write!(out, "<th class=\"first\" colspan=\"{}\">{}</th>", cards.len(), escape(kernel));
@@ -243,7 +259,9 @@ fn table(out: &mut String, places: &[Place<'_>], base: &str) {
         }
     }
     for scenario in rows {
-        let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(scenario));
+        let good = places.iter().all(|p| p.scenario != scenario || p.class() == "passed");
+        let class = if good { "good" } else { "bad" };
+        let _ = write!(out, "<tr class=\"{class}\"><th scope=\"row\">{}</th>", escape(scenario));
         for (kernel, cards) in &columns {
             for (n, card) in cards.iter().enumerate() {
                 let wanted = (scenario, *card, *kernel);
@@ -271,6 +289,7 @@ fn cell(out: &mut String, number: usize, place: &Place<'_>, base: &str) {
         "passed" => "✓",
         "failed" => "✗",
         "flaky" => "~",
+        "known" => "≈",
         _ => "!",
     };
     let rate = match place.cells.len() {
@@ -298,6 +317,7 @@ fn not_passed(out: &mut String, runs: &[Run], base: &str, directory: &std::path:
     let told: Vec<&Run> = runs
         .iter()
         .filter(|run| run.verdict().class() != Class::Passed || !run.earlier.is_empty())
+        .filter(|run| run.known.is_none())
         .collect();
     if told.is_empty() {
         return;
@@ -310,7 +330,15 @@ fn not_passed(out: &mut String, runs: &[Run], base: &str, directory: &std::path:
     ];
     let kinds: Vec<_> = kinds.iter().filter(|(_, there)| *there).map(|(word, _)| *word).collect();
     let _ = writeln!(out, "<section>\n<h2 class=\"kinds\">{}</h2>", kinds.join(", "));
-    for run in told.iter().take(MAX_TOLD) {
+    let mut cause = None;
+    for (of, run) in by_cause(&told).into_iter().take(MAX_TOLD) {
+        if cause.as_ref() != Some(&of) {
+            let times = told.iter().filter(|run| cause_of(run) == of).count();
+            if times > 1 {
+                let _ = writeln!(out, "<h3 class=\"cause\">{times} × {}</h3>", escape(&of));
+            }
+            cause = Some(of);
+        }
         let verdict = run.verdict();
         let flaky = verdict.class() == Class::Passed;
         let word = if flaky { "flaky" } else { &verdict.outcome };
@@ -323,7 +351,7 @@ fn not_passed(out: &mut String, runs: &[Run], base: &str, directory: &std::path:
             escape(&run.combination()),
             escape(word),
         );
-        for (n, attempt) in run.earlier.iter().chain([*run]).enumerate() {
+        for (n, attempt) in run.earlier.iter().chain([run]).enumerate() {
             let before = n.checked_sub(1).map(|before| &run.earlier[before]);
             told_attempt(out, n, attempt, before, base, directory);
         }
@@ -333,6 +361,117 @@ fn not_passed(out: &mut String, runs: &[Run], base: &str, directory: &std::path:
         let _ = writeln!(out, "<p>And {} more: see junit.xml.</p>", told.len() - MAX_TOLD);
     }
     out.push_str("</section>\n");
+}
+
+/// What the last attempt that failed came to: runs with the same belong together.
+fn cause_of(run: &Run) -> String {
+    let passed = run.verdict().class() == Class::Passed;
+    let verdict = match run.earlier.last() {
+        Some(earlier) if passed => earlier.verdict(),
+        _ => run.verdict(),
+    };
+    format!("{}: {}", verdict.outcome, verdict.line)
+}
+
+/// The runs by their causes, the most frequent first, else as they came.
+fn by_cause<'r>(told: &[&'r Run]) -> Vec<(String, &'r Run)> {
+    let mut causes: Vec<(String, Vec<&Run>)> = Vec::new();
+    for run in told {
+        let cause = cause_of(run);
+        match causes.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, runs)) => runs.push(run),
+            None => causes.push((cause, vec![run])),
+        }
+    }
+    causes.sort_by_key(|(_, runs)| std::cmp::Reverse(runs.len()));
+    let each = |(cause, runs): (String, Vec<&'r Run>)| {
+        runs.into_iter().map(move |run| (cause.clone(), run)).collect::<Vec<_>>()
+    };
+    causes.into_iter().flat_map(each).collect()
+}
+
+/// What is known to fail, and what of it does not any more.
+fn known(out: &mut String, cells: &[Cell]) {
+    let known: Vec<_> = cells.iter().filter_map(|c| Some((c, c.known.as_ref()?))).collect();
+    if known.is_empty() {
+        return;
+    }
+    out.push_str("<section>\n<h2>Known failures</h2>\n<ul>\n");
+    for (cell, known) in known {
+        let class = if known.gone { "bad" } else { "sub" };
+        let place = format!("{} {} {}", cell.scenario, cell.card, cell.kernel);
+        let told = match known.gone {
+            true => format!("does not fail any more: take it out of {}", known.at),
+            false => format!("{} ({})", known.reason, known.at),
+        };
+        let _ = writeln!(
+            out,
+            "<li class=\"{class}\"><span class=\"what\">{}: {}</span></li>",
+            escape(&place),
+            escape(&told)
+        );
+    }
+    out.push_str("</ul>\n</section>\n");
+}
+
+/// What is otherwise than in the earlier matrix.
+fn changed(out: &mut String, changes: &Changes) {
+    let _ = write!(
+        out,
+        "<section>\n<h2>Since {}</h2>\n",
+        escape(&changes.before.display().to_string())
+    );
+    if changes.is_empty() {
+        out.push_str("<p>No verdict has changed, and nothing is much slower.</p>\n");
+    }
+    for (title, class, lines) in changes.lists() {
+        if lines.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "<h3 class=\"{class}\">{title}</h3>\n<ul>");
+        for line in lines {
+            let _ = writeln!(out, "<li>{}</li>", escape(line));
+        }
+        out.push_str("</ul>\n");
+    }
+    out.push_str("</section>\n");
+}
+
+/// What it was played with; what differs between the runs has a line each.
+fn environment(out: &mut String, matrix: &Matrix, runs: &[Run]) {
+    let mut facts: Vec<(&str, String)> = Vec::new();
+    let mut fact = |name, value: String| {
+        if !value.is_empty() && !facts.contains(&(name, value.clone())) {
+            facts.push((name, value));
+        }
+    };
+    fact("date", matrix.date.clone());
+    fact("iwlbench", program(&matrix.iwlbench));
+    fact("command", matrix.command.clone());
+    for record in runs.iter().filter_map(|run| run.record.as_ref()) {
+        let text = |path: &str| record.facts_at(path).map(fields::plain).unwrap_or_default();
+        let kernel = [record.kernel(), &text("/kernel/package_version")].join(" ");
+        fact("kernel", format!("{} SHA-256 {}", kernel.trim(), text("/kernel_sha256")));
+        fact("QEMU", text("/qemu"));
+        if !record.accel.is_empty() {
+            fact("acceleration", format!("{} ({})", record.accel, text("/accel_why")));
+        }
+    }
+    fact("directory", matrix.directory.display().to_string());
+    facts.sort_by_key(|(name, _)| match *name {
+        "date" => 0,
+        "iwlbench" => 1,
+        "command" => 2,
+        "kernel" => 3,
+        "QEMU" => 4,
+        "acceleration" => 5,
+        _ => 6,
+    });
+    out.push_str("<section>\n<h2>Environment</h2>\n<dl>\n");
+    for (name, value) in facts {
+        let _ = writeln!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(&value));
+    }
+    out.push_str("</dl>\n</section>\n");
 }
 
 /// One attempt; of one that failed as the one before it did, only that.

@@ -72,3 +72,12 @@ pub(super) fn class(class: Class) -> &'static str {
         Class::NotRun => "not-run",
     }
 }
+
+/// An iwlbench, as a run or a matrix was kept with it.
+pub(super) fn program(kept: &serde_json::Value) -> String {
+    let text = |field| kept.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
+    match text("commit") {
+        "" => text("version").to_owned(),
+        commit => format!("{} ({commit})", text("version")),
+    }
+}

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::events::{self, Row};
-use super::page::{class, escape, page};
+use super::page::{class, escape, page, program};
 use super::picture::{Picture, picture, shown_milestones};
 use crate::facts::phases;
 use crate::facts::timeline::seconds;
@@ -153,10 +153,15 @@ fn facts(out: &mut String, run: &Run) {
         }
     };
     let text = |path: &str| record.facts_at(path).map(fields::plain).unwrap_or_default();
+    fact("date", text("/date"));
+    fact("iwlbench", record.facts_at("/iwlbench").map(program).unwrap_or_default());
+    fact("command", text("/command"));
+    fact("again", text("/again"));
     fact("card", format!("{} → {}", record.vars.card, record.vars.opmode));
     fact("card faults", record.fault_names());
     fact("kernel", format!("{} {}", record.kernel(), text("/guest/kernel_version")));
     fact("kernel package", text("/kernel/package_version"));
+    fact("kernel command line", text("/kernel_command_line"));
     fact("kernel SHA-256", text("/kernel_sha256"));
     fact("QEMU", text("/qemu"));
     fact("acceleration", format!("{} ({})", record.accel, text("/accel_why")));
@@ -185,7 +190,16 @@ fn facts(out: &mut String, run: &Run) {
     fact("to the verdict", format!("{:.2} s", record.seconds));
     fact("seconds of it", phases::in_words(&record.phases));
     fact("run", run.directory.display().to_string());
-    out.push_str("</dl>\n</section>\n");
+    out.push_str("</dl>\n");
+    let scenario = text("/scenario_text");
+    if !scenario.is_empty() {
+        let _ = writeln!(
+            out,
+            "<details><summary>the scenario</summary><pre>{}</pre></details>",
+            escape(&scenario)
+        );
+    }
+    out.push_str("</section>\n");
 }
 
 fn array<'a>(record: &'a Record, path: &str) -> &'a [Value] {
@@ -194,7 +208,7 @@ fn array<'a>(record: &'a Record, path: &str) -> &'a [Value] {
 
 impl Record {
     /// A fact by JSON pointer.
-    fn facts_at(&self, path: &str) -> Option<&Value> {
+    pub(super) fn facts_at(&self, path: &str) -> Option<&Value> {
         let (first, rest) = match path[1..].split_once('/') {
             Some((first, rest)) => (first, format!("/{rest}")),
             None => (&path[1..], String::new()),

@@ -85,7 +85,7 @@ function timeline(data, figure, tools, detail) {
   });
 
   // ---- the picture ----------------------------------------------------------------------------
-  const NAMES = innerWidth < 600 ? 72 : 92, ROW = 15, BAR = 15, FOOT = 26, BOOT = 54;
+  const NAMES = innerWidth < 600 ? 72 : 92, ROW = 15, MOST_ROWS = 14, BAR = 15, FOOT = 26, BOOT = 54;
   function explain(node, text, mark) {
     node.appendChild(svg('title', {}, text));
     const show = () => { detail.textContent = text; highlight(mark); };
@@ -97,7 +97,15 @@ function timeline(data, figure, tools, detail) {
   function draw() {
     const width = Math.max(figure.clientWidth - 2, 720);
     const collapsed = view[0] > 0.05;
-    const x0 = NAMES + (collapsed ? BOOT : 8), x1 = width - 12;
+    const x0 = NAMES + (collapsed ? BOOT : 8);
+    // The last labels have their room to the right, up to a third of the picture.
+    let x1 = width - 12;
+    const part = scale(0, 1);
+    for (const [i, m] of data.marks.entries()) {
+      if (m.t < view[0] || m.t > view[1] || part(m.t) <= 0) continue;
+      x1 = Math.min(x1, x0 + (width - 6 - textWidth(`${i + 1} ${m.text}`) - x0) / part(m.t));
+    }
+    x1 = Math.max(x1, x0 + (width - x0) * 0.66);
     const x = scale(x0, x1);
     const seen = (from, to) => to >= view[0] && from <= view[1];
     const root = svg('svg', { width, role: 'img', 'aria-label': 'Timeline of the run by lanes' });
@@ -109,18 +117,14 @@ function timeline(data, figure, tools, detail) {
         .map((t) => ({ ...t, bad: true, x: x(t.t) }));
       const marks = data.marks.map((m, i) => ({ ...m, i, x: x(m.t) })).concat(faults)
         .filter((m) => m.lane === lane && seen(m.t, m.t)).sort((a, b) => a.x - b.x);
-      // Labels take the first row that is free over their width, else only their number.
+      // A label stands to the right of its stem, in the first row below all labels that the stem
+      // would cross; where there is no such row, there is only the dot with its number.
       const ends = [];
       for (const m of marks) {
-        const room = x1 - m.x;
-        m.label = clip(m.i === undefined ? `▲ ${m.text}` : `${m.i + 1} ${m.text}`, 260);
-        m.w = textWidth(m.label);
-        m.left = m.w > room;
-        const from = m.left ? m.x - m.w - 6 : m.x - 3;
-        m.row = ends.findIndex((end) => end <= from);
-        if (m.row < 0 && ends.length < 9) m.row = ends.push(0) - 1;
-        if (m.row < 0) { m.label = ''; m.row = 0; continue; }
-        ends[m.row] = (m.left ? m.x : m.x + m.w) + 12;
+        m.label = clip(m.i === undefined ? `▲ ${m.text}` : `${m.i + 1} ${m.text}`, width - 6 - m.x);
+        m.row = ends.findLastIndex((end) => end > m.x - 3) + 1;
+        if (m.row >= MOST_ROWS) { m.label = ''; m.row = 0; continue; }
+        ends[m.row] = m.x + textWidth(m.label) + 12;
       }
       const bars = data.spans.filter((s) => s.lane === lane && seen(s.from, s.to));
       const rows = Math.max(0, ...bars.map((s) => s.row + 1));
@@ -174,8 +178,7 @@ function timeline(data, figure, tools, detail) {
         if (m.label) {
           node.appendChild(svg('line', { class: 'leader', x1: m.x, x2: m.x, y1: ty - 8, y2: line }));
           node.appendChild(svg('text', {
-            class: m.bad ? 'label bad' : 'label', y: ty,
-            x: m.left ? m.x - 4 : m.x + 3, 'text-anchor': m.left ? 'end' : 'start',
+            class: m.bad ? 'label bad' : 'label', y: ty, x: m.x + 3,
           }, m.label));
         }
         node.appendChild(m.i === undefined
@@ -198,6 +201,11 @@ function timeline(data, figure, tools, detail) {
       root.appendChild(svg('line', { class: 'grid', x1: last, x2: last, y1: bottom - 2, y2: bottom + 3 }));
       root.appendChild(svg('text', { class: 'axis', x: last, y: bottom + 15, 'text-anchor': 'middle' }, `${t.toFixed(view[1] - view[0] < 0.2 ? 4 : 3)} s`));
     }
+    // The scale says what it is.
+    root.appendChild(svg('text', { class: 'axis', x: 8, y: bottom + 15 }, spread ? 'uneven time' : 'time'));
+    note.textContent = spread
+      ? 'The scale is uneven: each milestone has its room, only between two of them time is even; “true time” is even all over.'
+      : '';
     if (collapsed) {
       const node = svg('rect', { class: 'collapsed', x: NAMES, y: 4, width: BOOT - 12, height: bottom - 8 });
       explain(node, `${ms(view[0])} before this are folded away; “whole run” shows them`);
@@ -251,6 +259,8 @@ function timeline(data, figure, tools, detail) {
   button(tools, '◀', () => pan(-0.3)).setAttribute('aria-label', 'earlier');
   button(tools, '▶', () => pan(0.3)).setAttribute('aria-label', 'later');
   button(tools, 'true time', (e) => { spread = !spread; e.setAttribute('aria-pressed', !spread); draw(); }, !spread);
+  const note = html('p', 'sub note');
+  figure.after(note);
   const legend = html('span', 'legend');
   for (const [cls, text] of [['step', 'step'], ['gate', 'gate waits for the host'], ['program', 'modprobe'],
     ['upload', 'upload and start of the firmware'], ['density', 'register accesses'], ['fault', 'fault or failure']]) {

@@ -27,7 +27,9 @@ pub use duration::parse_patience;
 pub use expectation::{Expectation, LogLine};
 pub use gate::{Compression, FirmwareRule, ModuleRule, Source};
 pub use limits::{MOST_CARDS, MOST_REPEATS};
-pub use pattern::{OneOrMany, Pattern, Values, Vars, When, field_of, glob, known_vars, no_card};
+pub use pattern::{
+    KernelRange, OneOrMany, Pattern, Values, Vars, When, field_of, glob, known_vars, no_card,
+};
 pub use step::{Action, Autoload, Fails, Step, Suspend, fault};
 pub use text::Text;
 pub use tolerated::Tolerated;
@@ -140,8 +142,11 @@ fn once() -> u32 {
     1
 }
 
+/// Longest that a step may take where the file does not say, seconds.
+pub const DEFAULT_PATIENCE: u64 = 60;
+
 fn default_patience() -> u64 {
-    60
+    DEFAULT_PATIENCE
 }
 
 fn yes() -> bool {

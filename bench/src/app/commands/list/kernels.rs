@@ -66,8 +66,8 @@ fn series(kernel: &KnownKernel) -> String {
 }
 
 /// Prints the kernels: of each series the newest, or as JSON all.
-pub(super) fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
-    let kernels = commands::kit(&args.fetch, &Ui::new())?.kernels()?;
+pub(super) fn list(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
+    let kernels = commands::kit(&args.fetch, ui)?.kernels()?;
     if args.json {
         let rows = kernels.iter().map(|kernel| {
             let differs = Differs::of(&kernel.release)?;

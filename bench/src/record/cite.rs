@@ -1,0 +1,264 @@
+//! What a run can be cited by, and what plays it again.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use toml::{Table, Value};
+
+use crate::script::scenario::{Scenario, parse_patience};
+
+/// Which iwlbench.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Program {
+    /// As `--version` has it.
+    pub version: &'static str,
+    /// As `git describe` had it where it was built; none outside a git repository.
+    pub commit: Option<&'static str>,
+}
+
+impl Program {
+    /// This one.
+    pub const THIS: Program = Program {
+        version: env!("CARGO_PKG_VERSION"),
+        // The build script knows, or does not.
+        commit: option_env!("IWLBENCH_COMMIT"),
+    };
+}
+
+/// What a run can be cited by; a part of `run.json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cited {
+    /// When it began, UTC.
+    pub date: String,
+    /// What played it.
+    pub iwlbench: Program,
+    /// The user's command.
+    pub command: String,
+    /// The command that plays it again, from anywhere; none where there is no such command, as for
+    /// an order of an exploration.
+    pub again: Option<String>,
+    /// The scenario as it was played, TOML. Comments are not in it.
+    pub scenario_text: String,
+    /// The kernel's.
+    pub kernel_command_line: String,
+}
+
+impl Cited {
+    /// A run of this scenario, now.
+    pub fn new(scenario: &Scenario, again: Option<String>, kernel_command_line: &str) -> Cited {
+        Cited {
+            date: now(),
+            iwlbench: Program::THIS,
+            command: user_command(),
+            again,
+            scenario_text: text(scenario),
+            kernel_command_line: kernel_command_line.to_owned(),
+        }
+    }
+}
+
+/// The present time, UTC, to the second.
+pub fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The user's command, as a shell takes it.
+pub fn user_command() -> String {
+    words(std::env::args_os().map(|word| word.to_string_lossy().into_owned()))
+}
+
+/// Words as a shell takes them; none of a program's own has a NUL.
+pub fn words(words: impl IntoIterator<Item = String>) -> String {
+    let words = words.into_iter();
+    words
+        .filter_map(|word| shlex::try_quote(&word).ok().map(Into::into))
+        .collect::<Vec<String>>()
+        .join(" ")
+}
+
+/// The scenario as a file. What it names by a path is named from the root: the file may be read
+/// elsewhere.
+pub fn text(scenario: &Scenario) -> String {
+    let mut table = scenario.table.clone();
+    let rules = table.get_mut("firmware").and_then(Value::as_array_mut).into_iter().flatten();
+    for give in rules.filter_map(|rule| rule.get_mut("give")) {
+        if let Some(file) = give.as_str().and_then(|give| give.strip_prefix("file:"))
+            && let Ok(file) = std::path::absolute(scenario.directory.join(file))
+        {
+            *give = format!("file:{}", file.display()).into();
+        }
+    }
+    toml::to_string(&table).unwrap_or_default()
+}
+
+/// What a run was made of beside its scenario's file, for the command that plays it again.
+#[derive(Debug)]
+pub struct Made<'a> {
+    /// Scenario.
+    pub scenario: &'a Scenario,
+    /// Card.
+    pub card: &'a str,
+    /// Faults that the user wanted.
+    pub faults: Vec<String>,
+    /// A firmware file instead of the stub.
+    pub firmware: Option<&'a Path>,
+    /// An initramfs instead of a built one.
+    pub image: Option<&'a Path>,
+    /// Modules left out by the user.
+    pub without: &'a [String],
+    /// Booted for real.
+    pub cold: bool,
+    /// What no event met is a failure.
+    pub strict: bool,
+    /// A Debian kernel's release; else the image and its modules.
+    pub kernel: Result<&'a str, [&'a Path; 2]>,
+    /// `kvm` or `tcg`.
+    pub accel: &'static str,
+    /// If not the usual.
+    pub cpus: Option<u32>,
+}
+
+impl Made<'_> {
+    /// The command, with the scenario's file in `directory` where it is not built in.
+    pub fn again(&self, directory: &Path) -> String {
+        let scenario = self.scenario;
+        let named = match &scenario.group {
+            Some(_) => scenario.name.clone(),
+            None => path(&directory.join(file_of(scenario))),
+        };
+        let mut line = vec!["iwlbench".to_owned(), "run".to_owned(), named];
+        let mut option = |name: &str, value: String| line.extend([name.to_owned(), value]);
+        option("--card", self.card.to_owned());
+        match self.kernel {
+            Ok(release) => option("--kernel", release.to_owned()),
+            Err([image, modules]) => {
+                option("--kernel", path(image));
+                option("--modules", path(modules));
+            }
+        }
+        option("--accel", self.accel.to_owned());
+        if !self.faults.is_empty() {
+            option("--fault", self.faults.join(","));
+        }
+        if let Some(file) = self.firmware {
+            option("--firmware", path(file));
+        }
+        if let Some(file) = self.image {
+            option("--image", path(file));
+        }
+        if !self.without.is_empty() {
+            option("--without", self.without.join(","));
+        }
+        if let Some(cpus) = self.cpus {
+            option("--cpus", cpus.to_string());
+        }
+        if patience_of(&scenario.table) != Some(scenario.patience) {
+            option("--patience", scenario.patience.to_string());
+        }
+        option("--repeat", "1".to_owned());
+        if self.cold {
+            line.push("--cold".to_owned());
+        }
+        if self.strict {
+            line.push("--strict".to_owned());
+        }
+        words(line)
+    }
+}
+
+/// The name of the scenario's file in a run's directory.
+pub fn file_of(scenario: &Scenario) -> String {
+    format!("{}.toml", scenario.name)
+}
+
+/// The file's, which the user can change for a run.
+fn patience_of(table: &Table) -> Option<u64> {
+    match table.get("patience") {
+        None => Some(crate::script::scenario::DEFAULT_PATIENCE),
+        Some(Value::String(text)) => parse_patience(text).ok(),
+        Some(value) => value.as_integer().and_then(|seconds| seconds.try_into().ok()),
+    }
+}
+
+fn path(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path)).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::read;
+
+    fn made(scenario: &Scenario) -> Made<'_> {
+        Made {
+            scenario,
+            card: "7260",
+            faults: Vec::new(),
+            firmware: None,
+            image: None,
+            without: &[],
+            cold: false,
+            strict: false,
+            kernel: Ok("7.3.4+deb13-amd64"),
+            accel: "tcg",
+            cpus: None,
+        }
+    }
+
+    /// A user's scenario, beside a file that it gives.
+    fn own() -> (tempfile::TempDir, Scenario) {
+        let text = "about = \"t\"\ncards = [\"7260\"]\n[[firmware]]\nname = \"*\"\n\
+                    give = \"file:fw.ucode\"\n[[step]]\ndo = \"coldplug\"\n";
+        let dir = tempfile::tempdir().expect("temporary directory");
+        std::fs::write(dir.path().join("fw.ucode"), "x").expect("written");
+        let file = dir.path().join("mine.toml").display().to_string();
+        let scenario = read::parse("mine", &file, text).expect("a scenario");
+        (dir, scenario)
+    }
+
+    /// The line is what the command line takes, and names what the user named.
+    #[test]
+    fn what_was_played_can_be_said_again() {
+        let built_in = read::find("opmode-load").expect("built in");
+        let line = made(&built_in).again(Path::new("/runs/x"));
+        assert_eq!(
+            line,
+            "iwlbench run opmode-load --card 7260 --kernel 7.3.4+deb13-amd64 --accel tcg --repeat 1"
+        );
+        let (_dir, mut own) = own();
+        own.patience = 7;
+        let all = Made {
+            faults: vec!["never-alive".into(), "all-ones=400".into()],
+            firmware: Some(Path::new("/fw/a b")),
+            without: &["iwlmvm".to_owned()],
+            cold: true,
+            strict: true,
+            kernel: Err([Path::new("/k/bzImage"), Path::new("/k/modules")]),
+            cpus: Some(2),
+            ..made(&own)
+        };
+        let line = all.again(Path::new("/runs/x"));
+        assert_eq!(
+            line,
+            "iwlbench run /runs/x/mine.toml --card 7260 --kernel /k/bzImage --modules /k/modules \
+             --accel tcg --fault 'never-alive,all-ones=400' --firmware '/fw/a b' --without iwlmvm \
+             --cpus 2 --patience 7 --repeat 1 --cold --strict"
+        );
+        for line in [line, made(&built_in).again(Path::new("/runs/x"))] {
+            let words = shlex::split(&line).expect("shell words");
+            <crate::app::cli::Cli as clap::Parser>::try_parse_from(words).expect("taken");
+        }
+    }
+
+    #[test]
+    fn a_scenario_that_is_kept_can_be_played_elsewhere() {
+        let (dir, own) = own();
+        let kept = read::parse("mine", "/elsewhere/mine.toml", &text(&own));
+        let kept = kept.expect("a scenario");
+        assert_eq!(
+            kept.table["firmware"][0]["give"].as_str(),
+            Some(&*format!("file:{}", dir.path().join("fw.ucode").display()))
+        );
+        assert_eq!(kept.table["step"], own.table["step"]);
+    }
+}
