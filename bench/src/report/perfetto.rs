@@ -1,7 +1,8 @@
 //! The trace event format of Chrome, which ui.perfetto.dev opens.
 //!
 //! A process each for bench, guest and card, in it a track per source. What lasts is a complete
-//! event (`X`), the rest instants (`i`). Spans of a track that overlap get tracks of their own, as
+//! event (`X`), the rest instants (`i`); arrows (`s`, `t`, `f`) lead from the request for the opmode over
+//! its load to the firmware's start. Spans of a track that overlap get tracks of their own, as
 //! complete events of one track must nest.
 //! Source: "Trace Event Format", Google, 2016.
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::run::{Event, Run};
 use super::spans::{Kind, Span, spans};
+use crate::facts::driver::DRIVERS;
 
 /// Process, track and place of the track among those of its process.
 type Track = (&'static str, String, u32);
@@ -24,8 +26,12 @@ const PROCESSES: [&str; 4] = [BENCH, LOADER, GUEST, CARD];
 /// The run as a JSON document.
 pub fn report(run: &Run) -> Value {
     let mut out = Trace::default();
-    for span in spans(run) {
-        out.span(&span);
+    let spans = spans(run);
+    for span in &spans {
+        out.span(span);
+    }
+    for (id, hand_over) in hand_overs(&spans).into_iter().enumerate() {
+        out.flow(id, &hand_over);
     }
     for event in &run.events {
         out.instant(event);
@@ -55,6 +61,51 @@ pub fn report(run: &Run) -> Value {
     })
 }
 
+/// The spans that lead to one another: the request for the opmode, the modprobe that it let go, the
+/// upload of the firmware and its start. What never came is missing.
+fn hand_overs(spans: &[Span]) -> Vec<Vec<&Span>> {
+    let is = |kind: Kind| move |span: &&Span| span.kind == kind;
+    let asked = spans.iter().filter(is(Kind::ModuleGate));
+    let asked = asked.filter(|span| DRIVERS.iter().any(|driver| driver.is_opmode(&span.name)));
+    asked
+        .map(|asked| {
+            let mut chain = vec![asked];
+            let name = format!("modprobe {}", asked.name);
+            let mut modprobes = spans.iter().filter(is(Kind::Modprobe));
+            let load = modprobes.find(|span| span.name == name && span.from >= asked.to);
+            chain.extend(load);
+            if let Some(load) = load {
+                let upload =
+                    spans.iter().filter(is(Kind::Upload)).find(|span| span.from >= load.from);
+                chain.extend(upload);
+                let starts = |from: u64| {
+                    spans.iter().filter(is(Kind::Starting)).find(move |span| span.from >= from)
+                };
+                chain.extend(upload.and_then(|upload| starts(upload.to)));
+            }
+            chain
+        })
+        .filter(|chain| chain.len() > 1)
+        .collect()
+}
+
+/// Where a span goes.
+fn track_of(span: &Span) -> Track {
+    let (process, name, place) = match span.kind {
+        Kind::Step => (BENCH, "steps", 1),
+        Kind::FirmwareGate => (LOADER, "firmware gate", 0),
+        Kind::ModuleGate => (LOADER, "module gate", 1),
+        Kind::Modprobe => (LOADER, "modprobe", 2),
+        Kind::Upload | Kind::Starting => (CARD, "firmware", 0),
+    };
+    let name = match span.card.as_str() {
+        "" => name.to_owned(),
+        card => format!("{card} {name}"),
+    };
+    let name = if span.row == 0 { name } else { format!("{name} ({})", span.row + 1) };
+    (process, name, place)
+}
+
 #[derive(Default)]
 struct Trace {
     tracks: BTreeMap<(u32, u32, String), u32>,
@@ -62,21 +113,21 @@ struct Trace {
 }
 
 impl Trace {
+    /// Arrows from each span to the next.
+    fn flow(&mut self, id: usize, chain: &[&Span]) {
+        for (n, span) in chain.iter().enumerate() {
+            let (phase, rest) = match n {
+                0 => ("s", json!({ "id": id })),
+                n if n + 1 == chain.len() => ("f", json!({ "id": id, "bp": "e" })),
+                _ => ("t", json!({ "id": id })),
+            };
+            self.add(&track_of(span), phase, span.from, "hand-over", rest);
+        }
+    }
+
     fn span(&mut self, span: &Span) {
-        let (process, name, place) = match span.kind {
-            Kind::Step => (BENCH, "steps", 1),
-            Kind::FirmwareGate => (LOADER, "firmware gate", 0),
-            Kind::ModuleGate => (LOADER, "module gate", 1),
-            Kind::Modprobe => (LOADER, "modprobe", 2),
-            Kind::Upload | Kind::Starting => (CARD, "firmware", 0),
-        };
-        let name = match span.card.as_str() {
-            "" => name.to_owned(),
-            card => format!("{card} {name}"),
-        };
-        let name = if span.row == 0 { name } else { format!("{name} ({})", span.row + 1) };
         self.add(
-            &(process, name, place),
+            &track_of(span),
             "X",
             span.from,
             &span.name,

@@ -322,6 +322,37 @@ fn perfetto_has_a_slice_from_question_to_answer() {
 }
 
 #[test]
+fn perfetto_leads_from_the_request_to_the_start() {
+    let mut lines = events();
+    let of = |seq: u64, kind: &str, image: &str| {
+        json!({ "seq": seq, "t_ns": seq * 10_000, "source": "card", "card": "7260", "kind": kind,
+            "image": image })
+        .to_string()
+    };
+    lines.extend([
+        of(8, "section-uploaded", "init"),
+        of(9, "cpu-released", "init"),
+        of(10, "alive", "init"),
+    ]);
+    let dir = directory(Some(&run_json("passed", &Value::Null)), &lines);
+    let trace = perfetto::report(&Run::read(dir.path()).expect("readable"));
+    let all = trace["traceEvents"].as_array().expect("events");
+    let flow: Vec<_> = all.iter().filter(|e| e["name"] == "hand-over").collect();
+    let steps: Vec<_> = flow.iter().map(|e| (e["ph"].as_str(), e["ts"].as_f64())).collect();
+    let want = [("s", 30.0), ("t", 40.0), ("t", 80.0), ("f", 90.0)];
+    assert_eq!(steps, want.map(|(phase, at)| (Some(phase), Some(at))));
+    // An arrow begins and ends in a slice of its track.
+    for step in flow {
+        let bound = all.iter().any(|e| {
+            e["ph"] == "X"
+                && e["ts"] == step["ts"]
+                && (&e["pid"], &e["tid"]) == (&step["pid"], &step["tid"])
+        });
+        assert!(bound, "{step}");
+    }
+}
+
+#[test]
 fn a_page_is_whole_and_takes_nothing_from_the_guest_as_markup() {
     let (_dir, run) = failed();
     let page = html::run(&run).expect("page");

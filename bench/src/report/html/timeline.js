@@ -103,7 +103,7 @@ function timeline(data, figure, tools, detail) {
     const part = scale(0, 1);
     for (const [i, m] of data.marks.entries()) {
       if (m.t < view[0] || m.t > view[1] || part(m.t) <= 0) continue;
-      x1 = Math.min(x1, x0 + (width - 6 - textWidth(`${i + 1} ${m.text}`) - x0) / part(m.t));
+      x1 = Math.min(x1, x0 + (width - 9 - textWidth(`${i + 1} ${m.text}`) - x0) / part(m.t));
     }
     x1 = Math.max(x1, x0 + (width - x0) * 0.66);
     const x = scale(x0, x1);
@@ -168,7 +168,9 @@ function timeline(data, figure, tools, detail) {
         const bar = svg('rect', { class: s.class, x: a, y: top, width: w, height: BAR - 3, tabindex: 0 });
         explain(bar, `${s.name}: ${s.from.toFixed(4)} to ${s.to.toFixed(4)} s, ${ms(s.to - s.from)}; ${s.note}`);
         g.appendChild(bar);
-        const name = clip(s.name, w - 6);
+        // A name may go on over what is free to the right.
+        const next = Math.min(width - 6, ...lane.bars.filter((o) => o.row === s.row && o.from > s.from).map((o) => x(o.from)));
+        const name = clip(s.name, Math.max(w, next - a) - 6);
         if (name.length > 3) g.appendChild(svg('text', { class: 'bar-name', x: a + 3, y: top + 9.5 }, name));
       }
       lane.marks.forEach((m) => {
@@ -202,7 +204,7 @@ function timeline(data, figure, tools, detail) {
       root.appendChild(svg('text', { class: 'axis', x: last, y: bottom + 15, 'text-anchor': 'middle' }, `${t.toFixed(view[1] - view[0] < 0.2 ? 4 : 3)} s`));
     }
     // The scale says what it is.
-    root.appendChild(svg('text', { class: 'axis', x: 8, y: bottom + 15 }, spread ? 'uneven time' : 'time'));
+    root.appendChild(svg('text', { class: 'axis', x: 8, y: bottom + 15 }, !spread ? 'time' : NAMES < 90 ? 'uneven' : 'uneven time'));
     note.textContent = spread
       ? 'The scale is uneven: each milestone has its room, only between two of them time is even; “true time” is even all over.'
       : '';
