@@ -85,6 +85,7 @@ fn record(passed: bool) -> Record {
             opmode: "iwlmvm".into(),
             firmware: String::new(),
             walk_down: Vec::new(),
+            image: "init".into(),
             declared_firmware: Vec::new(),
         },
         faults: FaultPlan::none(),
