@@ -17,7 +17,7 @@ use crate::facts::timeline::{BenchEvent, Event, What};
 /// Derives milestones from events, fed in order.
 ///
 /// That is done twice. A session feeds what comes, in order of arrival: the gates and the steps
-/// wait on that, and cannot wait for what may yet come from before it. [`derive`] feeds a finished
+/// wait on that, and cannot wait for what may yet come from before it. [`derive()`] feeds a finished
 /// run's events in order of time, with the guest's clock set against ours: expectations are judged
 /// on that, and reports show it. Where the two orders differ, it is the second that happened.
 #[derive(Debug)]

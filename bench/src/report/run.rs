@@ -1,4 +1,7 @@
 //! A run, read back.
+//!
+//! These are not the types that wrote it. Another version may have, with fields, kinds and outcomes
+//! that are not known here, or without some that are: all of it can be shown.
 
 use std::path::PathBuf;
 

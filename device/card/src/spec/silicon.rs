@@ -6,7 +6,7 @@ use iwl_hw::maps::{Bar, Prph};
 use iwl_hw::msix;
 use serde::Serialize;
 
-/// The hardware generation: a name for its [`Silicon`].
+/// The hardware generation: a name for its hardware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Generation {
