@@ -174,7 +174,9 @@ impl<'a> Facts<'a> {
             let number = text.rsplit_once(": -").map(|(_, number)| number);
             number.is_some_and(|number| number.parse::<u8>().is_ok())
         };
-        let last = errors.clone().find(|text| !text.starts_with("0x"));
+        // `iwl_req_fw_callback` ends with where to look for files: advice.
+        let advice = |text: &str| text.starts_with("check git://") || text.starts_with("0x");
+        let last = errors.clone().find(|text| !advice(text));
         errors.clone().find(names_errno).or(last).map(str::to_owned)
     }
 

@@ -110,12 +110,22 @@ pub struct Verdict {
     /// What the line says, in parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<Box<Diagnosis>>,
+    /// The line is the cause: none is looked for.
+    #[serde(skip)]
+    pub explained: bool,
 }
 
 impl Verdict {
     /// A verdict.
     pub fn new(outcome: Outcome, line: impl Into<String>) -> Verdict {
-        Verdict { outcome, line: line.into(), cause: None, failed: None, diagnosis: None }
+        Verdict {
+            outcome,
+            line: line.into(),
+            cause: None,
+            failed: None,
+            diagnosis: None,
+            explained: false,
+        }
     }
 
     /// Decided by this event.
@@ -132,6 +142,7 @@ impl Verdict {
             cause: diagnosis.events.first().copied(),
             failed: Some(self.line),
             diagnosis: Some(Box::new(diagnosis)),
+            explained: true,
         }
     }
 

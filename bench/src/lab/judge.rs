@@ -96,7 +96,7 @@ pub(super) fn explained(verdict: Verdict, facts: &Facts<'_>) -> Verdict {
         return Verdict::new(Outcome::Environment, line);
     }
     let caused = match verdict.outcome {
-        Outcome::Failed => diagnose(facts),
+        Outcome::Failed if !verdict.explained => diagnose(facts),
         _ => None,
     };
     match caused {

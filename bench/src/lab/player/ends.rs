@@ -16,6 +16,8 @@ pub enum StepError {
     Failed(String),
     /// It failed with an error of the guest's, which the scenario may want.
     Refused(String, Fails),
+    /// It cannot be done there: the scenario's fault, whatever the driver does.
+    Unsuited(String),
     /// The run is over.
     Stop(Verdict),
 }

@@ -137,6 +137,9 @@ impl<'a> Player<'a> {
                 failed(format!("should fail with {}, but: {why}", describe_failure(want)))
             }
             (Err(StepError::Refused(why, _) | StepError::Failed(why)), _) => failed(why),
+            (Err(StepError::Unsuited(why)), _) => {
+                failed(why).map_err(|verdict| Verdict { explained: true, ..verdict })
+            }
         }
     }
 
@@ -262,7 +265,7 @@ impl<'a> Player<'a> {
         match self.command(command, "what the bench asked of its agent") {
             Ok(_) => Ok(()),
             Err(StepError::Stop(verdict)) => Err(verdict),
-            Err(StepError::Failed(why) | StepError::Refused(why, _)) => {
+            Err(StepError::Failed(why) | StepError::Refused(why, _) | StepError::Unsuited(why)) => {
                 Err(Verdict::new(Outcome::Environment, format!("the guest's agent: {why}")))
             }
         }
@@ -286,7 +289,7 @@ impl<'a> Player<'a> {
             (Action::Unplug, true) => "the card is out of its slot; `plug` comes first",
             _ => return Ok(()),
         };
-        Err(StepError::Failed(why.to_owned()))
+        Err(StepError::Unsuited(why.to_owned()))
     }
 
     fn act(&mut self, action: &Action) -> Result<(), StepError> {
