@@ -30,7 +30,10 @@
 //! **A step.** A variant of `Action` in `script/scenario/step.rs`, whose word is the variant's own;
 //! `can_start` there if the host does it at once. What it does: `guest_command` in
 //! `lab/player/mod.rs` if the agent does it (a new command is one of `guest-protocol`'s), else an
-//! arm of `act`. Its word in `scenarios/README.md`, and a scenario that has it.
+//! arm of `act`. If it is about one of several cards: its arm in `is_of_a_card`, in `step.rs`, too.
+//! If the card itself does it: a variant of `card_host::Touch`, and the milestone by which it is
+//! felt in `is_touch`, at the end of `lab/player/mod.rs`. Its word in `scenarios/README.md` (a test
+//! in `script/read.rs` compares), and a scenario that has it.
 //!
 //! **A report.** A file in [`report`] that takes a [`report::Run`] and returns text; a variant of
 //! `ReportFormat` in `app/cli.rs`, an arm in `app/commands/report.rs`, and a story in
