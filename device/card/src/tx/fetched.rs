@@ -16,6 +16,23 @@ pub(crate) enum Fetched {
     Fault { addr: u64, len: usize },
 }
 
+impl Fetched {
+    /// What came of fetching the descriptor at `index` of a queue, with `next` after it.
+    pub(super) fn from_queue(
+        queue: u8,
+        index: u16,
+        next: u16,
+        fetched: Result<Result<Vec<u8>, &'static str>, DmaError>,
+    ) -> Result<Self, DmaError> {
+        match fetched {
+            Ok(Ok(bytes)) => Ok(Self::Command { queue, index, next, bytes }),
+            Ok(Err(what)) => Ok(Self::Malformed { queue, index, what }),
+            Err(DmaError::Fault { addr, len }) => Ok(Self::Fault { addr, len }),
+            Err(DmaError::Pending) => Err(DmaError::Pending),
+        }
+    }
+}
+
 /// What a descriptor's buffers hold, or what is wrong with the descriptor. `buffers` are addresses
 /// and lengths, at most so many that all of them fit into `most` bytes.
 pub(super) fn gather(

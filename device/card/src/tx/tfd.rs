@@ -102,13 +102,7 @@ impl Scheduled {
         if !matches!(fetched, Err(DmaError::Pending)) {
             queue.read = next;
         }
-        let next = next.into();
-        match fetched {
-            Ok(Ok(bytes)) => Ok(Fetched::Command { queue: number, index, next, bytes }),
-            Ok(Err(what)) => Ok(Fetched::Malformed { queue: number, index, what }),
-            Err(DmaError::Fault { addr, len }) => Ok(Fetched::Fault { addr, len }),
-            Err(DmaError::Pending) => Err(DmaError::Pending),
-        }
+        Fetched::from_queue(number, index, next.into(), fetched)
     }
 }
 

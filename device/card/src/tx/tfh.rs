@@ -69,12 +69,7 @@ impl Tfh {
         if !matches!(fetched, Err(DmaError::Pending)) {
             queue.read = next;
         }
-        match fetched {
-            Ok(Ok(bytes)) => Ok(Fetched::Command { queue: number, index, next, bytes }),
-            Ok(Err(what)) => Ok(Fetched::Malformed { queue: number, index, what }),
-            Err(DmaError::Fault { addr, len }) => Ok(Fetched::Fault { addr, len }),
-            Err(DmaError::Pending) => Err(DmaError::Pending),
-        }
+        Fetched::from_queue(number, index, next, fetched)
     }
 }
 
