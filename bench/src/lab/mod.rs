@@ -14,7 +14,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-use guest_kit::{CacheDir, ImageSpec, IncludedModule, Kernel, KernelSelector, Kit, Qemu};
+use guest_kit::{
+    CacheDir, ImageSpec, IncludedModule, Kernel, KernelSelector, Kit, OwnModule, Qemu,
+};
 use guest_protocol::Hello;
 use iwl_card::{Card, CardOptions, CardSpec, FaultPlan};
 use iwl_ucode::Target;
@@ -83,6 +85,7 @@ pub struct Lab<'a> {
     qemu: Qemu,
     kernel: Kernel,
     driver: &'static Driver,
+    modules: Vec<OwnModule>,
     accel: Decision,
     cpus: Option<u32>,
     snapshots: Snapshots,
@@ -102,6 +105,8 @@ pub struct Options {
     pub kernel: KernelSelector,
     /// The driver under test.
     pub driver: &'static Driver,
+    /// Modules in place of the kernel's own.
+    pub modules: Vec<OwnModule>,
     /// How the guests' CPUs are run.
     pub accel: accel::Choice,
     /// CPUs of each guest, if not the usual.
@@ -175,6 +180,7 @@ impl<'a> Lab<'a> {
             kernel_sha256: cache.digest(&kernel.bzimage)?,
             kernel,
             driver: options.driver,
+            modules: options.modules.clone(),
             accel: decision,
             cpus: options.cpus,
             snapshots: Snapshots::new(cache.path()),
@@ -222,7 +228,7 @@ impl<'a> Lab<'a> {
     }
 
     fn image(&self, without: &[String]) -> anyhow::Result<guest_kit::Image> {
-        Ok(build_image(&self.kit, &self.kernel, self.driver, without)?)
+        Ok(build_image(&self.kit, &self.kernel, self.driver, &self.modules, without)?)
     }
 
     /// What a scenario's variables stand for with this card.
@@ -500,6 +506,7 @@ pub fn build_image(
     kit: &Kit,
     kernel: &Kernel,
     driver: &Driver,
+    replace: &[OwnModule],
     without: &[String],
 ) -> Result<guest_kit::Image, guest_kit::KitError> {
     kit.build_image(&ImageSpec {
@@ -508,6 +515,7 @@ pub fn build_image(
         modules: &modules(driver),
         required: &required(driver),
         without,
+        replace,
         extra: &[],
     })
 }

@@ -106,6 +106,8 @@ pub(crate) fn loader_command(root: &Path, program: &str) -> Result<Command, KitE
 /// A module's `.modinfo`: what it wants loaded with it, and what it loads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ModInfo {
+    /// What it calls itself.
+    pub(crate) name: Option<String>,
     /// Modules whose symbols it uses.
     pub(crate) depends: Vec<String>,
     /// Modules that modprobe loads before or after it if they exist.
@@ -155,6 +157,7 @@ pub(crate) fn modinfo(path: &Path, module: &[u8]) -> Result<ModInfo, KitError> {
                 info.soft.extend(names.map(module_name));
             }
             Some(("firmware", name)) => info.firmware.push(name.to_owned()),
+            Some(("name", name)) => info.name = Some(name.to_owned()),
             Some(("vermagic", magic)) => info.vermagic = Some(magic.to_owned()),
             _ => {}
         }

@@ -269,6 +269,34 @@ pub enum KitError {
         /// The kernel.
         release: String,
     },
+    /// A kernel's driver is to be changed, and its source cannot be had.
+    #[error(
+        "there is no source package for kernel {release}: the driver can be changed in Debian's \
+         kernels alone, and of those in the ones that the archive's index still lists"
+    )]
+    NoSource {
+        /// The kernel.
+        release: String,
+    },
+    /// A kernel insists on its modules' signatures, and ours have none.
+    #[error(
+        "kernel {release} takes only modules with a good signature, and one that is built here has \
+         none: use a kernel that is not superseded (`iwlbench list kernels`)"
+    )]
+    SignedModules {
+        /// The kernel.
+        release: String,
+    },
+    /// A change does not fit the kernel's driver.
+    #[error("driver {name} is not for kernel {release}: its patch does not apply ({what})")]
+    PatchRefused {
+        /// The variant.
+        name: String,
+        /// The kernel.
+        release: String,
+        /// Where.
+        what: String,
+    },
     /// A directory holds nothing that builds modules.
     #[error("{}: {reason}", path.display())]
     BadModuleSource {
@@ -328,7 +356,12 @@ impl KitError {
     pub fn is_users(&self) -> bool {
         matches!(
             self,
-            Self::NoSuchModule { .. } | Self::BadModuleSource { .. } | Self::BuildFailed { .. }
+            Self::NoSuchModule { .. }
+                | Self::BadModuleSource { .. }
+                | Self::BuildFailed { .. }
+                | Self::NoSource { .. }
+                | Self::SignedModules { .. }
+                | Self::PatchRefused { .. }
         )
     }
 

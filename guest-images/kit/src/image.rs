@@ -14,9 +14,9 @@ use cpio::newc::{Builder, ModeFileType, trailer};
 use serde::{Deserialize, Serialize};
 
 use crate::apt::Package;
-use crate::cache::{CacheDir, Guard, read_json};
+use crate::cache::{CacheDir, Guard, read_json, read_regular};
 use crate::digest::is_ours;
-use crate::elf::{LOADER, check_static, library_closure, loader_command, module_name};
+use crate::elf::{LOADER, check_static, library_closure, loader_command, modinfo, module_name};
 use crate::error::{At, Damage, KitError};
 use crate::hash::{sha256, sha256_file};
 use crate::kernel::{self, Kernel};
@@ -50,8 +50,47 @@ pub struct ImageSpec<'a> {
     pub required: &'a [&'a str],
     /// Modules left out by hand, even if another one depends on them.
     pub without: &'a [String],
+    /// Modules that take the place of the kernel's own of their names, or come beside them.
+    pub replace: &'a [OwnModule],
     /// Files of the caller's own.
     pub extra: &'a [ExtraFile],
+}
+
+/// A module of the caller's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnModule {
+    /// As `lsmod` prints it.
+    name: String,
+    /// The file that it was read from.
+    path: PathBuf,
+    content: Vec<u8>,
+}
+
+impl OwnModule {
+    /// Reads a `.ko`, as the compiler left it. Its name is what it calls itself, whatever the file
+    /// is called.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no module.
+    pub fn read(path: &Path) -> Result<Self, KitError> {
+        let Some(content) = read_regular(path).at(path)? else {
+            let reason = "no such file".to_owned();
+            return Err(KitError::BadElf { path: path.to_owned(), reason });
+        };
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let name = modinfo(path, &content)?.name.unwrap_or_else(|| module_name(&stem));
+        // It becomes a file's name.
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            let reason = format!("no kernel module: its name is `{name}`");
+            return Err(KitError::BadElf { path: path.to_owned(), reason });
+        }
+        Ok(Self { name, path: path.to_owned(), content })
+    }
+
+    /// Its name, as `lsmod` prints it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// A file to add to the image.
@@ -238,8 +277,8 @@ impl<'a> Extra<'a> {
 }
 
 /// A kernel refuses a module of another: better said here than by a guest.
-fn check_vermagic(module: &Module, dir: &Path, release: &str) -> Result<(), KitError> {
-    let path = dir.join(&module.path);
+fn check_vermagic(module: &Module, release: &str) -> Result<(), KitError> {
+    let path = module.origin.clone();
     match module.vermagic.as_deref().and_then(|magic| magic.split(' ').next()) {
         Some(built) if built == release => Ok(()),
         Some(built) => {
@@ -275,7 +314,14 @@ impl<'a> Parts<'a> {
         let extra = Extra::sort(spec.extra, release)?;
         let mut tree = ModuleTree::open(&spec.kernel.modules, sums)?;
         for (path, file) in &extra.modules {
-            tree.replace(path, &file.content);
+            tree.replace(path, Path::new(&file.path), &file.content);
+        }
+        for own in spec.replace {
+            if tree.has_built_in(&own.name) {
+                let (name, release) = (own.name.clone(), release.clone());
+                return Err(KitError::BuiltIn { name, release });
+            }
+            tree.replace(&format!("updates/{}.ko", own.name), &own.path, &own.content);
         }
         for name in spec.without {
             // One that is wanted where there is one may be missing from some kernels.
@@ -293,7 +339,7 @@ impl<'a> Parts<'a> {
             return Err(KitError::MissingModule { name, release });
         }
         for module in &closure.modules {
-            check_vermagic(module, &spec.kernel.modules, release)?;
+            check_vermagic(module, release)?;
         }
         let mut lists = Vec::new();
         for name in DEPMOD_INPUTS {
@@ -473,6 +519,8 @@ pub(crate) fn verify(cache: &CacheDir) -> Result<Vec<(PathBuf, Option<Damage>)>,
 fn key(spec: &ImageSpec<'_>, kmod: &Unpacked, own: Option<&Parts<'_>>) -> String {
     let extra: Vec<_> =
         spec.extra.iter().map(|file| (&file.path, file.mode, sha256(&file.content))).collect();
+    let replace: Vec<_> =
+        spec.replace.iter().map(|own| (&own.name, sha256(&own.content))).collect();
     let own = own.map(|parts| {
         let lists = parts.lists.iter().map(|(name, content)| (name, sha256(content)));
         (parts.included(), lists.collect::<Vec<_>>())
@@ -487,6 +535,7 @@ fn key(spec: &ImageSpec<'_>, kmod: &Unpacked, own: Option<&Parts<'_>>) -> String
         "modules": spec.modules,
         "required": spec.required,
         "without": spec.without,
+        "replace": replace,
         "extra": extra,
     });
     sha256(everything.to_string().as_bytes())
@@ -550,6 +599,7 @@ fn make(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testelf;
     use std::io::Read;
 
     /// Name, mode, device numbers and content.
@@ -635,8 +685,15 @@ mod tests {
             modules: &["iwlwifi"],
             required: &[],
             without: &[],
+            replace: &[],
             extra: &extra,
         };
+        let own = |content: u8| OwnModule {
+            name: "iwlwifi".to_owned(),
+            path: "iwlwifi.ko".into(),
+            content: vec![content],
+        };
+        let (one, other) = ([own(1)], [own(2)]);
         let specs = [
             spec.clone(),
             ImageSpec { kernel: &newer, ..spec.clone() },
@@ -644,6 +701,8 @@ mod tests {
             ImageSpec { modules: &["iwlmvm"], ..spec.clone() },
             ImageSpec { required: &["iwlwifi"], ..spec.clone() },
             ImageSpec { without: &without, ..spec.clone() },
+            ImageSpec { replace: &one, ..spec.clone() },
+            ImageSpec { replace: &other, ..spec.clone() },
             ImageSpec { extra: &executable, ..spec.clone() },
             ImageSpec { extra: &changed, ..spec.clone() },
         ];
@@ -660,15 +719,33 @@ mod tests {
         let module = |vermagic: Option<&str>| Module {
             name: "iwlmvm".to_owned(),
             path: "kernel/iwlmvm.ko".to_owned(),
+            origin: "/m/kernel/iwlmvm.ko".into(),
             bytes: Vec::new(),
             firmware: Vec::new(),
             vermagic: vermagic.map(str::to_owned),
         };
-        let check = |vermagic| check_vermagic(&module(vermagic), Path::new("/m"), "6.6.1-mine");
+        let check = |vermagic| check_vermagic(&module(vermagic), "6.6.1-mine");
         check(Some("6.6.1-mine SMP preempt mod_unload modversions ")).unwrap();
         let said = check(Some("6.6.1-min SMP preempt mod_unload ")).unwrap_err().to_string();
         assert!(said.starts_with("/m/kernel/iwlmvm.ko is a module of kernel 6.6.1-min,"), "{said}");
         assert!(check(None).unwrap_err().to_string().ends_with("no vermagic"));
+    }
+
+    #[test]
+    fn a_module_is_known_by_what_it_calls_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, modinfo: &[&str]| {
+            let path = dir.path().join(name);
+            fs::write(&path, testelf::module(modinfo)).unwrap();
+            OwnModule::read(&path)
+        };
+        assert_eq!(file("v2.ko", &["name=iwlwifi"]).unwrap().name(), "iwlwifi");
+        assert_eq!(file("snd-x.ko", &["depends="]).unwrap().name(), "snd_x");
+        for bad in ["name=../../init", "name="] {
+            assert!(matches!(file("bad.ko", &[bad]), Err(KitError::BadElf { .. })), "{bad}");
+        }
+        let directory = OwnModule::read(dir.path());
+        assert!(matches!(directory, Err(KitError::BadElf { .. })), "{directory:?}");
     }
 
     #[test]

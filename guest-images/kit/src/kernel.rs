@@ -20,7 +20,7 @@ const KIND: &str = "kernels";
 
 /// Where kernels are looked for, the likeliest first. A suite's lists are
 /// fetched only when the ones before it lack the version.
-const SUITES: [&str; 5] =
+pub(crate) const SUITES: [&str; 5] =
     ["trixie-backports", "trixie", "bookworm", "bookworm-backports", "bullseye"];
 
 /// Which kernel to boot.

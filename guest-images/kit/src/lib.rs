@@ -15,6 +15,8 @@
 //! | `apt/` | the private apt: configuration, lists, packages being downloaded |
 //! | `tools/{qemu,kmod}/`, `kernels/<release>/`, `rooms/<release>/` | unpacked packages (`root/`), which they are (`manifest.json`) and what their files were (there, and `SHA256SUMS`) |
 //! | `default-kernel.json` | which kernel "default" was when it was fetched |
+//! | `sources/<release>/` | the driver's source of a kernel, unpacked |
+//! | `drivers/<release>/` | that source changed: `tree/`, where it is built, and modules (`<key>.ko`) |
 //! | `images/<key>.{cpio,json}` | guest images and what is in them |
 //! | `tmp/` | half-made things; emptied by the next run that changes anything |
 //!
@@ -32,7 +34,8 @@
 //! | `apt`, `store` | packages chosen and fetched; packages unpacked and put in place |
 //! | `elf`, `modules`, `config` | what programs and modules need; a kernel's modules; its `.config` |
 //! | `qemu`, `kernel`, `image` | what a guest is made of |
-//! | `room` | where modules are built against a stock kernel |
+//! | `source`, `room` | the driver's source of a kernel; where modules are built against it |
+//! | `variant` | that driver changed |
 //!
 //! To read it: this file's [`Kit`], then `kernel` as one thing that is fetched, then `store`, `apt`
 //! and `image`.
@@ -66,23 +69,27 @@ mod prune;
 mod qemu;
 mod record;
 mod room;
+mod source;
 mod store;
 #[cfg(test)]
 mod testelf;
 mod tool;
+mod variant;
 
 pub use apt::Package;
 pub use cache::CacheDir;
 pub use digest::Identity;
 pub use error::{Damage, KitError, Rejected};
-pub use image::{ExtraFile, Image, ImageSpec, IncludedModule};
+pub use image::{ExtraFile, Image, ImageSpec, IncludedModule, OwnModule};
 pub use kernel::{Flavour, Kernel, KernelSelector, KnownKernel};
 pub use progress::{Progress, Silent};
 pub use prune::Pruned;
 pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, probe_qemu};
 pub use room::check_source as check_module_source;
+pub use variant::Variant;
 
 use room::Room;
+use source::DriverSource;
 use store::{Source, Unpacked};
 
 /// A part of the cache.
@@ -96,6 +103,8 @@ pub enum Part {
     Kernel(String),
     /// The build room of the kernel of this release.
     Room(String),
+    /// The driver's source of the kernel of this release.
+    Source(String),
     /// A guest image.
     Image,
 }
@@ -107,6 +116,7 @@ impl fmt::Display for Part {
             Self::Kmod => f.write_str("kmod"),
             Self::Kernel(release) => write!(f, "kernel {release}"),
             Self::Room(release) => write!(f, "build room of {release}"),
+            Self::Source(release) => write!(f, "driver's source of {release}"),
             Self::Image => f.write_str("guest image"),
         }
     }
@@ -130,6 +140,9 @@ const SETUP: &str = "iwlbench setup";
 
 /// What fetches a build room.
 const MODULE_BUILD: &str = "iwlbench module build";
+
+/// What fetches a driver's source, and builds it.
+const IMAGE: &str = "iwlbench image";
 
 /// How a [`Kit`] gets what is missing.
 #[derive(Debug, Clone, Default)]
@@ -219,6 +232,40 @@ impl Kit {
         built
     }
 
+    /// The kernel's own driver with a change, built as [`Kit::build_modules`] does if it was not
+    /// before.
+    pub fn build_variant(
+        &self,
+        kernel: &Kernel,
+        variant: &Variant<'_>,
+    ) -> Result<OwnModule, KitError> {
+        let release = kernel.release.clone();
+        if kernel.packages.is_empty() {
+            return Err(KitError::NoSource { release });
+        }
+        if !kernel.is_listed() {
+            return Err(KitError::SignedModules { release });
+        }
+        if let Some(module) = variant::cached(&self.cache, kernel, variant)? {
+            return Ok(module);
+        }
+        let source = self.driver_source(kernel)?;
+        let room = self.room(kernel)?;
+        let guard = self.cache.lock(&*self.progress)?;
+        let parts = (&source, &room);
+        variant::build(&self.cache, &guard, &*self.progress, kernel, variant, parts)
+    }
+
+    fn driver_source(&self, kernel: &Kernel) -> Result<DriverSource, KitError> {
+        // Before it is fetched for nothing.
+        room::check_enterable()?;
+        let release = kernel.release.as_str();
+        let what = format!("the driver's source of kernel {release}");
+        let command = format!("{IMAGE} --driver nowait --kernel {release} -o FILE");
+        let cached = || source::cached(&self.cache, release);
+        self.obtain((&what, &command), false, cached, |from| source::fetch(from, kernel))
+    }
+
     fn room(&self, kernel: &Kernel) -> Result<Room, KitError> {
         let release = kernel.release.as_str();
         if kernel.packages.is_empty() {
@@ -276,6 +323,8 @@ impl Kit {
         parts.extend(kernels.map(|(release, unpacked)| (Part::Kernel(release), unpacked)));
         let rooms = room::all_unpacked(&self.cache)?.into_iter();
         parts.extend(rooms.map(|(release, unpacked)| (Part::Room(release), unpacked)));
+        let sources = source::all_unpacked(&self.cache)?.into_iter();
+        parts.extend(sources.map(|(release, unpacked)| (Part::Source(release), unpacked)));
         let mut verified = Vec::new();
         for (part, unpacked) in parts {
             self.progress.step(&format!("verifying {part}"));
@@ -312,6 +361,10 @@ impl Kit {
             Part::Room(release) => {
                 self.with_source(|source| room::fetch(source, release)).map(drop)
             }
+            Part::Source(release) => {
+                let kernel = self.kernel(&KernelSelector::Version(release.clone()))?;
+                self.with_source(|source| source::fetch(source, &kernel)).map(drop)
+            }
             Part::Image => {
                 let _guard = self.cache.lock(&*self.progress)?;
                 prune::remove_image(&broken.path).map(drop)
@@ -334,8 +387,8 @@ impl Kit {
         Ok((qemu, rejected, kernels?))
     }
 
-    /// Removes guest images, kernels and build rooms that were not used for this long. They are made and
-    /// fetched again when they are wanted.
+    /// Removes guest images, kernels, sources and build rooms that were not used for this long. They
+    /// are made and fetched again when they are wanted.
     pub fn prune(&self, unused_for: Duration) -> Result<Vec<Pruned>, KitError> {
         let guard = self.cache.lock(&*self.progress)?;
         prune::prune(&self.cache, &guard, unused_for)

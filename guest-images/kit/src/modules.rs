@@ -23,6 +23,8 @@ pub(crate) struct Module {
     pub(crate) name: String,
     /// Path below `/lib/modules/<release>`, ending in `.ko`.
     pub(crate) path: String,
+    /// Where it was read, for those who are told of it.
+    pub(crate) origin: PathBuf,
     pub(crate) bytes: Vec<u8>,
     /// Firmware files that it declares.
     pub(crate) firmware: Vec<String>,
@@ -94,11 +96,11 @@ impl ModuleTree {
 
     /// Puts a module of the caller's in place of the tree's own. `path` is
     /// below `/lib/modules/<release>`.
-    pub(crate) fn replace(&mut self, path: &str, bytes: &[u8]) -> Option<()> {
+    pub(crate) fn replace(&mut self, path: &str, origin: &Path, bytes: &[u8]) -> Option<()> {
         let name = name_of(path)?;
-        let (path, bytes) = (path.to_owned(), bytes.to_vec());
+        let (path, origin, bytes) = (path.to_owned(), origin.to_owned(), bytes.to_vec());
         let (firmware, vermagic) = (Vec::new(), None);
-        let module = Module { name: name.clone(), path, bytes, firmware, vermagic };
+        let module = Module { name: name.clone(), path, origin, bytes, firmware, vermagic };
         self.overlay.insert(name, module);
         Some(())
     }
@@ -116,7 +118,12 @@ impl ModuleTree {
         let bytes = decompress(&file, bytes)?;
         let end = path.rfind(".ko").map_or(path.len(), |at| at + ".ko".len());
         let (name, path) = (name.to_owned(), path[..end].to_owned());
-        Ok(Some(Module { name, path, bytes, firmware: Vec::new(), vermagic: None }))
+        Ok(Some(Module { name, path, origin: file, bytes, firmware: Vec::new(), vermagic: None }))
+    }
+
+    /// Whether the kernel itself holds it.
+    pub(crate) fn has_built_in(&self, name: &str) -> bool {
+        self.builtin.contains(name)
     }
 
     /// Why leaving a module out would change nothing, if so.
@@ -151,7 +158,7 @@ impl ModuleTree {
                 }
                 continue;
             };
-            let info = modinfo(&self.dir.join(&module.path), &module.bytes)?;
+            let info = modinfo(&module.origin, &module.bytes)?;
             queue.extend(info.depends.into_iter().map(|name| (name, true)));
             queue.extend(info.soft.into_iter().map(|name| (name, false)));
             module.firmware = info.firmware;
@@ -278,10 +285,11 @@ mod tests {
         let dir = tree();
         let mut tree = ModuleTree::open(dir.path(), None).unwrap();
         let mine = testelf::module(&["depends=other"]);
-        tree.replace("updates/top.ko", &mine).unwrap();
+        tree.replace("updates/top.ko", Path::new("/home/me/top.ko"), &mine).unwrap();
         let closure = tree.closure(&["top"], &[]).unwrap();
         assert_eq!(names(&closure), ["other", "top"]);
         assert_eq!(closure.modules[1].path, "updates/top.ko");
+        assert_eq!(closure.modules[1].origin, Path::new("/home/me/top.ko"));
         // It comes along even if nobody asks for it by name.
         assert_eq!(names(&tree.closure(&[], &[]).unwrap()), ["other", "top"]);
     }

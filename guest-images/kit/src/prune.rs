@@ -1,5 +1,5 @@
-//! Removal of what was not used for long: images, kernels and build rooms. QEMU and kmod stay, as every run
-//! wants them.
+//! Removal of what was not used for long: images, kernels, and what modules are built with and of. QEMU
+//! and kmod stay, as every run wants them.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub(crate) fn used(complete: &Path) {
         .and_then(|file| file.set_modified(SystemTime::now()));
 }
 
-/// Removes images, kernels and build rooms that were not used for this long.
+/// Removes what was not used for this long.
 pub(crate) fn prune(
     cache: &CacheDir,
     _guard: &Guard,
@@ -39,7 +39,8 @@ pub(crate) fn prune(
             pruned.push(remove_image(&path.with_extension("cpio"))?);
         }
     }
-    let unpacked = ["kernels", "rooms"].map(|kind| entries(&cache.join(kind)));
+    let unpacked =
+        ["kernels", "rooms", "sources", "drivers"].map(|kind| entries(&cache.join(kind)));
     for path in unpacked.into_iter().collect::<Result<Vec<_>, _>>()?.concat() {
         let manifest = path.join("manifest.json");
         if manifest.is_file() && is_old(&manifest, unused_for)? {

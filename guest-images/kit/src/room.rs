@@ -15,7 +15,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
-use crate::cache::CacheDir;
+use crate::cache::{CacheDir, Guard};
 use crate::error::{At, KitError};
 use crate::store::{Source, Unpacked};
 use crate::tool::{Finished, UNSHARE};
@@ -162,9 +162,19 @@ pub fn check_source(directory: &Path) -> Result<PathBuf, KitError> {
 }
 
 impl Room {
+    /// Builds one module of a directory in the cache, which stays locked as long as that takes.
+    pub(crate) fn build_one(
+        &self,
+        directory: &Path,
+        module: &str,
+        guard: &Guard,
+    ) -> Result<(), KitError> {
+        self.make(directory, module, Some(guard))
+    }
+
     /// Builds the directory's modules, and tells where they are.
     pub(crate) fn build(&self, directory: &Path) -> Result<Vec<PathBuf>, KitError> {
-        self.make(directory, "modules")?;
+        self.make(directory, "modules", None)?;
         let order = directory.join("modules.order");
         let built = match fs::read_to_string(&order) {
             Ok(order) => built(&order, directory),
@@ -179,9 +189,12 @@ impl Room {
     }
 
     /// Has Kbuild make a target in the directory.
-    fn make(&self, directory: &Path, target: &str) -> Result<(), KitError> {
+    fn make(&self, directory: &Path, target: &str, guard: Option<&Guard>) -> Result<(), KitError> {
         let jobs = available_parallelism().map_or(1, usize::from);
         let mut command = UNSHARE.command();
+        if let Some(guard) = guard {
+            command.stdin(guard.stdin()?);
+        }
         command
             .args(["--map-root-user", "--mount", "sh", "-c", ENTER, "sh"])
             .args([&self.root, directory])

@@ -201,6 +201,7 @@ impl<'a> Source<'a> {
         // `kernels` and `7.3.4+deb13-amd64`, but plainly `qemu`.
         let what = match kind {
             "tools" => name.to_owned(),
+            "sources" => format!("the source of kernel {name}"),
             "rooms" => format!("the build room of kernel {name}"),
             _ => format!("kernel {name}"),
         };

@@ -110,6 +110,7 @@ fn boots(version: &str) {
         modules: &MODULES,
         required: &REQUIRED,
         without: &[],
+        replace: &[],
         extra: &[],
     };
     let start = Instant::now();

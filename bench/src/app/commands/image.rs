@@ -16,7 +16,7 @@ pub fn image(args: &ImageArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         .map_err(BadUsage::from_error)?;
     let kit = commands::kit(&args.fetch, ui)?;
     let kernel = kit.kernel(&selector)?;
-    let image = lab::build_image(&kit, &kernel, &IWLWIFI, &args.without)?;
+    let image = lab::build_image(&kit, &kernel, &IWLWIFI, &[], &args.without)?;
     fs::copy(&image.path, &args.output)?;
     commands::print(&format!(
         "{}: kernel {}, {} modules; use it with `iwlbench run --image {}`\n",

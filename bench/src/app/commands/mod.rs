@@ -52,7 +52,8 @@ pub fn lab<'a>(args: &GuestArgs, ui: &'a Ui) -> anyhow::Result<Lab<'a>> {
     let kernel = lab::kernel_selector(&args.kernel, args.modules.as_deref())
         .map_err(BadUsage::from_error)?;
     let driver = &IWLWIFI;
-    let options = Options { kernel, driver, accel: args.accel, cpus: args.cpus };
+    let modules = Vec::new();
+    let options = Options { kernel, driver, modules, accel: args.accel, cpus: args.cpus };
     Lab::new(kit(&args.fetch, ui)?, &options, ui)
 }
 

@@ -1,0 +1,262 @@
+//! The kernel's own driver with a change: its source, patched, built against that kernel and kept by
+//! what it was made of.
+//!
+//! One tree for all changes of a kernel's driver: of what a change does not touch the objects stay,
+//! so that the first costs a minute and each further one seconds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use diffy::patch_set::{FileOperation, ParseOptions, PatchSet};
+use serde::{Deserialize, Serialize};
+
+use crate::cache::{CacheDir, Guard, read_json, read_regular};
+use crate::error::{At, KitError};
+use crate::hash::sha256;
+use crate::image::OwnModule;
+use crate::kernel::Kernel;
+use crate::progress::Progress;
+use crate::prune;
+use crate::record::walk;
+use crate::room::Room;
+use crate::source::DriverSource;
+
+/// Part of every key: change it when what is built of the same inputs changes.
+const FORMAT: u32 = 1;
+
+const KIND: &str = "drivers";
+
+/// A change of the kernel's driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variant<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// As `diff -u` writes it, paths below the driver's directory with one more before them; none
+    /// builds the driver as it is.
+    pub patch: &'a str,
+}
+
+impl Variant<'_> {
+    fn key(&self) -> String {
+        sha256(format!("{FORMAT}\0{}", self.patch).as_bytes())
+    }
+}
+
+/// What the directory of a kernel's variants holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Manifest {
+    /// Debian's version of the kernel; of another the tree is no use.
+    package_version: Option<String>,
+    /// SHA-256 of each module, by its variant's key.
+    built: BTreeMap<String, String>,
+}
+
+/// The directory of a kernel's variants: `tree/`, where they are built, and `KEY.ko`.
+struct Variants {
+    dir: PathBuf,
+    manifest: Manifest,
+}
+
+impl Variants {
+    fn open(cache: &CacheDir, kernel: &Kernel) -> Result<Self, KitError> {
+        let dir = cache.join(KIND).join(&kernel.release);
+        let manifest: Option<Manifest> = read_json(&dir.join("manifest.json"))?;
+        let same = |manifest: &Manifest| manifest.package_version == kernel.package_version;
+        Ok(Self { dir, manifest: manifest.filter(same).unwrap_or_default() })
+    }
+
+    fn file(&self, key: &str) -> PathBuf {
+        self.dir.join(format!("{key}.ko"))
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.dir.join("tree")
+    }
+
+    fn module(&self, key: &str) -> Result<Option<OwnModule>, KitError> {
+        let (path, Some(sum)) = (self.file(key), self.manifest.built.get(key)) else {
+            return Ok(None);
+        };
+        // One that is not what was built is built again.
+        match read_regular(&path).at(&path)? {
+            Some(content) if sha256(&content) == *sum => OwnModule::read(&path).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The variant's module, if it was built before.
+pub(crate) fn cached(
+    cache: &CacheDir,
+    kernel: &Kernel,
+    variant: &Variant<'_>,
+) -> Result<Option<OwnModule>, KitError> {
+    let variants = Variants::open(cache, kernel)?;
+    let module = variants.module(&variant.key())?;
+    if module.is_some() {
+        prune::used(&variants.dir.join("manifest.json"));
+    }
+    Ok(module)
+}
+
+/// Builds the variant's module.
+pub(crate) fn build(
+    cache: &CacheDir,
+    guard: &Guard,
+    progress: &dyn Progress,
+    kernel: &Kernel,
+    variant: &Variant<'_>,
+    (source, room): (&DriverSource, &Room),
+) -> Result<OwnModule, KitError> {
+    let mut variants = Variants::open(cache, kernel)?;
+    let key = variant.key();
+    // Whoever held the lock may have built it.
+    if let Some(module) = variants.module(&key)? {
+        return Ok(module);
+    }
+    let changed = patched(&source.dir, variant, &kernel.release)?;
+    if variants.manifest.package_version.is_none() && variants.dir.exists() {
+        fs::remove_dir_all(&variants.dir).at(&variants.dir)?;
+    }
+    let tree = variants.tree();
+    lay_out(&source.dir, &tree, &changed)?;
+    progress.step(&format!("building iwlwifi {} for kernel {}", variant.name, kernel.release));
+    let built = room.build_one(&tree, "iwlwifi.ko", guard);
+    progress.finish();
+    built?;
+    let module = tree.join("iwlwifi.ko");
+    let content = fs::read(&module).at(&module)?;
+    guard.write(&variants.file(&key), &content)?;
+    variants.manifest.package_version.clone_from(&kernel.package_version);
+    variants.manifest.built.insert(key.clone(), sha256(&content));
+    guard.write_json(&variants.dir.join("manifest.json"), &variants.manifest)?;
+    OwnModule::read(&variants.file(&key))
+}
+
+/// The files that the variant changes, as it has them.
+fn patched(
+    source: &Path,
+    variant: &Variant<'_>,
+    release: &str,
+) -> Result<BTreeMap<PathBuf, String>, KitError> {
+    let (name, release) = (variant.name.to_owned(), release.to_owned());
+    let refused = |what: String| KitError::PatchRefused {
+        name: name.clone(),
+        release: release.clone(),
+        what,
+    };
+    let mut files = BTreeMap::new();
+    if variant.patch.is_empty() {
+        return Ok(files);
+    }
+    for file in PatchSet::parse(variant.patch, ParseOptions::unidiff()) {
+        let file = file.map_err(|error| refused(error.to_string()))?;
+        let FileOperation::Modify { modified, .. } = file.operation().strip_prefix(1) else {
+            return Err(refused("it does more than change files".to_owned()));
+        };
+        let path = PathBuf::from(modified.as_ref());
+        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(refused(format!("{} is not in the driver", path.display())));
+        }
+        let whole = match fs::read_to_string(source.join(&path)) {
+            Ok(whole) => whole,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(refused(format!("the driver has no {}", path.display())));
+            }
+            Err(error) => return Err(KitError::io(&source.join(&path), error)),
+        };
+        let patch = file.patch().as_text().ok_or_else(|| refused("it is binary".to_owned()))?;
+        let changed = diffy::apply(&whole, patch)
+            .map_err(|error| refused(format!("{}: {error}", path.display())))?;
+        files.insert(path, changed);
+    }
+    Ok(files)
+}
+
+/// Makes the tree's files those of the source, changed as told; what is so already keeps its time,
+/// and with it its object.
+fn lay_out(
+    source: &Path,
+    tree: &Path,
+    changed: &BTreeMap<PathBuf, String>,
+) -> Result<(), KitError> {
+    let mut paths = Vec::new();
+    walk(source, "", &mut |path, kind| paths.extend(kind.is_file().then_some(path)))?;
+    for path in paths.iter().map(Path::new) {
+        let place = tree.join(path);
+        let wanted = match changed.get(path) {
+            Some(changed) => changed.clone().into_bytes(),
+            None => fs::read(source.join(path)).at(&source.join(path))?,
+        };
+        if read_regular(&place).at(&place)?.is_some_and(|present| present == wanted) {
+            continue;
+        }
+        if let Some(parent) = place.parent() {
+            fs::create_dir_all(parent).at(parent)?;
+        }
+        fs::write(&place, wanted).at(&place)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATCH: &str =
+        "--- a/iwl-drv.c\n+++ b/iwl-drv.c\n@@ -2,3 +2,3 @@\n two\n-three\n+drei\n four\n";
+
+    fn source(lines: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("mvm")).unwrap();
+        fs::write(dir.path().join("iwl-drv.c"), lines).unwrap();
+        fs::write(dir.path().join("mvm/ops.c"), "ops\n").unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_patch_applies_where_its_lines_are_or_not_at_all() {
+        let variant = Variant { name: "mine", patch: PATCH };
+        for lines in ["one\ntwo\nthree\nfour\n", "new\nnew\none\ntwo\nthree\nfour\nfive\n"] {
+            let dir = source(lines);
+            let files = patched(dir.path(), &variant, "7.3").unwrap();
+            assert_eq!(files[Path::new("iwl-drv.c")], lines.replace("three", "drei"));
+        }
+        let dir = source("one\ntwo\n3\nfour\n");
+        let said = patched(dir.path(), &variant, "6.1").unwrap_err().to_string();
+        assert!(
+            said.contains("mine") && said.contains("6.1") && said.contains("iwl-drv.c"),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 1);
+        let elsewhere = PATCH.replace("iwl-drv.c", "../iwl-drv.c");
+        let variant = Variant { name: "mine", patch: &elsewhere };
+        assert!(patched(dir.path(), &variant, "6.1").is_err());
+    }
+
+    #[test]
+    fn what_a_change_does_not_touch_keeps_its_object() {
+        let (source, tree) = (source("one\ntwo\nthree\nfour\n"), tempfile::tempdir().unwrap());
+        let patch = |patch| patched(source.path(), &Variant { name: "x", patch }, "7.3").unwrap();
+        let lay = |changed: &BTreeMap<_, _>| lay_out(source.path(), tree.path(), changed).unwrap();
+        let old = std::time::SystemTime::UNIX_EPOCH;
+        let age = |file: &str| {
+            let file = fs::File::options().write(true).open(tree.path().join(file)).unwrap();
+            file.set_modified(old).unwrap();
+        };
+        let is_old =
+            |file: &str| fs::metadata(tree.path().join(file)).unwrap().modified().unwrap() == old;
+        lay(&patch(PATCH));
+        let drv = || fs::read_to_string(tree.path().join("iwl-drv.c")).unwrap();
+        assert!(drv().contains("drei"));
+        age("iwl-drv.c");
+        age("mvm/ops.c");
+        lay(&patch(PATCH));
+        assert!(is_old("iwl-drv.c") && is_old("mvm/ops.c"));
+        lay(&patch(""));
+        assert!(drv().contains("three"));
+        assert!(!is_old("iwl-drv.c") && is_old("mvm/ops.c"));
+    }
+}
