@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::machine::accel::Choice;
-use crate::script::scenario::{MOST_REPEATS, parse_patience};
+use crate::script::scenario::{InterruptChoice, MOST_REPEATS, parse_patience};
 
 /// Boots the real iwlwifi against an emulated Intel wireless card and asserts the order of the
 /// hand-over: firmware request, opmode request, upload, ALIVE, interface.
@@ -80,6 +80,9 @@ pub struct RunArgs {
     /// Make the card fail (`iwlbench list` names the faults)
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<iwl_card::Fault>,
+    /// Interrupts the card offers [default: as the scenario says, or what suits the card]
+    #[arg(long)]
+    pub interrupts: Option<InterruptChoice>,
     /// Firmware the guest is given: `stub`, or a file, given under the first name asked for
     #[arg(long, default_value = "stub", value_name = "stub|FILE")]
     pub firmware: String,
@@ -150,6 +153,9 @@ pub struct MatrixArgs {
     /// Make the card fail (`iwlbench list` names the faults)
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<iwl_card::Fault>,
+    /// Interrupts the card offers [default: as the scenario says, or what suits the card]
+    #[arg(long)]
+    pub interrupts: Option<InterruptChoice>,
     /// Firmware the guests are given: `stub`, or a file, given under the first name asked for
     #[arg(long, default_value = "stub", value_name = "stub|FILE")]
     pub firmware: String,
@@ -317,15 +323,6 @@ pub enum ListWhat {
     Kernels,
 }
 
-/// Which interrupts the card offers beside INTx.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum InterruptChoice {
-    /// MSI only: QEMU can unplug the card again
-    Msi,
-    /// MSI and MSI-X, on a card that has it
-    Msix,
-}
-
 /// `iwlbench device`.
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
@@ -338,9 +335,9 @@ pub struct DeviceArgs {
     /// Serve this inherited socket instead
     #[arg(long, value_name = "FD", conflicts_with = "socket_path")]
     pub fd: Option<std::os::fd::RawFd>,
-    /// Interrupts to offer
-    #[arg(long, default_value = "msi")]
-    pub interrupts: InterruptChoice,
+    /// Interrupts to offer [default: msi, and msix for a card whose driver takes nothing else]
+    #[arg(long)]
+    pub interrupts: Option<InterruptChoice>,
     /// Make the card fail (`iwlbench list` names the faults)
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<iwl_card::Fault>,

@@ -42,7 +42,7 @@ use crate::record::run::{Given, Record};
 use crate::record::rundir::{self, RunDir};
 use crate::report::render;
 use crate::script::expect;
-use crate::script::scenario::{Scenario, Vars};
+use crate::script::scenario::{InterruptChoice, Scenario, Vars};
 
 /// The guest agent, a static program.
 pub const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-agent"));
@@ -121,6 +121,8 @@ pub struct RunSpec<'a> {
     pub card: &'static CardSpec,
     /// What is wrong with it.
     pub faults: FaultPlan,
+    /// Its interrupts, if the user chooses them.
+    pub interrupts: Option<InterruptChoice>,
     /// A firmware file instead of the stub.
     pub firmware: Option<&'a Path>,
     /// An initramfs instead of a built one.
@@ -276,6 +278,8 @@ impl<'a> Lab<'a> {
         let started = Instant::now();
         let scenario = spec.scenario;
         let stub = stub_of(spec.card)?;
+        let interrupts = spec.interrupts.or(scenario.card.interrupts);
+        let interrupts = interrupts.map(|choice| choice.of(spec.card)).transpose()?;
         let kernel_api: stub::Kernel = self.kernel.release.parse()?;
         let mut vars = self.vars(spec.card)?;
         let own = spec.firmware.map(crate::machine::firmware::read).transpose();
@@ -304,7 +308,8 @@ impl<'a> Lab<'a> {
             loaded: &Loaded::new(&scenario.guest, &vars),
             dir: &dir,
             cards: &|| {
-                let options = CardOptions { faults: faults.clone(), ..CardOptions::default() };
+                let faults = faults.clone();
+                let options = CardOptions { interrupts, faults, ..CardOptions::default() };
                 let more = scenario.card.more().map(|card| Card::new(card, CardOptions::default()));
                 std::iter::once(Card::new(spec.card, options)).chain(more).collect()
             },
@@ -407,6 +412,7 @@ impl<'a> Lab<'a> {
             scenario: spec.scenario,
             card: spec.card.name,
             faults: spec.faults.iter().map(|fault| fault.to_string()).collect(),
+            interrupts: spec.interrupts.map(InterruptChoice::word),
             firmware: spec.firmware,
             image: spec.image,
             without: spec.without,

@@ -100,6 +100,8 @@ pub struct Made<'a> {
     pub card: &'a str,
     /// Faults that the user wanted.
     pub faults: Vec<String>,
+    /// Interrupts that the user wanted.
+    pub interrupts: Option<&'static str>,
     /// A firmware file instead of the stub.
     pub firmware: Option<&'a Path>,
     /// An initramfs instead of a built one.
@@ -139,6 +141,9 @@ impl Made<'_> {
         option("--accel", self.accel.to_owned());
         if !self.faults.is_empty() {
             option("--fault", self.faults.join(","));
+        }
+        if let Some(interrupts) = self.interrupts {
+            option("--interrupts", interrupts.to_owned());
         }
         if let Some(file) = self.firmware {
             option("--firmware", path(file));
@@ -194,6 +199,7 @@ mod tests {
             scenario,
             card: "7260",
             faults: Vec::new(),
+            interrupts: None,
             firmware: None,
             image: None,
             without: &[],
@@ -229,6 +235,7 @@ mod tests {
         own.patience = 7;
         let all = Made {
             faults: vec!["never-alive".into(), "all-ones=400".into()],
+            interrupts: Some("msix"),
             firmware: Some(Path::new("/fw/a b")),
             without: &["iwlmvm".to_owned()],
             cold: true,
@@ -241,7 +248,7 @@ mod tests {
         assert_eq!(
             line,
             "iwlbench run /runs/x/mine.toml --card 7260 --kernel /k/bzImage --modules /k/modules \
-             --accel tcg --fault 'never-alive,all-ones=400' --firmware '/fw/a b' --without iwlmvm \
+             --accel tcg --fault 'never-alive,all-ones=400' --interrupts msix --firmware '/fw/a b' --without iwlmvm \
              --cpus 2 --patience 7 --repeat 1 --cold --strict"
         );
         for line in [line, made(&built_in).again(Path::new("/runs/x"))] {

@@ -64,6 +64,14 @@ fn check_head(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
             complain(fault.span(), &what);
         }
     }
+    if let Some(choice) = scenario.card.interrupts {
+        for card in &scenario.cards {
+            let none = iwl_card::card(card.get_ref()).and_then(|spec| choice.of(spec).err());
+            if let Some(what) = none {
+                complain(card.span(), &what);
+            }
+        }
+    }
     if let Some(card) = scenario.card.more.get(MOST_CARDS - 1) {
         complain(card.span(), &format!("a machine has {MOST_CARDS} slots for cards"));
     }

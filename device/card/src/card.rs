@@ -9,7 +9,7 @@ use crate::chip::{Chip, Parts};
 use crate::event::{CardEvent, Outcome, RegName, ResetKind, Space};
 use crate::faults::{Fault, FaultPlan};
 use crate::fw::Dialect;
-use crate::nvm::{Eeprom, Sections, image_6005};
+use crate::nvm::{self, Eeprom, Sections};
 use crate::pci::{Change, Config};
 use crate::regs::{self, Reached, Then, offset_name};
 use crate::spec::{CardSpec, Nvm};
@@ -29,8 +29,8 @@ pub enum Interrupts {
 /// How to make a card.
 #[derive(Debug, Clone, Default)]
 pub struct CardOptions {
-    /// Interrupts to offer.
-    pub interrupts: Interrupts,
+    /// Interrupts to offer; without a choice those that suit the card.
+    pub interrupts: Option<Interrupts>,
     /// MAC address; without one it is made of the card's device id and [`CardOptions::slot`].
     pub mac: Option<[u8; 6]>,
     /// What goes wrong.
@@ -71,7 +71,7 @@ impl Card {
     #[must_use]
     pub fn new(spec: &'static CardSpec, options: CardOptions) -> Self {
         let silicon = spec.generation.silicon();
-        let msix_vectors = match options.interrupts {
+        let msix_vectors = match options.interrupts.unwrap_or_default() {
             Interrupts::MsiOnly => 0,
             Interrupts::MsiAndMsix => silicon.irqs.vectors(),
         };
@@ -80,11 +80,14 @@ impl Card {
         let mac = options.mac.unwrap_or([0x02, 0x69, 0x77, high, low, options.slot]);
         let [a, b, c, d, e, f] = mac;
         let serial = u64::from_be_bytes([a, b, c, 0xff, 0xff, d, e, f]);
-        let (eeprom, sections) = match silicon.nvm {
-            Nvm::Otp => (Some(Eeprom::new(image_6005(mac))), Sections::default()),
-            Nvm::Sections => (None, Sections::plain(mac)),
-            Nvm::SectionsExtended => (None, Sections::extended(mac)),
+        let (version, radio) = (spec.nvm_version, spec.radio);
+        let eeprom = match silicon.nvm {
+            kind @ (Nvm::Eeprom | Nvm::Otp | Nvm::OtpBlocks) => {
+                Some(Eeprom::new(kind, nvm::image(version, radio, mac)))
+            }
+            Nvm::Sections | Nvm::SectionsSdp | Nvm::SectionsExtended => None,
         };
+        let sections = Sections::new(silicon.nvm, version, radio, mac);
         let dialect = Dialect::of(spec.opmode, silicon.boot);
         let parts = Parts {
             silicon,

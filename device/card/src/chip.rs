@@ -218,7 +218,7 @@ impl Chip {
         }
         if let Some(eeprom) = eeprom {
             eeprom.reset();
-            for (offset, value) in Eeprom::RESET {
+            for (offset, value) in eeprom.registers() {
                 store(offset, value);
             }
         }

@@ -26,10 +26,12 @@ pub const EEPROM_LINK_TXP_LIMIT_SIZE: usize = 0xd6;
 /// In the calibration part: crystal.
 pub const EEPROM_XTAL: usize = 0x250;
 
-/// [`EEPROM_SKU_CAP`]: 2.4 GHz, 5 GHz, 11n.
-pub const SKU_CAP_24GHZ_52GHZ_11N: u16 = 0x0070;
-/// [`EEPROM_RADIO_CONFIG`]: radio type 1, two antennas to transmit and to receive.
-pub const RADIO_CONFIG_2X2: u16 = 0x3301;
+/// [`EEPROM_SKU_CAP`]: 2.4 GHz.
+pub const SKU_CAP_BAND_24GHZ: u16 = 1 << 4;
+/// [`EEPROM_SKU_CAP`]: 5 GHz.
+pub const SKU_CAP_BAND_52GHZ: u16 = 1 << 5;
+/// [`EEPROM_SKU_CAP`]: 11n.
+pub const SKU_CAP_11N_ENABLE: u16 = 1 << 6;
 
 /// In the regulatory part: the 5 bands of 20 MHz of a 6005, in bytes.
 pub const EEPROM_REG_BAND_1_CHANNELS: usize = 0x08;

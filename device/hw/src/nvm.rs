@@ -50,6 +50,8 @@ pub const SKU: usize = 4;
 pub const N_HW_ADDRS: usize = 6;
 /// Software section, 7000: channel flags, a word each.
 pub const NVM_CHANNELS: usize = 0x40;
+/// Regulatory section of 3168: channel flags, a word each.
+pub const NVM_CHANNELS_SDP: usize = 0;
 /// Regulatory section, extended: channel flags, a word each.
 pub const NVM_CHANNELS_EXTENDED: usize = 0;
 /// Regulatory section, extended: the byte after the location-aware regulatory word.
@@ -61,14 +63,17 @@ pub const RADIO_CFG_EXT: usize = 0;
 /// PHY and SKU section: SKU.
 pub const SKU_EXT: usize = 4;
 
-/// Version that drivers accept of a 7260, 7265.
-pub const NVM_VERSION_7000: u16 = 0x0a1d;
-/// Version that drivers accept of the 8000 family; the LAR word is at its later place.
-pub const NVM_VERSION_8000: u32 = 0x0e40;
-/// Radio configuration, 7000: type 1, two antennas.
-pub const RADIO_CFG_2X2: u16 = 0x3301;
-/// Radio configuration, extended: step 1, two antennas.
-pub const RADIO_CFG_EXT_2X2: u32 = 3 << 28 | 3 << 24 | 1 << 12;
+/// Radio configuration of the EEPROM and of 7000: type 1, and antennas, a bit each.
+#[must_use]
+pub const fn radio_cfg(transmit: u8, receive: u8) -> u16 {
+    (receive as u16) << 12 | (transmit as u16 & 0xf) << 8 | 1
+}
+
+/// Radio configuration, extended: step 1.
+#[must_use]
+pub const fn radio_cfg_ext(transmit: u8, receive: u8) -> u32 {
+    (receive as u32) << 28 | (transmit as u32 & 0xf) << 24 | 1 << 12
+}
 
 /// Transmit antennas of an extended radio configuration, a bit each.
 #[must_use]

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use card_host::{Ended, Notice, NoticeReceiver, Served, Told, notices};
-use iwl_card::{Card, CardEvent, CardOptions, Interrupts};
+use iwl_card::{Card, CardEvent, CardOptions};
 use serde_json::json;
 use vfio_server::{Exit, Server};
 
-use crate::app::cli::{DeviceArgs, InterruptChoice};
+use crate::app::cli::DeviceArgs;
 use crate::app::commands;
 use crate::facts::failure::BadUsage;
 use crate::facts::timeline::seconds;
@@ -37,21 +37,11 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
         (None, None) => unreachable!("clap requires one"),
     };
     let options = CardOptions {
-        interrupts: match args.interrupts {
-            InterruptChoice::Msi => Interrupts::MsiOnly,
-            InterruptChoice::Msix => Interrupts::MsiAndMsix,
-        },
+        interrupts: args.interrupts.map(|choice| choice.of(spec)).transpose()?,
         faults: args.fault.iter().copied().collect(),
         ..CardOptions::default()
     };
     let card = Card::new(spec, options);
-    if args.interrupts == InterruptChoice::Msix && card.msix_vectors() == 0 {
-        return Err(BadUsage(format!(
-            "the card {} has no MSI-X; leave --interrupts out",
-            spec.name
-        ))
-        .into());
-    }
     let (sender, notices) = notices(MOST_WAITING);
     let served = Served::start(card, server, move |at, notice| {
         sender.send(at, notice);

@@ -222,6 +222,7 @@ fn play_one(
             scenario: play.scenario,
             card: play.card,
             faults: args.fault.iter().copied().collect(),
+            interrupts: args.interrupts,
             firmware: args.firmware(),
             image: None,
             without: &[],

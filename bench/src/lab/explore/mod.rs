@@ -305,6 +305,7 @@ impl Explorer<'_> {
             card: self.spec.card,
             // In the base already, so that a replay has them too.
             faults: FaultPlan::default(),
+            interrupts: None,
             firmware: None,
             image: None,
             without: &[],

@@ -17,6 +17,7 @@ mod twin;
 
 use std::path::PathBuf;
 
+use iwl_card::{CardSpec, Interrupts};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
@@ -35,6 +36,7 @@ pub use text::Text;
 pub use tolerated::Tolerated;
 pub use twin::Twin;
 
+use crate::facts::failure::BadUsage;
 use crate::facts::trouble::Trouble;
 
 /// A scenario.
@@ -200,6 +202,41 @@ fn command_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::E
     Ok(line)
 }
 
+/// Which interrupts a card offers beside INTx.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum InterruptChoice {
+    /// MSI only: QEMU can unplug the card again
+    Msi,
+    /// MSI and MSI-X, on a card that has it
+    Msix,
+}
+
+impl InterruptChoice {
+    /// As a scenario and the command line write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Msi => "msi",
+            Self::Msix => "msix",
+        }
+    }
+
+    /// As the card takes it.
+    ///
+    /// # Errors
+    /// It has none such.
+    pub fn of(self, card: &CardSpec) -> Result<Interrupts, BadUsage> {
+        match self {
+            Self::Msi => Ok(Interrupts::MsiOnly),
+            Self::Msix if card.has_msix() => Ok(Interrupts::MsiAndMsix),
+            Self::Msix => {
+                let name = card.name;
+                Err(BadUsage(format!("the card {name} has no MSI-X: play it with MSI")))
+            }
+        }
+    }
+}
+
 /// The card.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -208,6 +245,10 @@ pub struct CardTable {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub faults: Vec<Spanned<String>>,
+    /// Interrupts that the card offers beside INTx; not given: MSI, and MSI-X where the driver of the
+    /// card's generation takes nothing else.
+    #[serde(default)]
+    pub interrupts: Option<InterruptChoice>,
     /// Further cards in the same machine, in the slots after it, without faults. Each finds its
     /// stub under the first name that it asks for.
     #[serde(default)]
@@ -264,7 +305,7 @@ impl CardTable {
     }
 
     /// The further cards.
-    pub fn more(&self) -> impl Iterator<Item = &'static iwl_card::CardSpec> + '_ {
+    pub fn more(&self) -> impl Iterator<Item = &'static CardSpec> + '_ {
         // As with the faults.
         self.more.iter().filter_map(|name| iwl_card::card(name.get_ref()))
     }

@@ -2,13 +2,16 @@
 
 use iwl_hw::csr::{CSR_EEPROM_GP, CSR_OTP_GP_REG, eeprom_gp, eeprom_reg, otp_gp};
 use iwl_hw::eeprom as layout;
+use iwl_hw::nvm::radio_cfg;
 
 use crate::event::CardEvent;
+use crate::spec::{Nvm, Radio};
 
 /// An image, and the run of words that the driver is reading.
 #[derive(Debug)]
 pub(crate) struct Eeprom {
     image: Vec<u8>,
+    otp: bool,
     selected: Option<u32>,
     /// The driver polls a word before it takes it: only the first read counts.
     counted: bool,
@@ -16,14 +19,26 @@ pub(crate) struct Eeprom {
 }
 
 impl Eeprom {
-    /// What registers show after a reset: there is OTP, and no EEPROM.
-    pub(crate) const RESET: [(u32, u32); 2] = [
-        (CSR_EEPROM_GP, eeprom_gp::BAD_SIG_EEP_GOOD_SIG_OTP),
-        (CSR_OTP_GP_REG, otp_gp::DEVICE_SELECT),
-    ];
+    /// A memory of that kind, with an image in it.
+    pub(crate) fn new(kind: Nvm, image: Vec<u8>) -> Self {
+        let image = match kind {
+            // One block: a link to where the next would be, then the image.
+            Nvm::OtpBlocks => {
+                let next = (size_of::<u16>() + image.len()) / size_of::<u16>();
+                [&(next as u16).to_le_bytes(), &image[..]].concat()
+            }
+            _ => image,
+        };
+        Self { image, otp: kind != Nvm::Eeprom, selected: None, counted: false, run: None }
+    }
 
-    pub(crate) fn new(image: Vec<u8>) -> Self {
-        Self { image, selected: None, counted: false, run: None }
+    /// What registers show after a reset: which of the two memories there is.
+    pub(crate) fn registers(&self) -> [(u32, u32); 2] {
+        let (signature, select) = match self.otp {
+            true => (eeprom_gp::BAD_SIG_EEP_GOOD_SIG_OTP, otp_gp::DEVICE_SELECT),
+            false => (eeprom_gp::GOOD_SIG_EEP_LESS_THAN_4K, 0),
+        };
+        [(CSR_EEPROM_GP, signature), (CSR_OTP_GP_REG, select)]
     }
 
     /// A write to `CSR_EEPROM_REG`: selects a word. The read run that it does not continue is
@@ -75,25 +90,26 @@ impl Eeprom {
     }
 }
 
-/// The image of a 6005-family card: two antennas, both bands, 11n.
-pub(crate) fn image_6005(mac: [u8; 6]) -> Vec<u8> {
+/// The image of a DVM card.
+pub(crate) fn image(version: u16, radio: Radio, mac: [u8; 6]) -> Vec<u8> {
     // Where the linked parts are, in bytes: any place that leaves room will do.
     const REGULATORY: usize = 0x100;
     const TXP_SIZE: usize = 0x1f8;
     const TXP: usize = 0x200;
     const CALIBRATION: usize = 0x280;
-    /// The least version that the driver takes of a 6205 is 0x709.
-    const VERSION: u16 = 0x070a;
     const CALIBRATION_VERSION: u8 = 6;
     const MAX_POWER_DBM: u8 = 15;
+    const ANTENNA_C: u8 = 1 << 2;
 
     let mut image = vec![0; layout::OTP_LOW_IMAGE_SIZE_2K];
     let mut word = |at: usize, value: u16| image[at..at + 2].copy_from_slice(&value.to_le_bytes());
     let link = |at: usize| (at / 2) as u16;
     word(layout::EEPROM_NUM_MAC_ADDRESS, 1);
-    word(layout::EEPROM_VERSION, VERSION);
-    word(layout::EEPROM_SKU_CAP, layout::SKU_CAP_24GHZ_52GHZ_11N);
-    word(layout::EEPROM_RADIO_CONFIG, layout::RADIO_CONFIG_2X2);
+    word(layout::EEPROM_VERSION, version);
+    let second_band = if radio.both_bands { layout::SKU_CAP_BAND_52GHZ } else { 0 };
+    let sku = layout::SKU_CAP_BAND_24GHZ | second_band | layout::SKU_CAP_11N_ENABLE;
+    word(layout::EEPROM_SKU_CAP, sku);
+    word(layout::EEPROM_RADIO_CONFIG, radio_cfg(radio.transmit, radio.receive));
     word(layout::EEPROM_LINK_REGULATORY, link(REGULATORY));
     word(layout::EEPROM_LINK_CALIBRATION, link(CALIBRATION));
     word(layout::EEPROM_LINK_TXP_LIMIT, link(TXP));
@@ -113,16 +129,17 @@ pub(crate) fn image_6005(mac: [u8; 6]) -> Vec<u8> {
         }
     };
     band(layout::EEPROM_REG_BAND_1_CHANNELS, &layout::BAND_1, &|channel| channel < 14);
-    let unii_1 = |channel: u8| [36, 40, 44, 48].contains(&channel);
+    let unii_1 = |channel: u8| radio.both_bands && [36, 40, 44, 48].contains(&channel);
     band(layout::EEPROM_REG_BAND_3_CHANNELS, &layout::BAND_3, &unii_1);
 
-    // One entry per band: chains A and B, and both together, in half dBm.
+    // One entry per band: each chain, two together, three, in half dBm.
     let half_dbm = 2 * MAX_POWER_DBM;
+    let third = if radio.transmit & ANTENNA_C != 0 { half_dbm } else { 0 };
     for (entry, band) in [0, layout::ENH_TXP_BAND_52G].into_iter().enumerate() {
         let at = TXP + entry * layout::EEPROM_TXP_ENTRY_LEN;
         let flags = layout::ENH_TXP_VALID_COMMON | band;
         image[at..][..layout::EEPROM_TXP_ENTRY_LEN]
-            .copy_from_slice(&[flags, 0, half_dbm, half_dbm, 0, 0, half_dbm, 0]);
+            .copy_from_slice(&[flags, 0, half_dbm, half_dbm, third, 0, half_dbm, third]);
     }
     image
 }
@@ -142,7 +159,9 @@ mod tests {
 
     #[test]
     fn a_run_of_words_is_one_event() {
-        let mut eeprom = Eeprom::new(image_6005([2, 0, 0x4e, 0x6c, 0x62, 5]));
+        let radio = Radio { transmit: 3, receive: 3, both_bands: true };
+        let image = image(0x70a, radio, [2, 0, 0x4e, 0x6c, 0x62, 5]);
+        let mut eeprom = Eeprom::new(Nvm::Otp, image);
         let mut events = Vec::new();
         let words: Vec<u16> =
             (0..1024).map(|word| read(&mut eeprom, 2 * word, &mut events)).collect();
@@ -155,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_gap_ends_a_run() {
-        let mut eeprom = Eeprom::new(vec![0; 64]);
+        let mut eeprom = Eeprom::new(Nvm::Otp, vec![0; 64]);
         let mut events = Vec::new();
         read(&mut eeprom, 4, &mut events);
         read(&mut eeprom, 6, &mut events);

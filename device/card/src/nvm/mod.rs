@@ -3,5 +3,5 @@
 mod eeprom;
 mod sections;
 
-pub(crate) use eeprom::{Eeprom, image_6005};
+pub(crate) use eeprom::{Eeprom, image};
 pub(crate) use sections::Sections;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use iwl_hw::nvm as layout;
 
+use crate::spec::{Nvm, Radio};
+
 /// Sections by number.
 #[derive(Debug, Default)]
 pub(crate) struct Sections {
@@ -29,32 +31,46 @@ fn put_channels(section: &mut [u8], at: usize) {
 }
 
 impl Sections {
-    /// The layout of the 7000 family (`IWL_NVM`).
-    pub(crate) fn plain(mac: [u8; 6]) -> Self {
+    /// The sections of a card, as the NVM of its silicon lays them out; none where it has others.
+    pub(crate) fn new(kind: Nvm, version: u16, radio: Radio, mac: [u8; 6]) -> Self {
+        match kind {
+            Nvm::Eeprom | Nvm::Otp | Nvm::OtpBlocks => Self::default(),
+            Nvm::Sections | Nvm::SectionsSdp => Self::plain(kind, version, radio, mac),
+            Nvm::SectionsExtended => Self::extended(version, radio, mac),
+        }
+    }
+
+    /// The layout of the 7000 family (`IWL_NVM`, `IWL_NVM_SDP`).
+    fn plain(kind: Nvm, version: u16, radio: Radio, mac: [u8; 6]) -> Self {
         let mut hw = vec![0; 64];
         let swapped = [mac[1], mac[0], mac[3], mac[2], mac[5], mac[4]];
         put(&mut hw, layout::HW_ADDR, &swapped);
 
         let mut sw = vec![0; 256];
-        put(&mut sw, layout::NVM_VERSION, &layout::NVM_VERSION_7000.to_le_bytes());
-        put(&mut sw, layout::RADIO_CFG, &layout::RADIO_CFG_2X2.to_le_bytes());
+        put(&mut sw, layout::NVM_VERSION, &version.to_le_bytes());
+        let radio_cfg = layout::radio_cfg(radio.transmit, radio.receive);
+        put(&mut sw, layout::RADIO_CFG, &radio_cfg.to_le_bytes());
         put(&mut sw, layout::SKU, &layout::SKU_CAP_BOTH_BANDS_11N_11AC.to_le_bytes());
         put(&mut sw, layout::N_HW_ADDRS, &1u16.to_le_bytes());
-        put_channels(&mut sw, layout::NVM_CHANNELS);
-
-        Self {
-            sections: BTreeMap::from([
-                (layout::NVM_SECTION_TYPE_HW, hw),
-                (layout::NVM_SECTION_TYPE_SW, sw),
-                (layout::NVM_SECTION_TYPE_CALIBRATION, vec![0; 256]),
-            ]),
+        let mut sections = BTreeMap::from([
+            (layout::NVM_SECTION_TYPE_HW, hw),
+            (layout::NVM_SECTION_TYPE_CALIBRATION, vec![0; 256]),
+        ]);
+        if kind == Nvm::SectionsSdp {
+            let mut regulatory = vec![0; 256];
+            put_channels(&mut regulatory, layout::NVM_CHANNELS_SDP);
+            sections.insert(layout::NVM_SECTION_TYPE_REGULATORY_SDP, regulatory);
+        } else {
+            put_channels(&mut sw, layout::NVM_CHANNELS);
         }
+        sections.insert(layout::NVM_SECTION_TYPE_SW, sw);
+        Self { sections }
     }
 
     /// The layout of the 8000 family (`IWL_NVM_EXT`).
-    pub(crate) fn extended(mac: [u8; 6]) -> Self {
+    fn extended(version: u16, radio: Radio, mac: [u8; 6]) -> Self {
         let mut sw = vec![0; 64];
-        put(&mut sw, layout::NVM_VERSION, &layout::NVM_VERSION_8000.to_le_bytes());
+        put(&mut sw, layout::NVM_VERSION, &u32::from(version).to_le_bytes());
         put(&mut sw, layout::N_HW_ADDRS, &1u32.to_le_bytes());
 
         let mut regulatory = vec![0; layout::REGULATORY_EXT_LEN];
@@ -64,7 +80,8 @@ impl Sections {
         put(&mut mac_override, layout::MAC_ADDRESS_OVERRIDE, &mac);
 
         let mut phy_sku = vec![0; 32];
-        put(&mut phy_sku, layout::RADIO_CFG_EXT, &layout::RADIO_CFG_EXT_2X2.to_le_bytes());
+        let radio_cfg = layout::radio_cfg_ext(radio.transmit, radio.receive);
+        put(&mut phy_sku, layout::RADIO_CFG_EXT, &radio_cfg.to_le_bytes());
         let sku = u32::from(layout::SKU_CAP_BOTH_BANDS_11N_11AC);
         put(&mut phy_sku, layout::SKU_EXT, &sku.to_le_bytes());
 

@@ -10,10 +10,18 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Generation {
-    /// `IWL_DEVICE_FAMILY_6005` and its kin: EEPROM, DVM firmware.
+    /// `IWL_DEVICE_FAMILY_1000` and 100: OTP in linked blocks, DVM firmware.
+    Gen1000,
+    /// `IWL_DEVICE_FAMILY_5000` and 5150: EEPROM.
+    Gen5000,
+    /// `IWL_DEVICE_FAMILY_6005` and its kin: OTP behind shadow RAM.
     Gen6000,
+    /// `IWL_DEVICE_FAMILY_2000` and its kin: hardware as that.
+    Gen2000,
     /// `IWL_DEVICE_FAMILY_7000`: NVM behind the firmware, MVM.
     Gen7000,
+    /// The same family, with NVM of another layout (`IWL_NVM_SDP`).
+    Gen3168,
     /// `IWL_DEVICE_FAMILY_8000`: secure upload with a load status, extended NVM, MVM.
     Gen8000,
     /// `IWL_DEVICE_FAMILY_9000`: multi-queue receive, MSI-X.
@@ -85,10 +93,16 @@ pub(crate) enum Irqs {
 /// Where the non-volatile memory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nvm {
-    /// OTP behind `CSR_EEPROM_REG`.
+    /// An EEPROM behind `CSR_EEPROM_REG`.
+    Eeprom,
+    /// OTP there, the valid block of which shadow RAM shows.
     Otp,
+    /// OTP there without it: blocks that are linked.
+    OtpBlocks,
     /// Sections that the firmware reads out, as 7000 lays them out.
     Sections,
+    /// The same with the channels in a section of their own.
+    SectionsSdp,
     /// Sections as 8000 and 9000 lay them out.
     SectionsExtended,
 }
@@ -103,7 +117,13 @@ const FAMILY_6000: Silicon = Silicon {
     nvm: Nvm::Otp,
 };
 
+const FAMILY_1000: Silicon = Silicon { nvm: Nvm::OtpBlocks, ..FAMILY_6000 };
+
+const FAMILY_5000: Silicon = Silicon { nvm: Nvm::Eeprom, ..FAMILY_6000 };
+
 const FAMILY_7000: Silicon = Silicon { nvm: Nvm::Sections, ..FAMILY_6000 };
+
+const FAMILY_3168: Silicon = Silicon { nvm: Nvm::SectionsSdp, ..FAMILY_7000 };
 
 const FAMILY_8000: Silicon =
     Silicon { boot: Boot::LoadStatus, nvm: Nvm::SectionsExtended, ..FAMILY_7000 };
@@ -128,8 +148,11 @@ impl Generation {
     /// Its hardware.
     pub(crate) fn silicon(self) -> &'static Silicon {
         match self {
-            Self::Gen6000 => &FAMILY_6000,
+            Self::Gen1000 => &FAMILY_1000,
+            Self::Gen5000 => &FAMILY_5000,
+            Self::Gen6000 | Self::Gen2000 => &FAMILY_6000,
             Self::Gen7000 => &FAMILY_7000,
+            Self::Gen3168 => &FAMILY_3168,
             Self::Gen8000 => &FAMILY_8000,
             Self::Gen9000 => &FAMILY_9000,
             Self::Gen22000 => &FAMILY_22000,

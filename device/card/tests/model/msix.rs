@@ -20,7 +20,7 @@ fn spec() -> &'static CardSpec {
 /// All but the receive queues on one vector, cleared by the driver.
 fn with_vectors(faults: FaultPlan) -> Driver {
     let options =
-        CardOptions { interrupts: Interrupts::MsiAndMsix, faults, ..CardOptions::default() };
+        CardOptions { interrupts: Some(Interrupts::MsiAndMsix), faults, ..CardOptions::default() };
     let mut driver = Driver::of(Card::new(spec(), options));
     driver.config_write(pci::PCI_MSIX_CONTROL, &pci::PCI_MSIX_FLAGS_ENABLE.to_le_bytes());
     driver.init();

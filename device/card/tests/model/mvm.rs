@@ -33,7 +33,7 @@ fn mvm_reads_its_nvm_through_the_firmware() {
     driver.story();
     let (response, data) = read_nvm(&mut driver, nvm::NVM_SECTION_TYPE_SW);
     assert_eq!((response.status.get(), usize::from(response.length.get())), (0, data.len()));
-    assert_eq!(data[nvm::NVM_VERSION..][..2], nvm::NVM_VERSION_7000.to_le_bytes());
+    assert_eq!(data[nvm::NVM_VERSION..][..2], 0x0a1d_u16.to_le_bytes());
     let (response, data) = read_nvm(&mut driver, nvm::NVM_SECTION_TYPE_PHY_SKU);
     assert_eq!(response.status.get(), mvm::READ_NVM_CHUNK_NOT_VALID_ADDRESS);
     assert!(data.is_empty());

@@ -20,7 +20,7 @@ const CARDS: [&str; 2] = ["9260", "ax200"];
 /// Queue 0 on vector 0, queue 1 on vector 1, the rest on vector 2.
 fn with_vectors(name: &str, faults: FaultPlan) -> Driver {
     let options =
-        CardOptions { interrupts: Interrupts::MsiAndMsix, faults, ..CardOptions::default() };
+        CardOptions { interrupts: Some(Interrupts::MsiAndMsix), faults, ..CardOptions::default() };
     let spec = card(name).expect("a card of that name");
     let mut driver = Driver::of(Card::new(spec, options));
     driver.config_write(pci::PCI_MSIX_CONTROL, &pci::PCI_MSIX_FLAGS_ENABLE.to_le_bytes());

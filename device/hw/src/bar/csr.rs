@@ -209,6 +209,8 @@ pub mod eeprom_gp {
     pub const VALID_MSK: u32 = 0x0000_0007;
     /// No valid EEPROM, valid OTP.
     pub const BAD_SIG_EEP_GOOD_SIG_OTP: u32 = 0x0000_0001;
+    /// A valid EEPROM of less than 4 kbit.
+    pub const GOOD_SIG_EEP_LESS_THAN_4K: u32 = 0x0000_0002;
     /// Who may use the interface.
     pub const IF_OWNER_MSK: u32 = 0x0000_0180;
 }
