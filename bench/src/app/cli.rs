@@ -352,7 +352,7 @@ pub struct DeviceArgs {
 /// `iwlbench soak`.
 #[derive(Debug, Args)]
 pub struct SoakArgs {
-    /// Cards [default: all]
+    /// Cards [default: one of each generation]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub card: Vec<String>,
     /// End after so many messages

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use guest_kit::CacheDir;
 use iwl_ucode::corrupt::Corruption;
+use iwl_ucode::stub::StubDef;
 use serde_json::json;
 
 use crate::app::cli::{ListArgs, ListWhat};
@@ -76,6 +77,11 @@ fn kvm() -> Vec<(String, String)> {
     std::iter::once((device.to_owned(), first)).chain(proofs.into_iter().map(proof)).collect()
 }
 
+/// The kernels whose driver was seen with the card.
+fn kernels_of(stub: &StubDef) -> String {
+    format!(">={}", stub.ranges[0].since)
+}
+
 /// Prints cards, scenarios, kernels, drivers and faults.
 pub fn list(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     if let Some(ListWhat::Kernels) = args.what {
@@ -90,8 +96,10 @@ pub fn list(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
                     "name": card.name, "about": card.about, "marketing": card.marketing,
                     "pci": format!("8086:{:04x}", card.pci.device),
                     "subsystem": format!("8086:{:04x}", card.pci.subsystem),
-                    "opmode": card.opmode.module(),
+                    "generation": card.generation.word(), "opmode": card.opmode.module(),
                     "firmware": lab::stub_of(card).map(|s| s.stem).ok(),
+                    "kernels": lab::stub_of(card).map(kernels_of).ok(),
+                    "msix": card.has_msix(),
                 })
             })
             .collect();
@@ -140,7 +148,14 @@ fn text(scenarios: &[Scenario], look: Look) -> String {
     let cards = iwl_card::cards().iter().map(|c| {
         (
             c.name.to_owned(),
-            format!("8086:{:04x}  {:<6}  {}", c.pci.device, c.opmode.module(), c.about),
+            format!(
+                "8086:{:04x}  {}  {:<5}  {}* {}",
+                c.pci.device,
+                c.opmode.module(),
+                c.generation.word(),
+                c.firmware,
+                lab::stub_of(c).map(kernels_of).unwrap_or_default(),
+            ),
         )
     });
     section("Cards (--card)", cards.collect());

@@ -48,7 +48,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
                     scenario,
                     card,
                     faults: args.fault.iter().copied().collect(),
-            interrupts: args.interrupts,
+                    interrupts: args.interrupts,
                     firmware,
                     image: args.image.as_deref(),
                     without: &args.without,

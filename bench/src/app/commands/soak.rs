@@ -15,7 +15,10 @@ use crate::machine::signals;
 pub fn run(args: &SoakArgs) -> anyhow::Result<ExitCode> {
     let cards = args.card.iter().map(|name| commands::card(name)).collect::<Result<Vec<_>, _>>()?;
     let options = SoakOptions {
-        cards: if cards.is_empty() { iwl_card::cards().iter().collect() } else { cards },
+        cards: match cards.is_empty() {
+            true => iwl_card::one_of_each_generation().collect(),
+            false => cards,
+        },
         messages: args.messages.unwrap_or(u64::MAX),
         time: Duration::from_secs(args.seconds),
         seed: args.seed,

@@ -122,10 +122,16 @@ const fn base(generation: Generation, opmode: OpMode) -> CardSpec {
     }
 }
 
-const DVM_1000: CardSpec =
-    CardSpec { hw_rev: 0x6c, nvm_version: 0x15d, radio: ONE_BGN, ..base(Generation::Gen1000, OpMode::Dvm) };
-const DVM_2000: CardSpec = CardSpec { nvm_version: 0x806, ..base(Generation::Gen2000, OpMode::Dvm) };
-const DVM_5000: CardSpec = CardSpec { nvm_version: 0x11e, ..base(Generation::Gen5000, OpMode::Dvm) };
+const DVM_1000: CardSpec = CardSpec {
+    hw_rev: 0x6c,
+    nvm_version: 0x15d,
+    radio: ONE_BGN,
+    ..base(Generation::Gen1000, OpMode::Dvm)
+};
+const DVM_2000: CardSpec =
+    CardSpec { nvm_version: 0x806, ..base(Generation::Gen2000, OpMode::Dvm) };
+const DVM_5000: CardSpec =
+    CardSpec { nvm_version: 0x11e, ..base(Generation::Gen5000, OpMode::Dvm) };
 const DVM_6000: CardSpec =
     CardSpec { hw_rev: 0xb0, nvm_version: 0x70a, ..base(Generation::Gen6000, OpMode::Dvm) };
 const MVM_7000: CardSpec =
@@ -433,8 +439,18 @@ pub fn cards() -> &'static [CardSpec] {
     CARDS
 }
 
-/// The card of that name, in upper or lower case.
+/// One of each generation: the first.
+pub fn one_of_each_generation() -> impl Iterator<Item = &'static CardSpec> {
+    let first = |at: &usize| !CARDS[..*at].iter().any(|c| c.generation == CARDS[*at].generation);
+    (0..CARDS.len()).filter(first).map(|at| &CARDS[at])
+}
+
+/// The card of that name, in upper or lower case, or the first of that PCI id: `8086:24fd`.
 #[must_use]
 pub fn card(name: &str) -> Option<&'static CardSpec> {
-    CARDS.iter().find(|spec| spec.name.eq_ignore_ascii_case(name))
+    let id = name.strip_prefix("8086:").and_then(|id| u16::from_str_radix(id, 16).ok());
+    CARDS.iter().find(|spec| match id {
+        Some(id) => spec.pci.device == id,
+        None => spec.name.eq_ignore_ascii_case(name),
+    })
 }

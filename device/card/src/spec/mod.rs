@@ -3,6 +3,6 @@
 mod cards;
 mod silicon;
 
-pub use cards::{CardSpec, OpMode, PciIds, Radio, card, cards};
+pub use cards::{CardSpec, OpMode, PciIds, Radio, card, cards, one_of_each_generation};
 pub use silicon::Generation;
 pub(crate) use silicon::{Boot, Irqs, Nvm, Rx, Silicon, Tx};

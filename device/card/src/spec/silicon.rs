@@ -145,6 +145,22 @@ const FAMILY_22000: Silicon = Silicon {
 };
 
 impl Generation {
+    /// As a list says it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Gen1000 => "1000",
+            Self::Gen5000 => "5000",
+            Self::Gen6000 => "6000",
+            Self::Gen2000 => "2000",
+            Self::Gen7000 => "7000",
+            Self::Gen3168 => "3168",
+            Self::Gen8000 => "8000",
+            Self::Gen9000 => "9000",
+            Self::Gen22000 => "22000",
+        }
+    }
+
     /// Its hardware.
     pub(crate) fn silicon(self) -> &'static Silicon {
         match self {

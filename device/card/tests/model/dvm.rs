@@ -31,6 +31,40 @@ fn the_eeprom_reads_as_one_run() {
     .assert_eq(&driver.story());
 }
 
+/// 5000 has an EEPROM, 1000 OTP without shadow RAM: as `iwl_find_otp_image` goes through its blocks.
+#[test]
+fn each_kind_of_memory_is_read_in_its_own_way() {
+    let at = eeprom::EEPROM_RADIO_CONFIG as u32;
+    let mut driver = Driver::new("5300");
+    driver.init();
+    let signature = driver.read(csr::CSR_EEPROM_GP) & csr::eeprom_gp::VALID_MSK;
+    assert_eq!(signature, csr::eeprom_gp::GOOD_SIG_EEP_LESS_THAN_4K);
+    assert_eq!(driver.read(csr::CSR_OTP_GP_REG) & csr::otp_gp::DEVICE_SELECT, 0);
+    assert_eq!(driver.read_eeprom(at), 0x7701, "three antennas");
+
+    let mut driver = Driver::new("1000");
+    driver.init();
+    assert_ne!(driver.read(csr::CSR_OTP_GP_REG) & csr::otp_gp::DEVICE_SELECT, 0);
+    let (mut next, mut link) = (0, 0);
+    assert_ne!(driver.read_eeprom(next), 0, "not empty");
+    let valid = loop {
+        let valid = next;
+        next = u32::from(link) * 2;
+        link = driver.read_eeprom(next);
+        if link == 0 {
+            break valid;
+        }
+        assert!(next < 0x800, "an end");
+    };
+    assert_eq!(
+        driver.read_eeprom(valid + 2 + at),
+        0x3101,
+        "one antenna to transmit, two to receive"
+    );
+    let sku = driver.read_eeprom(valid + 2 + eeprom::EEPROM_SKU_CAP as u32);
+    assert_eq!(sku, 0x50, "2.4 GHz, 11n");
+}
+
 /// INIT upload, ALIVE, a command, calibration: the whole way of a DVM image.
 fn dvm_init(lazy: bool) -> (String, Vec<u8>) {
     let mut driver = Driver::new("6205");

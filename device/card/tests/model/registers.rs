@@ -6,6 +6,24 @@ use iwl_hw::prph;
 
 use crate::support::{Driver, last_outcome};
 
+/// What a row says of its firmware is what the stub of its name is called.
+#[test]
+fn every_card_has_a_stub() {
+    for spec in cards() {
+        let stub = iwl_ucode::stub::for_card(spec.name).expect("a stub");
+        assert_eq!(stub.stem, spec.firmware, "{}", spec.name);
+        assert!(spec.name.to_lowercase() == spec.name && !spec.marketing.is_empty());
+    }
+    let named = |name| iwl_card::card(name).map(|spec| spec.name);
+    assert_eq!(
+        ["AX200", "8086:24FD", "8086:095a"].map(named),
+        [Some("ax200"), Some("8265"), Some("7265")]
+    );
+    assert_eq!(["8086:", "8086:ffff", "24fd"].map(named), [None; 3]);
+    let each = iwl_card::one_of_each_generation().map(|spec| spec.name);
+    assert_eq!(each.take(5).collect::<Vec<_>>(), ["6205", "7260", "8265", "9260", "ax200"]);
+}
+
 #[test]
 fn every_card_answers_a_probe() {
     for spec in cards() {

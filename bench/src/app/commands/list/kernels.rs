@@ -48,14 +48,16 @@ impl Differs {
         }
     }
 
-    /// `iwlwifi-8265-36 to -22` of each card.
+    /// `iwlwifi-8265-36 to -22` of one card of each generation.
     fn firmware(&self) -> String {
         let stem = |name: &String| name.trim_end_matches(".ucode").to_owned();
-        let ranges = self.firmware.iter().filter_map(|(_, names)| {
-            let (first, last) = (stem(names.first()?), stem(names.last()?));
-            let api = last.rsplit('-').next().unwrap_or_default();
-            Some(if first == last { first } else { format!("{first} to -{api}") })
-        });
+        let shown = |card: &str| iwl_card::one_of_each_generation().any(|of| of.name == card);
+        let ranges =
+            self.firmware.iter().filter(|(card, _)| shown(card)).filter_map(|(_, names)| {
+                let (first, last) = (stem(names.first()?), stem(names.last()?));
+                let api = last.rsplit('-').next().unwrap_or_default();
+                Some(if first == last { first } else { format!("{first} to -{api}") })
+            });
         ranges.collect::<Vec<_>>().join(", ")
     }
 }
