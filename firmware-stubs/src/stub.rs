@@ -257,28 +257,29 @@ impl StubDef {
 impl Content {
     fn builder(self, api: Api) -> UcodeBuilder {
         let number = api.in_header();
+        let (init, runtime) = (image(marker::INIT, api), image(marker::RUNTIME, api));
         match self {
             // Version 18.168.x.1 is that of the last real 6000g2a file.
             Self::Dvm => {
                 UcodeBuilder::new(Version(u32::from_be_bytes([18, 168, 0, 1]) | number << 8))
                     .human_readable("iwlbench stub, iwldvm")
-                    .tlv(IWL_UCODE_TLV_INST, section(marker::RUNTIME))
-                    .tlv(IWL_UCODE_TLV_DATA, section(marker::RUNTIME))
-                    .tlv(IWL_UCODE_TLV_INIT, section(marker::INIT))
-                    .tlv(IWL_UCODE_TLV_INIT_DATA, section(marker::INIT))
+                    .tlv(IWL_UCODE_TLV_INST, runtime)
+                    .tlv(IWL_UCODE_TLV_DATA, runtime)
+                    .tlv(IWL_UCODE_TLV_INIT, init)
+                    .tlv(IWL_UCODE_TLV_INIT_DATA, init)
                     .flags(0)
             }
-            Self::Mvm => mvm(number, "iwlbench stub, iwlmvm", true),
-            Self::MvmMultiQueue => mvm(number, "iwlbench stub, iwlmvm", true)
+            Self::Mvm => mvm(api, "iwlbench stub, iwlmvm", Some(init)),
+            Self::MvmMultiQueue => mvm(api, "iwlbench stub, iwlmvm", Some(init))
                 .capabilities(&[IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT]),
             Self::MvmUnified { iml } => {
-                let stub = mvm(number, "iwlbench stub, iwlmvm", false).capabilities(&[
+                let stub = mvm(api, "iwlbench stub, iwlmvm", None).capabilities(&[
                     IWL_UCODE_TLV_CAPA_STA_PM_NOTIF,
                     IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT,
                 ]);
                 if iml { stub.tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER) } else { stub }
             }
-            Self::Mld => mvm(number, "iwlbench stub, iwlmld", false)
+            Self::Mld => mvm(api, "iwlbench stub, iwlmld", None)
                 .api_bits(&[IWL_UCODE_TLV_API_REGULATORY_NVM_INFO])
                 .capabilities(&[
                     IWL_UCODE_TLV_CAPA_LAR_SUPPORT,
@@ -302,20 +303,26 @@ const TWO_ANTENNAS: u32 = 0x0033_0000;
 const IMAGE_LOADER: [u8; SECTION_SIZE] = [0x1d; SECTION_SIZE];
 
 /// What every stub of `iwlmvm` and `iwlmld` has; up to family 9000 with an init image.
-fn mvm(number: u32, name: &str, init: bool) -> UcodeBuilder {
-    let mut stub = UcodeBuilder::new(Version(number << 8))
+fn mvm(api: Api, name: &str, init: Option<[u8; SECTION_SIZE]>) -> UcodeBuilder {
+    let runtime = image(marker::RUNTIME, api);
+    let mut stub = UcodeBuilder::new(Version(api.in_header() << 8))
         .human_readable(name)
-        .section(IWL_UCODE_TLV_SEC_RT, INST_OFFSET, &section(marker::RUNTIME))
-        .section(IWL_UCODE_TLV_SEC_RT, DATA_OFFSET, &section(marker::RUNTIME));
-    if init {
-        stub = stub.section(IWL_UCODE_TLV_SEC_INIT, INST_OFFSET, &section(marker::INIT)).section(
+        .section(IWL_UCODE_TLV_SEC_RT, INST_OFFSET, &runtime)
+        .section(IWL_UCODE_TLV_SEC_RT, DATA_OFFSET, &runtime);
+    if let Some(init) = init {
+        stub = stub.section(IWL_UCODE_TLV_SEC_INIT, INST_OFFSET, &init).section(
             IWL_UCODE_TLV_SEC_INIT,
             DATA_OFFSET,
-            &section(marker::INIT),
+            &init,
         );
     }
     // Without the dump mask the driver reads 200 000 words of SRAM after each failed start.
     stub.phy_sku(TWO_ANTENNAS).flags(0).word(IWL_UCODE_TLV_FW_DBG_DUMP_LST, 0)
+}
+
+/// A section of an image of this file. A number that is none of any file does not go in.
+fn image(marker: [u8; 16], api: Api) -> [u8; SECTION_SIZE] {
+    section(u16::try_from(api.0).map_or(marker, |api| marker::with_api(marker, api)))
 }
 
 /// A marker, then bytes that count, so that a misplaced or swapped chunk shows.

@@ -319,7 +319,11 @@ fn faults_that_do_not_apply() {
 fn an_honest_version_change() {
     let stub = stub::for_card("6205").unwrap().build(6);
     let old = Corruption::Version { version: 0x12a8_0501 }.apply(&stub).unwrap();
-    assert_eq!(old, stub::for_card("6205").unwrap().build(5));
+    // Of what follows the header, only the sections' markers tell the files apart.
+    const HEADER: usize = 88;
+    let (header, rest) = old.split_at(HEADER);
+    assert_eq!(header, &stub::for_card("6205").unwrap().build(5)[..HEADER]);
+    assert_eq!(rest, &stub[HEADER..]);
 }
 
 #[test]

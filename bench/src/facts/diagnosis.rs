@@ -77,15 +77,17 @@ pub struct Own {
 
 /// The cause of a failed run, if one is seen.
 pub fn diagnose(facts: &Facts<'_>) -> Option<Diagnosis> {
-    let card: [fn(&Facts<'_>) -> Option<Found>; 10] = [
+    let card: [fn(&Facts<'_>) -> Option<Found>; 12] = [
         off_the_bus,
         dma_fault,
         hardware_error,
+        ucode_error,
         not_valid,
         rf_kill,
         lost_interrupts,
         no_alive,
         no_calibration,
+        bad_nvm,
         upload_not_announced,
         not_ready,
     ];
@@ -226,18 +228,31 @@ fn dma_fault(facts: &Facts<'_>) -> Option<Found> {
 }
 
 fn hardware_error(facts: &Facts<'_>) -> Option<Found> {
-    let (seq, what) = facts.told().find_map(|(seq, event)| match event {
-        CardEvent::Interrupt { names, .. } if names.contains(&CardCause::HwErr) => {
-            Some((seq, "a hardware error (HW_ERR)"))
-        }
-        CardEvent::Interrupt { names, .. } if names.contains(&CardCause::SwErr) => {
-            Some((seq, "an error of its ucode (SW_ERR)"))
-        }
+    let seq = interrupts(facts, CardCause::HwErr).next()?;
+    let sentence = "the card reports a hardware error (HW_ERR)";
+    Some(Found::new("hardware-error", sentence, vec![seq]).by(Fault::HwErrorAfterAlive))
+}
+
+fn interrupts(facts: &Facts<'_>, cause: CardCause) -> impl Iterator<Item = u64> {
+    facts.told().filter_map(move |(seq, event)| match event {
+        CardEvent::Interrupt { names, .. } => names.contains(&cause).then_some(seq),
         _ => None,
-    })?;
-    let cause = if what.contains("HW_ERR") { "hardware-error" } else { "ucode-error" };
-    let sentence = format!("the card reports {what}");
-    Some(Found::new(cause, sentence, vec![seq]).by(Fault::HwErrorAfterAlive))
+    })
+}
+
+fn ucode_error(facts: &Facts<'_>) -> Option<Found> {
+    let failed: Vec<u64> = interrupts(facts, CardCause::SwErr).collect();
+    let first = *failed.first()?;
+    let released = facts.told().take_while(|(seq, _)| *seq < first).filter_map(|(_, event)| {
+        let CardEvent::CpuReleased { image: of, api, .. } = event else { return None };
+        Some(match api {
+            Some(api) => format!("{} ucode (API {api})", image(*of)),
+            None => format!("{} ucode", image(*of)),
+        })
+    });
+    let whose = released.last().unwrap_or_else(|| "ucode".to_owned());
+    let sentence = format!("the {whose} reports an error (SW_ERR){}", times(failed.len()));
+    Some(Found::new("ucode-error", sentence, failed).by(Fault::UcodeError { api: None }))
 }
 
 fn not_valid(facts: &Facts<'_>) -> Option<Found> {
@@ -322,6 +337,33 @@ fn no_calibration(facts: &Facts<'_>) -> Option<Found> {
         }
     );
     Some(Found::new("no-calibration", sentence, vec![seq]).by(Fault::NoCalibration))
+}
+
+/// What a card keeps without power is not as its driver needs it.
+fn bad_nvm(facts: &Facts<'_>) -> Option<Found> {
+    let mut faults =
+        Fault::all().filter_map(|fault| Some((fault, nvm_words(fault)?, facts.fault(fault)?)));
+    let (fault, sentence, seq) = faults.next()?;
+    // The card tells of what it lacks with the fault, or without: that read is the next.
+    let absent = facts.told().skip_while(|(at, _)| *at <= seq).find_map(|(_, event)| match event {
+        CardEvent::NvmRead { section, present, .. } => Some((section, *present)),
+        _ => None,
+    });
+    let absent = absent.filter(|(_, present)| !present).map(|(section, _)| section);
+    let which = absent.map(|section| format!(": {section}")).unwrap_or_default();
+    Some(Found::new("nvm-bad", format!("{sentence}{which}"), vec![seq]).by(fault))
+}
+
+fn nvm_words(fault: Fault) -> Option<&'static str> {
+    match fault {
+        Fault::NvmSectionAbsent { .. } => Some("a section of the card's NVM is not there"),
+        Fault::NvmOld => Some("the card's NVM is of an older version than the driver takes"),
+        Fault::NvmMac { .. } => Some("the card's NVM holds no valid MAC address"),
+        Fault::NvmChecksum => {
+            Some("the card's OTP has an error that its check bits cannot correct")
+        }
+        _ => None,
+    }
 }
 
 fn upload_not_announced(facts: &Facts<'_>) -> Option<Found> {
@@ -529,7 +571,7 @@ mod tests {
         card(CardEvent::SectionUploaded { image: Image::Init, index, dst: Some(0), len: 256 })
     }
     fn released() -> What {
-        card(CardEvent::CpuReleased { image: Image::Init, sections: 2, bytes: 512 })
+        card(CardEvent::CpuReleased { image: Image::Init, sections: 2, bytes: 512, api: Some(17) })
     }
     fn alive(valid: bool) -> What {
         card(CardEvent::Alive { image: Image::Init, valid })
@@ -639,6 +681,16 @@ mod tests {
                 Fault::AllOnes { .. } => {
                     (own(vec![read(1), read(!0), read(!0), read(!0)]), "registers read as all ones")
                 }
+                Fault::UcodeError { .. } => (
+                    own(vec![released(), alive(true), interrupt(CardCause::SwErr)]),
+                    "the INIT ucode (API 17) reports an error (SW_ERR)",
+                ),
+                Fault::NvmSectionAbsent { .. } => {
+                    (own(vec![read(0)]), "a section of the card's NVM is not there")
+                }
+                Fault::NvmOld => (own(vec![read(0)]), "of an older version than the driver takes"),
+                Fault::NvmMac { .. } => (own(vec![read(0)]), "holds no valid MAC address"),
+                Fault::NvmChecksum => (own(vec![read(0)]), "its check bits cannot correct"),
             };
             let probed = [vec![read(0)], events].concat();
             let said = line(probed.clone());

@@ -29,6 +29,7 @@ use crate::facts::accel::Accel;
 use crate::facts::derive;
 use crate::facts::diagnosis::Facts;
 use crate::facts::driver::Driver;
+use crate::facts::failure::BadUsage;
 use crate::facts::phases;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::accel::{self, Decision};
@@ -42,7 +43,7 @@ use crate::record::run::{Given, Record};
 use crate::record::rundir::{self, RunDir};
 use crate::report::render;
 use crate::script::expect;
-use crate::script::scenario::{InterruptChoice, Scenario, Vars};
+use crate::script::scenario::{self, InterruptChoice, Scenario, Vars};
 
 /// The guest agent, a static program.
 pub const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-agent"));
@@ -277,6 +278,8 @@ impl<'a> Lab<'a> {
     ) -> anyhow::Result<Record> {
         let started = Instant::now();
         let scenario = spec.scenario;
+        let faults: FaultPlan = scenario.card.plan().chain(spec.faults.iter()).collect();
+        suited(spec.card, faults.iter())?;
         let stub = stub_of(spec.card)?;
         let interrupts = spec.interrupts.or(scenario.card.interrupts);
         let interrupts = interrupts.map(|choice| choice.of(spec.card)).transpose()?;
@@ -285,7 +288,7 @@ impl<'a> Lab<'a> {
         let own = spec.firmware.map(crate::machine::firmware::read).transpose();
         let gates = own
             .and_then(|own| Gates::new(scenario, &vars, stub, kernel_api, own))
-            .map_err(crate::facts::failure::BadUsage::from_error)?;
+            .map_err(BadUsage::from_error)?;
         let offers = gates.offers(&vars);
         let from = spec.firmware.map_or("stub".to_owned(), |path| path.display().to_string());
         let given = offers.iter().map(|(name, bytes)| Given::new(name, bytes, &from)).collect();
@@ -297,7 +300,6 @@ impl<'a> Lab<'a> {
 
         let name = format!("{}-{}-{}", rundir::stamp(), scenario.name, spec.card.name);
         let dir = RunDir::create_in(spec.parent, &name)?;
-        let faults: FaultPlan = scenario.card.plan().chain(spec.faults.iter()).collect();
         let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
         let own = vars.string(&scenario.guest.command_line.0);
         let append = [APPEND, signed, &own].join(" ");
@@ -452,6 +454,20 @@ impl<'a> Lab<'a> {
             image.require(&self.kernel, module, &without)?;
         }
         Ok(Initrd { path: image.path, sha256: image.sha256, modules: image.modules })
+    }
+}
+
+/// Whether a card can have these faults.
+///
+/// # Errors
+/// It cannot.
+pub fn suited(
+    card: &CardSpec,
+    mut faults: impl Iterator<Item = iwl_card::Fault>,
+) -> Result<(), BadUsage> {
+    match faults.find_map(|fault| Some((fault, card.lacks(fault)?))) {
+        Some((fault, why)) => Err(BadUsage(scenario::lacks(card.name, fault, why))),
+        None => Ok(()),
     }
 }
 

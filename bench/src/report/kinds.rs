@@ -27,7 +27,7 @@ fn card() -> Vec<CardEvent> {
         CardEvent::BadInput { what: "x".into() },
         CardEvent::NvmRead { section: "eeprom".into(), offset: 0, len: 1, present: true },
         CardEvent::SectionUploaded { image, index: 0, dst: Some(0), len: 1 },
-        CardEvent::CpuReleased { image, sections: 1, bytes: 1 },
+        CardEvent::CpuReleased { image, sections: 1, bytes: 1, api: Some(17) },
         CardEvent::Alive { image, valid: true },
         CardEvent::HostCommand {
             name: name.into(),

@@ -60,8 +60,14 @@ fn check_head(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
         }
     }
     for fault in &scenario.card.faults {
-        if let Err(what) = scenario::fault(fault.get_ref()) {
-            complain(fault.span(), &what);
+        match scenario::fault(fault.get_ref()) {
+            Err(what) => complain(fault.span(), &what),
+            Ok(known) => {
+                let cards = scenario.cards.iter().filter_map(|card| iwl_card::card(card.get_ref()));
+                for (card, why) in cards.filter_map(|card| Some((card, card.lacks(known)?))) {
+                    complain(fault.span(), &scenario::lacks(card.name, known, why));
+                }
+            }
         }
     }
     if let Some(choice) = scenario.card.interrupts {
@@ -351,6 +357,7 @@ mod tests {
             ("guest.command-line = \"a\\nb\"", "no control characters"),
             ("guest.without = [\"$opmod\"]", "no variable `$opmod`"),
             ("guest.loaded = [\"$opmod\"]", "no variable `$opmod`"),
+            ("card.faults = [\"nvm-checksum\"]", "the card 7260 cannot have the fault"),
             ("[[module]]\nexit = 300", "a whole number from 0 to 255"),
             ("[[module]]\nkill = 99", "a whole number from 1 to 64"),
             ("[[module]]\ntimes = 0", "a whole number from 1"),

@@ -163,7 +163,7 @@ impl Card {
                 self.all_ones = on.then_some((from, false));
             }
             Fault::AliveHeld if !on => self.chip.release_alive(world),
-            _ => self.chip.set_fault(fault, on),
+            _ => self.chip.set_fault(fault, on, world),
         }
         world.emit(CardEvent::FaultSwitched { fault: fault.name().into(), on });
     }

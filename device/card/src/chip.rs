@@ -13,7 +13,7 @@ use crate::boot::{self, Context, Done, Section, Setup, Upload, Uploaded};
 use crate::cause::Cause;
 use crate::event::{CardEvent, Image};
 use crate::faults::{Engine, Fault, FaultPlan};
-use crate::fw::{self, Dialect, Firmware};
+use crate::fw::{self, Dialect, Failure, FailureKind, Firmware};
 use crate::irq::Interrupts;
 use crate::layout::{ERROR_LOG, EVENT_LOG};
 use crate::memory::SparseMemory;
@@ -37,6 +37,8 @@ const WORK_AT_A_TIME: usize = 64;
 
 /// From the release of the CPU to ALIVE.
 const BOOT: Nanos = 5 * MILLISECOND;
+/// From the ALIVE of a runtime image to its planned failure: its driver has set it up by then.
+const RUNS: Nanos = 1000 * MILLISECOND;
 /// From ALIVE to a planned hardware error.
 const ERROR_AFTER_ALIVE: Nanos = MILLISECOND;
 
@@ -58,6 +60,7 @@ enum Cpu {
 enum Due {
     Alive(Image),
     HardwareError,
+    UcodeError(Fault),
     Later(Later),
 }
 
@@ -114,6 +117,10 @@ pub(crate) struct Chip {
     dialect: Dialect,
     firmware: Box<dyn Firmware>,
     cpu: Cpu,
+    /// The API number of the image that it runs, if that tells.
+    api: Option<u16>,
+    /// The header of the last host command.
+    last_command: u32,
     timers: Timers<Due>,
     /// No ALIVE goes out before it is let go.
     hold_alive: bool,
@@ -158,6 +165,8 @@ impl Chip {
             dialect,
             firmware: fw::start(dialect),
             cpu: Cpu::Off,
+            api: None,
+            last_command: 0,
             timers: Timers::new(),
             accesses: 0,
             needless: Vec::new(),
@@ -197,6 +206,8 @@ impl Chip {
             rx,
             tx,
             cpu,
+            api,
+            last_command,
             timers,
             held_alive,
             needless,
@@ -229,6 +240,8 @@ impl Chip {
         *rx = Receive::new(silicon.rx);
         *tx = Transmit::new(silicon.tx);
         *cpu = Cpu::Off;
+        *api = None;
+        *last_command = 0;
         timers.clear();
         *held_alive = None;
         needless.clear();
@@ -264,7 +277,7 @@ impl Chip {
     }
 
     /// A fault begins or ends. Interrupts are counted from now.
-    pub(crate) fn set_fault(&mut self, fault: Fault, on: bool) {
+    pub(crate) fn set_fault(&mut self, fault: Fault, on: bool, world: &mut dyn World) {
         let raised = self.irq.raised();
         let fault = match fault {
             Fault::LostInterrupt { nth } => {
@@ -282,6 +295,21 @@ impl Chip {
         };
         self.hold_alive |= on && fault == Fault::AliveHeld;
         self.told.retain(|told| told.name() != fault.name());
+        if let Fault::UcodeError { .. } = fault {
+            self.timers.cancel(|due| matches!(due, Due::UcodeError(_)));
+            if let Cpu::Running(image) = self.cpu {
+                self.plan_failure(image, world.now(), world);
+            }
+        }
+    }
+
+    /// The image will fail at some time, if a fault wants it so.
+    fn plan_failure(&mut self, image: Image, at: Nanos, events: &mut dyn Events) {
+        // Of one that does not tell, nobody knows that it is not the runtime's.
+        let fault = self.faults.fails(self.api).filter(|_| image != Image::Init);
+        if let Some(fault) = fault {
+            self.schedule(at, Due::UcodeError(fault), events);
+        }
     }
 
     /// The RF-kill switch moves.
@@ -353,7 +381,9 @@ impl Chip {
             image: uploaded.image,
             sections: uploaded.sections,
             bytes: uploaded.bytes,
+            api: uploaded.api,
         });
+        (self.api, self.last_command) = (uploaded.api, 0);
         self.timers.clear();
         self.held_alive = None;
         self.rx.discard();
@@ -365,6 +395,9 @@ impl Chip {
 
     /// The driver stops the microcode with an NMI: it reports an error of its own.
     pub(crate) fn nmi(&mut self) {
+        if matches!(self.cpu, Cpu::Running(_)) {
+            self.log_error(FailureKind::Nmi);
+        }
         if self.cpu != Cpu::Off {
             self.halt(Cause::SwErr);
         }
@@ -438,6 +471,11 @@ impl Chip {
                 events.emit(CardEvent::injected(Fault::HwErrorAfterAlive));
                 self.halt(Cause::HwErr);
             }
+            Due::UcodeError(fault) => {
+                events.emit(CardEvent::injected(fault));
+                self.log_error(FailureKind::Assertion);
+                self.halt(Cause::SwErr);
+            }
             Due::Later(Later::Send(packets)) => {
                 for packet in packets {
                     self.send(packet, events);
@@ -477,6 +515,7 @@ impl Chip {
         if self.faults.has(Fault::HwErrorAfterAlive) {
             self.schedule(now + ERROR_AFTER_ALIVE, Due::HardwareError, events);
         }
+        self.plan_failure(image, now + RUNS, events);
     }
 
     fn schedule(&mut self, at: Nanos, due: Due, events: &mut dyn Events) {
@@ -492,6 +531,13 @@ impl Chip {
             let what = format!("no receive buffers for so long that {name} is dropped");
             events.emit(CardEvent::BadInput { what });
         }
+    }
+
+    /// The firmware leaves word of its error where its ALIVE has said.
+    fn log_error(&mut self, kind: FailureKind) {
+        let error = Failure { kind, hw_rev: self.hw_rev, last_command: self.last_command };
+        // Without memory left it reads as an empty log.
+        let _ = self.sram.write(ERROR_LOG, &self.firmware.error_log(&error));
     }
 
     /// An error stops the microcode.
@@ -654,6 +700,7 @@ impl Chip {
             return;
         };
         let Header { id, group, version, sequence } = header;
+        self.last_command = u32::from(sequence) << 16 | u32::from(group) << 8 | u32::from(id);
         let (nvm, faults) = (&self.sections, &self.faults);
         let command =
             Command { queue, next, id, group, version, sequence, payload, image, nvm, faults };

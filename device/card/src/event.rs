@@ -175,6 +175,9 @@ pub enum CardEvent {
         sections: u32,
         /// Bytes that the card read of it.
         bytes: u32,
+        /// The API number of its file, where its sections tell: those of stubs do.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        api: Option<u16>,
     },
     /// The firmware said ALIVE.
     Alive {

@@ -57,6 +57,104 @@ pub enum Fault {
         /// The first access that fails.
         from: u64,
     },
+    /// The runtime image fails while it runs: a second after its ALIVE, or at once if the fault
+    /// begins later. It leaves an error log.
+    UcodeError {
+        /// Only that of a file with this API number.
+        api: Option<u16>,
+    },
+    /// A section of the NVM is not there.
+    NvmSectionAbsent {
+        /// Which.
+        section: NvmSection,
+    },
+    /// The version that the NVM names is older than any driver takes.
+    NvmOld,
+    /// The MAC address in the NVM is none.
+    NvmMac {
+        /// What is there instead.
+        bits: Bits,
+    },
+    /// The check bits of the OTP tell an error that they cannot correct.
+    NvmChecksum,
+}
+
+/// A section of the NVM that a driver wants, by its vendor's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NvmSection {
+    /// `NVM_SECTION_TYPE_SW`.
+    Sw,
+    /// `NVM_SECTION_TYPE_HW`.
+    Hw,
+    /// `NVM_SECTION_TYPE_CALIBRATION`.
+    Calibration,
+    /// `NVM_SECTION_TYPE_REGULATORY`, or `NVM_SECTION_TYPE_REGULATORY_SDP`.
+    Regulatory,
+    /// `NVM_SECTION_TYPE_MAC_OVERRIDE`.
+    MacOverride,
+    /// `NVM_SECTION_TYPE_PHY_SKU`.
+    PhySku,
+}
+
+impl NvmSection {
+    const ALL: [Self; 6] =
+        [Self::Sw, Self::Hw, Self::Calibration, Self::Regulatory, Self::MacOverride, Self::PhySku];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sw => "sw",
+            Self::Hw => "hw",
+            Self::Calibration => "calibration",
+            Self::Regulatory => "regulatory",
+            Self::MacOverride => "mac-override",
+            Self::PhySku => "phy-sku",
+        }
+    }
+
+    /// The vendor's number; it is another one in some silicon.
+    pub(crate) fn numbers(self) -> &'static [u16] {
+        use iwl_hw::nvm;
+        match self {
+            Self::Sw => &[nvm::NVM_SECTION_TYPE_SW],
+            Self::Hw => &[nvm::NVM_SECTION_TYPE_HW],
+            Self::Calibration => &[nvm::NVM_SECTION_TYPE_CALIBRATION],
+            Self::Regulatory => {
+                &[nvm::NVM_SECTION_TYPE_REGULATORY, nvm::NVM_SECTION_TYPE_REGULATORY_SDP]
+            }
+            Self::MacOverride => &[nvm::NVM_SECTION_TYPE_MAC_OVERRIDE],
+            Self::PhySku => &[nvm::NVM_SECTION_TYPE_PHY_SKU],
+        }
+    }
+}
+
+/// All bits of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bits {
+    /// All zero.
+    Zeros,
+    /// All one.
+    Ones,
+}
+
+impl Bits {
+    const ALL: [Self; 2] = [Self::Zeros, Self::Ones];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Zeros => "zeros",
+            Self::Ones => "ones",
+        }
+    }
+
+    /// A byte of them.
+    pub(crate) fn byte(self) -> u8 {
+        match self {
+            Self::Zeros => 0,
+            Self::Ones => 0xff,
+        }
+    }
 }
 
 /// A DMA engine of the card.
@@ -88,7 +186,7 @@ impl Engine {
 pub const MIN_EVERY: u64 = 4;
 
 /// Every fault, with the argument it has when none is written.
-const ALL: [Fault; 15] = [
+const ALL: [Fault; 20] = [
     Fault::ClockNeverReady,
     Fault::NicNeverReady,
     Fault::NeverAlive,
@@ -104,6 +202,11 @@ const ALL: [Fault; 15] = [
     Fault::LostInterrupts { from: 0 },
     Fault::DmaFault { engine: Engine::Transmit },
     Fault::AllOnes { from: 0 },
+    Fault::UcodeError { api: None },
+    Fault::NvmSectionAbsent { section: NvmSection::Sw },
+    Fault::NvmOld,
+    Fault::NvmMac { bits: Bits::Zeros },
+    Fault::NvmChecksum,
 ];
 
 /// A fault that cannot be read.
@@ -149,6 +252,11 @@ impl Fault {
             Self::LostInterrupts { .. } => "lost-interrupts",
             Self::DmaFault { .. } => "dma-fault",
             Self::AllOnes { .. } => "all-ones",
+            Self::UcodeError { .. } => "ucode-error",
+            Self::NvmSectionAbsent { .. } => "nvm-section-absent",
+            Self::NvmOld => "nvm-old",
+            Self::NvmMac { .. } => "nvm-mac",
+            Self::NvmChecksum => "nvm-checksum",
         }
     }
 
@@ -168,6 +276,18 @@ impl Fault {
                 .into_iter()
                 .find(|engine| engine.name() == argument)
                 .map(|engine| Self::DmaFault { engine }),
+            Self::UcodeError { .. } => {
+                let api = argument.parse().ok().filter(|api| *api != 0);
+                api.map(|api| Self::UcodeError { api: Some(api) })
+            }
+            Self::NvmSectionAbsent { .. } => NvmSection::ALL
+                .into_iter()
+                .find(|section| section.name() == argument)
+                .map(|section| Self::NvmSectionAbsent { section }),
+            Self::NvmMac { .. } => Bits::ALL
+                .into_iter()
+                .find(|bits| bits.name() == argument)
+                .map(|bits| Self::NvmMac { bits }),
             _ => None,
         }
     }
@@ -182,6 +302,11 @@ impl Fault {
                 format!("a number from {MIN_EVERY} on")
             }
             Self::DmaFault { .. } => Engine::ALL.map(Engine::name).join(", "),
+            Self::UcodeError { .. } => {
+                "the API number of a firmware file, as in its name".to_owned()
+            }
+            Self::NvmSectionAbsent { .. } => NvmSection::ALL.map(NvmSection::name).join(", "),
+            Self::NvmMac { .. } => Bits::ALL.map(Bits::name).join(", "),
             _ => "none".to_owned(),
         }
     }
@@ -197,6 +322,9 @@ impl fmt::Display for Fault {
             | Self::SpuriousInterrupt { every: number }
             | Self::UnknownCause { every: number } => write!(f, "={number}"),
             Self::DmaFault { engine } => write!(f, "={}", engine.name()),
+            Self::UcodeError { api: Some(api) } => write!(f, "={api}"),
+            Self::NvmSectionAbsent { section } => write!(f, "={}", section.name()),
+            Self::NvmMac { bits } => write!(f, "={}", bits.name()),
             _ => Ok(()),
         }
     }
@@ -291,6 +419,22 @@ impl FaultPlan {
         })
     }
 
+    /// The fault by which the runtime image of a file with this API number fails, if it does.
+    pub(crate) fn fails(&self, api: Option<u16>) -> Option<Fault> {
+        self.iter().find(|fault| match fault {
+            Fault::UcodeError { api: only } => only.is_none() || *only == api,
+            _ => false,
+        })
+    }
+
+    /// What the address is instead, if it is none.
+    pub(crate) fn mac(&self) -> Option<(Fault, Bits)> {
+        self.iter().find_map(|fault| match fault {
+            Fault::NvmMac { bits } => Some((fault, bits)),
+            _ => None,
+        })
+    }
+
     /// The faults, in the order given.
     pub fn iter(&self) -> impl Iterator<Item = Fault> + '_ {
         self.faults.iter().copied()
@@ -313,12 +457,17 @@ mod tests {
             assert_eq!(fault.to_string().parse(), Ok(fault));
         }
         assert_eq!("all-ones=400".parse(), Ok(Fault::AllOnes { from: 400 }));
+        assert_eq!("ucode-error=17".parse(), Ok(Fault::UcodeError { api: Some(17) }));
+        assert_eq!("nvm-mac=ones".parse(), Ok(Fault::NvmMac { bits: Bits::Ones }));
         assert_eq!("dma-fault=upload".parse(), Ok(Fault::DmaFault { engine: Engine::Upload }));
         for (wrong, takes) in [
             ("all-ones=x", "a number"),
             ("never-alive=1", "none"),
             ("spurious-interrupt=3", "a number from 4 on"),
             ("dma-fault=1", "upload, transmit, receive"),
+            ("ucode-error=x", "the API number"),
+            ("nvm-section-absent=x", "sw, hw, calibration"),
+            ("nvm-mac=1", "zeros, ones"),
         ] {
             let error = wrong.parse::<Fault>().expect_err(wrong).to_string();
             assert!(error.contains(takes), "{error}");

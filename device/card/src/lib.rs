@@ -86,7 +86,7 @@ mod world;
 pub use card::{Card, CardOptions, Interrupts};
 pub use cause::{Cause, Irq};
 pub use event::{CardEvent, Image, Outcome, RegName, ResetKind, Space};
-pub use faults::{Engine, Fault, FaultError, FaultPlan, MIN_EVERY};
+pub use faults::{Bits, Engine, Fault, FaultError, FaultPlan, MIN_EVERY, NvmSection};
 pub use spec::{CardSpec, Generation, OpMode, PciIds, Radio, card, cards, one_of_each_generation};
 pub use summary::{Summary, Unmodelled};
 pub use world::{Clock, DmaError, Events, Memory, Nanos, Raise, World};

@@ -53,6 +53,39 @@ pub struct AliveResp {
     pub is_valid: U32,
 }
 
+/// `struct iwl_error_event_table`, at [`AliveResp::error_event_table_ptr`] once the firmware has
+/// failed: what the driver prints of it; the rest is left at zero.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct ErrorEventTable {
+    /// Entries; 0 is an empty log.
+    pub valid: U32,
+    /// What failed: [`SYSASSERT`].
+    pub error_id: U32,
+    /// Program counter.
+    pub pc: U32,
+    /// Branch and interrupt links.
+    pub links: [U32; 4],
+    /// What belongs to the error.
+    pub data: [U32; 2],
+    /// Line of the source.
+    pub line: U32,
+    times: [U32; 6],
+    /// Firmware version, as [`AliveResp`] has it.
+    pub ucode_ver: U32,
+    /// `CSR_HW_REV`.
+    pub hw_ver: U32,
+    board: [U32; 4],
+    /// Header of the last host command.
+    pub hcmd: U32,
+    rest: [U32; 14],
+}
+
+/// [`ErrorEventTable::error_id`]: an assertion of the firmware's does not hold.
+pub const SYSASSERT: u32 = 0x35;
+/// The driver's NMI has stopped it.
+pub const NMI_INTERRUPT_HOST: u32 = 0x66;
+
 /// [`AliveResp::ver_subtype`] of an INIT image.
 pub const VER_SUBTYPE_INITIALIZE: u8 = 9;
 /// [`AliveResp::is_valid`].

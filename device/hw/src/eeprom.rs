@@ -23,6 +23,8 @@ pub const EEPROM_LINK_CALIBRATION: usize = 0xce;
 pub const EEPROM_LINK_TXP_LIMIT: usize = 0xd4;
 /// Link to the word with their size, in words.
 pub const EEPROM_LINK_TXP_LIMIT_SIZE: usize = 0xd6;
+/// In the calibration part: its version, a byte.
+pub const EEPROM_CALIB_VERSION: usize = 0;
 /// In the calibration part: crystal.
 pub const EEPROM_XTAL: usize = 0x250;
 

@@ -120,6 +120,42 @@ pub struct UmacAlive {
     pub dbg_print_buff_addr: U32,
 }
 
+/// `struct iwl_error_event_table`, at [`LmacAlive::error_event_table_ptr`] once the firmware has
+/// failed: what the driver prints of it, and whose it is; the rest is left at zero.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct ErrorEventTable {
+    /// Entries; 0 is an empty log.
+    pub valid: U32,
+    /// What failed: [`SYSASSERT`].
+    pub error_id: U32,
+    trm_hw_status: [U32; 2],
+    /// Branch and interrupt links.
+    pub links: [U32; 3],
+    /// What belongs to the error.
+    pub data: [U32; 3],
+    times: [U32; 5],
+    fw_rev_type: U32,
+    /// Firmware major version.
+    pub major: U32,
+    /// Firmware minor version.
+    pub minor: U32,
+    /// `CSR_HW_REV`.
+    pub hw_ver: U32,
+    board: [U32; 4],
+    /// Header of the last host command.
+    pub hcmd: U32,
+    isr: [U32; 5],
+    /// The same, handled to its end.
+    pub last_cmd_id: U32,
+    rest: [U32; 8],
+}
+
+/// [`ErrorEventTable::error_id`]: an assertion of the firmware's does not hold.
+pub const SYSASSERT: u32 = 0x35;
+/// The driver's NMI has stopped it.
+pub const NMI_INTERRUPT_HOST: u32 = 0x66;
+
 /// `struct iwl_alive_ntf_v3`.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -472,6 +508,10 @@ mod tests {
     #[test]
     fn sizes_are_the_drivers() {
         assert_eq!(size_of::<AliveV3>(), 68);
+        assert_eq!(size_of::<ErrorEventTable>(), 38 * 4);
+        assert_eq!(std::mem::offset_of!(ErrorEventTable, hcmd), 23 * 4);
+        assert_eq!(size_of::<crate::dvm::ErrorEventTable>(), 37 * 4);
+        assert_eq!(std::mem::offset_of!(crate::dvm::ErrorEventTable, hcmd), 22 * 4);
         assert_eq!(size_of::<ScdTxqCfgCmd>(), 12);
         assert_eq!(size_of::<TxQueueCfgCmd>(), 24);
         assert_eq!(size_of::<RfhQueueData>(), 32);

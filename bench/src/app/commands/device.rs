@@ -30,6 +30,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Serves until a signal comes, or the one client of `--fd` goes.
 pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
     let spec = commands::card(&args.card)?;
+    lab::suited(spec, args.fault.iter().copied())?;
     let server = match (&args.socket_path, args.fd) {
         (Some(path), _) => Server::bind(path).map_err(BadUsage::from_error)?,
         (None, Some(fd)) => Server::from_fd(inherited(fd)?)

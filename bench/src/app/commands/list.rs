@@ -46,6 +46,17 @@ fn about(fault: iwl_card::Fault) -> &'static str {
             "DMA hits nothing: dma-fault=upload, dma-fault=transmit, dma-fault=receive"
         }
         Fault::AllOnes { .. } => "registers read all ones from the n-th access on: all-ones=400",
+        Fault::UcodeError { .. } => {
+            "the runtime ucode fails a second after its ALIVE, each time; only that of one API: \
+             ucode-error=17"
+        }
+        Fault::NvmSectionAbsent { .. } => {
+            "a section is not in the NVM: nvm-section-absent=sw, =hw, =calibration, =regulatory, \
+             =mac-override, =phy-sku, as far as the card has it"
+        }
+        Fault::NvmOld => "the NVM is of an older version than drivers take",
+        Fault::NvmMac { .. } => "the MAC address is none: nvm-mac=zeros, nvm-mac=ones",
+        Fault::NvmChecksum => "the OTP's check bits tell an uncorrectable error (6205)",
     }
 }
 

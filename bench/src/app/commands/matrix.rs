@@ -16,7 +16,7 @@ use crate::app::ui::{MatrixProgress, Ui};
 use crate::app::{commands, terminal};
 use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
-use crate::lab::{Lab, RunSpec};
+use crate::lab::{self, Lab, RunSpec};
 use crate::machine::signals;
 use crate::record::cite::{self, Program};
 use crate::record::files;
@@ -149,7 +149,13 @@ fn plays<'a>(
                 let own = scenario.cards.iter().map(|c| commands::card(c.get_ref()));
                 let cards =
                     if cards.is_empty() { own.collect::<Result<_, _>>()? } else { cards.to_vec() };
-                plays.extend(cards.into_iter().map(|card| Play { lab, scenario, card }));
+                for card in cards {
+                    lab::suited(card, args.fault.iter().copied())?;
+                    // What a scenario breaks, not every card of the matrix has.
+                    if lab::suited(card, scenario.card.plan()).is_ok() {
+                        plays.push(Play { lab, scenario, card });
+                    }
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::app::cli::RunArgs;
 use crate::app::{commands, terminal, ui::Ui};
 use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
-use crate::lab::RunSpec;
+use crate::lab::{self, RunSpec};
 use crate::record::run::Record;
 use crate::record::rundir;
 use crate::report::render;
@@ -86,7 +86,9 @@ fn plays<'s>(
             args.card.iter().map(String::as_str).collect()
         };
         for name in names {
-            plays.push((scenario, commands::card(name)?));
+            let card = commands::card(name)?;
+            lab::suited(card, scenario.card.plan().chain(args.fault.iter().copied()))?;
+            plays.push((scenario, card));
         }
     }
     Ok(plays)

@@ -31,7 +31,7 @@ pub use limits::{MOST_CARDS, MOST_REPEATS};
 pub use pattern::{
     KernelRange, OneOrMany, Pattern, Values, Vars, When, field_of, glob, known_vars, no_card,
 };
-pub use step::{Action, Autoload, Fails, Step, Suspend, fault};
+pub use step::{Action, Autoload, Fails, Step, Suspend, fault, lacks};
 pub use text::Text;
 pub use tolerated::Tolerated;
 pub use twin::Twin;

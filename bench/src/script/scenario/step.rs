@@ -182,6 +182,11 @@ pub fn fault(text: &str) -> Result<iwl_card::Fault, String> {
     }
 }
 
+/// Says that a card cannot have a fault.
+pub fn lacks(card: &str, fault: iwl_card::Fault, why: &str) -> String {
+    format!("the card {card} cannot have the fault `{fault}`: {why}")
+}
+
 /// `kernel.modprobe`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -117,7 +117,7 @@ impl Context {
             commands: info.cmd_queue_addr.get(),
             commands_size,
         };
-        let uploaded = Uploaded { image: Image::Unknown, sections: 0, bytes: 0 };
+        let uploaded = Uploaded { image: Image::Unknown, api: None, sections: 0, bytes: 0 };
         let mut fetching = Fetching { setup, left: left.into_iter(), uploaded };
         let first = fetching.step(host)?;
         *self = Self { started: None, fetching: Some(fetching) };
@@ -133,8 +133,9 @@ impl Fetching {
         let mut start = [0; START];
         host.read(address, &mut start)?;
         self.left.next();
-        let Uploaded { image, sections, bytes } = &mut self.uploaded;
+        let Uploaded { image, api, sections, bytes } = &mut self.uploaded;
         *image = image_of(&start).unwrap_or(*image);
+        *api = marker::api_of(&start).or(*api);
         let index = *sections;
         *sections += 1;
         *bytes += START as u32;

@@ -8,6 +8,8 @@ use crate::event::Image;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Uploaded {
     pub(crate) image: Image,
+    /// The API number of the file that it is of, if its sections tell.
+    pub(crate) api: Option<u16>,
     pub(crate) sections: u32,
     pub(crate) bytes: u32,
 }
@@ -24,9 +26,9 @@ pub(crate) struct Section {
 
 /// The image that a section of it belongs to, by how it begins.
 pub(super) fn image_of(section: &[u8]) -> Option<Image> {
-    if section.starts_with(&marker::INIT) {
+    if marker::begins(section, &marker::INIT) {
         Some(Image::Init)
-    } else if section.starts_with(&marker::RUNTIME) {
+    } else if marker::begins(section, &marker::RUNTIME) {
         Some(Image::Runtime)
     } else {
         None

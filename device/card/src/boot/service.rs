@@ -1,6 +1,7 @@
 //! The service channel: microcode sections, from host memory to device memory.
 
 use iwl_hw::fh::{FH_MEM_TB_MAX_LENGTH, srvc};
+use iwl_ucode::marker;
 
 use super::section::{Section, Uploaded, image_of};
 use crate::event::Image;
@@ -24,6 +25,7 @@ pub(crate) struct Upload {
     sections: u32,
     bytes: u32,
     image: Image,
+    api: Option<u16>,
 }
 
 /// What came of a transfer.
@@ -38,7 +40,7 @@ pub(crate) enum Done {
 
 impl Upload {
     pub(crate) fn new() -> Self {
-        Self { pending: None, last: None, sections: 0, bytes: 0, image: Image::Unknown }
+        Self { pending: None, last: None, sections: 0, bytes: 0, image: Image::Unknown, api: None }
     }
 
     /// The driver enabled the channel. Gives what is wrong with the transfer, if anything.
@@ -81,9 +83,9 @@ impl Upload {
 
     /// The CPU starts: what was uploaded is its image. `None` if nothing was.
     pub(crate) fn take(&mut self) -> Option<Uploaded> {
-        let Self { image, sections, bytes, .. } = *self;
+        let Self { image, api, sections, bytes, .. } = *self;
         *self = Self::new();
-        (sections > 0).then_some(Uploaded { image, sections, bytes })
+        (sections > 0).then_some(Uploaded { image, api, sections, bytes })
     }
 
     fn account(&mut self, transfer: Transfer, data: &[u8]) {
@@ -97,5 +99,6 @@ impl Upload {
         self.bytes = self.bytes.saturating_add(transfer.len);
         self.last = Some(transfer);
         self.image = image_of(data).unwrap_or(self.image);
+        self.api = marker::api_of(data).or(self.api);
     }
 }

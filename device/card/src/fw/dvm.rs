@@ -2,18 +2,23 @@
 //!
 //! Source: `dvm/commands.h`, and what `dvm/*.c` does with the answers.
 
-use iwl_hw::dvm::{self, AliveResp, CalibHdr, ScanChannel, ScanCmd, ScanComplete, id};
+use iwl_hw::dvm::{
+    self, AliveResp, CalibHdr, ErrorEventTable, ScanChannel, ScanCmd, ScanComplete, id,
+};
 use iwl_hw::tx::TxCmd;
-use zerocopy::IntoBytes;
+use zerocopy::{FromZeros, IntoBytes};
 
 use super::common::transmitted;
-use super::firmware::Firmware;
+use super::firmware::{Failure, FailureKind, Firmware};
 use crate::event::{CardEvent, Image};
 use crate::faults::Fault;
 use crate::layout;
 use crate::message::{Answer, Command, Effect, Job, Later, MILLISECOND, Packet, TU, prefix};
 use crate::world::Nanos;
 
+/// The version that the firmware gives itself.
+const UCODE_MAJOR: u8 = 18;
+const UCODE_MINOR: u8 = 168;
 /// How long calibration takes.
 const CALIBRATION: Nanos = 10 * MILLISECOND;
 /// How long the firmware takes to give up a scan.
@@ -64,6 +69,20 @@ impl Request {
 impl Firmware for Dvm {
     fn alive(&self, image: Image, valid: bool) -> Packet {
         alive(image, valid)
+    }
+
+    fn error_log(&self, error: &Failure) -> Vec<u8> {
+        let mut log = ErrorEventTable::new_zeroed();
+        log.valid = 1.into();
+        log.error_id = match error.kind {
+            FailureKind::Assertion => dvm::SYSASSERT,
+            FailureKind::Nmi => dvm::NMI_INTERRUPT_HOST,
+        }
+        .into();
+        log.ucode_ver = u32::from_be_bytes([UCODE_MAJOR, UCODE_MINOR, 0, 0]).into();
+        log.hw_ver = error.hw_rev.into();
+        log.hcmd = error.last_command.into();
+        log.as_bytes().to_vec()
     }
 
     fn has_long_header(&self, _group: u8) -> bool {
@@ -140,8 +159,8 @@ fn scan_complete(complete: &ScanComplete) -> Packet {
 fn alive(image: Image, valid: bool) -> Packet {
     let subtype = if image == Image::Init { dvm::VER_SUBTYPE_INITIALIZE } else { 0 };
     let alive = AliveResp {
-        ucode_minor: 168,
-        ucode_major: 18,
+        ucode_minor: UCODE_MINOR,
+        ucode_major: UCODE_MAJOR,
         reserved1: 0.into(),
         sw_rev: *b"iwlbench",
         ver_type: 0,

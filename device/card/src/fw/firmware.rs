@@ -6,12 +6,34 @@ use std::fmt;
 use crate::event::Image;
 use crate::message::{Answer, Command, Job, Packet};
 
+/// Why a firmware has failed, and what it knows then.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failure {
+    pub(crate) kind: FailureKind,
+    /// `CSR_HW_REV`.
+    pub(crate) hw_rev: u32,
+    /// The header of the last command.
+    pub(crate) last_command: u32,
+}
+
+/// Why a firmware has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// An assertion of its own does not hold.
+    Assertion,
+    /// The driver has stopped it.
+    Nmi,
+}
+
 /// A firmware that runs, in one dialect of host commands: it parses a command into what it means,
 /// and says what is to happen. It touches neither rings nor registers, and is made anew with each
 /// image that starts.
 pub(crate) trait Firmware: fmt::Debug + Send {
     /// The notification that it runs.
     fn alive(&self, image: Image, valid: bool) -> Packet;
+
+    /// The error log that it leaves, as the driver reads it from device memory.
+    fn error_log(&self, error: &Failure) -> Vec<u8>;
 
     /// Commands of this group have the long header.
     fn has_long_header(&self, group: u8) -> bool;

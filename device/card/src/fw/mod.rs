@@ -8,7 +8,7 @@ mod dvm;
 mod firmware;
 mod mvm;
 
-pub(crate) use firmware::Firmware;
+pub(crate) use firmware::{Failure, FailureKind, Firmware};
 
 use crate::spec::{Boot, OpMode};
 

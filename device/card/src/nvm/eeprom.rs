@@ -5,12 +5,20 @@ use iwl_hw::eeprom as layout;
 use iwl_hw::nvm::radio_cfg;
 
 use crate::event::CardEvent;
+use crate::faults::{Fault, FaultPlan};
 use crate::spec::{Nvm, Radio};
+
+/// Where the calibration part is, in bytes: any place that leaves room will do.
+const CALIBRATION: usize = 0x280;
+/// Of image and calibration, older than any driver takes.
+const OLD: u16 = 1;
 
 /// An image, and the run of words that the driver is reading.
 #[derive(Debug)]
 pub(crate) struct Eeprom {
     image: Vec<u8>,
+    /// Where the image begins in it.
+    base: usize,
     otp: bool,
     selected: Option<u32>,
     /// The driver polls a word before it takes it: only the first read counts.
@@ -21,15 +29,16 @@ pub(crate) struct Eeprom {
 impl Eeprom {
     /// A memory of that kind, with an image in it.
     pub(crate) fn new(kind: Nvm, image: Vec<u8>) -> Self {
-        let image = match kind {
+        let (base, image) = match kind {
             // One block: a link to where the next would be, then the image.
             Nvm::OtpBlocks => {
                 let next = (size_of::<u16>() + image.len()) / size_of::<u16>();
-                [&(next as u16).to_le_bytes(), &image[..]].concat()
+                (size_of::<u16>(), [&(next as u16).to_le_bytes(), &image[..]].concat())
             }
-            _ => image,
+            _ => (0, image),
         };
-        Self { image, otp: kind != Nvm::Eeprom, selected: None, counted: false, run: None }
+        let otp = kind != Nvm::Eeprom;
+        Self { image, base, otp, selected: None, counted: false, run: None }
     }
 
     /// What registers show after a reset: which of the two memories there is.
@@ -53,13 +62,33 @@ impl Eeprom {
         }
     }
 
-    /// A read of `CSR_EEPROM_REG`. With the image's last word, the run is over.
-    pub(crate) fn read(&mut self) -> (u32, Option<CardEvent>) {
+    /// A word was asked for since the last reset.
+    pub(crate) fn selected(&self) -> bool {
+        self.selected.is_some()
+    }
+
+    /// What makes the selected word another one, and which.
+    pub(crate) fn faulty(&self, faults: &FaultPlan) -> Option<(Fault, u16)> {
+        let at = (self.selected? as usize).checked_sub(self.base)?;
+        faults.iter().find_map(|fault| match fault {
+            Fault::NvmOld if at == layout::EEPROM_VERSION => Some((fault, OLD)),
+            Fault::NvmOld if at == CALIBRATION + layout::EEPROM_CALIB_VERSION => Some((fault, OLD)),
+            Fault::NvmMac { bits } if (layout::EEPROM_MAC_ADDRESS..).take(6).any(|b| b == at) => {
+                Some((fault, u16::from_le_bytes([bits.byte(); 2])))
+            }
+            _ => None,
+        })
+    }
+
+    /// A read of `CSR_EEPROM_REG`; `word` is there instead of the image's. With the image's last
+    /// word, the run is over.
+    pub(crate) fn read(&mut self, word: Option<u16>) -> (u32, Option<CardEvent>) {
         let Some(address) = self.selected else { return (0, None) };
         let at = address as usize;
-        let word = match self.image.get(at..at + 2) {
-            Some(bytes) => u16::from_le_bytes([bytes[0], bytes[1]]),
-            None => 0,
+        let word = match (word, self.image.get(at..at + 2)) {
+            (Some(word), _) => word,
+            (None, Some(bytes)) => u16::from_le_bytes([bytes[0], bytes[1]]),
+            (None, None) => 0,
         };
         let mut over = None;
         if !self.counted {
@@ -96,7 +125,6 @@ pub(crate) fn image(version: u16, radio: Radio, mac: [u8; 6]) -> Vec<u8> {
     const REGULATORY: usize = 0x100;
     const TXP_SIZE: usize = 0x1f8;
     const TXP: usize = 0x200;
-    const CALIBRATION: usize = 0x280;
     const CALIBRATION_VERSION: u8 = 6;
     const MAX_POWER_DBM: u8 = 15;
     const ANTENNA_C: u8 = 1 << 2;
@@ -118,7 +146,7 @@ pub(crate) fn image(version: u16, radio: Radio, mac: [u8; 6]) -> Vec<u8> {
     word(CALIBRATION + layout::EEPROM_XTAL, 0x1111);
 
     image[layout::EEPROM_MAC_ADDRESS..][..6].copy_from_slice(&mac);
-    image[CALIBRATION] = CALIBRATION_VERSION;
+    image[CALIBRATION + layout::EEPROM_CALIB_VERSION] = CALIBRATION_VERSION;
     let mut band = |at: usize, channels: &[u8], usable: &dyn Fn(u8) -> bool| {
         for (slot, channel) in channels.iter().enumerate() {
             if usable(*channel) {
@@ -150,8 +178,8 @@ mod tests {
 
     fn read(eeprom: &mut Eeprom, address: u32, events: &mut Vec<CardEvent>) -> u16 {
         events.extend(eeprom.select(eeprom_reg::request(address)));
-        let (_, polled) = eeprom.read();
-        let (value, taken) = eeprom.read();
+        let (_, polled) = eeprom.read(None);
+        let (value, taken) = eeprom.read(None);
         events.extend(polled.into_iter().chain(taken));
         assert_ne!(value & eeprom_reg::READ_VALID, 0);
         (value >> eeprom_reg::DATA_SHIFT) as u16

@@ -4,13 +4,19 @@ use std::collections::BTreeMap;
 
 use iwl_hw::nvm as layout;
 
+use crate::faults::{Fault, FaultPlan};
 use crate::spec::{Nvm, Radio};
 
 /// Sections by number.
 #[derive(Debug, Default)]
 pub(crate) struct Sections {
     sections: BTreeMap<u16, Vec<u8>>,
+    /// The section that the address is in, and where there.
+    mac: (u16, usize),
 }
+
+/// Older than any driver takes.
+const OLD: u16 = 1;
 
 /// The channels that the cards use: 2.4 GHz without 14, and the first four of 5 GHz.
 fn channel_flags() -> impl Iterator<Item = u16> {
@@ -64,7 +70,7 @@ impl Sections {
             put_channels(&mut sw, layout::NVM_CHANNELS);
         }
         sections.insert(layout::NVM_SECTION_TYPE_SW, sw);
-        Self { sections }
+        Self { sections, mac: (layout::NVM_SECTION_TYPE_HW, layout::HW_ADDR) }
     }
 
     /// The layout of the 8000 family (`IWL_NVM_EXT`).
@@ -92,20 +98,44 @@ impl Sections {
                 (layout::NVM_SECTION_TYPE_MAC_OVERRIDE, mac_override),
                 (layout::NVM_SECTION_TYPE_PHY_SKU, phy_sku),
             ]),
+            mac: (layout::NVM_SECTION_TYPE_MAC_OVERRIDE, layout::MAC_ADDRESS_OVERRIDE),
         }
     }
 
-    /// The section exists.
-    pub(crate) fn has(&self, section: u16) -> bool {
-        self.sections.contains_key(&section)
+    /// At most `len` bytes from `offset` on, as the faults leave them; `None` beyond the end or
+    /// without the section.
+    pub(crate) fn read(
+        &self,
+        section: u16,
+        offset: u16,
+        len: u16,
+        faults: &FaultPlan,
+    ) -> Option<Vec<u8>> {
+        let mut content = self.sections.get(&section)?.clone();
+        for fault in self.faults_of(section, faults) {
+            match fault {
+                Fault::NvmSectionAbsent { .. } => return None,
+                Fault::NvmOld => put(&mut content, layout::NVM_VERSION, &OLD.to_le_bytes()),
+                Fault::NvmMac { bits } => put(&mut content, self.mac.1, &[bits.byte(); 6]),
+                _ => {}
+            }
+        }
+        let rest = content.get(usize::from(offset)..)?;
+        (!rest.is_empty()).then(|| rest[..rest.len().min(len.into())].to_vec())
     }
 
-    /// At most `len` bytes from `offset` on; `None` beyond the end or without the section.
-    pub(crate) fn read(&self, section: u16, offset: u16, len: u16) -> Option<&[u8]> {
-        let rest = self.sections.get(&section)?.get(usize::from(offset)..)?;
-        if rest.is_empty() {
-            return None;
-        }
-        Some(&rest[..rest.len().min(len.into())])
+    /// What is wrong with a section.
+    pub(crate) fn faults_of(
+        &self,
+        section: u16,
+        faults: &FaultPlan,
+    ) -> impl Iterator<Item = Fault> {
+        let mac = self.mac.0;
+        faults.iter().filter(move |fault| match fault {
+            Fault::NvmSectionAbsent { section: absent } => absent.numbers().contains(&section),
+            Fault::NvmOld => section == layout::NVM_SECTION_TYPE_SW,
+            Fault::NvmMac { .. } => section == mac,
+            _ => false,
+        })
     }
 }

@@ -7,6 +7,7 @@ use super::reached::{Then, Written, keep};
 use crate::chip::Chip;
 use crate::event::{CardEvent, Outcome};
 use crate::faults::Fault;
+use crate::nvm::Eeprom;
 use crate::spec::Boot;
 use crate::world::Events;
 
@@ -22,12 +23,12 @@ pub(super) fn read(
         csr::CSR_FH_INT_STATUS => chip.irq.csr.fh_status(),
         csr::CSR_GP_CNTRL => gp_cntrl(chip, events),
         csr::CSR_EEPROM_REG => eeprom(chip, events),
+        csr::CSR_OTP_GP_REG => otp_gp(chip, events),
         // What other parts look at, or have put there.
         csr::CSR_RESET
         | csr::CSR_HW_REV
         | csr::CSR_HW_RF_ID
         | csr::CSR_EEPROM_GP
-        | csr::CSR_OTP_GP_REG
         | csr::CSR_UCODE_DRV_GP1
         | csr::CSR_UCODE_DRV_GP1_SET
         | csr::CSR_UCODE_DRV_GP1_CLR
@@ -130,9 +131,24 @@ fn gp_cntrl(chip: &mut Chip, events: &mut dyn Events) -> u32 {
 
 fn eeprom(chip: &mut Chip, events: &mut dyn Events) -> u32 {
     let Some(eeprom) = &mut chip.eeprom else { return chip.stored(csr::CSR_EEPROM_REG) };
-    let (value, over) = eeprom.read();
+    let faulty = eeprom.faulty(&chip.faults);
+    let (value, over) = eeprom.read(faulty.map(|(_, word)| word));
+    if let Some((fault, _)) = faulty {
+        chip.repeated_fault(fault, events);
+    }
     if let Some(over) = over {
         events.emit(over);
+    }
+    value
+}
+
+/// Each word that is read brings its check bits' verdict.
+fn otp_gp(chip: &mut Chip, events: &mut dyn Events) -> u32 {
+    let value = chip.stored(csr::CSR_OTP_GP_REG);
+    let read = chip.eeprom.as_ref().is_some_and(Eeprom::selected);
+    if read && chip.faults.has(Fault::NvmChecksum) {
+        chip.repeated_fault(Fault::NvmChecksum, events);
+        return value | otp_gp::ECC_UNCORR_STATUS;
     }
     value
 }

@@ -13,6 +13,7 @@ mod rfh;
 
 pub(crate) use reached::{Reached, Then, offset_name};
 
+use iwl_hw::ctxt::mac_addr;
 use iwl_hw::{Access, Block, Register, csr as hbus};
 
 use crate::chip::Chip;
@@ -30,11 +31,24 @@ pub(crate) fn read(chip: &mut Chip, register: &Register, events: &mut dyn Events
         Block::Csr => csr::read(chip, register, events),
         Block::Fh => fh::read(chip, register),
         Block::Msix => msix::read(chip, register),
-        Block::Ctxt => (chip.stored(register.offset), Outcome::Implemented),
+        Block::Ctxt => (ctxt(chip, register, events), Outcome::Implemented),
         _ => (chip.stored(register.offset), Outcome::Stub),
     };
     let value = if register.access == Access::WriteOnly { 0 } else { value };
     named(register, value, outcome)
+}
+
+/// Of context information, and the address from OTP.
+fn ctxt(chip: &mut Chip, register: &Register, events: &mut dyn Events) -> u32 {
+    let value = chip.stored(register.offset);
+    let present: u32 = match register.id {
+        mac_addr::CSR_MAC_ADDR0_OTP => u32::MAX,
+        mac_addr::CSR_MAC_ADDR1_OTP => 0xffff,
+        _ => return value,
+    };
+    let Some((fault, bits)) = chip.faults.mac() else { return value };
+    chip.repeated_fault(fault, events);
+    present & u32::from_ne_bytes([bits.byte(); 4])
 }
 
 /// Writes a register of BAR 0: `value` as the driver wrote it, `merged` with what is there if that

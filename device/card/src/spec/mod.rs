@@ -2,6 +2,7 @@
 
 mod cards;
 mod silicon;
+mod suits;
 
 pub use cards::{CardSpec, OpMode, PciIds, Radio, card, cards, one_of_each_generation};
 pub use silicon::Generation;

@@ -1,10 +1,15 @@
 //! Interrupts, DMA and switches that go wrong.
 
-use crate::support::{Driver, INIT, MILLISECOND};
+use crate::mvm::read_nvm;
+use crate::support::{Driver, INIT, MILLISECOND, RUNTIME};
 use expect_test::expect;
-use iwl_card::{Engine, Fault, FaultPlan, Irq, card};
+use iwl_card::{Bits, Engine, Fault, FaultPlan, Irq, card};
 use iwl_hw::csr::{self, GpCntrl, Int, Reset, UNKNOWN_CAUSE};
-use iwl_hw::{mvm, pci};
+use iwl_hw::ctxt::mac_addr;
+use iwl_hw::mvm::AliveV3;
+use iwl_hw::{eeprom, mvm, nvm, pci};
+use iwl_ucode::marker;
+use zerocopy::FromBytes;
 
 const QUEUE: u8 = mvm::CMD_QUEUE;
 
@@ -180,4 +185,178 @@ fn alive_waits_to_be_let_go() {
     driver.card.release_alive(&mut driver.world);
     driver.pass(10 * MILLISECOND);
     assert!(driver.story().ends_with("fault: alive-held\nreset: software\nALIVE released\n"));
+}
+
+/// Words of device memory, as the driver reads them.
+fn device_words(driver: &mut Driver, at: u32, count: usize) -> Vec<u32> {
+    driver.write(csr::HBUS_TARG_MEM_RADDR, at);
+    (0..count).map(|_| driver.read(csr::HBUS_TARG_MEM_RDAT)).collect()
+}
+
+#[test]
+fn a_ucode_error_comes_while_the_runtime_image_runs_and_leaves_a_log() {
+    let mut driver = faulty(Fault::UcodeError { api: None });
+    driver.boot(INIT, QUEUE);
+    driver.pass(10_000 * MILLISECOND);
+    assert!(!driver.story().contains("fault"), "the INIT image is well");
+
+    let alive = driver.boot(RUNTIME, QUEUE);
+    let alive = AliveV3::read_from_bytes(&alive.payload).expect("an ALIVE of version 3");
+    let log = alive.lmac_data.error_event_table_ptr.get();
+    driver.command(QUEUE, mvm::id::PHY_CONFIGURATION_CMD, &[0; 12]);
+    driver.pass(900 * MILLISECOND);
+    assert_eq!(device_words(&mut driver, log, 2), [0, 0], "an empty log");
+    driver.story();
+    driver.pass(100 * MILLISECOND);
+    expect![[r#"
+        fault: ucode-error
+        Msi: Int(SW_ERR)
+    "#]]
+    .assert_eq(&driver.story());
+    let words = device_words(&mut driver, log, size_of::<mvm::ErrorEventTable>() / 4);
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let table = mvm::ErrorEventTable::read_from_bytes(&bytes).expect("its size");
+    assert_eq!((table.valid.get(), table.error_id.get()), (1, mvm::SYSASSERT));
+    assert_eq!(table.hcmd.get() & 0xff, u32::from(mvm::id::PHY_CONFIGURATION_CMD));
+    assert_eq!(table.hw_ver.get(), card("7260").expect("a card").hw_rev);
+
+    // It takes no more commands; the next start is a new one, which fails again.
+    driver.enqueue(QUEUE, &[mvm::id::PHY_CONFIGURATION_CMD, 0, 0, 0]);
+    assert_eq!(driver.story(), "");
+    driver.boot(RUNTIME, QUEUE);
+    driver.pass(1000 * MILLISECOND);
+    assert!(driver.story().ends_with("fault: ucode-error\nMsi: Int(SW_ERR)\n"));
+}
+
+#[test]
+fn a_ucode_error_that_begins_later_comes_at_once() {
+    let fault = Fault::UcodeError { api: None };
+    let mut driver = Driver::new("6205");
+    let queue = iwl_hw::dvm::IWL_DEFAULT_CMD_QUEUE_NUM;
+    let alive = driver.boot(RUNTIME, queue);
+    let alive = iwl_hw::dvm::AliveResp::read_from_bytes(&alive.payload).expect("its size");
+    driver.pass(5000 * MILLISECOND);
+    driver.story();
+    driver.card.set_fault(&mut driver.world, fault, true);
+    driver.settle();
+    expect![[r#"
+        fault ucode-error: true
+        fault: ucode-error
+        Msi: Int(SW_ERR)
+    "#]]
+    .assert_eq(&driver.story());
+    let words = device_words(&mut driver, alive.error_event_table_ptr.get(), 2);
+    assert_eq!(words, [1, iwl_hw::dvm::SYSASSERT]);
+    // Ended, the next image is well.
+    driver.card.set_fault(&mut driver.world, fault, false);
+    driver.boot(RUNTIME, queue);
+    driver.pass(10_000 * MILLISECOND);
+    assert!(!driver.story().contains("fault: ucode-error"));
+}
+
+#[test]
+fn a_ucode_error_can_be_that_of_one_firmware_version() {
+    let fails = |api: u16| {
+        let mut driver = faulty(Fault::UcodeError { api: Some(17) });
+        driver.boot(&marker::with_api(marker::RUNTIME, api), QUEUE);
+        assert!(
+            driver.story().contains(&format!("CPU released: Runtime of API {api}, 2 sections"))
+        );
+        driver.pass(10_000 * MILLISECOND);
+        driver.story().contains("fault: ucode-error")
+    };
+    assert!(fails(17) && !fails(16));
+}
+
+#[test]
+fn an_nmi_of_the_drivers_is_an_error_too() {
+    let mut driver = Driver::new("7260");
+    let alive = driver.boot(RUNTIME, QUEUE);
+    let alive = AliveV3::read_from_bytes(&alive.payload).expect("an ALIVE of version 3");
+    driver.set(csr::CSR_RESET, Reset::FORCE_NMI.bits());
+    let log = device_words(&mut driver, alive.lmac_data.error_event_table_ptr.get(), 2);
+    assert_eq!(log, [1, mvm::NMI_INTERRUPT_HOST]);
+}
+
+/// The sections of an NVM that are there, and the start of each.
+fn nvm(name: &str, fault: &str) -> (Vec<(u16, Vec<u8>)>, String) {
+    let fault = fault.parse().expect("a fault");
+    let mut driver = Driver::with_faults(name, FaultPlan::none().with(fault));
+    driver.boot(INIT, QUEUE);
+    driver.story();
+    let sections = 0..nvm::NVM_MAX_NUM_SECTIONS;
+    let sections = sections.filter_map(|section| {
+        let (response, data) = read_nvm(&mut driver, section);
+        (response.status.get() == 0).then_some((section, data))
+    });
+    let sections = sections.collect();
+    let told = driver.story().lines().filter(|l| l.starts_with("fault")).collect();
+    (sections, told)
+}
+
+#[test]
+fn the_nvm_lacks_a_section() {
+    let numbers = |name, fault| -> Vec<u16> {
+        nvm(name, fault).0.into_iter().map(|(section, _)| section).collect()
+    };
+    let (hw, sw) = (nvm::NVM_SECTION_TYPE_HW, nvm::NVM_SECTION_TYPE_SW);
+    let calibration = nvm::NVM_SECTION_TYPE_CALIBRATION;
+    assert_eq!(numbers("7260", "nvm-section-absent"), [hw, calibration]);
+    assert_eq!(numbers("7260", "nvm-section-absent=hw"), [sw, calibration]);
+    let (regulatory, phy_sku) = (nvm::NVM_SECTION_TYPE_REGULATORY, nvm::NVM_SECTION_TYPE_PHY_SKU);
+    assert_eq!(numbers("8265", "nvm-section-absent=mac-override"), [sw, regulatory, phy_sku]);
+    assert_eq!(nvm("7260", "nvm-section-absent").1, "fault: nvm-section-absent");
+}
+
+#[test]
+fn what_an_nvm_holds_may_be_none() {
+    let section = |name, fault, section: u16| {
+        let (sections, told) = nvm(name, fault);
+        let found = sections.into_iter().find(|(number, _)| *number == section);
+        (found.expect("the section").1, told)
+    };
+    let (sw, told) = section("7260", "nvm-old", nvm::NVM_SECTION_TYPE_SW);
+    assert!(u16::from_le_bytes([sw[0], sw[1]]) < card("7260").expect("a card").nvm_version);
+    assert_eq!(told, "fault: nvm-old");
+    let (hw, told) = section("7260", "nvm-mac=ones", nvm::NVM_SECTION_TYPE_HW);
+    assert_eq!(hw[nvm::HW_ADDR..][..6], [0xff; 6]);
+    assert_eq!(told, "fault: nvm-mac");
+    let (mac, _) = section("8265", "nvm-mac", nvm::NVM_SECTION_TYPE_MAC_OVERRIDE);
+    assert_eq!(mac[nvm::MAC_ADDRESS_OVERRIDE..][..6], [0; 6]);
+
+    let mut driver =
+        Driver::with_faults("9260", FaultPlan::none().with(Fault::NvmMac { bits: Bits::Ones }));
+    assert_eq!(driver.read(mac_addr::CSR_MAC_ADDR0_OTP), u32::MAX);
+    assert_eq!(driver.read(mac_addr::CSR_MAC_ADDR1_OTP), 0xffff);
+    assert_eq!(driver.read(mac_addr::CSR_MAC_ADDR0_STRAP), 0);
+}
+
+#[test]
+fn what_an_otp_holds_may_be_none() {
+    let otp = |fault: &str| {
+        let fault = fault.parse().expect("a fault");
+        let mut driver = Driver::with_faults("6205", FaultPlan::none().with(fault));
+        driver.init();
+        let unread = driver.read(csr::CSR_OTP_GP_REG);
+        assert_eq!(unread & csr::otp_gp::ECC_UNCORR_STATUS, 0);
+        driver.story();
+        let words: Vec<u16> = (0..1024).map(|word| driver.read_eeprom(2 * word)).collect();
+        let errors = driver.read(csr::CSR_OTP_GP_REG) & csr::otp_gp::ECC_UNCORR_STATUS;
+        let told: String = driver.story().lines().filter(|l| l.starts_with("fault")).collect();
+        (words, errors != 0, told)
+    };
+    let (well, _, _) = otp("never-alive");
+    let differ = |words: &[u16]| -> Vec<usize> {
+        (0..words.len()).filter(|at| words[*at] != well[*at]).map(|at| 2 * at).collect()
+    };
+    let (old, _, told) = otp("nvm-old");
+    let changed = differ(&old);
+    assert!(changed.len() == 2 && changed[0] == eeprom::EEPROM_VERSION, "{changed:#x?}");
+    assert_eq!(told, "fault: nvm-old", "once, of many words");
+    let (ones, _, _) = otp("nvm-mac=ones");
+    let mac = eeprom::EEPROM_MAC_ADDRESS;
+    assert_eq!(differ(&ones), [mac, mac + 2, mac + 4]);
+    assert_eq!(ones[mac / 2], u16::MAX);
+    let (words, errors, told) = otp("nvm-checksum");
+    assert_eq!((words, errors, &*told), (well, true, "fault: nvm-checksum"));
 }

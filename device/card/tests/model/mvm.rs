@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use crate::support::{Driver, INIT, MILLISECOND, RUNTIME};
 
-fn read_nvm(driver: &mut Driver, section: u16) -> (NvmAccessResp, Vec<u8>) {
+pub(crate) fn read_nvm(driver: &mut Driver, section: u16) -> (NvmAccessResp, Vec<u8>) {
     let access = NvmAccessCmd {
         op_code: mvm::NVM_READ,
         target: 0,

@@ -11,12 +11,14 @@ mod request;
 mod scan;
 mod time;
 
-use iwl_hw::mvm::{self, AliveV3, CalibResNotifPhyDb, LmacAlive, ScdTxqCfgCmd, UmacAlive, id};
+use iwl_hw::mvm::{
+    self, AliveV3, CalibResNotifPhyDb, ErrorEventTable, LmacAlive, ScdTxqCfgCmd, UmacAlive, id,
+};
 use iwl_hw::tx::MVM_TX_RESP_MIDDLE;
-use zerocopy::IntoBytes;
+use zerocopy::{FromZeros, IntoBytes};
 
 use super::common::transmitted;
-use super::firmware::Firmware;
+use super::firmware::{Failure, FailureKind, Firmware};
 use crate::event::{CardEvent, Image};
 use crate::faults::Fault;
 use crate::layout;
@@ -27,6 +29,8 @@ use request::Request;
 use scan::Scan;
 use time::TimeEvents;
 
+/// The version that the firmware gives itself.
+const UCODE_MAJOR: u32 = 17;
 /// How long calibration takes.
 const CALIBRATION: Nanos = 10 * MILLISECOND;
 
@@ -50,6 +54,20 @@ impl Mvm {
 impl Firmware for Mvm {
     fn alive(&self, image: Image, valid: bool) -> Packet {
         alive(image, valid)
+    }
+
+    fn error_log(&self, error: &Failure) -> Vec<u8> {
+        let mut log = ErrorEventTable::new_zeroed();
+        log.valid = 1.into();
+        log.error_id = match error.kind {
+            FailureKind::Assertion => mvm::SYSASSERT,
+            FailureKind::Nmi => mvm::NMI_INTERRUPT_HOST,
+        }
+        .into();
+        log.major = UCODE_MAJOR.into();
+        log.hw_ver = error.hw_rev.into();
+        (log.hcmd, log.last_cmd_id) = (error.last_command.into(), error.last_command.into());
+        log.as_bytes().to_vec()
     }
 
     fn has_long_header(&self, group: u8) -> bool {
@@ -79,10 +97,10 @@ impl Firmware for Mvm {
             Request::PhyConfiguration => calibrate(command),
             Request::InitExtendedCfg => vec![Effect::status()],
             Request::NvmAccessComplete => finish_init(Vec::new(), command),
-            Request::NvmGetInfo => nvm::get_info(command.nvm),
+            Request::NvmGetInfo => nvm::get_info(command),
             Request::RfhQueueConfig(queues) => queues::receive(&queues),
             Request::TriggerRxQueues(sync, data) => queues::notify(&sync, data),
-            Request::NvmAccess(access) => nvm::access(command.nvm, &access),
+            Request::NvmAccess(access) => nvm::access(command, &access),
             Request::Statistics => vec![Effect::reply([0; mvm::NOTIF_STATISTICS_V10_LEN])],
         };
         effects.into()
@@ -106,7 +124,7 @@ fn alive(image: Image, valid: bool) -> Packet {
         status: if valid { mvm::IWL_ALIVE_STATUS_OK } else { mvm::IWL_ALIVE_STATUS_ERR }.into(),
         flags: 0.into(),
         lmac_data: LmacAlive {
-            ucode_major: 17.into(),
+            ucode_major: UCODE_MAJOR.into(),
             ucode_minor: 0.into(),
             ver_subtype: subtype,
             ver_type: 0,
@@ -123,7 +141,7 @@ fn alive(image: Image, valid: bool) -> Packet {
             st_fwrd_size: 0.into(),
         },
         umac_data: UmacAlive {
-            umac_major: 17.into(),
+            umac_major: UCODE_MAJOR.into(),
             umac_minor: 0.into(),
             error_info_addr: 0.into(),
             dbg_print_buff_addr: 0.into(),

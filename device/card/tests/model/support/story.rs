@@ -23,8 +23,9 @@ pub(super) fn line(event: &CardEvent) -> Option<String> {
             let to = dst.map_or_else(String::new, |dst| format!(" to {dst:#x}"));
             format!("section: {image:?} {index}, {len} bytes{to}")
         }
-        CardEvent::CpuReleased { image, sections, bytes } => {
-            format!("CPU released: {image:?}, {sections} sections, {bytes} bytes")
+        CardEvent::CpuReleased { image, sections, bytes, api } => {
+            let api = api.map_or_else(String::new, |api| format!(" of API {api}"));
+            format!("CPU released: {image:?}{api}, {sections} sections, {bytes} bytes")
         }
         CardEvent::Alive { image, valid } => format!("ALIVE: {image:?}, valid {valid}"),
         CardEvent::HostCommand { name, queue, len, modelled, .. } => {

@@ -1,0 +1,62 @@
+//! Which faults a card can have: those of parts that it has.
+
+use super::cards::CardSpec;
+use super::silicon::{Boot, Nvm};
+use crate::faults::Fault;
+use crate::faults::NvmSection::{Calibration, Hw, Regulatory, Sw};
+
+impl CardSpec {
+    /// Why this card cannot have a fault, if it cannot.
+    #[must_use]
+    pub fn lacks(&self, fault: Fault) -> Option<&'static str> {
+        let silicon = self.generation.silicon();
+        match fault {
+            Fault::NoFhTx if silicon.boot == Boot::ContextInfo => {
+                Some("it fetches its image itself, and tells of no section")
+            }
+            Fault::NvmChecksum if !matches!(silicon.nvm, Nvm::Otp | Nvm::OtpBlocks) => {
+                Some("its driver sees no check bits of an OTP")
+            }
+            Fault::NvmSectionAbsent { section } => {
+                let has = match (silicon.nvm, silicon.boot) {
+                    (Nvm::Eeprom | Nvm::Otp | Nvm::OtpBlocks, _) => {
+                        return Some("its EEPROM or OTP is one piece, without sections");
+                    }
+                    (_, Boot::ContextInfo) => {
+                        return Some("its firmware reads the NVM; the driver sees no sections");
+                    }
+                    (Nvm::Sections, _) => matches!(section, Sw | Hw | Calibration),
+                    (Nvm::SectionsSdp, _) => matches!(section, Sw | Hw | Calibration | Regulatory),
+                    (Nvm::SectionsExtended, _) => !matches!(section, Hw | Calibration),
+                };
+                (!has).then_some("its NVM has no such section even when it is well")
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::one_of_each_generation;
+
+    #[test]
+    fn a_fault_is_of_a_part_that_is_there() {
+        let having = |fault: &str| -> Vec<_> {
+            let fault = fault.parse().expect("a fault");
+            let cards = one_of_each_generation().filter(|card| card.lacks(fault).is_none());
+            cards.map(|card| card.name).collect()
+        };
+        let all: Vec<_> = one_of_each_generation().map(|card| card.name).collect();
+        assert_eq!(having("never-alive"), all);
+        assert!(!having("no-fh-tx").contains(&"ax200"));
+        let sw = having("nvm-section-absent=sw");
+        let checked = having("nvm-checksum");
+        assert!(
+            !checked.is_empty() && checked.iter().all(|name| !sw.contains(name)),
+            "{checked:?}"
+        );
+        assert_eq!(having("nvm-section-absent=phy-sku"), ["8265", "9260"]);
+        assert!(having("nvm-section-absent=hw").contains(&"7260"));
+    }
+}
