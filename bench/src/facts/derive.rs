@@ -6,8 +6,8 @@ use std::collections::HashSet;
 
 use guest_protocol::{GuestEvent, LoaderOutcome, Question};
 use iwl_card::CardEvent;
-pub use touches::Seat;
 use touches::Touches;
+pub use touches::{Seat, slot};
 
 use crate::facts::driver::Driver;
 use crate::facts::errno::Errno;

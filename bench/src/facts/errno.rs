@@ -47,6 +47,9 @@ const NAMES: &[(&str, i32)] = &[
 pub struct Errno(pub i32);
 
 impl Errno {
+    /// There is no such file.
+    pub const ENOENT: Errno = Errno(2);
+
     /// All that there are.
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|(name, _)| *name)

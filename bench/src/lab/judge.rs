@@ -9,7 +9,7 @@ use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::script::expect::Judged;
-use crate::script::scenario::{Action, FirmwareRule, Scenario, Step, Vars};
+use crate::script::scenario::{Action, FirmwareRule, Scenario, Vars};
 
 /// Whether anything can be played in a guest that has found this.
 pub(super) fn usable(hello: &guest_protocol::Hello) -> Result<(), Verdict> {
@@ -136,8 +136,7 @@ pub(super) fn own(scenario: &Scenario) -> Own {
     let breaks = |rule: &FirmwareRule| {
         rule.refuse.is_some() || !rule.corrupt.is_empty() || rule.give.is_some()
     };
-    let mut actions = Vec::new();
-    actions_of(&scenario.steps, &mut actions);
+    let actions = scenario.actions();
     let does = |what: fn(&Action) -> bool| actions.iter().any(|action| what(action));
     let moves_card = does(|action| {
         use Action::{Remove, Reset, RfKill, Unplug, Vanish};
@@ -154,14 +153,6 @@ pub(super) fn own(scenario: &Scenario) -> Own {
         card: !scenario.card.faults.is_empty() || moves_card,
         firmware: scenario.firmware.iter().any(|rule| breaks(rule.get_ref())),
         modules,
-    }
-}
-
-/// What the steps do, those of repetitions too.
-fn actions_of<'s>(steps: &'s [toml::Spanned<Step>], actions: &mut Vec<&'s Action>) {
-    for step in steps.iter().map(toml::Spanned::get_ref) {
-        actions.extend(&step.r#do);
-        actions_of(&step.step, actions);
     }
 }
 

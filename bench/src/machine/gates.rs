@@ -13,8 +13,6 @@ use crate::machine::firmware::{self, FirmwareError};
 use crate::script::expect::matches;
 use crate::script::scenario::{FirmwareRule, ModuleRule, Pattern, Scenario, Source, Vars, glob};
 
-const ENOENT: Errno = Errno(2);
-
 /// What the gates do in one run.
 #[derive(Debug, Clone, Default)]
 pub struct Gates {
@@ -299,7 +297,7 @@ impl Gates {
         let rule = rule.map(|index| &self.firmware[index]);
         let until = rule.and_then(|r| until(r.until.as_ref(), r.rule.hold, r.rule.delay));
         let rule = rule.map(|r| &r.rule);
-        let errno = rule.and_then(|r| r.refuse).unwrap_or(ENOENT).0;
+        let errno = rule.and_then(|r| r.refuse).unwrap_or(Errno::ENOENT).0;
         let (answer, word, value) = match self.file(rule, path) {
             Some(bytes) => {
                 let data = base64::engine::general_purpose::STANDARD.encode(&bytes);

@@ -24,11 +24,6 @@ use crate::script::scenario::MOST_CARDS;
 /// Root ports of every machine: as many cards can be in it at once.
 pub const PORTS: usize = MOST_CARDS;
 
-/// The PCI slot in which the guest sees the card of a port: each port has a bus of its own.
-pub fn slot(port: usize) -> String {
-    format!("0000:{:02x}:00.0", port + 1)
-}
-
 /// What a guest is made of. Cards go into its root ports `rp0`, `rp1`, …
 #[derive(Debug, Clone)]
 pub struct Machine<'a> {

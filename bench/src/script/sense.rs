@@ -7,6 +7,7 @@ use toml::{Spanned, Value};
 
 use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
+use crate::script::possible::Cards;
 use crate::script::recover::WHOLE;
 use crate::script::scenario::{
     Action, Check, Expectation, FileCheck, MOST_CARDS, OneOrMany, Pattern, Scenario, Source, Step,
@@ -35,7 +36,7 @@ pub(super) fn check(scenario: &Scenario, whole: bool) -> Vec<Complaint> {
         }
     }
     vain::check_values(scenario, &patterns(scenario), &mut wrong);
-    check_cards(&scenario.steps, &vain::cards_of(scenario), &mut wrong);
+    check_cards(&scenario.steps, &Cards::of(scenario), &mut wrong);
     // A twin may leave out the step whose end it waits for in vain.
     if scenario.twin.is_none() && whole {
         check_step_names(scenario, &mut wrong);
@@ -223,7 +224,7 @@ fn check_steps(steps: &[Spanned<Step>], wrong: &mut Vec<Complaint>) {
 }
 
 /// A card that a step names plays.
-fn check_cards(steps: &[Spanned<Step>], cards: &vain::Cards, wrong: &mut Vec<Complaint>) {
+fn check_cards(steps: &[Spanned<Step>], cards: &Cards, wrong: &mut Vec<Complaint>) {
     for step in steps {
         let s = step.get_ref();
         let checks = s.check.iter().flat_map(OneOrMany::iter).filter_map(|c| c.card.as_ref());
@@ -434,10 +435,10 @@ mod tests {
             let error = of(milestone).expect_err("no such value").to_string();
             assert!(error.contains(said) && error.contains("t.toml:4:"), "{milestone}: {error}");
         }
-        let scenario = of("\"firmware-refused\", errno = \"EACCES\"").expect("an error's name");
+        let scenario = of("\"firmware-refused\", errno = \"ENOENT\"").expect("an error's name");
         let patterns = scenario.steps[0].get_ref().r#await.as_ref().expect("there");
         let pattern = patterns.iter().next().expect("one");
-        assert_eq!(pattern.fields["errno"], Value::Integer(13));
-        assert_eq!(pattern.to_string(), "firmware-refused (errno = EACCES)");
+        assert_eq!(pattern.fields["errno"], Value::Integer(2));
+        assert_eq!(pattern.to_string(), "firmware-refused (errno = ENOENT)");
     }
 }

@@ -3,16 +3,14 @@
 
 use std::ops::Range;
 
-use iwl_ucode::stub;
 use toml::{Spanned, Value};
 
 use crate::facts::driver::DRIVERS;
 use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
+use crate::script::possible::Possible;
 use crate::script::scenario::{Expectation, Pattern, Scenario, Values, When, glob};
 
-/// The kernels whose drivers ask for different names.
-const KERNELS: [&str; 3] = ["7.3", "6.12", "6.1"];
 /// What cfg80211 asks for, and the directory that the loader looks into first.
 const ELSE: [&str; 3] = ["regulatory.db", "regulatory.db.p7s", "updates"];
 
@@ -22,11 +20,11 @@ pub(super) fn check_values(
     patterns: &[(Range<usize>, &Pattern)],
     wrong: &mut Vec<Complaint>,
 ) {
-    let cards = cards_of(scenario);
+    let possible = Possible::of(scenario);
     for expectation in &scenario.expectations {
         let log = expectation.get_ref().log.as_ref();
-        if let Some(no_such) = log.and_then(|log| log.card.as_ref()).and_then(|c| cards.lack(&c.0))
-        {
+        let card = log.and_then(|log| log.card.as_ref());
+        if let Some(no_such) = card.and_then(|card| possible.cards().lack(&card.0)) {
             wrong.push(Complaint::new(expectation.span(), format!("{no_such:#}")));
         }
     }
@@ -35,74 +33,49 @@ pub(super) fn check_values(
             Value::Array(all) => all.iter().collect(),
             one => vec![one],
         };
-        for text in each.into_iter().filter_map(Value::as_str) {
-            if let Some(no_such) = impossible(kind, field, text, &cards) {
-                let mut what = format!("{no_such:#}");
-                if field == "module" {
-                    what += "\n`module-loaded` and `module-unloaded` tell of any other module";
-                }
-                wrong.push(Complaint::new(at.clone(), what));
-            }
-        }
+        let no = each.into_iter().filter_map(|value| possible.lacks(kind, field, value));
+        let before = wrong.len();
+        wrong.extend(no.map(|what| Complaint::new(at.clone(), what)));
+        wrong.len() > before
     };
+    let unguarded: Vec<_> = scenario.unguarded().collect();
+    // One that a twin turns red has shown that it can be.
+    let (nevers, shown): (Vec<_>, Vec<_>) = scenario
+        .expectations
+        .iter()
+        .filter_map(|e| Some((never(e.get_ref())?, e.get_ref().that.as_str())))
+        .partition(|(_, that)| unguarded.contains(that));
+    let among = |those: &[(&Pattern, &str)], pattern: &Pattern| {
+        those.iter().any(|(one, _)| std::ptr::eq(*one, pattern))
+    };
+    let mut uncaused = Vec::new();
     for (at, pattern) in patterns {
+        let mut lacks = false;
         for (field, value) in &pattern.fields {
-            look(at, &pattern.milestone, field, value);
+            lacks |= look(at, &pattern.milestone, field, value);
+        }
+        if lacks || among(&shown, pattern) {
+            continue;
+        }
+        if let Some(what) = possible.uncaused(pattern, among(&nevers, pattern)) {
+            uncaused.push(Complaint::new(at.clone(), what));
         }
     }
     for e in scenario.expectations.iter().map(Spanned::get_ref) {
         let Some(kind) = e.every.as_ref().map(|every| &every.get_ref().milestone) else { continue };
         for values in e.has.iter().chain(&e.among) {
             let Values(fields) = values.get_ref();
-            fields.iter().for_each(|(field, value)| look(&values.span(), kind, field, value));
+            for (field, value) in fields {
+                look(&values.span(), kind, field, value);
+            }
         }
     }
+    wrong.extend(uncaused);
 }
 
-fn opmodes() -> impl Iterator<Item = &'static str> {
-    DRIVERS.iter().flat_map(|driver| driver.opmodes).map(|opmode| opmode.module)
-}
-
-fn impossible(kind: &str, field: &str, text: &str, cards: &Cards) -> Option<NoSuch> {
-    let one_of = |what, known: &[&str]| {
-        let there = text.contains('$') || known.contains(&text);
-        (!there).then(|| NoSuch::new(what, text, known.iter().copied()))
-    };
-    match field {
-        "card" => cards.lack(text),
-        "module" if kind.starts_with("opmode-") => one_of("opmode", &opmodes().collect::<Vec<_>>()),
-        "driver" => {
-            one_of("driver that milestones tell of", &DRIVERS.map(|driver| driver.pci_driver))
-        }
-        "fault" => {
-            let faults: Vec<_> = iwl_card::Fault::all().map(iwl_card::Fault::name).collect();
-            one_of("fault", &faults)
-        }
-        _ => None,
-    }
-}
-
-/// The cards that play, by their names in a run: a machine for each that `cards` names.
-pub(super) struct Cards(Vec<(String, Vec<String>)>);
-
-pub(super) fn cards_of(scenario: &Scenario) -> Cards {
-    let first = scenario.cards.iter().map(Spanned::get_ref);
-    Cards(first.map(|first| (first.clone(), scenario.card.names(first))).collect())
-}
-
-impl Cards {
-    /// Why a card of this name does not play, if it does not: in no machine.
-    pub(super) fn lack(&self, text: &str) -> Option<NoSuch> {
-        let plays =
-            |(first, names): &(String, Vec<String>)| names.contains(&text.replace("$card", first));
-        if self.0.iter().any(plays) {
-            return None;
-        }
-        let mut names: Vec<_> = self.0.iter().flat_map(|(_, names)| names.clone()).collect();
-        names.sort_unstable();
-        names.dedup();
-        Some(NoSuch::new("card here", text, names))
-    }
+/// What an expectation says that it does not come.
+fn never(e: &Expectation) -> Option<&Pattern> {
+    e.never.as_ref().or(e.exactly.as_ref().filter(|_| e.times == Some(0))).map(Spanned::get_ref)
 }
 
 /// What is probably not meant so.
@@ -161,16 +134,7 @@ fn firmware_doubt(scenario: &Scenario, name: &str) -> Option<String> {
     if name.contains('$') {
         return None;
     }
-    let cards = scenario.cards.iter().chain(&scenario.card.more);
-    let stubs = cards.filter_map(|card| stub::for_card(card.get_ref()));
-    let mut asked: Vec<String> = stubs
-        .flat_map(|stub| {
-            let kernels = KERNELS.iter().filter_map(|kernel| kernel.parse().ok());
-            kernels.flat_map(|kernel| stub.names_tried(kernel)).collect::<Vec<_>>()
-        })
-        .collect();
-    asked.sort_unstable();
-    asked.dedup();
+    let asked = Possible::of(scenario).names_asked();
     let plain = asked.iter().map(String::as_str).chain(ELSE);
     let fits = |asked: &str| {
         ["", ".zst", ".xz"].iter().any(|suffix| glob(name, &format!("{asked}{suffix}")))
@@ -203,6 +167,110 @@ mod tests {
             let error = parse("t", "t.toml", &text).expect_err(pattern).to_string();
             assert!(error.contains(said) && error.contains("t.toml:8:9"), "{pattern}: {error}");
         }
+        for (pattern, said) in [
+            (
+                "\"firmware-asked\", name = \"iwlwifi-8265-36.ucode\"",
+                "no firmware that is asked for",
+            ),
+            ("\"firmware-asked\", name = \"iwlwifi-7206-17.ucode\"", "`iwlwifi-7260-17.ucode`?"),
+            ("\"firmware-asked\", name = \"$firmware.xz\"", "plain name, without the suffix"),
+            ("\"firmware-given\", name = \"$card.ucode\"", "is asked for here, `$card.ucode`"),
+            ("\"module-loaded\", module = \"mac80221\"", "did you mean `mac80211`?"),
+            ("\"module-loaded\", module = \"nouveau\"", "no module in the guest `nouveau`"),
+            ("\"module-loaded\", module = \"$opmode\"", "`opmode-loaded` tells of it"),
+            (
+                "\"module-loaded\", module = \"mac80211\"",
+                "in the kernel before the scenario begins",
+            ),
+            ("\"module-loaded\", module = \"rfkill\"", "`guest.loaded = []`"),
+            ("\"module-loaded\", module = \"fuse\"", "in the kernel before"),
+            ("\"modprobe-ended\", module = \"mac80211\"", "no opmode `mac80211`"),
+            ("\"modprobe-ended\", status = 7", "`exit = 7`"),
+            ("\"modprobe-ended\", status = 256", "no modprobe here ends with status 256"),
+            ("\"firmware-refused\", errno = \"EACCES\"", "`refuse = \"EACCES\"`"),
+            ("\"nvm-read\", section = \"HW\"", "there are: NVM_SECTION_TYPE_HW"),
+            ("\"dma-fault\", during = \"upload\"", "there are: context information, service"),
+            ("\"bound\", slot = \"0000:03:00.0\"", "there are: 0000:01:00.0, 0000:02:00.0"),
+            ("\"netdev-registered\", interface = \"eth0\"", "there are: wlan0"),
+            ("\"rf-kill-noticed\", rfkill = \"rfkill\"", "did you mean `rfkill0`?"),
+            ("\"section-uploaded\", index = 999", "`index` goes from 0 to 255"),
+            ("\"section-uploaded\", bytes = -1", "`bytes` goes from 0"),
+            ("\"fault-injected\"", "the card has no such fault"),
+            ("\"fault-injected\", fault = \"never-alive\"", "no such fault (`card.faults`)"),
+            ("\"fault-switched\", fault = \"rf-kill\"", "no step is such a `fault`"),
+            ("\"rf-kill-switched\"", "no step is such an `rf-kill`"),
+            ("\"vanished\"", "no step is `vanish`"),
+            ("\"alive-released\"", "no step is `release-alive`"),
+        ] {
+            assert_eq!(refusals(HEAD, pattern, ""), 1, "{pattern}");
+            let error = refusal(HEAD, pattern, "").expect(pattern);
+            assert!(error.contains(said), "{pattern}: {error}");
+        }
+    }
+
+    /// What parsing says of a scenario that expects never to see this.
+    fn refusal(head: &str, pattern: &str, rest: &str) -> Option<String> {
+        let text = format!(
+            "{head}[[step]]\ndo = \"bind\"\n[[expect]]\nthat = \"t\"\n\
+             never = {{ milestone = {pattern} }}\n{rest}"
+        );
+        parse("t", "t.toml", &text).err().map(|error| error.to_string())
+    }
+
+    fn refusals(head: &str, pattern: &str, rest: &str) -> usize {
+        refusal(head, pattern, rest).map_or(0, |error| error.matches("-->").count())
+    }
+
+    /// The same values, where something brings them about.
+    #[test]
+    fn what_has_a_cause_can_come() {
+        for (pattern, top, rest) in [
+            ("\"firmware-asked\", name = \"iwlwifi-7260-18.ucode\"", "", ""),
+            ("\"firmware-given\", name = \"$firmware.xz\"", "", ""),
+            ("\"firmware-asked\", name = \"my.bin\"", "", "[[firmware]]\nname = \"my.bin\""),
+            (
+                "\"firmware-asked\", name = \"my.nvm\"",
+                "guest.command-line = \"iwlwifi.nvm_file=my.nvm\"",
+                "",
+            ),
+            ("\"firmware-refused\", errno = \"EACCES\"", "", "[[firmware]]\nrefuse = \"EACCES\""),
+            (
+                "\"module-loaded\", module = \"mine\"",
+                "",
+                "[[step]]\ndo = { modprobe = [\"mine\"] }",
+            ),
+            ("\"module-loaded\", module = \"mac80211\"", "guest.loaded = []", ""),
+            ("\"module-loaded\", module = \"mac80211\"", "cold = true", ""),
+            ("\"module-loaded\", module = \"mac80211\"", "", "[[step]]\ndo = \"tear-down\""),
+            ("\"module-loaded\", module = \"iwlwifi\"", "", ""),
+            ("\"modprobe-ended\", status = 7", "", "[[module]]\nexit = 7"),
+            ("\"modprobe-ended\", status = 139", "", ""),
+            ("\"section-uploaded\", index = 9", "", ""),
+            ("\"nvm-read\", section = \"section 2\"", "", ""),
+            ("\"fault-injected\"", "card.faults = [\"rf-kill\"]", ""),
+            ("\"fault-injected\"", "", "[[step]]\ndo = { fault = \"rf-kill\" }"),
+            ("\"fault-switched\", on = false", "", "[[step]]\ndo = { fault-end = \"rf-kill\" }"),
+            ("\"rf-kill-switched\", on = true", "", "[[step]]\ndo = { rf-kill = true }"),
+            ("\"vanished\"", "", "[[step]]\nrepeat = 2\n[[step.step]]\ndo = \"vanish\""),
+        ] {
+            let head = format!("about = \"t\"\ncards = [\"7260\"]\n{top}\n");
+            assert_eq!(refusal(&head, pattern, rest), None, "{pattern}");
+        }
+        for (pattern, top, rest) in [
+            ("\"fault-switched\", on = true", "", "[[step]]\ndo = { fault-end = \"rf-kill\" }"),
+            ("\"rf-kill-switched\", on = false", "", "[[step]]\ndo = { rf-kill = true }"),
+            ("\"opmode-loaded\", module = \"$opmode\"", "guest.loaded = [\"$opmode\"]", ""),
+            ("\"firmware-asked\"", "gates = false", ""),
+            ("\"nvm-read\", section = \"eeprom\"", "", ""),
+            ("\"modprobe-ended\", status = 8", "", "[[module]]\nexit = 7"),
+        ] {
+            let head = format!("about = \"t\"\ncards = [\"7260\"]\n{top}\n");
+            assert_eq!(refusals(&head, pattern, rest), 1, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn values_that_some_event_has_are_good() {
         for pattern in [
             "\"alive\", card = \"7260-2\"",
             "\"alive\", card = \"$card\"",

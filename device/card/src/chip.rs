@@ -11,7 +11,7 @@ use iwl_hw::{prph, rfh};
 
 use crate::boot::{self, Context, Done, Section, Setup, Upload, Uploaded};
 use crate::cause::Cause;
-use crate::event::{CardEvent, Image};
+use crate::event::{self, CardEvent, Image};
 use crate::faults::{Engine, Fault, FaultPlan};
 use crate::fw::{self, Dialect, Failure, FailureKind, Firmware};
 use crate::irq::Interrupts;
@@ -555,10 +555,10 @@ impl Chip {
             events.emit(CardEvent::injected(fault));
         }
         let during = match engine {
-            Engine::Upload if self.silicon.boot == Boot::ContextInfo => "context information",
-            Engine::Upload => "service channel",
-            Engine::Receive => "receive ring",
-            Engine::Transmit => "transmit queue",
+            Engine::Upload if self.silicon.boot == Boot::ContextInfo => event::CONTEXT_INFORMATION,
+            Engine::Upload => event::SERVICE_CHANNEL,
+            Engine::Receive => event::RECEIVE_RING,
+            Engine::Transmit => event::TRANSMIT_QUEUE,
         };
         events.emit(CardEvent::DmaFault { addr, len, during });
         self.halt(Cause::FhErr);
@@ -757,5 +757,5 @@ impl Chip {
 }
 
 fn table_fault(addr: u64, events: &mut dyn Events) {
-    events.emit(CardEvent::DmaFault { addr, len: 4, during: "interrupt cause table" });
+    events.emit(CardEvent::DmaFault { addr, len: 4, during: event::CAUSE_TABLE });
 }

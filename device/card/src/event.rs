@@ -86,6 +86,15 @@ pub enum ResetKind {
     Software,
 }
 
+pub(crate) const CONTEXT_INFORMATION: &str = "context information";
+pub(crate) const SERVICE_CHANNEL: &str = "service channel";
+pub(crate) const RECEIVE_RING: &str = "receive ring";
+pub(crate) const TRANSMIT_QUEUE: &str = "transmit queue";
+pub(crate) const CAUSE_TABLE: &str = "interrupt cause table";
+/// What a card can be doing when one of its DMA accesses fails.
+pub const DMA_WORKS: [&str; 5] =
+    [CONTEXT_INFORMATION, SERVICE_CHANNEL, RECEIVE_RING, TRANSMIT_QUEUE, CAUSE_TABLE];
+
 /// Something the card did or that was done to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -136,7 +145,7 @@ pub enum CardEvent {
         addr: u64,
         /// Bytes.
         len: usize,
-        /// What the card was doing.
+        /// What the card was doing: one of [`DMA_WORKS`].
         during: &'static str,
     },
     /// The guest gave the card something it cannot act on (a descriptor out of range, …).

@@ -12,6 +12,11 @@ pub struct Seat {
     pub slot: String,
 }
 
+/// The PCI slot in which the guest sees the card of a port: each port has a bus of its own.
+pub fn slot(port: usize) -> String {
+    format!("0000:{:02x}:00.0", port + 1)
+}
+
 /// The cards of a run, by port.
 #[derive(Debug)]
 pub(super) struct Touches(Vec<Touched>);

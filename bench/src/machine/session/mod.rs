@@ -30,7 +30,7 @@ use port::Port;
 use said::{Said, line_of};
 use serde_json::json;
 
-use crate::facts::derive::{Deriver, Seat};
+use crate::facts::derive::{self, Deriver, Seat};
 use crate::facts::driver::Driver;
 use crate::facts::milestone::Reached;
 use crate::facts::timeline::{BenchEvent, Event, Source, Tag, Timeline, What};
@@ -362,7 +362,7 @@ impl Session {
 
     /// Where the guest sees the card in a port.
     pub fn slot(&self, port: usize) -> String {
-        qemu::slot(port)
+        derive::slot(port)
     }
 
     /// Does something to a card by hand, soon.
@@ -472,7 +472,8 @@ pub struct Finished {
 
 /// Where the guest sees the cards of these names, which are in the order of their ports.
 fn seats(names: &[String]) -> Vec<Seat> {
-    let seat = |(port, card): (usize, &String)| Seat { card: card.clone(), slot: qemu::slot(port) };
+    let seat =
+        |(port, card): (usize, &String)| Seat { card: card.clone(), slot: derive::slot(port) };
     names.iter().enumerate().map(seat).collect()
 }
 

@@ -282,6 +282,13 @@ impl Scenario {
         all.filter(move |that| !red.contains(that)).map(String::as_str)
     }
 
+    /// What its steps do, those of repetitions too.
+    pub fn actions(&self) -> Vec<&Action> {
+        let mut actions = Vec::new();
+        actions_of(&self.steps, &mut actions);
+        actions
+    }
+
     /// Whether it speaks of what the image's driver module declares.
     pub fn reads_declarations(&self) -> bool {
         let speaks = |value: &Value| {
@@ -293,6 +300,13 @@ impl Scenario {
             .iter()
             .flat_map(|e| e.get_ref().has.iter().chain(&e.get_ref().among))
             .any(|values| values.get_ref().0.values().any(speaks))
+    }
+}
+
+fn actions_of<'s>(steps: &'s [Spanned<Step>], actions: &mut Vec<&'s Action>) {
+    for step in steps.iter().map(Spanned::get_ref) {
+        actions.extend(&step.r#do);
+        actions_of(&step.step, actions);
     }
 }
 

@@ -106,7 +106,7 @@ impl Eeprom {
     pub(crate) fn end_run(&mut self) -> Option<CardEvent> {
         let (offset, end) = self.run.take()?;
         Some(CardEvent::NvmRead {
-            section: "eeprom".into(),
+            section: super::EEPROM.into(),
             offset,
             len: end - offset,
             present: true,

@@ -6,6 +6,7 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use crate::event::CardEvent;
 use crate::message::{Command, Effect, prefix};
+use crate::nvm::{NVM_GET_INFO, section_name};
 
 pub(super) fn access(command: &Command<'_>, access: &NvmAccessCmd) -> Vec<Effect> {
     let (nvm, faults) = (command.nvm, command.faults);
@@ -33,8 +34,7 @@ pub(super) fn access(command: &Command<'_>, access: &NvmAccessCmd) -> Vec<Effect
         return vec![reply];
     }
     let told = CardEvent::NvmRead {
-        section: iwl_hw::nvm::section_name(section)
-            .map_or_else(|| format!("section {section}").into(), Into::into),
+        section: section_name(section),
         offset: access.offset.get().into(),
         len: data.len() as u32,
         present: nvm.read(section, 0, 1, faults).is_some(),
@@ -65,7 +65,7 @@ pub(super) fn get_info(command: &Command<'_>) -> Vec<Effect> {
     let regulatory = layout::NVM_SECTION_TYPE_REGULATORY;
     info.channel_profile = prefix(&from(regulatory, layout::NVM_CHANNELS_EXTENDED, channels)).0;
     let told = CardEvent::NvmRead {
-        section: "NVM_GET_INFO".into(),
+        section: NVM_GET_INFO.into(),
         offset: 0,
         len: size_of_val(&info) as u32,
         present: true,

@@ -1,0 +1,422 @@
+//! What the events of a scenario's runs can have: which kinds of them come, and which values. What
+//! goes beyond that looks at nothing: a `never` with it holds whatever happens.
+
+use std::borrow::Cow;
+
+use iwl_card::{Image, OpMode};
+use iwl_ucode::stub;
+use toml::{Spanned, Value};
+
+use crate::facts::derive;
+use crate::facts::driver::{DRIVERS, IWLWIFI};
+use crate::facts::errno::Errno;
+use crate::facts::near::NoSuch;
+use crate::script::scenario::{Action, Guest, Pattern, Scenario, Text, Vars};
+
+/// The kernels whose drivers ask for different names.
+pub(super) const KERNELS: [&str; 3] = ["7.3", "6.12", "6.1"];
+/// What is asked for beside the cards' own: by cfg80211, and by the driver for its debugging.
+const FIRMWARE: [&str; 4] =
+    ["regulatory.db", "regulatory.db.p7s", "iwl-debug-yoyo.bin", "iwl-dbg-cfg.ini"];
+/// The agent's modules, which are in the kernel before anything is told of them.
+const AGENTS: [&str; 7] = [
+    "virtio",
+    "virtio_ring",
+    "virtio_pci",
+    "virtio_pci_legacy_dev",
+    "virtio_pci_modern_dev",
+    "virtio_console",
+    "fuse",
+];
+/// What every Wi-Fi driver stands on: [`Guest::LOADED`] and what it brings.
+const WIRELESS: [&str; 4] = [Guest::LOADED, "cfg80211", "libarc4", "rfkill"];
+/// More parts than any image is uploaded in: the driver has room for 64 sections
+/// (`IWL_MAX_DRAM_ENTRY`), and those of older files come in a few chunks each.
+const MOST_PARTS: i64 = 255;
+/// What modprobe itself ends with, beside the death by a signal.
+const MODPROBE_ENDS: [i64; 2] = [0, 1];
+
+/// The cards that play, by their names in a run: a machine for each that `cards` names.
+pub(super) struct Cards(Vec<(String, Vec<String>)>);
+
+impl Cards {
+    /// Those of a scenario.
+    pub(super) fn of(scenario: &Scenario) -> Cards {
+        let first = scenario.cards.iter().map(Spanned::get_ref);
+        Cards(first.map(|first| (first.clone(), scenario.card.names(first))).collect())
+    }
+
+    /// Why a card of this name does not play, if it does not: in no machine.
+    pub(super) fn lack(&self, text: &str) -> Option<NoSuch> {
+        let plays =
+            |(first, names): &(String, Vec<String>)| names.contains(&text.replace("$card", first));
+        if self.0.iter().any(plays) {
+            return None;
+        }
+        let mut names: Vec<_> = self.0.iter().flat_map(|(_, names)| names.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        Some(NoSuch::new("card here", text, names))
+    }
+
+    fn most(&self) -> usize {
+        self.0.iter().map(|(_, names)| names.len()).max().unwrap_or_default()
+    }
+}
+
+/// A scenario, and what can come of it.
+pub(super) struct Possible<'s> {
+    scenario: &'s Scenario,
+    cards: Cards,
+    models: Vec<&'static iwl_card::CardSpec>,
+    actions: Vec<&'s Action>,
+}
+
+/// What is no value of an event's, in a sentence and perhaps a line that helps.
+type No = String;
+
+impl<'s> Possible<'s> {
+    pub(super) fn of(scenario: &'s Scenario) -> Possible<'s> {
+        let first = scenario.cards.iter().filter_map(|card| iwl_card::card(card.get_ref()));
+        Possible {
+            scenario,
+            cards: Cards::of(scenario),
+            models: first.chain(scenario.card.more()).collect(),
+            actions: scenario.actions(),
+        }
+    }
+
+    pub(super) fn cards(&self) -> &Cards {
+        &self.cards
+    }
+
+    /// A twin leaves out what brings an event about, so that what speaks of it turns red.
+    fn is_twin(&self) -> bool {
+        self.scenario.twin.is_some()
+    }
+
+    /// Why no event fits this, though each of its values is some event's: nothing in the scenario
+    /// brings it about. `never`: it is said that it does not come; with another fault of the user's,
+    /// or in a guest that he boots cold, it might.
+    pub(super) fn uncaused(&self, pattern: &Pattern, never: bool) -> Option<No> {
+        if self.is_twin() {
+            return None;
+        }
+        if let Some(what) = pattern.fields.iter().find_map(|(field, value)| {
+            self.uncaused_number(&pattern.milestone, field, value.as_integer()?)
+        }) {
+            return Some(what);
+        }
+        let kind = pattern.milestone.as_str();
+        let text = |field: &str| pattern.fields.get(field).and_then(Value::as_str);
+        let truth = |field: &str| pattern.fields.get(field).and_then(Value::as_bool);
+        let does = |what: &dyn Fn(&Action) -> bool| self.actions.iter().any(|action| what(action));
+        let is = |fault: iwl_card::Fault| text("fault").is_none_or(|name| name == fault.name());
+        let nothing = |way: &str| Some(format!("nothing here can bring `{pattern}`: {way}"));
+        match kind {
+            "fault-injected" if never => {
+                let has = self.scenario.card.plan().any(is)
+                    || does(&|action| matches!(action, Action::Fault(fault) if is(fault.0)));
+                (!has).then(|| nothing("the card has no such fault (`card.faults`)"))?
+            }
+            "fault-switched" => {
+                let switches = |action: &Action| match action {
+                    Action::Fault(fault) => is(fault.0) && truth("on") != Some(false),
+                    Action::FaultEnd(fault) => is(fault.0) && truth("on") != Some(true),
+                    _ => false,
+                };
+                (!does(&switches)).then(|| nothing("no step is such a `fault` or `fault-end`"))?
+            }
+            "rf-kill-switched" => {
+                let switches = |action: &Action| matches!(action, Action::RfKill(on) if truth("on").is_none_or(|wanted| wanted == *on));
+                (!does(&switches)).then(|| nothing("no step is such an `rf-kill`"))?
+            }
+            "vanished" if !does(&|action| matches!(action, Action::Vanish)) => {
+                nothing("no step is `vanish`")
+            }
+            "alive-released" if !does(&|action| matches!(action, Action::ReleaseAlive)) => {
+                nothing("no step is `release-alive`")
+            }
+            "firmware-asked" | "firmware-given" | "firmware-refused" | "opmode-asked"
+            | "modprobe-ended" | "modprobe-missing"
+                if !self.scenario.gates =>
+            {
+                nothing("with `gates = false` nobody tells of files, nor of modprobe")
+            }
+            "module-loaded" | "opmode-loaded" if never => {
+                let module = text("module")?;
+                let all = self.expansions(module);
+                let there = |module: &String| self.is_loaded_before(module);
+                (!all.is_empty() && all.iter().all(there)).then(|| {
+                    format!(
+                        "`{module}` is in the kernel before the scenario begins: it is not loaded \
+                         again\n`guest.loaded = []` leaves it to the steps; with `cold = true` it \
+                         is loaded before their eyes"
+                    )
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Numbers that come of rules.
+    fn uncaused_number(&self, kind: &str, field: &str, number: i64) -> Option<No> {
+        match field {
+            "status" => {
+                let rules = self.scenario.module.iter().filter_map(|rule| rule.get_ref().exit);
+                let mut known: Vec<i64> = rules.map(i64::from).chain(MODPROBE_ENDS).collect();
+                known.sort_unstable();
+                known.dedup();
+                let killed = 129..=128 + 64;
+                (!known.contains(&number) && !killed.contains(&number)).then(|| {
+                    let known: Vec<_> = known.iter().map(i64::to_string).collect();
+                    format!(
+                        "no modprobe here ends with status {number}; it does with {}, or 128 + \
+                         the signal that killed it\na [[module]] rule has it do so: `exit = {number}`",
+                        known.join(", ")
+                    )
+                })
+            }
+            "errno" if kind == "firmware-refused" => {
+                let rules = self.scenario.firmware.iter().filter_map(|rule| rule.get_ref().refuse);
+                let known: Vec<_> = rules.chain([Errno::ENOENT]).collect();
+                let errno = i32::try_from(number).unwrap_or_default();
+                (!known.contains(&Errno(errno))).then(|| {
+                    format!(
+                        "no request is refused with {0} here\na [[firmware]] rule does that: \
+                         `refuse = \"{0}\"`",
+                        Errno(errno)
+                    )
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a guest from a snapshot has the module when the scenario begins, and keeps it.
+    fn is_loaded_before(&self, module: &str) -> bool {
+        let frees = |action: &&Action| match action {
+            Action::Modprobe(args) => args.iter().any(|arg| arg.0.starts_with("-r")),
+            Action::Rmmod(_) | Action::TearDown | Action::Exec(_) | Action::Sysrq(_) => true,
+            _ => false,
+        };
+        if self.scenario.cold || self.actions.iter().any(frees) {
+            return false;
+        }
+        let loaded = match &self.scenario.guest.loaded {
+            None => vec![Guest::LOADED.to_owned()],
+            Some(names) => names.iter().flat_map(|name| self.expansions(name)).collect(),
+        };
+        let brings = |loaded: &String| {
+            let opmode = IWLWIFI.is_opmode(loaded);
+            loaded == module
+                || (opmode && module == IWLWIFI.module)
+                || (WIRELESS.contains(&module)
+                    && (opmode
+                        || loaded == Guest::LOADED
+                        || (loaded == IWLWIFI.module && ["cfg80211", "rfkill"].contains(&module))))
+        };
+        AGENTS.contains(&module) || loaded.iter().any(brings)
+    }
+
+    /// Why no event of this kind has this value in this field.
+    pub(super) fn lacks(&self, kind: &str, field: &str, value: &Value) -> Option<No> {
+        match value {
+            Value::String(text) => self.lacks_text(kind, field, text),
+            Value::Integer(number) => Self::lacks_number(field, *number),
+            _ => None,
+        }
+    }
+
+    fn lacks_number(field: &str, number: i64) -> Option<No> {
+        let range = |to| {
+            (!(0..=to).contains(&number))
+                .then(|| format!("`{field}` goes from 0 to {to}; no milestone has {number} there"))
+        };
+        match field {
+            "index" | "sections" => range(MOST_PARTS),
+            "bytes" => range(u32::MAX.into()),
+            _ => None,
+        }
+    }
+
+    fn lacks_text(&self, kind: &str, field: &str, text: &str) -> Option<No> {
+        let one_of = |what, known: &[&str]| {
+            let mut all = self.expansions(text).into_iter();
+            let there = text.contains("$kernel") || all.any(|text| known.contains(&&*text));
+            (!there).then(|| format!("{:#}", NoSuch::new(what, text, known.iter().copied())))
+        };
+        match field {
+            "card" => self.cards.lack(text).map(|no_such| format!("{no_such:#}")),
+            "module" if kind.starts_with("module-") => self.lacks_module(text),
+            "module" => {
+                let opmodes = DRIVERS.iter().flat_map(|driver| driver.opmodes);
+                one_of("opmode", &opmodes.map(|opmode| opmode.module).collect::<Vec<_>>()).map(
+                    |what| {
+                        what + "\n`module-loaded` and `module-unloaded` tell of any other module"
+                    },
+                )
+            }
+            "name" => self.lacks_firmware(kind, text),
+            "driver" => {
+                let drivers = DRIVERS.map(|driver| driver.pci_driver);
+                one_of("driver that milestones tell of", &drivers)
+            }
+            "fault" => {
+                let faults = iwl_card::Fault::all().map(iwl_card::Fault::name);
+                one_of("fault", &faults.collect::<Vec<_>>())
+            }
+            // Others let go of their devices too.
+            "slot" if kind == "unbound" => None,
+            "slot" => {
+                let slots: Vec<_> = (0..self.cards.most()).map(derive::slot).collect();
+                let slots: Vec<_> = slots.iter().map(String::as_str).collect();
+                one_of("slot with a card", &slots)
+            }
+            "interface" => numbered("interface", "wlan", text),
+            "rfkill" => numbered("rfkill", "rfkill", text),
+            "during" => one_of("work that a DMA fault stops", &iwl_card::DMA_WORKS),
+            "section" => {
+                let sections = self.sections();
+                let sections: Vec<&str> = sections.iter().map(|section| &**section).collect();
+                one_of("section that these cards tell of", &sections)
+            }
+            "image" if text == "init" => {
+                let asks = |card: &&iwl_card::CardSpec| card.first_image() == Image::Init;
+                let given = self.scenario.firmware.iter().any(|r| r.get_ref().give.is_some());
+                (!given && !self.models.iter().any(asks)).then(|| {
+                    "these cards are given one image only, `runtime`\n`$image` is the first that \
+                     a card is given"
+                        .to_owned()
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The names of NVM sections that the cards here can tell of.
+    fn sections(&self) -> Vec<Cow<'static, str>> {
+        let has = |opmode| self.models.iter().any(|card| card.opmode == opmode);
+        let opmodes = [OpMode::Mvm, OpMode::Dvm].into_iter().filter(|opmode| has(*opmode));
+        opmodes.flat_map(iwl_card::section_names).collect()
+    }
+
+    fn lacks_module(&self, text: &str) -> Option<No> {
+        let known: Vec<&str> = [IWLWIFI.module].into_iter().chain(WIRELESS).chain(AGENTS).collect();
+        let opmode = |module: &String| IWLWIFI.is_opmode(module);
+        let all = self.expansions(text);
+        if !all.is_empty() && all.iter().all(opmode) {
+            return Some(format!("`{text}` is an opmode: `opmode-loaded` tells of it"));
+        }
+        let there = |module: &String| known.contains(&&**module) || self.speaks_of(module);
+        (!all.iter().any(there)).then(|| {
+            let no_such = NoSuch::new("module in the guest", text, known.iter().copied());
+            format!("{no_such:#}\na module of your own is one that a step or a rule names")
+        })
+    }
+
+    fn lacks_firmware(&self, kind: &str, text: &str) -> Option<No> {
+        if ["$walk-down", "$declared-firmware"].contains(&text) || text.contains("$kernel") {
+            return None;
+        }
+        let mut all = self.expansions(text);
+        let compressed = |name: &String| [".zst", ".xz"].iter().any(|end| name.ends_with(end));
+        if kind == "firmware-given" {
+            for name in all.iter_mut().filter(|name| compressed(name)) {
+                name.truncate(name.rfind('.').unwrap_or(name.len()));
+            }
+        } else if !all.is_empty() && all.iter().all(compressed) {
+            return Some(format!(
+                "`{kind}` has a file's plain name, without the suffix of `{text}`\n\
+                 `firmware-given` tells which file was read"
+            ));
+        }
+        let stubs = || self.models.iter().filter_map(|card| stub::for_card(card.name));
+        let of_a_card = |name: &str| {
+            stubs().any(|stub| match name.strip_prefix(stub.stem) {
+                Some(rest) => rest.strip_suffix(".ucode").is_some_and(|api| !api.is_empty()),
+                None => stub.pnvm_name().as_deref() == Some(name),
+            })
+        };
+        let there =
+            |name: &String| of_a_card(name) || FIRMWARE.contains(&&**name) || self.speaks_of(name);
+        if all.iter().any(there) {
+            return None;
+        }
+        let asked = self.names_asked();
+        let known = asked.iter().map(String::as_str).chain(FIRMWARE);
+        let no_such = NoSuch::new("firmware that is asked for here,", text, known);
+        Some(format!("{no_such:#}\na name of your own is one that a step or a rule has too"))
+    }
+
+    /// The names that the drivers of known kernels ask for with these cards.
+    pub(super) fn names_asked(&self) -> Vec<String> {
+        let kernels = || KERNELS.iter().filter_map(|kernel| kernel.parse().ok());
+        let stubs = self.models.iter().filter_map(|card| stub::for_card(card.name));
+        let mut asked: Vec<String> =
+            stubs.flat_map(|stub| kernels().flat_map(|k| stub.names_tried(k))).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        asked
+    }
+
+    /// Whether steps, rules or the kernel's command line have this word: then it is the user's.
+    fn speaks_of(&self, word: &str) -> bool {
+        let has = |text: &Text| self.expansions(&text.0).iter().any(|text| text.contains(word));
+        let in_action = |action: &&Action| match action {
+            Action::Modprobe(texts) | Action::Exec(texts) => texts.iter().any(has),
+            Action::ModprobeD(lines) => lines.iter().any(has),
+            Action::Rmmod(module) => has(module),
+            Action::Write(file) => has(&file.text),
+            _ => false,
+        };
+        let guest = &self.scenario.guest;
+        let loaded = guest.loaded.iter().flatten().chain(&guest.without);
+        let rules = self.scenario.firmware.iter().map(|rule| &rule.get_ref().name);
+        let mut names =
+            loaded.chain(rules).chain(self.scenario.module.iter().map(|rule| &rule.get_ref().name));
+        self.actions.iter().any(in_action)
+            || has(&guest.command_line)
+            || names.any(|name| self.expansions(name).iter().any(|name| name == word))
+    }
+
+    /// What a text can stand for, with each card and kernel.
+    fn expansions(&self, text: &str) -> Vec<String> {
+        if !text.contains('$') {
+            return vec![text.to_owned()];
+        }
+        let first = self.scenario.cards.iter().filter_map(|card| iwl_card::card(card.get_ref()));
+        let mut all: Vec<String> = first
+            .flat_map(|card| KERNELS.iter().filter_map(|kernel| vars(card, kernel)))
+            .map(|vars| vars.string(text))
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+/// The variables of a run with this card, as far as names are made of them.
+fn vars(card: &iwl_card::CardSpec, kernel: &str) -> Option<Vars> {
+    let walk_down: Vec<String> =
+        stub::for_card(card.name)?.names_tried(kernel.parse().ok()?).collect();
+    Some(Vars {
+        driver: &IWLWIFI,
+        card: card.name.to_owned(),
+        kernel: kernel.to_owned(),
+        kernel_version: kernel.to_owned(),
+        opmode: IWLWIFI.opmode_of(card)?.to_owned(),
+        image: card.first_image().word().to_owned(),
+        firmware: walk_down.first()?.clone(),
+        walk_down,
+        declared_firmware: Vec::new(),
+    })
+}
+
+/// Names that the kernel makes of a word and a number.
+fn numbered(what: &'static str, stem: &str, text: &str) -> Option<No> {
+    let number = text.strip_prefix(stem).unwrap_or_default();
+    let good = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (!good)
+        .then(|| format!("{:#}", NoSuch::new(what, text, [format!("{stem}0"), format!("{stem}1")])))
+}
