@@ -9,22 +9,35 @@ const PATIENCE: &str = "600";
 
 /// `opmode-load` with one thing broken ends by itself; its line says this, and all reports do.
 fn says(args: &[&str], cause: &str, want: &str) {
+    let failed = "netdev-registered does not come";
+    all_say(args, (Some(1), "failed"), (cause, Some(failed)), want);
+}
+
+fn all_say(
+    args: &[&str],
+    end: (Option<i32>, &str),
+    (cause, failed): (&str, Option<&str>),
+    want: &str,
+) {
     let bench = Bench::new();
     let mut all = vec!["opmode-load", "--card", "7260", "--patience", PATIENCE];
     all.extend(args);
     let run = bench.run(&all);
-    assert_eq!((run.code, run.outcome()), (Some(1), "failed"), "{args:?}: {}", run.stderr);
+    assert_eq!((run.code, run.outcome()), end, "{args:?}: {}", run.stderr);
     let verdict = &run.only()["verdict"];
     let line = text(&verdict["line"]);
     assert!(line.starts_with(want), "{args:?}: {line}");
-    assert!(text(&verdict["failed"]).contains("netdev-registered does not come"), "{verdict}");
+    match failed {
+        Some(failed) => assert!(text(&verdict["failed"]).contains(failed), "{verdict}"),
+        None => assert!(verdict["failed"].is_null(), "told twice: {verdict}"),
+    }
     assert_eq!(text(&verdict["diagnosis"]["cause"]), cause, "{verdict}");
     assert!(!verdict["diagnosis"]["events"].as_array().expect("events").is_empty(), "{verdict}");
     let directory = text(&run.only()["directory"]);
-    for format in ["junit", "ktap", "text"] {
+    for format in ["junit", "ktap", "text", "html"] {
         let report = bench.output(&["report", directory, "--format", format, "-o", "-"]);
-        let said =
-            String::from_utf8_lossy(&report.stdout).replace("&apos;", "'").replace("&quot;", "\"");
+        let said = String::from_utf8_lossy(&report.stdout);
+        let said = said.replace("&apos;", "'").replace("&#39;", "'").replace("&quot;", "\"");
         assert!(said.contains(want), "{format}: {said}{}", String::from_utf8_lossy(&report.stderr));
     }
 }
@@ -52,6 +65,33 @@ fn no_dma() {
 #[test]
 fn off_the_bus() {
     says(&["--fault", "all-ones"], "card-gone", "the card is off the bus");
+}
+
+/// The driver warns of a card that does not answer: the card is the cause, not the warning.
+#[test]
+fn off_the_bus_later() {
+    all_say(
+        &["--fault", "all-ones=400"],
+        (Some(1), "kernel-trouble"),
+        ("card-gone", Some("the guest's kernel reported a WARNING")),
+        "the card is off the bus: its registers read as all ones, as the card's fault all-ones",
+    );
+}
+
+#[test]
+fn an_oops() {
+    let bench = Bench::new();
+    let path = bench.dir.path().join("bad.ucode");
+    let path = path.to_string_lossy();
+    let built =
+        bench.output(&["ucode", "build", "--card", "7260", "--fault", "no-sections", "-o", &path]);
+    assert!(built.status.success());
+    all_say(
+        &["--firmware", &path],
+        (Some(1), "kernel-trouble"),
+        ("oops", None),
+        "the guest's kernel reported an oops in iwl_req_fw_callback [iwlwifi], after \"firmware given",
+    );
 }
 
 #[test]

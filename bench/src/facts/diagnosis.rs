@@ -4,13 +4,17 @@
 //! that fails or a rule of a gate, is no cause: it failed because something else is not as it should
 //! be. Causes are looked for from the end of the hand-over: the later a step, the more was well
 //! before it.
+//!
+//! A WARNING is how the driver complains of its card: where that is seen to fail, it is the cause. Any
+//! other complaint of the kernel's is one itself, as is the end of a guest that never came up.
 
 use guest_protocol::{GuestEvent, LoaderOutcome};
 use iwl_card::{CardEvent, Cause as CardCause, Fault, Image, Space};
 use serde::{Deserialize, Serialize};
 
 use crate::facts::milestone::{Milestone, Reached};
-use crate::facts::timeline::{Event, What};
+use crate::facts::timeline::{BenchEvent, Event, What};
+use crate::facts::trouble::Trouble;
 
 /// What a run failed of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +66,8 @@ pub struct Facts<'a> {
     pub modules: &'a [String],
     /// What the scenario has broken itself.
     pub own: Own,
+    /// The end of the serial console.
+    pub console: &'a str,
 }
 
 /// What a scenario breaks by itself.
@@ -77,6 +83,138 @@ pub struct Own {
 
 /// The cause of a failed run, if one is seen.
 pub fn diagnose(facts: &Facts<'_>) -> Option<Diagnosis> {
+    let of_modules = || no_opmode(facts);
+    let of_firmware = || no_firmware(facts);
+    let found = of_card(facts);
+    let found = found.or_else(|| (!facts.own.modules).then(of_modules).flatten());
+    let found = found.or_else(|| (!facts.own.firmware).then(of_firmware).flatten());
+    let found = found.or_else(|| (!facts.own.modules).then(|| no_probe(facts)).flatten());
+    let found = found.or_else(|| (!facts.own.card).then(|| needless(facts)).flatten());
+    found.map(|found| found.diagnosis(facts))
+}
+
+/// The cause of the kernel's complaint that this event is: the card, if it is a WARNING and the card
+/// fails; else the complaint, with the place and what went before it.
+pub fn diagnose_trouble(facts: &Facts<'_>, seq: u64) -> Option<Diagnosis> {
+    let at = facts.events.iter().position(|event| event.seq == seq)?;
+    let What::Bench(BenchEvent::KernelTrouble { trouble, text }) = &facts.events[at].what else {
+        return None;
+    };
+    let mut found = match of_card(facts).filter(|_| *trouble == Trouble::Warning) {
+        Some(found) => found,
+        None => {
+            let place = place_of(text, &facts.events[at..]);
+            let place = place.map_or_else(String::new, |place| format!(" in {place}"));
+            let before = facts.milestones.iter().take_while(|reached| reached.seq != seq);
+            let before = before.filter(|reached| reached.milestone.is_of_the_guest());
+            let after = before
+                .last()
+                .map_or_else(String::new, |last| format!(", after \"{}\"", last.milestone));
+            let with: Vec<_> = facts.faults().map(|(_, fault)| fault).collect();
+            let with = with
+                .first()
+                .map_or_else(String::new, |fault| format!(", with the card's fault {fault}"));
+            let sentence = format!(
+                "the guest's kernel reported {}{place}{after}{with}: {text}",
+                trouble.words()
+            );
+            Found::new(trouble.into(), sentence, Vec::new())
+                .remedy(format!("its trace is in {DMESG}"))
+        }
+    };
+    found.events.push(seq);
+    Some(found.diagnosis(facts))
+}
+
+/// The run's file with the kernel's log.
+const DMESG: &str = "dmesg.txt";
+
+/// The function that a complaint of the kernel's is about, and its module: in its first line, else in
+/// the first of the lines after it that has an instruction pointer.
+fn place_of(text: &str, after: &[Event]) -> Option<String> {
+    // name+0x12/0x34 [module]
+    fn function(text: &str) -> Option<String> {
+        let mut words = text.split([' ', ',']).skip_while(|word| !word.contains("+0x"));
+        let name = words.next()?.split('+').next()?.rsplit(':').next()?;
+        let module = words.next().filter(|word| word.starts_with('[') && word.ends_with(']'));
+        Some(module.map_or_else(|| name.to_owned(), |module| format!("{name} {module}")))
+    }
+    let log = after.iter().filter_map(|event| match &event.what {
+        What::Guest(GuestEvent::KernelLog { text, .. }) => Some(text.as_str()),
+        _ => None,
+    });
+    let pointer = || log.take(40).find(|text| text.starts_with("RIP: ")).and_then(function);
+    function(text).or_else(pointer)
+}
+
+/// Why a guest did not come up, by what its console says; `line`: how that was noticed.
+pub fn diagnose_boot(facts: &Facts<'_>, line: &str) -> Diagnosis {
+    const SAID: [(&str, &str, &str, &str); 6] = [
+        (
+            "Initramfs unpacking failed",
+            "image-unusable",
+            "the kernel cannot unpack the image it was given as its initramfs",
+            "`iwlbench image -o FILE` makes one that it can; a compressed one needs its CONFIG_RD_…",
+        ),
+        (
+            "Failed to execute /init",
+            "agent-unusable",
+            "the kernel does not run the agent, a static x86-64 program",
+            "it needs CONFIG_64BIT and CONFIG_BINFMT_ELF",
+        ),
+        (
+            "Unable to mount root fs",
+            "no-initramfs",
+            "the kernel finds no initramfs, and looks for a disk to mount",
+            "it needs CONFIG_BLK_DEV_INITRD, and an image with /init: `iwlbench image`",
+        ),
+        (
+            "No working init found",
+            "no-initramfs",
+            "there is no /init in the image",
+            "`iwlbench image -o FILE` makes one that has it",
+        ),
+        (
+            "iwlbench-agent: fatal: ",
+            "agent-failed",
+            "the agent in the guest gives up",
+            "the kernel lacks something that it needs: virtio-pci, virtio-console, FUSE",
+        ),
+        (
+            "Kernel panic - not syncing",
+            "panic-at-boot",
+            "the kernel panics while it boots",
+            "its trace is in console.log",
+        ),
+    ];
+    let lines = || facts.console.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said = SAID.iter().find_map(|known| Some((known, lines().find(|l| l.contains(known.0))?)));
+    let (cause, sentence, remedy) = match said {
+        Some(((words, cause, what, remedy), line)) => {
+            let from = line.find(words).unwrap_or_default();
+            (*cause, format!("{what}: \"{}\"", &line[from..]), *remedy)
+        }
+        None if lines().next().is_none() => (
+            "silent-at-boot",
+            "the kernel did not come up, and its console is silent".to_owned(),
+            "is it a bzImage for x86-64, with a serial console (CONFIG_SERIAL_8250_CONSOLE)?",
+        ),
+        None => ("not-booted", line.to_owned(), "console.log has what it said"),
+    };
+    Diagnosis {
+        cause: cause.to_owned(),
+        sentence,
+        remedy: Some(remedy.to_owned()),
+        log: None,
+        events: Vec::new(),
+    }
+}
+
+/// The card's part in it.
+fn of_card(facts: &Facts<'_>) -> Option<Found> {
+    if facts.own.card {
+        return None;
+    }
     let card: [fn(&Facts<'_>) -> Option<Found>; 12] = [
         off_the_bus,
         dma_fault,
@@ -91,15 +229,7 @@ pub fn diagnose(facts: &Facts<'_>) -> Option<Diagnosis> {
         upload_not_announced,
         not_ready,
     ];
-    let of_card = || card.iter().find_map(|look| look(facts));
-    let of_modules = || no_opmode(facts);
-    let of_firmware = || no_firmware(facts);
-    let found = (!facts.own.card).then(of_card).flatten();
-    let found = found.or_else(|| (!facts.own.modules).then(of_modules).flatten());
-    let found = found.or_else(|| (!facts.own.firmware).then(of_firmware).flatten());
-    let found = found.or_else(|| (!facts.own.modules).then(|| no_probe(facts)).flatten());
-    let found = found.or_else(|| (!facts.own.card).then(|| needless(facts)).flatten());
-    found.map(|found| found.diagnosis(facts))
+    card.iter().find_map(|look| look(facts))
 }
 
 /// A cause, before it is put into words.
@@ -141,6 +271,16 @@ impl Found {
 }
 
 impl<'a> Facts<'a> {
+    /// What kind of complaint of the kernel's this event is, if it is one.
+    pub fn trouble(&self, seq: u64) -> Option<Trouble> {
+        self.events.iter().find_map(|event| match &event.what {
+            What::Bench(BenchEvent::KernelTrouble { trouble, .. }) if event.seq == seq => {
+                Some(*trouble)
+            }
+            _ => None,
+        })
+    }
+
     /// What the card told, with its place.
     fn told(&self) -> impl DoubleEndedIterator<Item = (u64, &'a CardEvent)> + use<'a> {
         let name = self.card;
@@ -614,6 +754,16 @@ mod tests {
     }
 
     fn look_in(what: Vec<What>, own: Own, modules: &[String]) -> Option<Diagnosis> {
+        with_facts(what, own, modules, "", diagnose)
+    }
+
+    fn with_facts(
+        what: Vec<What>,
+        own: Own,
+        modules: &[String],
+        console: &str,
+        look: impl Fn(&Facts<'_>) -> Option<Diagnosis>,
+    ) -> Option<Diagnosis> {
         let event = |(seq, what)| Event {
             seq: seq as u64,
             t_ns: seq as u64,
@@ -624,7 +774,7 @@ mod tests {
         let events: Vec<_> = what.into_iter().enumerate().map(event).collect();
         let seats = [Seat { card: "7260".into(), slot: SLOT.into() }];
         let files = [("iwlwifi-7260-16.ucode".to_owned(), Some("API 16, wants 17".to_owned()))];
-        diagnose(&Facts {
+        look(&Facts {
             events: &events,
             milestones: &derive(&events, &IWLWIFI, &seats),
             driver: "iwlwifi",
@@ -633,6 +783,7 @@ mod tests {
             files: &files,
             modules,
             own,
+            console,
         })
     }
 
@@ -699,6 +850,113 @@ mod tests {
             assert!(said.contains(&by), "{a_fault}: {said}");
             let own = Own { card: true, ..Own::default() };
             assert_eq!(look(probed, own), None, "{a_fault}: the scenario's own is no cause");
+        }
+    }
+
+    fn trouble(trouble: Trouble, text: &str) -> What {
+        What::Bench(BenchEvent::KernelTrouble { trouble, text: text.to_owned() })
+    }
+
+    const WARNING: &str = "WARNING: drivers/net/wireless/intel/iwlwifi/pcie/gen1_2/trans.c:2386 at \
+                           _iwl_trans_pcie_grab_nic_access+0xf1/0x150 [iwlwifi], CPU#0: modprobe/122";
+
+    fn look_at_trouble(what: Vec<What>, seq: u64, own: Own) -> Option<Diagnosis> {
+        with_facts(what, own, &[], "", |facts| diagnose_trouble(facts, seq))
+    }
+
+    #[test]
+    fn a_warning_about_a_card_that_fails_is_the_cards() {
+        let gone = || {
+            vec![read(0), asked(file(FIRST)), given(FIRST), module(), fault("all-ones"), read(!0)]
+        };
+        let told = || trouble(Trouble::Warning, WARNING);
+        let all = [gone(), vec![told(), read(!0)]].concat();
+        let found = look_at_trouble(all.clone(), 6, Own::default()).expect("a cause");
+        assert_eq!(found.cause, "card-gone");
+        assert_eq!(found.events, [4, 5, 6]);
+        let said = found.line();
+        assert!(said.ends_with("all ones, as the card's fault all-ones has it"), "{said}");
+
+        // What the scenario does to its card is no cause; the complaint is one.
+        let own = Own { card: true, ..Own::default() };
+        let found = look_at_trouble(all, 6, own).expect("a cause");
+        assert_eq!(found.cause, "warning");
+        let said = found.line();
+        assert!(
+            said.starts_with(
+                "the guest's kernel reported a WARNING in _iwl_trans_pcie_grab_nic_access \
+                 [iwlwifi], after \"opmode asked for: iwlmvm\""
+            ),
+            "{said}"
+        );
+        assert_eq!(look_at_trouble(gone(), 3, Own::default()), None, "no complaint");
+    }
+
+    #[test]
+    fn an_oops_is_its_own_cause() {
+        let oops = "BUG: kernel NULL pointer dereference, address: 0000000000000020";
+        let kernel = |text: &str| {
+            What::Guest(GuestEvent::KernelLog { seq: 0, level: 4, text: text.to_owned() })
+        };
+        let what = vec![
+            read(0),
+            asked(file(FIRST)),
+            given(FIRST),
+            trouble(Trouble::Oops, oops),
+            kernel(oops),
+            kernel("Workqueue: events request_firmware_work_func"),
+            kernel("RIP: 0010:iwl_req_fw_callback+0x12e9/0x2c30 [iwlwifi]"),
+        ];
+        let found = look_at_trouble(what, 3, Own::default()).expect("a cause");
+        assert_eq!((&*found.cause, found.events.as_slice()), ("oops", &[3][..]));
+        assert_eq!(
+            found.line(),
+            format!(
+                "the guest's kernel reported an oops in iwl_req_fw_callback [iwlwifi], after \
+                 \"firmware given: {FIRST}, 1 bytes\": {oops}; its trace is in dmesg.txt"
+            )
+        );
+        let kasan = "BUG: KASAN: slab-use-after-free in iwl_req_fw_callback+0x1/0x2 [iwlwifi]";
+        assert_eq!(place_of(kasan, &[]).as_deref(), Some("iwl_req_fw_callback [iwlwifi]"));
+        let old = "WARNING: CPU: 0 PID: 9 at drivers/net/x.c:1 iwl_y+0x1/0x2 [iwlmvm]";
+        assert_eq!(place_of(old, &[]).as_deref(), Some("iwl_y [iwlmvm]"));
+        assert_eq!(place_of("INFO: task kworker/0:1:9 blocked", &[]), None);
+    }
+
+    #[test]
+    fn why_a_guest_does_not_come_up() {
+        for (console, cause, said) in [
+            ("", "silent-at-boot", "its console is silent; is it a bzImage"),
+            (
+                "[ 1.0] Initramfs unpacking failed: invalid magic\n[ 2.0] Kernel panic - not \
+                 syncing: VFS: Unable to mount root fs on unknown-block(0,0)",
+                "image-unusable",
+                "\"Initramfs unpacking failed: invalid magic\"; `iwlbench image -o FILE`",
+            ),
+            (
+                "[ 2.0] Kernel panic - not syncing: VFS: Unable to mount root fs on \"\"",
+                "no-initramfs",
+                "CONFIG_BLK_DEV_INITRD",
+            ),
+            ("[ 2.0] Failed to execute /init (error -8)", "agent-unusable", "CONFIG_BINFMT_ELF"),
+            (
+                "iwlbench-agent: fatal: no port",
+                "agent-failed",
+                "gives up: \"iwlbench-agent: fatal: no port\"; the kernel lacks",
+            ),
+            (
+                "x\n[ 2.0] Kernel panic - not syncing: bad",
+                "panic-at-boot",
+                "\"Kernel panic - not syncing: bad\"; its trace",
+            ),
+            ("[ 2.0] something", "not-booted", "did not come up within 9 s; console.log"),
+        ] {
+            let line = "the guest did not come up within 9 s";
+            let look = |facts: &Facts<'_>| Some(diagnose_boot(facts, line));
+            let found = with_facts(Vec::new(), Own::default(), &[], console, look);
+            let found = found.expect("always one");
+            assert_eq!(found.cause, cause, "{console}");
+            assert!(found.line().contains(said), "{console}: {}", found.line());
         }
     }
 

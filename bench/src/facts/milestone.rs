@@ -358,6 +358,17 @@ impl Milestone {
         }
     }
 
+    /// Whether it is a part of what guest and card do together: no complaint, no step, no fault.
+    pub fn is_of_the_guest(&self) -> bool {
+        !matches!(
+            self,
+            Milestone::KernelTrouble { .. }
+                | Milestone::StepEnded { .. }
+                | Milestone::FaultInjected { .. }
+                | Milestone::FaultSwitched { .. }
+        )
+    }
+
     /// Whether it is bad news, which terminal and pages mark.
     pub fn is_bad(&self) -> bool {
         match self {

@@ -4,7 +4,7 @@ use guest_protocol::GuestEvent;
 use iwl_ucode::stub::{self, Api};
 use iwl_ucode::{Fate, Target, Ucode};
 
-use crate::facts::diagnosis::{Facts, Own, diagnose};
+use crate::facts::diagnosis::{Facts, Own, diagnose, diagnose_boot, diagnose_trouble};
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
 use crate::facts::verdict::{Outcome, Verdict};
@@ -35,7 +35,7 @@ pub(super) fn verdict(
     played: Result<(), Verdict>,
     expectations: &[Judged],
     events: &[Event],
-    console_tail: &str,
+    console: &str,
 ) -> Verdict {
     let trouble = events.iter().find_map(|e| match &e.what {
         What::Bench(BenchEvent::KernelTrouble { trouble, text })
@@ -75,7 +75,7 @@ pub(super) fn verdict(
                         "{} of {total} expectations failed: {}{}",
                         failed.len(),
                         first.that,
-                        if console_tail.is_empty() { "" } else { "; console.log may tell more" }
+                        if console.is_empty() { "" } else { "; console.log may tell more" }
                     ),
                 ),
             }
@@ -95,13 +95,30 @@ pub(super) fn explained(verdict: Verdict, facts: &Facts<'_>) -> Verdict {
         );
         return Verdict::new(Outcome::Environment, line);
     }
-    let caused = match verdict.outcome {
-        Outcome::Failed if !verdict.explained => diagnose(facts),
-        _ => None,
-    };
-    match caused {
-        Some(diagnosis) => verdict.because(diagnosis),
-        None => verdict,
+    match verdict.outcome {
+        _ if verdict.explained => verdict,
+        Outcome::Failed => match diagnose(facts) {
+            Some(diagnosis) => verdict.because(diagnosis),
+            None => verdict,
+        },
+        Outcome::KernelTrouble => {
+            let found = verdict.cause.and_then(|seq| Some((seq, diagnose_trouble(facts, seq)?)));
+            match found {
+                // The complaint is what is shown, whatever it came of.
+                Some((seq, diagnosis)) => {
+                    // Told once, if it is its own cause.
+                    let by_card = !matches!(facts.trouble(seq), Some(trouble) if diagnosis.cause == <&str>::from(trouble));
+                    let failed = by_card.then(|| verdict.line.clone());
+                    Verdict { failed, ..verdict.because(diagnosis).with_cause(seq) }
+                }
+                None => verdict,
+            }
+        }
+        Outcome::NotBooted => {
+            let diagnosis = diagnose_boot(facts, &verdict.line);
+            verdict.because(diagnosis)
+        }
+        _ => verdict,
     }
 }
 
@@ -212,6 +229,7 @@ mod tests {
             files: &[],
             modules: &[],
             own,
+            console: "",
         };
         explained(Verdict::new(Outcome::Failed, "f"), &facts).outcome
     }

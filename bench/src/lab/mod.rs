@@ -325,7 +325,7 @@ impl<'a> Lab<'a> {
         let Begun { session, hello, how, snapshot } = begun;
         // A snapshot may have been made first.
         let prepared = session.timeline.start() - started;
-        let Over { played, hello, tail, finished } =
+        let Over { played, hello, console, finished } =
             play_to_the_end(spec, session, hello, &vars, &offers, progress);
         self.leave(finished.qemu);
         if let Some(error) = finished.write_error {
@@ -339,7 +339,7 @@ impl<'a> Lab<'a> {
             cards: &finished.cards,
         };
         let expectations = expect::judge(scenario, &vars, evidence);
-        let verdict = verdict(scenario, &vars, played, &expectations, &finished.events, &tail);
+        let verdict = verdict(scenario, &vars, played, &expectations, &finished.events, &console);
         let verdict = match &scenario.twin {
             Some(twin) => expect::judge_twin(twin, &expectations, &verdict),
             // An order has problems, not causes.
@@ -363,6 +363,7 @@ impl<'a> Lab<'a> {
                         files: &files,
                         modules: &names,
                         own: judge::own(scenario),
+                        console: &console,
                     },
                 )
             }
@@ -483,8 +484,8 @@ struct Initrd {
 struct Over {
     played: Result<(), Verdict>,
     hello: Option<Hello>,
-    /// The console's last line.
-    tail: String,
+    /// The console's end.
+    console: String,
     finished: Finished,
 }
 
@@ -508,8 +509,8 @@ fn play_to_the_end(
         }
     });
     let hello = session.hello.clone();
-    let tail = session.console_tail(1);
-    Over { played, hello, tail, finished: session.end() }
+    let console = session.console_tail(usize::MAX);
+    Over { played, hello, console, finished: session.end() }
 }
 
 /// Puts all that is known of a run into its directory.

@@ -46,8 +46,8 @@ pub fn text(record: &Record, verbose: bool, look: Look) -> String {
         line(&mut out, &look.wrapped(&format!("  note: {note}"), 4));
     }
     if !passed {
-        panic_trace(&mut out, record, look);
-        kernel_log(&mut out, record, look);
+        let told = panic_trace(&mut out, record, look);
+        kernel_log(&mut out, record, &told, look);
     }
     if let Some(card) = &record.card {
         unmodelled(&mut out, card, verbose || !passed, look);
@@ -463,8 +463,9 @@ fn unmodelled(out: &mut String, card: &iwl_card::Summary, named: bool, look: Loo
     }
 }
 
-/// What the kernel complained of, with its trace, if that decided the run; and the log's end.
-fn kernel_log(out: &mut String, record: &Record, look: Look) {
+/// What the kernel complained of, with its trace, if that decided the run; and the log's end, without
+/// what the console was `told` too.
+fn kernel_log(out: &mut String, record: &Record, told: &str, look: Look) {
     let text = |event: &Event| match &event.what {
         What::Guest(GuestEvent::KernelLog { text, .. }) => Some(text.clone()),
         _ => None,
@@ -486,17 +487,24 @@ fn kernel_log(out: &mut String, record: &Record, look: Look) {
         if lines.is_empty() {
             continue;
         }
-        line(out, &format!("  {title}"));
-        for event in &log[lines] {
+        let news: Vec<_> = log[lines.clone()]
+            .iter()
+            .zip(&texts[lines])
+            .filter(|(_, text)| !told.contains(text.trim_end()))
+            .collect();
+        if !news.is_empty() {
+            line(out, &format!("  {title}"));
+        }
+        for (event, _) in news {
             indented(out, "", event, look);
         }
     }
 }
 
-/// A panic's words, which only the console has: nobody in the guest could tell them.
-fn panic_trace(out: &mut String, record: &Record, look: Look) {
+/// A panic's words, which only the console has: nobody in the guest could tell them. Returns them.
+fn panic_trace(out: &mut String, record: &Record, look: Look) -> String {
     if record.verdict.outcome != Outcome::GuestPanicked {
-        return;
+        return String::new();
     }
     let console = std::fs::read(record.directory.join(files::CONSOLE)).unwrap_or_default();
     let console = String::from_utf8_lossy(&console);
@@ -507,9 +515,10 @@ fn panic_trace(out: &mut String, record: &Record, look: Look) {
         trouble::classify(text).is_some()
     };
     let ends = lines.len().saturating_sub(TRACE);
-    let Some(at) = lines[ends..].iter().position(trouble) else { return };
+    let Some(at) = lines[ends..].iter().position(trouble) else { return String::new() };
     line(out, "  the guest's console ends:");
     for text in &lines[ends + at..] {
         line(out, &format!("   {}", look.faint(text)));
     }
+    lines[ends + at..].join("\n")
 }
