@@ -67,6 +67,8 @@ impl Deriver {
             CardEvent::SectionUploaded { image, index, len, .. } => {
                 Some(Milestone::SectionUploaded { card, image: *image, index: *index, bytes: *len })
             }
+            CardEvent::ImlLoaded { len } => Some(Milestone::ImlLoaded { card, bytes: *len }),
+            CardEvent::PnvmLoaded { len } => Some(Milestone::PnvmLoaded { card, bytes: *len }),
             CardEvent::CpuReleased { image, sections, .. } => {
                 Some(Milestone::CpuReleased { card, image: *image, sections: *sections })
             }

@@ -1,6 +1,7 @@
 //! The driver under test, as far as the bench has to know it: another driver is another of these.
 
 use iwl_card::{CardEvent, CardSpec, OpMode, Space};
+use iwl_ucode::stub::Kernel;
 
 /// A driver.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,8 +32,7 @@ pub static IWLWIFI: Driver = Driver {
     opmodes: &[
         Opmode { module: "iwldvm", drives: Some(OpMode::Dvm) },
         Opmode { module: "iwlmvm", drives: Some(OpMode::Mvm) },
-        // On 7.3, for what begins with BE200.
-        Opmode { module: "iwlmld", drives: None },
+        Opmode { module: "iwlmld", drives: Some(OpMode::Mld) },
     ],
     firmware: "iwl",
 };
@@ -48,7 +48,19 @@ impl Driver {
 
     /// The opmode that a card's firmware leads to.
     pub fn opmode_of(&self, card: &CardSpec) -> Option<&'static str> {
-        let drives = |opmode: &&Opmode| opmode.drives == Some(card.opmode);
+        self.opmode_for(card.opmode)
+    }
+
+    /// The same with a kernel: one without iwlmld has iwlmvm drive its cards.
+    pub fn opmode_with(&self, card: &CardSpec, kernel: Kernel) -> Option<&'static str> {
+        self.opmode_for(match card.opmode {
+            OpMode::Mld if kernel < Kernel::V6_15 => OpMode::Mvm,
+            opmode => opmode,
+        })
+    }
+
+    fn opmode_for(&self, firmware: OpMode) -> Option<&'static str> {
+        let drives = |opmode: &&Opmode| opmode.drives == Some(firmware);
         self.opmodes.iter().find(drives).map(|opmode| opmode.module)
     }
 

@@ -224,6 +224,20 @@ pub enum Milestone {
         /// Bytes.
         bytes: u32,
     },
+    /// The image loader (IML) is in the card.
+    ImlLoaded {
+        /// The card.
+        card: String,
+        /// Bytes.
+        bytes: u32,
+    },
+    /// The firmware has looked for the platform's NVM, as the driver told it to.
+    PnvmLoaded {
+        /// The card.
+        card: String,
+        /// Bytes; 0 if there was none.
+        bytes: u32,
+    },
     /// The driver let the card's CPU run.
     CpuReleased {
         /// The card.
@@ -473,6 +487,9 @@ impl std::fmt::Display for Milestone {
             Milestone::SectionUploaded { image: i, index, bytes, .. } => {
                 write!(f, "{} ucode section {index} uploaded, {bytes} bytes", words_of(*i))
             }
+            Milestone::ImlLoaded { bytes, .. } => write!(f, "image loader fetched, {bytes} bytes"),
+            Milestone::PnvmLoaded { bytes: 0, .. } => write!(f, "PNVM taken: there is none"),
+            Milestone::PnvmLoaded { bytes, .. } => write!(f, "PNVM taken, {bytes} bytes"),
             Milestone::CpuReleased { image: i, sections, .. } => {
                 write!(f, "{} ucode released to run, {sections} sections", words_of(*i))
             }

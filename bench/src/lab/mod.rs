@@ -255,7 +255,8 @@ impl<'a> Lab<'a> {
     }
 
     fn opmode_of(&self, card: &CardSpec) -> anyhow::Result<&'static str> {
-        self.driver.opmode_of(card).with_context(|| {
+        let kernel = self.kernel.release.parse()?;
+        self.driver.opmode_with(card, kernel).with_context(|| {
             format!("{} has no opmode for the card {}", self.driver.module, card.name)
         })
     }
@@ -449,10 +450,8 @@ impl<'a> Lab<'a> {
         let image = self.image(&without)?;
         // A kernel that cannot do it is no verdict about a driver.
         let cards = std::iter::once(spec.card).chain(spec.scenario.card.more());
-        for module in
-            cards.filter_map(|card| self.driver.opmode_of(card)).chain([self.driver.module])
-        {
-            image.require(&self.kernel, module, &without)?;
+        for module in cards.map(|card| self.opmode_of(card)).chain([Ok(self.driver.module)]) {
+            image.require(&self.kernel, module?, &without)?;
         }
         Ok(Initrd { path: image.path, sha256: image.sha256, modules: image.modules })
     }

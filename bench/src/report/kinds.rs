@@ -27,6 +27,8 @@ fn card() -> Vec<CardEvent> {
         CardEvent::BadInput { what: "x".into() },
         CardEvent::NvmRead { section: "eeprom".into(), offset: 0, len: 1, present: true },
         CardEvent::SectionUploaded { image, index: 0, dst: Some(0), len: 1 },
+        CardEvent::ImlLoaded { len: 1 },
+        CardEvent::PnvmLoaded { len: 1 },
         CardEvent::CpuReleased { image, sections: 1, bytes: 1, api: Some(17) },
         CardEvent::Alive { image, valid: true },
         CardEvent::HostCommand {
@@ -113,6 +115,8 @@ fn known(what: &What) {
             | CardEvent::BadInput { .. }
             | CardEvent::NvmRead { .. }
             | CardEvent::SectionUploaded { .. }
+            | CardEvent::ImlLoaded { .. }
+            | CardEvent::PnvmLoaded { .. }
             | CardEvent::CpuReleased { .. }
             | CardEvent::Alive { .. }
             | CardEvent::HostCommand { .. }

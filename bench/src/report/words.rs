@@ -104,6 +104,8 @@ fn event(event: &Event) -> String {
             show(f, "len"),
             if f.contains_key("dst") { format!(" to {}", hex(f, "dst")) } else { String::new() }
         ),
+        "iml-loaded" => format!("image loader: {} bytes", show(f, "len")),
+        "pnvm-loaded" => format!("PNVM: {} bytes", show(f, "len")),
         "cpu-released" => format!(
             "CPU released: {} ucode, {} sections, {} bytes",
             image(f),

@@ -17,10 +17,9 @@ use crate::summary::{Counters, Summary};
 use crate::world::{Nanos, World};
 
 /// Which interrupts the function offers beside INTx.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interrupts {
     /// One MSI vector.
-    #[default]
     MsiOnly,
     /// MSI, and MSI-X where the generation has it.
     MsiAndMsix,
@@ -71,7 +70,11 @@ impl Card {
     #[must_use]
     pub fn new(spec: &'static CardSpec, options: CardOptions) -> Self {
         let silicon = spec.generation.silicon();
-        let msix_vectors = match options.interrupts.unwrap_or_default() {
+        let usual = match spec.wants_msix() {
+            true => Interrupts::MsiAndMsix,
+            false => Interrupts::MsiOnly,
+        };
+        let msix_vectors = match options.interrupts.unwrap_or(usual) {
             Interrupts::MsiOnly => 0,
             Interrupts::MsiAndMsix => silicon.irqs.vectors(),
         };

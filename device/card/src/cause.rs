@@ -18,6 +18,10 @@ pub enum Cause {
     Alive,
     /// It wakes up.
     Wakeup,
+    /// The image loader has done its work.
+    Iml,
+    /// The firmware is ready to be reset.
+    ResetDone,
     /// It failed.
     SwErr,
     /// The hardware failed.
@@ -37,6 +41,8 @@ impl fmt::Display for Cause {
             Self::FhErr => f.write_str("FH_ERR"),
             Self::Alive => f.write_str("ALIVE"),
             Self::Wakeup => f.write_str("WAKEUP"),
+            Self::Iml => f.write_str("IML"),
+            Self::ResetDone => f.write_str("RESET_DONE"),
             Self::SwErr => f.write_str("SW_ERR"),
             Self::HwErr => f.write_str("HW_ERR"),
             Self::RfKill => f.write_str("RF_KILL"),

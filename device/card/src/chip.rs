@@ -4,12 +4,14 @@
 //! host memory before its first effect, so that it can be dropped and repeated.
 
 use iwl_hw::csr::{CSR_HW_REV, CSR_HW_RF_ID};
-use iwl_hw::ctxt::{
-    info::CSR_CTXT_INFO_BA, mac_addr::CSR_MAC_ADDR0_OTP, mac_addr::CSR_MAC_ADDR1_OTP,
-};
-use iwl_hw::{prph, rfh};
+use iwl_hw::ctxt::info::CSR_CTXT_INFO_BA;
+use iwl_hw::ctxt::info_v2::{CSR_CTXT_INFO_ADDR, CSR_IML_DATA_ADDR, CSR_IML_SIZE_ADDR};
+use iwl_hw::ctxt::mac_addr::{CSR_MAC_ADDR0_OTP, CSR_MAC_ADDR1_OTP};
+use iwl_hw::ctxt::mac_addr_bz::{CSR_MAC_ADDR0_OTP_BZ, CSR_MAC_ADDR1_OTP_BZ};
+use iwl_hw::prph::{self, doorbell};
+use iwl_hw::rfh;
 
-use crate::boot::{self, Context, Done, Section, Setup, Upload, Uploaded};
+use crate::boot::{self, Context, Done, Section, Setup, Start, Upload, Uploaded};
 use crate::cause::Cause;
 use crate::event::{self, CardEvent, Image};
 use crate::faults::{Engine, Fault, FaultPlan};
@@ -22,7 +24,7 @@ use crate::nvm::{Eeprom, Sections};
 use crate::reach::Reach;
 use crate::rings::Rings;
 use crate::rx::{Delivery, Receive};
-use crate::spec::{Boot, Silicon};
+use crate::spec::{Boot, Mac, Silicon, Tx};
 use crate::timers::{LIMIT, Timers};
 use crate::tx::{Fetched, Transmit};
 use crate::world::{DmaError, Events, Memory, Nanos, World};
@@ -37,6 +39,8 @@ const WORK_AT_A_TIME: usize = 64;
 
 /// From the release of the CPU to ALIVE.
 const BOOT: Nanos = 5 * MILLISECOND;
+/// How long the firmware takes over the platform's NVM.
+const PNVM: Nanos = 5 * MILLISECOND;
 /// From the ALIVE of a runtime image to its planned failure: its driver has set it up by then.
 const RUNS: Nanos = 1000 * MILLISECOND;
 /// From ALIVE to a planned hardware error.
@@ -106,6 +110,9 @@ pub(crate) struct Chip {
     pub(crate) eeprom: Option<Eeprom>,
     pub(crate) upload: Upload,
     context: Context,
+    /// Where the host tells of the platform's NVM, and whether it has said that it does.
+    scratch: Option<u64>,
+    pnvm: bool,
     pub(crate) rx: Receive,
     pub(crate) tx: Transmit,
     hw_rev: u32,
@@ -156,6 +163,8 @@ impl Chip {
             eeprom,
             upload: Upload::new(),
             context: Context::default(),
+            scratch: None,
+            pnvm: false,
             rx: Receive::new(silicon.rx),
             tx: Transmit::new(silicon.tx),
             hw_rev,
@@ -163,7 +172,7 @@ impl Chip {
             mac,
             sections,
             dialect,
-            firmware: fw::start(dialect),
+            firmware: fw::start(dialect, None),
             cpu: Cpu::Off,
             api: None,
             last_command: 0,
@@ -203,6 +212,8 @@ impl Chip {
             eeprom,
             upload,
             context,
+            scratch,
+            pnvm,
             rx,
             tx,
             cpu,
@@ -222,10 +233,14 @@ impl Chip {
         }
         store(CSR_HW_REV, *hw_rev);
         store(CSR_HW_RF_ID, *rf_id);
-        if silicon.bar.map().get(CSR_MAC_ADDR0_OTP).is_some() {
+        let address = match silicon.mac {
+            Mac::Bz => [CSR_MAC_ADDR0_OTP_BZ, CSR_MAC_ADDR1_OTP_BZ],
+            Mac::Classic => [CSR_MAC_ADDR0_OTP, CSR_MAC_ADDR1_OTP],
+        };
+        if silicon.bar.map().get(address[0]).is_some() {
             let [a, b, c, d, e, f] = *mac;
-            store(CSR_MAC_ADDR0_OTP, u32::from_be_bytes([a, b, c, d]));
-            store(CSR_MAC_ADDR1_OTP, u32::from_be_bytes([0, 0, e, f]));
+            store(address[0], u32::from_be_bytes([a, b, c, d]));
+            store(address[1], u32::from_be_bytes([0, 0, e, f]));
         }
         if let Some(eeprom) = eeprom {
             eeprom.reset();
@@ -237,6 +252,8 @@ impl Chip {
         irq.reset();
         *upload = Upload::new();
         *context = Context::default();
+        *scratch = None;
+        *pnvm = false;
         *rx = Receive::new(silicon.rx);
         *tx = Transmit::new(silicon.tx);
         *cpu = Cpu::Off;
@@ -348,10 +365,35 @@ impl Chip {
         }
     }
 
-    /// `UREG_CPU_INIT_RUN`: the card fetches its image, and runs it.
+    /// `UREG_CPU_INIT_RUN`, or the ROM starts: the card fetches its image, and runs it.
     pub(crate) fn fetch_image(&mut self) {
-        let [low, high] = [CSR_CTXT_INFO_BA, CSR_CTXT_INFO_BA + 4].map(|at| self.stored(at));
-        self.context.start(u64::from(high) << 32 | u64::from(low));
+        let address = |low: u32| {
+            let [low, high] = [low, low + 4].map(|at| self.stored(at));
+            u64::from(high) << 32 | u64::from(low)
+        };
+        let start = match self.silicon.boot {
+            Boot::ImageLoader => Start::Loader {
+                info: address(CSR_CTXT_INFO_ADDR),
+                loader: address(CSR_IML_DATA_ADDR),
+                len: self.stored(CSR_IML_SIZE_ADDR),
+            },
+            _ => Start::Info(address(CSR_CTXT_INFO_BA)),
+        };
+        self.context.start(start);
+    }
+
+    /// The doorbell to the upper MAC, `UREG_DOORBELL_TO_ISR6` or `CSR_DOORBELL_VECTOR`.
+    pub(crate) fn doorbell(&mut self, bits: u32) {
+        if bits & doorbell::RESET_HANDSHAKE == doorbell::RESET_HANDSHAKE {
+            if matches!(self.cpu, Cpu::Running(_)) {
+                self.irq.latch(Cause::ResetDone);
+            }
+        } else if bits & doorbell::NMI_BIT != 0 {
+            self.nmi();
+        }
+        if bits & doorbell::PNVM != 0 && matches!(self.cpu, Cpu::Running(_)) {
+            self.pnvm = true;
+        }
     }
 
     /// `RFH_RXF_RXQ_ACTIVE`: the receive queues of this mask run, where their registers say.
@@ -387,8 +429,8 @@ impl Chip {
         self.timers.clear();
         self.held_alive = None;
         self.rx.discard();
-        // A file that names its dialect is to choose here; stubs do not, and real ones cannot.
-        self.firmware = fw::start(self.dialect);
+        // Stubs tell which file they are; a real one gets what the newest speaks.
+        self.firmware = fw::start(self.dialect, uploaded.api);
         self.cpu = Cpu::Booting;
         self.schedule(world.now() + BOOT, Due::Alive(uploaded.image), world);
     }
@@ -417,6 +459,7 @@ impl Chip {
             let steps = [
                 self.step_upload(world),
                 self.step_context(world),
+                self.step_pnvm(world),
                 self.step_rx(world),
                 self.step_tx(world),
             ];
@@ -555,7 +598,7 @@ impl Chip {
             events.emit(CardEvent::injected(fault));
         }
         let during = match engine {
-            Engine::Upload if self.silicon.boot == Boot::ContextInfo => event::CONTEXT_INFORMATION,
+            Engine::Upload if self.silicon.boot.is_unified() => event::CONTEXT_INFORMATION,
             Engine::Upload => event::SERVICE_CHANNEL,
             Engine::Receive => event::RECEIVE_RING,
             Engine::Transmit => event::TRANSMIT_QUEUE,
@@ -592,8 +635,12 @@ impl Chip {
     }
 
     fn step_context(&mut self, world: &mut dyn World) -> Step {
+        let indices = match self.silicon.tx {
+            Tx::Tfh { indices } => indices,
+            Tx::Tfd => return Step::Idle,
+        };
         let mut reach = self.reach(Engine::Upload, world);
-        match self.context.step(&mut reach) {
+        match self.context.step(indices, &mut reach) {
             Err(_) => return Step::Waiting,
             Ok(boot::Fetched::Idle) => return Step::Idle,
             Ok(boot::Fetched::Fault { addr, len }) => {
@@ -601,6 +648,10 @@ impl Chip {
             }
             Ok(boot::Fetched::Malformed(what)) => {
                 world.emit(CardEvent::BadInput { what: what.to_owned() });
+            }
+            Ok(boot::Fetched::Loader(len)) => {
+                world.emit(CardEvent::ImlLoaded { len });
+                self.irq.latch(Cause::Iml);
             }
             Ok(boot::Fetched::Section(Section { image, index, dst, len })) => {
                 world.emit(CardEvent::SectionUploaded { image, index, dst, len });
@@ -614,8 +665,33 @@ impl Chip {
         Step::Done
     }
 
+    /// The host has said that the platform's NVM is there.
+    fn step_pnvm(&mut self, world: &mut dyn World) -> Step {
+        let Some(scratch) = self.scratch.filter(|_| self.pnvm) else { return Step::Idle };
+        let mut reach = self.reach(Engine::Upload, world);
+        match boot::pnvm(scratch, &mut reach) {
+            Err(DmaError::Pending) => return Step::Waiting,
+            Err(DmaError::Fault { addr, len }) => {
+                self.pnvm = false;
+                self.dma_fault(addr, len, Engine::Upload, world);
+            }
+            Ok(len) => {
+                self.pnvm = false;
+                world.emit(CardEvent::PnvmLoaded { len });
+                if let Some(complete) = self.firmware.pnvm_complete() {
+                    let at = world.now() + PNVM;
+                    let later = Later::Send(vec![complete]);
+                    self.schedule(at, Due::Later(later), world);
+                }
+            }
+        }
+        world.end_of_work();
+        Step::Done
+    }
+
     /// The rings are where the context information says.
     fn set_up(&mut self, setup: &Setup) {
+        self.scratch = setup.scratch;
         if let Some(rfh) = self.rx.rfh() {
             rfh.configure(true, setup.receive_size, setup.buffer_size);
             rfh.open(0, setup.receive);

@@ -176,6 +176,16 @@ pub enum CardEvent {
         /// Bytes that the card read.
         len: u32,
     },
+    /// The card has fetched the image loader, which fetches the image.
+    ImlLoaded {
+        /// Bytes.
+        len: u32,
+    },
+    /// The firmware has looked for the platform's NVM, as the driver told it to.
+    PnvmLoaded {
+        /// Bytes; 0 if there was none.
+        len: u32,
+    },
     /// The driver released the CPU: the uploaded image starts.
     CpuReleased {
         /// Which image.

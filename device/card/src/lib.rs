@@ -48,8 +48,8 @@
 //! hardware, and register traces of them. The hardware's facts are in `iwl-hw`.
 //!
 //! # What is not implemented
-//! - Parts after 22000: AX210 and Wi-Fi 7. Paging, and the length of a section that the card fetches
-//!   itself: it reads the start of each, by which the image is known.
+//! - Parts after Bz: the Sc and Dr families. The image loader's code; paging, and the length of a
+//!   section that the card fetches itself: it reads the start of each, by which the image is known.
 //! - Firmware in the newest versions of its commands (LAR, UMAC scan, TLC): the stubs do without.
 //! - A radio: scans take their time and find nothing, frames are never acknowledged, no beacons.
 //! - Encryption, aggregation, power saving, wake on WLAN, temperature.

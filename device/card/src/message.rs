@@ -129,7 +129,7 @@ pub(crate) enum Effect {
     /// A transmit queue behind the scheduler is switched: off, or on at an index.
     Queue(u8, Option<u8>),
     /// A transmit queue is opened, with a ring and its size.
-    Open(u8, u64, u16),
+    Open(u8, u64, u32),
     /// A transmit queue is closed.
     Close(u8),
     /// A receive queue is opened.

@@ -19,6 +19,7 @@ mod bar;
 pub mod dvm;
 pub mod eeprom;
 pub mod maps;
+pub mod mld;
 pub mod mvm;
 pub mod names;
 pub mod nvm;

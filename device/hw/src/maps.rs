@@ -17,6 +17,10 @@ pub enum Bar {
     Family9000,
     /// 22000: context information, and another transmit side.
     Family22000,
+    /// AX210: an image loader.
+    FamilyAx210,
+    /// Bz: another CSR.
+    FamilyBz,
 }
 
 /// What lies behind `HBUS_TARG_PRPH_*`.
@@ -28,30 +32,62 @@ pub enum Prph {
     Family9000,
     /// 22000: no scheduler.
     Family22000,
+    /// AX210 and Bz: more of an address is decoded, and the upper MAC lies where the driver says.
+    FamilyAx210,
 }
 
 /// Periphery address bits that parts before AX210 decode.
 const PRPH_MASK: u32 = 0x000f_ffff;
+/// The same of AX210 and later parts.
+const PRPH_MASK_AX210: u32 = 0x00ff_ffff;
+/// What drivers of 22000 and later parts add to an address of the upper MAC's (`umac_prph_offset`).
+const UMAC_PRPH_OFFSET: u32 = 0x30_0000;
 
 impl Bar {
     /// Every variant.
-    pub const ALL: [Self; 3] = [Self::Legacy, Self::Family9000, Self::Family22000];
+    pub const ALL: [Self; 5] =
+        [Self::Legacy, Self::Family9000, Self::Family22000, Self::FamilyAx210, Self::FamilyBz];
 
     /// Bytes.
     #[must_use]
     pub const fn size(self) -> u64 {
         match self {
             Self::Legacy => 0x2000,
-            Self::Family9000 | Self::Family22000 => 0x4000,
+            Self::Family9000 | Self::Family22000 | Self::FamilyAx210 | Self::FamilyBz => 0x4000,
         }
     }
 
     const fn rows(self) -> &'static [&'static [Row]] {
         match self {
-            Self::Legacy => &[csr::ROWS, fh::ROWS],
-            Self::Family9000 => &[csr::ROWS, ctxt::mac_addr::ROWS, fh::ROWS, rfh::ROWS, msix::ROWS],
+            Self::Legacy => &[csr::ROWS, csr::ROWS_BEFORE_BZ, fh::ROWS],
+            Self::Family9000 => &[
+                csr::ROWS,
+                csr::ROWS_BEFORE_BZ,
+                ctxt::mac_addr::ROWS,
+                fh::ROWS,
+                rfh::ROWS,
+                msix::ROWS,
+            ],
+            Self::FamilyAx210 => &[
+                csr::ROWS,
+                csr::ROWS_BEFORE_BZ,
+                ctxt::info_v2::ROWS,
+                ctxt::mac_addr::ROWS,
+                rfh::ROWS,
+                tfh::ROWS,
+                msix::ROWS,
+            ],
+            Self::FamilyBz => &[
+                csr::ROWS,
+                ctxt::bz::ROWS,
+                ctxt::info_v2::ROWS,
+                ctxt::mac_addr_bz::ROWS,
+                tfh::ROWS,
+                msix::ROWS,
+            ],
             Self::Family22000 => &[
                 csr::ROWS,
+                csr::ROWS_BEFORE_BZ,
                 ctxt::info::ROWS,
                 ctxt::mac_addr::ROWS,
                 rfh::ROWS,
@@ -64,10 +100,12 @@ impl Bar {
     /// Its registers.
     #[must_use]
     pub fn map(self) -> &'static RegisterMap {
-        static MAPS: [LazyLock<RegisterMap>; 3] = [
+        static MAPS: [LazyLock<RegisterMap>; 5] = [
             LazyLock::new(|| RegisterMap::new(Bar::Legacy.rows(), u32::MAX)),
             LazyLock::new(|| RegisterMap::new(Bar::Family9000.rows(), u32::MAX)),
             LazyLock::new(|| RegisterMap::new(Bar::Family22000.rows(), u32::MAX)),
+            LazyLock::new(|| RegisterMap::new(Bar::FamilyAx210.rows(), u32::MAX)),
+            LazyLock::new(|| RegisterMap::new(Bar::FamilyBz.rows(), u32::MAX)),
         ];
         &MAPS[self as usize]
     }
@@ -75,23 +113,35 @@ impl Bar {
 
 impl Prph {
     /// Every variant.
-    pub const ALL: [Self; 3] = [Self::Legacy, Self::Family9000, Self::Family22000];
+    pub const ALL: [Self; 4] =
+        [Self::Legacy, Self::Family9000, Self::Family22000, Self::FamilyAx210];
 
-    const fn rows(self) -> &'static [&'static [Row]] {
+    /// Its tables, and how far each is from where its rows say.
+    const fn rows(self) -> &'static [(&'static [Row], u32)] {
         match self {
-            Self::Legacy => &[prph::common::ROWS, prph::legacy::ROWS],
-            Self::Family9000 => &[prph::common::ROWS, prph::legacy::ROWS, prph::umac::ROWS],
-            Self::Family22000 => &[prph::common::ROWS, prph::umac::ROWS],
+            Self::Legacy => &[(prph::common::ROWS, 0), (prph::legacy::ROWS, 0)],
+            Self::Family9000 => {
+                &[(prph::common::ROWS, 0), (prph::legacy::ROWS, 0), (prph::umac::ROWS, 0)]
+            }
+            Self::Family22000 => &[(prph::common::ROWS, 0), (prph::umac::ROWS, 0)],
+            Self::FamilyAx210 => &[
+                (prph::common::ROWS, 0),
+                (prph::common::ROWS, UMAC_PRPH_OFFSET),
+                (prph::umac::ROWS, UMAC_PRPH_OFFSET),
+                (prph::umac_ax210::ROWS, UMAC_PRPH_OFFSET),
+                (prph::cnv::ROWS, 0),
+            ],
         }
     }
 
     /// Its registers, by address cut to its mask.
     #[must_use]
     pub fn map(self) -> &'static RegisterMap {
-        static MAPS: [LazyLock<RegisterMap>; 3] = [
-            LazyLock::new(|| RegisterMap::new(Prph::Legacy.rows(), PRPH_MASK)),
-            LazyLock::new(|| RegisterMap::new(Prph::Family9000.rows(), PRPH_MASK)),
-            LazyLock::new(|| RegisterMap::new(Prph::Family22000.rows(), PRPH_MASK)),
+        static MAPS: [LazyLock<RegisterMap>; 4] = [
+            LazyLock::new(|| RegisterMap::shifted(Prph::Legacy.rows(), PRPH_MASK)),
+            LazyLock::new(|| RegisterMap::shifted(Prph::Family9000.rows(), PRPH_MASK)),
+            LazyLock::new(|| RegisterMap::shifted(Prph::Family22000.rows(), PRPH_MASK)),
+            LazyLock::new(|| RegisterMap::shifted(Prph::FamilyAx210.rows(), PRPH_MASK_AX210)),
         ];
         &MAPS[self as usize]
     }
@@ -153,6 +203,19 @@ mod tests {
         // As drivers of 22000 write it.
         let run = Prph::Family22000.map().get(prph::UREG_CPU_INIT_RUN + 0x30_0000);
         assert_eq!(run.map(|register| register.name), Some("UREG_CPU_INIT_RUN"));
+    }
+
+    /// AX210 decodes more: there the upper MAC lies where drivers write.
+    #[test]
+    fn the_upper_mac_moves() {
+        let name = |at| Prph::FamilyAx210.map().get(at).map(|register| register.name);
+        assert_eq!(name(prph::UREG_CPU_INIT_RUN + 0x30_0000), Some("UREG_CPU_INIT_RUN"));
+        assert_eq!(name(prph::UREG_CPU_INIT_RUN), None);
+        assert_eq!(name(prph::SD_REG_VER), Some("SD_REG_VER"));
+        // The same place in CSR is another register.
+        let bar = |bar: Bar| bar.map().get(0x2c).map(|register| register.name);
+        assert_eq!(bar(Bar::FamilyAx210), Some("CSR_EEPROM_REG"));
+        assert_eq!(bar(Bar::FamilyBz), Some("CSR_FUNC_SCRATCH"));
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub mod regulatory_and_nvm {
     #![allow(missing_docs, reason = "vendor names")]
     pub const NVM_ACCESS_COMPLETE: u8 = 0x00;
     pub const NVM_GET_INFO: u8 = 0x02;
+    pub const PNVM_INIT_COMPLETE_NTFY: u8 = 0xfe;
 }
 
 /// The system.
@@ -325,6 +326,9 @@ pub struct RxqSyncCmd {
     pub count: U32,
 }
 
+/// `struct iwl_pnvm_init_complete_ntfy`: it is done.
+pub const PNVM_STATUS_OK: u32 = 1;
+
 /// `struct iwl_nvm_get_info_rsp_v3`.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -445,6 +449,14 @@ pub const IWL_MVM_LMAC_SCAN_FLAG_PASSIVE: u32 = 1 << 1;
 pub struct ScanReqUmac {
     /// Flags.
     pub flags: U32,
+    /// The scan's id, by the driver.
+    pub uid: U32,
+}
+
+/// The start of `struct iwl_scan_req_umac_v17`, where the id comes first.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct ScanReqMld {
     /// The scan's id, by the driver.
     pub uid: U32,
 }

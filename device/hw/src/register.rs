@@ -27,6 +27,8 @@ pub enum Width {
 pub enum Block {
     /// Control and status, and the HBUS windows.
     Csr,
+    /// What only the Bz family has there.
+    CsrBz,
     /// Context information, MAC addresses.
     Ctxt,
     /// The flow handler before 22000.
@@ -97,9 +99,10 @@ pub(crate) struct Array {
 }
 
 impl Row {
-    fn registers(&'static self) -> Vec<Register> {
-        let one = |offset, index, name| Register {
-            offset,
+    /// Its registers, `shift` bytes further on than it says.
+    fn registers(&'static self, shift: u32) -> Vec<Register> {
+        let one = |offset: u32, index, name| Register {
+            offset: offset + shift,
             id: self.offset,
             index,
             block: self.block,
@@ -141,8 +144,17 @@ impl RegisterMap {
     /// A map of rows, with addresses cut to `mask` as the hardware's decoder does. Of two rows at
     /// one place the later counts; a test sees to it that there are none.
     pub(crate) fn new(rows: &[&'static [Row]], mask: u32) -> Self {
+        let rows: Vec<_> = rows.iter().map(|table| (*table, 0)).collect();
+        Self::shifted(&rows, mask)
+    }
+
+    /// The same, each table of rows so many bytes further on than they say.
+    pub(crate) fn shifted(tables: &[(&'static [Row], u32)], mask: u32) -> Self {
         let mut map = Self { mask, pages: Vec::new(), slots: Vec::new(), registers: Vec::new() };
-        for register in rows.iter().flat_map(|table| table.iter()).flat_map(Row::registers) {
+        let registers = tables
+            .iter()
+            .flat_map(|(table, shift)| table.iter().flat_map(|row| row.registers(*shift)));
+        for register in registers {
             let (page, slot) = Self::place(register.offset & mask);
             if map.pages.len() <= page {
                 map.pages.resize(page + 1, 0);

@@ -141,6 +141,24 @@ pub struct TxCmdV9 {
     pub rate_n_flags: U32,
 }
 
+/// Starts a transmit command of AX210 and later parts (`struct iwl_tx_cmd`); the 802.11 frame
+/// follows.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct TxCmdV10 {
+    /// Bytes of the frame.
+    pub len: U16,
+    /// Flags.
+    pub flags: U16,
+    /// Offload bits.
+    pub offload_assist: U32,
+    /// For the firmware.
+    pub dram_info: [U32; 2],
+    /// Rate.
+    pub rate_n_flags: U32,
+    reserved: [U32; 2],
+}
+
 /// Ends the response to one frame on 22000 (`struct iwl_tx_resp`), with the queue's next index
 /// after it.
 #[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -185,6 +203,7 @@ mod tests {
         assert_eq!(size_of::<TxRespHead>() + size_of::<TxRespTail>(), 36 + 4);
         let middle = MVM_TX_RESP_MIDDLE.len();
         assert_eq!(size_of::<TxCmdV9>(), 20);
+        assert_eq!(size_of::<TxCmdV10>(), 28);
         assert_eq!(size_of::<TxRespHead>() + middle + size_of::<TxRespTailV6>(), 44 + 4);
     }
 }

@@ -163,10 +163,9 @@ fn lane_of(milestone: &Milestone, lane_of_card: &dyn Fn(&str) -> usize) -> usize
     match milestone.kind.as_str() {
         "firmware-asked" | "firmware-given" | "firmware-refused" | "opmode-asked"
         | "modprobe-ended" | "modprobe-missing" => LOADER,
-        "section-uploaded" | "cpu-released" | "alive" | "alive-released" | "nvm-read"
-        | "fault-injected" | "dma-fault" | "rf-kill-switched" | "vanished" => {
-            lane_of_card(fields::str(&milestone.fields, "card"))
-        }
+        "section-uploaded" | "iml-loaded" | "pnvm-loaded" | "cpu-released" | "alive"
+        | "alive-released" | "nvm-read" | "fault-injected" | "dma-fault" | "rf-kill-switched"
+        | "vanished" => lane_of_card(fields::str(&milestone.fields, "card")),
         "step-ended" => HOST,
         _ => KERNEL,
     }

@@ -4,6 +4,6 @@ mod context;
 mod section;
 mod service;
 
-pub(crate) use context::{Context, Fetched, Setup};
+pub(crate) use context::{Context, Fetched, Setup, Start, pnvm};
 pub(crate) use section::{Section, Uploaded};
 pub(crate) use service::{Done, Upload};

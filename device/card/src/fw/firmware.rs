@@ -47,6 +47,11 @@ pub(crate) trait Firmware: fmt::Debug + Send {
     /// A job's time has come: what it sends.
     fn finish(&mut self, job: Job) -> Option<Packet>;
 
+    /// It has taken the platform's NVM: what it sends.
+    fn pnvm_complete(&self) -> Option<Packet> {
+        None
+    }
+
     /// What a message is called.
     fn name(&self, group: u8, id: u8) -> Cow<'static, str> {
         match self.vendor_name(group, id) {

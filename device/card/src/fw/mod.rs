@@ -6,6 +6,7 @@
 mod common;
 mod dvm;
 mod firmware;
+mod mld;
 mod mvm;
 
 pub(crate) use firmware::{Failure, FailureKind, Firmware};
@@ -21,24 +22,36 @@ pub(crate) enum Dialect {
     Mvm,
     /// The same of 22000: one image for all.
     MvmUnified,
+    /// The same of AX210: other frames, and the platform's NVM.
+    MvmAx210,
+    /// Of the Bz family: that, or from c100 on what `iwlmld` speaks. The file decides.
+    Wifi7,
 }
+
+/// Files from here on count cores, and are of `iwlmld`.
+const FIRST_CORE: u16 = 1000;
 
 impl Dialect {
     /// What the firmware speaks that leads to an opmode, of silicon that boots in this way.
     pub(crate) fn of(opmode: OpMode, boot: Boot) -> Self {
         match (opmode, boot) {
             (OpMode::Dvm, _) => Self::Dvm,
+            (OpMode::Mld, _) => Self::Wifi7,
+            (OpMode::Mvm, Boot::ResetRegister | Boot::LoadStatus) => Self::Mvm,
             (OpMode::Mvm, Boot::ContextInfo) => Self::MvmUnified,
-            (OpMode::Mvm, _) => Self::Mvm,
+            (OpMode::Mvm, Boot::ImageLoader) => Self::MvmAx210,
         }
     }
 }
 
-/// A firmware that has just started.
-pub(crate) fn start(dialect: Dialect) -> Box<dyn Firmware> {
+/// A firmware that has just started, of a file with this API number if it tells.
+pub(crate) fn start(dialect: Dialect, api: Option<u16>) -> Box<dyn Firmware> {
     match dialect {
+        Dialect::Wifi7 if api.is_none_or(|api| api >= FIRST_CORE) => Box::new(mld::Mld::new()),
+        Dialect::Wifi7 => start(Dialect::MvmAx210, api),
         Dialect::Dvm => Box::new(dvm::Dvm::default()),
-        Dialect::Mvm => Box::new(mvm::Mvm::new(false)),
-        Dialect::MvmUnified => Box::new(mvm::Mvm::new(true)),
+        Dialect::Mvm => Box::new(mvm::Mvm::new(mvm::Era::Separate)),
+        Dialect::MvmUnified => Box::new(mvm::Mvm::new(mvm::Era::Unified)),
+        Dialect::MvmAx210 => Box::new(mvm::Mvm::new(mvm::Era::Ax210)),
     }
 }

@@ -35,6 +35,9 @@ fn bit(cause: Cause) -> Int {
         Cause::FhErr | Cause::HwErr => Int::HW_ERR,
         Cause::Alive => Int::ALIVE,
         Cause::Wakeup => Int::WAKEUP,
+        // There it is polled for, in the register of MSI-X.
+        Cause::Iml => Int::empty(),
+        Cause::ResetDone => Int::RESET_DONE,
         Cause::SwErr => Int::SW_ERR,
         Cause::RfKill => Int::RF_KILL,
         Cause::Unknown => Int::from_bits_retain(UNKNOWN_CAUSE),
@@ -53,13 +56,14 @@ fn fh_bit(cause: Cause) -> FhInt {
 
 /// What bits of `CSR_INT` tell of.
 fn told(bits: Int) -> Told {
-    const TOLD: [Cause; 8] = [
+    const TOLD: [Cause; 9] = [
         Cause::FhRx(0),
         Cause::HwErr,
         Cause::FhTx,
         Cause::SwErr,
         Cause::RfKill,
         Cause::Unknown,
+        Cause::ResetDone,
         Cause::Wakeup,
         Cause::Alive,
     ];

@@ -33,7 +33,7 @@ impl Interrupts {
     pub(crate) fn new(irqs: Irqs) -> Self {
         let msix = match irqs {
             Irqs::Msi => None,
-            Irqs::Msix { .. } => Some(Msix::new()),
+            Irqs::Msix { sw_err, .. } => Some(Msix::new(sw_err)),
         };
         let route = Route { line: Line::Intx, open: true };
         Self { csr: CsrInt::new(), msix, route, raised: 0 }
@@ -45,7 +45,7 @@ impl Interrupts {
         let Self { csr, msix, route: _, raised: _ } = self;
         *csr = CsrInt::new();
         if let Some(msix) = msix {
-            *msix = Msix::new();
+            *msix = Msix::new(msix.sw_err);
         }
     }
 
@@ -56,9 +56,13 @@ impl Interrupts {
 
     /// Something happened.
     pub(crate) fn latch(&mut self, cause: Cause) {
-        match self.vectors() {
+        let polled = if cause == Cause::Iml { self.msix.as_mut() } else { None };
+        match polled {
             Some(msix) => msix.latch(cause),
-            None => self.csr.latch(cause),
+            None => match self.vectors() {
+                Some(msix) => msix.latch(cause),
+                None => self.csr.latch(cause),
+            },
         }
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct Msix {
     /// `CSR_MSIX_AUTOMASK_ST_AD`.
     automask: u32,
     ivars: [u8; IVARS],
+    /// Which bit tells of a microcode error.
+    pub(super) sw_err: HwCauses,
 }
 
 /// Where a cause is told: a bit of either register.
@@ -39,14 +41,15 @@ enum Bit {
     Hw(u32),
 }
 
-fn bit(cause: Cause) -> Bit {
+fn bit(cause: Cause, sw_err: HwCauses) -> Bit {
     match cause {
         Cause::FhRx(queue) => Bit::Fh(1 << (queue % msix::RX_QUEUES)),
         Cause::FhTx => Bit::Fh(FhCauses::D2S_CH0_NUM.bits()),
         Cause::FhErr => Bit::Fh(FhCauses::FH_ERR.bits()),
         Cause::Alive => Bit::Hw(HwCauses::ALIVE.bits()),
-        Cause::Wakeup => Bit::Hw(HwCauses::WAKEUP.bits()),
-        Cause::SwErr => Bit::Hw(HwCauses::SW_ERR.bits()),
+        Cause::Wakeup | Cause::Iml => Bit::Hw(HwCauses::WAKEUP.bits()),
+        Cause::ResetDone => Bit::Hw(HwCauses::RESET_DONE.bits()),
+        Cause::SwErr => Bit::Hw(sw_err.bits()),
         Cause::HwErr => Bit::Hw(HwCauses::HW_ERR.bits()),
         Cause::RfKill => Bit::Hw(HwCauses::RF_KILL.bits()),
         Cause::Unknown => Bit::Hw(UNKNOWN_CAUSE),
@@ -54,18 +57,19 @@ fn bit(cause: Cause) -> Bit {
 }
 
 /// What bits of both registers tell of.
-fn told(fh: u32, hw: u32) -> Told {
-    const OTHERS: [Cause; 8] = [
+fn told(fh: u32, hw: u32, sw_err: HwCauses) -> Told {
+    const OTHERS: [Cause; 9] = [
         Cause::FhTx,
         Cause::FhErr,
         Cause::Alive,
         Cause::Wakeup,
+        Cause::ResetDone,
         Cause::SwErr,
         Cause::HwErr,
         Cause::RfKill,
         Cause::Unknown,
     ];
-    let set = |cause: &Cause| match bit(*cause) {
+    let set = |cause: &Cause| match bit(*cause, sw_err) {
         Bit::Fh(bit) => fh & bit != 0,
         Bit::Hw(bit) => hw & bit != 0,
     };
@@ -99,8 +103,9 @@ impl Bank {
 }
 
 impl Msix {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(sw_err: HwCauses) -> Self {
         Self {
+            sw_err,
             fh: Bank::new(msix::fh_ivar),
             hw: Bank::new(msix::hw_ivar),
             automask: 0,
@@ -127,7 +132,7 @@ impl Msix {
 
     /// Something happened.
     pub(super) fn latch(&mut self, cause: Cause) {
-        match bit(cause) {
+        match bit(cause, self.sw_err) {
             Bit::Fh(bit) => self.fh.causes |= bit,
             Bit::Hw(bit) => self.hw.causes |= bit,
         }
@@ -145,7 +150,7 @@ impl Msix {
                 self.automask |= 1 << vector;
                 self.fh.causes &= !fh_clear;
                 self.hw.causes &= !hw_clear;
-                return Some((vector, told(fh, hw)));
+                return Some((vector, told(fh, hw, self.sw_err)));
             }
         }
         None
@@ -153,13 +158,13 @@ impl Msix {
 
     /// A cause without a reason, past the mask; without one, the first vector all the same.
     pub(super) fn provoke(&mut self, cause: Option<Cause>) -> (u16, Told) {
-        let Some(cause) = cause else { return (0, told(0, 0)) };
+        let Some(cause) = cause else { return (0, told(0, 0, self.sw_err)) };
         self.latch(cause);
-        let (fh, hw, ivar) = match bit(cause) {
+        let (fh, hw, ivar) = match bit(cause, self.sw_err) {
             Bit::Fh(bit) => (bit, 0, (self.fh.ivar)(bit.trailing_zeros())),
             Bit::Hw(bit) => (0, bit, (self.hw.ivar)(bit.trailing_zeros())),
         };
-        (u16::from(self.ivars[ivar] & IVAR_VECTOR_MSK), told(fh, hw))
+        (u16::from(self.ivars[ivar] & IVAR_VECTOR_MSK), told(fh, hw, self.sw_err))
     }
 }
 
@@ -169,7 +174,7 @@ mod tests {
 
     /// Two queues and the rest on a vector each, as `iwl_pcie_conf_msix_hw` sets it up.
     fn routed() -> Msix {
-        let mut msix = Msix::new();
+        let mut msix = Msix::new(HwCauses::SW_ERR);
         msix.ivars[1] = 1;
         msix.ivars[0x10..].fill(2 | MSIX_NON_AUTO_CLEAR_CAUSE);
         msix.fh.mask = 0;
@@ -233,6 +238,6 @@ mod tests {
         assert_eq!(msix.settle(), None);
         msix.hw.mask = 0;
         assert_eq!(msix.settle().map(|(vector, _)| vector), Some(2));
-        assert_eq!(Msix::new().hw.mask, u32::MAX, "all are, after a reset");
+        assert_eq!(Msix::new(HwCauses::SW_ERR).hw.mask, u32::MAX, "all are, after a reset");
     }
 }

@@ -4,6 +4,7 @@
 //! once the write itself has been told.
 
 mod csr;
+mod csr_bz;
 mod fh;
 mod mem;
 mod msix;
@@ -67,6 +68,7 @@ pub(crate) fn write(
     let (outcome, then) = match (register.access, register.block) {
         (Access::ReadOnly, _) => (Outcome::ReadOnly, Then::Nothing),
         (_, Block::Csr) => csr::write(chip, register, merged),
+        (_, Block::CsrBz) => csr_bz::write(chip, register, merged),
         (_, Block::Fh) => fh::write(chip, register, merged),
         (_, Block::Msix) => msix::write(chip, register, merged),
         (_, Block::Rfh) => rfh::write(chip, register, merged),

@@ -8,7 +8,7 @@ use super::reached::{Reached, offset_name};
 use crate::chip::Chip;
 use crate::event::{Outcome, RegName, Space};
 use crate::layout::SCD_SRAM_BASE;
-use crate::spec::Boot;
+use crate::spec::{Boot, Mac};
 
 /// The address that a window's address register holds, as the decoder sees it.
 fn address(chip: &Chip, window: u32) -> u32 {
@@ -36,7 +36,7 @@ pub(super) fn read(chip: &mut Chip) -> Reached {
             let write = chip.tx.scheduled().map_or(stored, |queues| queues.write(register.index));
             (write, Outcome::Implemented)
         }
-        prph::RFH_GEN_STATUS => {
+        prph::RFH_GEN_STATUS | prph::RFH_GEN_STATUS_AX210 => {
             let idle = chip.rx.rfh().is_none_or(|rfh| !rfh.enabled());
             (if idle { rfh::RXF_DMA_IDLE } else { 0 }, Outcome::Implemented)
         }
@@ -48,6 +48,7 @@ pub(super) fn read(chip: &mut Chip) -> Reached {
         | prph::RFH_Q0_URBD_STTS_WPTR_LSB
         | prph::RFH_Q0_URBD_STTS_WPTR_MSB
         | prph::RFH_RXF_DMA_CFG
+        | prph::RFH_RXF_DMA_CFG_AX210
         | prph::RFH_RXF_RXQ_ACTIVE => (stored, Outcome::Implemented),
         prph::SCD_QUEUE_STATUS_BITS | prph::SCD_QUEUE_STATUS_BITS_20 => {
             (stored, Outcome::Implemented)
@@ -107,9 +108,20 @@ fn write_register(chip: &mut Chip, register: &Register, address: u32, value: u32
         | prph::RFH_Q0_URBDCB_BA_MSB
         | prph::RFH_Q0_URBD_STTS_WPTR_LSB
         | prph::RFH_Q0_URBD_STTS_WPTR_MSB => {}
-        prph::UREG_CPU_INIT_RUN if chip.silicon.boot == Boot::ContextInfo => {
-            if value & 1 != 0 {
+        prph::UREG_CPU_INIT_RUN if chip.silicon.boot.is_unified() => {
+            if value & 1 != 0 && chip.silicon.mac == Mac::Classic {
                 chip.fetch_image();
+            }
+        }
+        prph::UREG_DOORBELL_TO_ISR6 if chip.silicon.boot == Boot::ImageLoader => {
+            chip.doorbell(value);
+        }
+        // The firmware starts it, by the context information; the driver stops it.
+        prph::RFH_RXF_DMA_CFG_AX210 => {
+            if let Some(queues) = chip.rx.rfh()
+                && value & dma_cfg::DMA_EN == 0
+            {
+                queues.configure(false, 1, 0);
             }
         }
         prph::DEVICE_SET_NMI_REG | prph::UREG_NIC_SET_NMI_DRIVER => chip.nmi(),

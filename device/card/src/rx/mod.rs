@@ -54,7 +54,7 @@ impl Receive {
     pub(crate) fn new(rx: Rx) -> Self {
         let ring = match rx {
             Rx::Rbd => Ring::Rbd(Rbd::new()),
-            Rx::Rfh => Ring::Rfh(Rfh::new()),
+            Rx::Rfh(descriptors) => Ring::Rfh(Rfh::new(descriptors)),
         };
         Self { ring, backlog: VecDeque::new() }
     }

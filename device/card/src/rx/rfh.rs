@@ -1,13 +1,16 @@
-//! The receive queues of 9000 and 22000: all take their buffers from the free ring of the first, and
+//! The receive queues of 9000 and later parts: all take their buffers from the free ring of the first, and
 //! each gives them back through its own used ring.
 //!
 //! Drivers never fill the free rings of further queues.
 
+use iwl_hw::rfh::transfer::{COMPLETION, COMPLETION_BZ, COMPLETION_RBID, TransferDesc};
 use iwl_hw::rfh::{self, free};
+use zerocopy::{FromZeros, IntoBytes};
 
 use super::next::{Buffer, Next};
 use crate::reach::Reach;
 use crate::rings::Rings;
+use crate::spec::Descriptors;
 use crate::world::DmaError;
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,6 +24,7 @@ struct Queue {
 /// The queues.
 #[derive(Debug)]
 pub(crate) struct Rfh {
+    descriptors: Descriptors,
     enabled: bool,
     /// Descriptors in each ring.
     size: u32,
@@ -34,8 +38,9 @@ pub(crate) struct Rfh {
 }
 
 impl Rfh {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(descriptors: Descriptors) -> Self {
         Self {
+            descriptors,
             enabled: false,
             size: 1,
             capacity: 0,
@@ -52,7 +57,7 @@ impl Rfh {
             size: ring_size.max(1),
             capacity: buffer_size as usize,
             write: self.write,
-            ..Self::new()
+            ..Self::new(self.descriptors)
         };
     }
 
@@ -99,11 +104,21 @@ impl Rfh {
         if self.read == self.write % self.size {
             return Ok(Next::Nothing);
         }
-        let mut entry = [0; 8];
-        let at = self.queues[0].rings.free.wrapping_add(u64::from(8 * self.read));
-        host.read(at, &mut entry)?;
-        let entry = u64::from_le_bytes(entry);
-        Ok(Next::Free(Buffer { address: free::address(entry), vid: free::vid(entry) }))
+        let at = |len| self.queues[0].rings.free.wrapping_add(u64::from(self.read) * len);
+        let buffer = match self.descriptors {
+            Descriptors::Packed => {
+                let mut entry = [0; 8];
+                host.read(at(8), &mut entry)?;
+                let entry = u64::from_le_bytes(entry);
+                Buffer { address: free::address(entry), vid: free::vid(entry) }
+            }
+            Descriptors::Transfer | Descriptors::TransferShort => {
+                let mut entry = TransferDesc::new_zeroed();
+                host.read(at(size_of::<TransferDesc>() as u64), entry.as_mut_bytes())?;
+                Buffer { address: entry.addr.get(), vid: entry.rbid.get().into() }
+            }
+        };
+        Ok(Next::Free(buffer))
     }
 
     /// The next buffer is filled, with something for `queue`.
@@ -115,9 +130,16 @@ impl Rfh {
     ) -> Result<(), DmaError> {
         self.read = (self.read + 1) % self.size;
         let Some(queue) = self.queues.get_mut(usize::from(queue)) else { return Ok(()) };
-        let at = queue.rings.used.wrapping_add(u64::from(4 * queue.closed));
+        let mut completion = [0; COMPLETION];
+        let (begin, len) = match self.descriptors {
+            Descriptors::Packed => (0, size_of::<u32>()),
+            Descriptors::Transfer => (COMPLETION_RBID, COMPLETION),
+            Descriptors::TransferShort => (0, COMPLETION_BZ),
+        };
+        completion[begin..begin + 4].copy_from_slice(&buffer.vid.to_le_bytes());
+        let at = queue.rings.used.wrapping_add(u64::from(queue.closed) * len as u64);
         queue.closed = (queue.closed + 1) % self.size;
-        host.write(at, &buffer.vid.to_le_bytes())?;
+        host.write(at, &completion[..len])?;
         host.write(queue.rings.status, &(queue.closed as u16).to_le_bytes())
     }
 }

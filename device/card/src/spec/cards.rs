@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::silicon::{Boot, Generation};
+use super::silicon::Generation;
 use crate::event::Image;
 
 /// The driver's operation mode that the card's firmware leads to.
@@ -13,6 +13,8 @@ pub enum OpMode {
     Dvm,
     /// `iwlmvm`.
     Mvm,
+    /// `iwlmld`; with kernels that lack it, `iwlmvm`.
+    Mld,
 }
 
 impl OpMode {
@@ -22,6 +24,7 @@ impl OpMode {
         match self {
             Self::Dvm => "iwldvm",
             Self::Mvm => "iwlmvm",
+            Self::Mld => "iwlmld",
         }
     }
 }
@@ -94,12 +97,19 @@ impl CardSpec {
         self.generation.silicon().irqs.vectors() > 0
     }
 
+    /// Its driver takes nothing but MSI-X without a fault of its own: iwlmld shares frames out among
+    /// receive queues beside the first, and with MSI there are none.
+    #[must_use]
+    pub fn wants_msix(&self) -> bool {
+        self.opmode == OpMode::Mld
+    }
+
     /// The image that the driver gives the card first.
     #[must_use]
     pub fn first_image(&self) -> Image {
-        match self.generation.silicon().boot {
-            Boot::ResetRegister | Boot::LoadStatus => Image::Init,
-            Boot::ContextInfo => Image::Runtime,
+        match self.generation.silicon().boot.is_unified() {
+            true => Image::Runtime,
+            false => Image::Init,
         }
     }
 }
@@ -151,6 +161,20 @@ const MVM_22000: CardSpec = CardSpec {
     ..base(Generation::Gen22000, OpMode::Mvm)
 };
 
+const MVM_AX210: CardSpec = CardSpec {
+    rf_id: 0x0010_d000,
+    pci_revision: 0x1a,
+    nvm_version: 0xe40,
+    ..base(Generation::GenAx210, OpMode::Mvm)
+};
+
+const MLD_BZ: CardSpec = CardSpec {
+    rf_id: 0x0011_2200,
+    pci_revision: 0x1a,
+    nvm_version: 0xe40,
+    ..base(Generation::GenBz, OpMode::Mld)
+};
+
 static CARDS: &[CardSpec] = &[
     CardSpec {
         name: "6205",
@@ -195,6 +219,24 @@ static CARDS: &[CardSpec] = &[
         about: "MVM: context information, one image for all, queues by command, MSI-X",
         hw_rev: 0x340,
         ..MVM_22000
+    },
+    CardSpec {
+        name: "ax210",
+        marketing: "Intel(R) Wi-Fi 6E AX210 160MHz",
+        pci: PciIds { device: 0x2725, subsystem: 0x0020 },
+        firmware: "iwlwifi-ty-a0-gf-a0-",
+        about: "MVM: an image loader, the platform's NVM",
+        hw_rev: 0x420,
+        ..MVM_AX210
+    },
+    CardSpec {
+        name: "be200",
+        marketing: "Intel(R) Wi-Fi 7 BE200 320MHz",
+        pci: PciIds { device: 0x272b, subsystem: 0x00f0 },
+        firmware: "iwlwifi-gl-c0-fm-c0-",
+        about: "MLD: links, another CSR; with kernels before 6.15 MVM",
+        hw_rev: 0x472,
+        ..MLD_BZ
     },
     CardSpec {
         name: "1000",
@@ -430,6 +472,15 @@ static CARDS: &[CardSpec] = &[
         about: "MVM: as AX200, integrated: told by its MAC and RF types",
         hw_rev: 0x351,
         ..MVM_22000
+    },
+    CardSpec {
+        name: "ax211",
+        marketing: "Intel(R) Wi-Fi 6E AX211 160MHz",
+        pci: PciIds { device: 0x7af0, subsystem: 0x0094 },
+        firmware: "iwlwifi-so-a0-gf-a0-",
+        about: "MVM: as AX210, integrated: told by its MAC and RF types",
+        hw_rev: 0x370,
+        ..MVM_AX210
     },
 ];
 

@@ -6,4 +6,4 @@ mod suits;
 
 pub use cards::{CardSpec, OpMode, PciIds, Radio, card, cards, one_of_each_generation};
 pub use silicon::Generation;
-pub(crate) use silicon::{Boot, Irqs, Nvm, Rx, Silicon, Tx};
+pub(crate) use silicon::{Boot, Descriptors, Irqs, Mac, Nvm, Rx, Silicon, Tx};

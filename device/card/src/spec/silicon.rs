@@ -3,7 +3,8 @@
 //! A generation that is new on one axis is a variant there; the compiler tells where it matters.
 
 use iwl_hw::maps::{Bar, Prph};
-use iwl_hw::msix;
+use iwl_hw::msix::{self, HwCauses};
+use iwl_hw::tfh;
 use serde::Serialize;
 
 /// The hardware generation: a name for its hardware.
@@ -28,6 +29,10 @@ pub enum Generation {
     Gen9000,
     /// `IWL_DEVICE_FAMILY_22000`: context information, one image, queues by command.
     Gen22000,
+    /// `IWL_DEVICE_FAMILY_AX210`: an image loader, the platform's NVM, other descriptors.
+    GenAx210,
+    /// `IWL_DEVICE_FAMILY_BZ`: another CSR, and again other descriptors.
+    GenBz,
 }
 
 /// One generation's hardware.
@@ -35,6 +40,8 @@ pub enum Generation {
 pub(crate) struct Silicon {
     /// The registers of BAR 0, and its size.
     pub(crate) bar: Bar,
+    /// Power, clock and reset in CSR.
+    pub(crate) mac: Mac,
     /// The registers of the periphery, and how much of an address it decodes.
     pub(crate) prph: Prph,
     /// How packets come to the host.
@@ -49,13 +56,33 @@ pub(crate) struct Silicon {
     pub(crate) nvm: Nvm,
 }
 
+/// How CSR controls the MAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mac {
+    /// `CSR_GP_CNTRL` and `CSR_RESET`.
+    Classic,
+    /// All in `CSR_GP_CNTRL`, of other bits.
+    Bz,
+}
+
 /// Receive rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rx {
     /// One ring, whose registers are the flow handler's.
     Rbd,
     /// Free and used rings, a pair for each of many queues.
-    Rfh,
+    Rfh(Descriptors),
+}
+
+/// How the free and used rings describe a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Descriptors {
+    /// Address and number in one word; the number.
+    Packed,
+    /// A structure each.
+    Transfer,
+    /// A structure; a word that begins with the number.
+    TransferShort,
 }
 
 /// Transmit queues.
@@ -64,7 +91,10 @@ pub(crate) enum Tx {
     /// Behind the scheduler, which the driver sets up; the flow handler reads the descriptors.
     Tfd,
     /// Opened by the firmware; descriptors of the TFH.
-    Tfh,
+    Tfh {
+        /// Indices of a queue, whatever its ring's size.
+        indices: u32,
+    },
 }
 
 /// How the CPU gets its image, and is released.
@@ -76,6 +106,18 @@ pub(crate) enum Boot {
     LoadStatus,
     /// It fetches the image itself, by the context information; there is one for all purposes.
     ContextInfo,
+    /// The same, by an image loader that comes with the image.
+    ImageLoader,
+}
+
+impl Boot {
+    /// The card fetches the image itself; there is one for all purposes.
+    pub(crate) fn is_unified(self) -> bool {
+        match self {
+            Self::ResetRegister | Self::LoadStatus => false,
+            Self::ContextInfo | Self::ImageLoader => true,
+        }
+    }
 }
 
 /// Interrupts beside INTx and MSI.
@@ -87,6 +129,8 @@ pub(crate) enum Irqs {
     Msix {
         /// Vectors.
         vectors: u16,
+        /// Which bit tells of a microcode error.
+        sw_err: HwCauses,
     },
 }
 
@@ -109,6 +153,7 @@ pub(crate) enum Nvm {
 
 const FAMILY_6000: Silicon = Silicon {
     bar: Bar::Legacy,
+    mac: Mac::Classic,
     prph: Prph::Legacy,
     rx: Rx::Rbd,
     tx: Tx::Tfd,
@@ -131,17 +176,34 @@ const FAMILY_8000: Silicon =
 const FAMILY_9000: Silicon = Silicon {
     bar: Bar::Family9000,
     prph: Prph::Family9000,
-    rx: Rx::Rfh,
-    irqs: Irqs::Msix { vectors: msix::VECTORS },
+    rx: Rx::Rfh(Descriptors::Packed),
+    irqs: Irqs::Msix { vectors: msix::VECTORS, sw_err: HwCauses::SW_ERR },
     ..FAMILY_8000
 };
 
 const FAMILY_22000: Silicon = Silicon {
     bar: Bar::Family22000,
     prph: Prph::Family22000,
-    tx: Tx::Tfh,
+    tx: Tx::Tfh { indices: tfh::MAX_TFD_QUEUE_SIZE },
     boot: Boot::ContextInfo,
     ..FAMILY_9000
+};
+
+const FAMILY_AX210: Silicon = Silicon {
+    bar: Bar::FamilyAx210,
+    prph: Prph::FamilyAx210,
+    rx: Rx::Rfh(Descriptors::Transfer),
+    tx: Tx::Tfh { indices: tfh::MAX_TFD_QUEUE_SIZE_AX210 },
+    boot: Boot::ImageLoader,
+    ..FAMILY_22000
+};
+
+const FAMILY_BZ: Silicon = Silicon {
+    bar: Bar::FamilyBz,
+    mac: Mac::Bz,
+    rx: Rx::Rfh(Descriptors::TransferShort),
+    irqs: Irqs::Msix { vectors: msix::VECTORS, sw_err: HwCauses::SW_ERR_BZ },
+    ..FAMILY_AX210
 };
 
 impl Generation {
@@ -158,6 +220,8 @@ impl Generation {
             Self::Gen8000 => "8000",
             Self::Gen9000 => "9000",
             Self::Gen22000 => "22000",
+            Self::GenAx210 => "ax210",
+            Self::GenBz => "bz",
         }
     }
 
@@ -172,6 +236,8 @@ impl Generation {
             Self::Gen8000 => &FAMILY_8000,
             Self::Gen9000 => &FAMILY_9000,
             Self::Gen22000 => &FAMILY_22000,
+            Self::GenAx210 => &FAMILY_AX210,
+            Self::GenBz => &FAMILY_BZ,
         }
     }
 }
@@ -181,7 +247,7 @@ impl Irqs {
     pub(crate) fn vectors(self) -> u16 {
         match self {
             Self::Msi => 0,
-            Self::Msix { vectors } => vectors,
+            Self::Msix { vectors, .. } => vectors,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which faults a card can have: those of parts that it has.
 
 use super::cards::CardSpec;
-use super::silicon::{Boot, Nvm};
+use super::silicon::Nvm;
 use crate::faults::Fault;
 use crate::faults::NvmSection::{Calibration, Hw, Regulatory, Sw};
 
@@ -11,18 +11,19 @@ impl CardSpec {
     pub fn lacks(&self, fault: Fault) -> Option<&'static str> {
         let silicon = self.generation.silicon();
         match fault {
-            Fault::NoFhTx if silicon.boot == Boot::ContextInfo => {
+            Fault::NoFhTx if silicon.boot.is_unified() => {
                 Some("it fetches its image itself, and tells of no section")
             }
             Fault::NvmChecksum if !matches!(silicon.nvm, Nvm::Otp | Nvm::OtpBlocks) => {
                 Some("its driver sees no check bits of an OTP")
             }
             Fault::NvmSectionAbsent { section } => {
-                let has = match (silicon.nvm, silicon.boot) {
+                let unified = silicon.boot.is_unified();
+                let has = match (silicon.nvm, unified) {
                     (Nvm::Eeprom | Nvm::Otp | Nvm::OtpBlocks, _) => {
                         return Some("its EEPROM or OTP is one piece, without sections");
                     }
-                    (_, Boot::ContextInfo) => {
+                    (_, true) => {
                         return Some("its firmware reads the NVM; the driver sees no sections");
                     }
                     (Nvm::Sections, _) => matches!(section, Sw | Hw | Calibration),

@@ -23,7 +23,7 @@ impl Transmit {
     pub(crate) fn new(tx: Tx) -> Self {
         match tx {
             Tx::Tfd => Self::Scheduled(Scheduled::new()),
-            Tx::Tfh => Self::Tfh(Tfh::new()),
+            Tx::Tfh { indices } => Self::Tfh(Tfh::new(indices)),
         }
     }
 

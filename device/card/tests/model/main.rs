@@ -7,6 +7,7 @@ mod config;
 mod dvm;
 mod faults;
 mod gen2;
+mod gen3;
 mod hostile;
 mod interrupts;
 mod msix;

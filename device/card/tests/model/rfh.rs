@@ -15,10 +15,10 @@ use zerocopy::{FromZeros, IntoBytes};
 use crate::support::rfh::RfhRings;
 use crate::support::{Driver, INIT, MILLISECOND, RUNTIME};
 
-const CARDS: [&str; 2] = ["9260", "ax200"];
+const CARDS: [&str; 4] = ["9260", "ax200", "ax210", "be200"];
 
 /// Queue 0 on vector 0, queue 1 on vector 1, the rest on vector 2.
-fn with_vectors(name: &str, faults: FaultPlan) -> Driver {
+pub(crate) fn with_vectors(name: &str, faults: FaultPlan) -> Driver {
     let options =
         CardOptions { interrupts: Some(Interrupts::MsiAndMsix), faults, ..CardOptions::default() };
     let spec = card(name).expect("a card of that name");
@@ -28,7 +28,7 @@ fn with_vectors(name: &str, faults: FaultPlan) -> Driver {
 }
 
 /// As `iwl_pcie_conf_msix_hw`; a reset takes it away.
-fn route(driver: &mut Driver) {
+pub(crate) fn route(driver: &mut Driver) {
     driver.write(CSR_MSIX_RX_IVAR_AD_REG, 0x0100);
     for at in 0..0x30 {
         let byte = [2 | MSIX_NON_AUTO_CLEAR_CAUSE];
@@ -39,7 +39,7 @@ fn route(driver: &mut Driver) {
 }
 
 /// Every cause is acknowledged, and every vector let go.
-fn handle_all(driver: &mut Driver) {
+pub(crate) fn handle_all(driver: &mut Driver) {
     driver.write(CSR_MSIX_FH_INT_CAUSES_AD, u32::MAX);
     driver.write(CSR_MSIX_HW_INT_CAUSES_AD, u32::MAX);
     driver.write(CSR_MSIX_AUTOMASK_ST_AD, u32::MAX);
@@ -59,7 +59,7 @@ fn second_queue(driver: &mut Driver) {
     let mut queue = RfhQueueData::new_zeroed();
     queue.q_num = 1;
     queue.fr_bd_cb = RfhRings::free().into();
-    queue.ur_bd_cb = RfhRings::used(1).into();
+    queue.ur_bd_cb = driver.used_ring(1).into();
     queue.urbd_stts_wrptr = RfhRings::status(1).into();
     let config = [&[1, 0, 0, 0], queue.as_bytes()].concat();
     driver.long_command(mvm::DATA_PATH_GROUP, data_path::RFH_QUEUE_CONFIG_CMD, &config);

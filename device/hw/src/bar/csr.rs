@@ -17,10 +17,6 @@ registers! {
     CSR_RESET = 0x020: ReadWrite, "bus-master stop, NMI, software reset, CPU release";
     CSR_GP_CNTRL = 0x024: ReadWrite, "clock, wake-up, RF-kill switch";
     CSR_HW_REV = 0x028: ReadOnly, "hardware type and step";
-    CSR_EEPROM_REG = 0x02c: ReadWrite, "EEPROM/OTP word access";
-    CSR_EEPROM_GP = 0x030: ReadWrite, "EEPROM signature and owner";
-    CSR_OTP_GP_REG = 0x034: ReadWrite, "OTP selection and ECC state";
-    CSR_GIO_REG = 0x03c: ReadWrite, "PCIe link power";
     CSR_GP_UCODE_REG = 0x048: ReadWrite, "microcode general purpose";
     CSR_GP_DRIVER_REG = 0x050: ReadWrite, "driver general purpose: radio variant";
     CSR_UCODE_DRV_GP1 = 0x054: ReadWrite, "driver and microcode mailbox 1";
@@ -57,6 +53,22 @@ registers! {
     HBUS_TARG_TEST_REG = 0x45c: ReadWrite, "debug monitor enable";
     HBUS_TARG_WRPTR = 0x460: WriteOnly, "transmit queue write pointer: the doorbell";
 }
+
+/// What the Bz family has something else in the place of.
+mod before_bz {
+    use crate::register::registers;
+
+    registers! {
+        Csr;
+        CSR_EEPROM_REG = 0x02c: ReadWrite, "EEPROM/OTP word access";
+        CSR_EEPROM_GP = 0x030: ReadWrite, "EEPROM signature and owner";
+        CSR_OTP_GP_REG = 0x034: ReadWrite, "OTP selection and ECC state";
+        CSR_GIO_REG = 0x03c: ReadWrite, "PCIe link power";
+    }
+}
+
+pub(crate) use before_bz::ROWS as ROWS_BEFORE_BZ;
+pub use before_bz::{CSR_EEPROM_GP, CSR_EEPROM_REG, CSR_GIO_REG, CSR_OTP_GP_REG};
 
 /// Byte of [`CSR_INT_COALESCING`] with the periodic interrupt's timer.
 pub const CSR_INT_PERIODIC_REG: u32 = 0x005;
@@ -178,6 +190,27 @@ bitflags! {
         const RFKILL_WAKE_L1A_EN = 0x0400_0000;
         /// The RF-kill switch: one means that the radio may be used.
         const HW_RF_KILL_SW = 0x0800_0000;
+    }
+}
+
+bitflags! {
+    /// Bits of [`CSR_GP_CNTRL`] of the Bz family, beside [`GpCntrl::HW_RF_KILL_SW`].
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct GpCntrlBz: u32 {
+        /// Full operation.
+        const MAC_INIT = 1 << 6;
+        /// Starts the ROM, which fetches the image.
+        const ROM_START = 1 << 7;
+        /// The MAC is powered, its internals can be reached.
+        const MAC_STATUS = 1 << 20;
+        /// Keep the MAC awake.
+        const BZ_MAC_ACCESS_REQ = 1 << 21;
+        /// Bus mastering has stopped.
+        const BUS_MASTER_DISABLE_STATUS = 1 << 28;
+        /// Stop bus mastering.
+        const BUS_MASTER_DISABLE_REQ = 1 << 29;
+        /// Resets everything behind BAR 0.
+        const SW_RESET = 1 << 31;
     }
 }
 
@@ -320,6 +353,9 @@ pub mod wrptr_wide {
     pub fn index(value: u32) -> u16 {
         (value & 0xffff) as u16
     }
+
+    /// From here on the queues are those of receive; Bz family.
+    pub const RX_QUEUES: u32 = 512;
 
     /// What to write for a queue and index.
     #[must_use]

@@ -54,12 +54,14 @@ bitflags! {
     pub struct HwCauses: u32 {
         /// The microcode runs.
         const ALIVE = 1 << 0;
-        /// Waking up.
+        /// Waking up; from AX210 on, before that, the image loader has done its work.
         const WAKEUP = 1 << 1;
         /// Reset handshake done.
         const RESET_DONE = 1 << 2;
         /// The top-level error.
         const TOP_FATAL_ERR = 1 << 3;
+        /// Microcode error; from Bz on.
+        const SW_ERR_BZ = 1 << 5;
         /// Too hot.
         const CT_KILL = 1 << 6;
         /// The RF-kill switch toggled.

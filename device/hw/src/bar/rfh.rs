@@ -81,6 +81,38 @@ pub mod free {
     }
 }
 
+/// Entries of the rings of AX210 and later parts.
+pub mod transfer {
+    use zerocopy::little_endian::{U16, U64};
+    use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+    /// `struct iwl_rx_transfer_desc`: a free buffer.
+    #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+    #[repr(C)]
+    pub struct TransferDesc {
+        /// Its number.
+        pub rbid: U16,
+        reserved: [U16; 3],
+        /// Its address.
+        pub addr: U64,
+    }
+
+    impl TransferDesc {
+        /// That of a buffer.
+        #[must_use]
+        pub fn new(addr: u64, rbid: u16) -> Self {
+            Self { rbid: rbid.into(), reserved: [U16::ZERO; 3], addr: addr.into() }
+        }
+    }
+
+    /// Bytes of `struct iwl_rx_completion_desc`, an entry of the used ring of AX210.
+    pub const COMPLETION: usize = 32;
+    /// In it: the buffer's number.
+    pub const COMPLETION_RBID: usize = 4;
+    /// Bytes of the same of the Bz family, which begins with it.
+    pub const COMPLETION_BZ: usize = 4;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

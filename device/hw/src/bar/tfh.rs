@@ -21,7 +21,9 @@ registers! {
 /// Buffers a descriptor can name.
 pub const IWL_TFH_NUM_TBS: usize = 25;
 /// Indices of a queue on 22000, whatever its ring's size (`max_tfd_queue_size`).
-pub const MAX_TFD_QUEUE_SIZE: u16 = 256;
+pub const MAX_TFD_QUEUE_SIZE: u32 = 256;
+/// The same on AX210 and later parts.
+pub const MAX_TFD_QUEUE_SIZE_AX210: u32 = 65536;
 
 /// One buffer: `struct iwl_tfh_tb`.
 #[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -64,10 +66,10 @@ impl TfhTfd {
 }
 
 /// Descriptors in a ring whose size is told as `TFD_QUEUE_CB_SIZE`; `None` if there are more than
-/// a queue has indices.
+/// a queue has `indices`.
 #[must_use]
-pub fn tfd_queue_size(cb_size: u32) -> Option<u16> {
-    (cb_size <= 5).then(|| 8 << cb_size)
+pub fn tfd_queue_size(cb_size: u32, indices: u32) -> Option<u32> {
+    8_u32.checked_shl(cb_size).filter(|size| cb_size < 29 && *size <= indices)
 }
 
 #[cfg(test)]
@@ -85,7 +87,10 @@ mod tests {
 
     #[test]
     fn a_ring_has_at_most_as_many_places_as_indices() {
-        assert_eq!([0, 2, 5].map(tfd_queue_size), [Some(8), Some(32), Some(256)]);
-        assert_eq!([6, 16, u32::MAX].map(tfd_queue_size), [None; 3]);
+        let size = |code| tfd_queue_size(code, MAX_TFD_QUEUE_SIZE);
+        assert_eq!([0, 2, 5].map(size), [Some(8), Some(32), Some(256)]);
+        assert_eq!([6, 16, 29, u32::MAX].map(size), [None; 4]);
+        let size = |code| tfd_queue_size(code, MAX_TFD_QUEUE_SIZE_AX210);
+        assert_eq!([4, 13, 14].map(size), [Some(128), Some(65536), None]);
     }
 }

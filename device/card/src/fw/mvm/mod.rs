@@ -6,14 +6,16 @@
 //! Sources: `fw/api/*.h`, and what `mvm/*.c` does with the answers.
 
 mod nvm;
-mod queues;
+pub(super) mod queues;
 mod request;
-mod scan;
+pub(super) mod scan;
 mod time;
 
 use iwl_hw::mvm::{
     self, AliveV3, CalibResNotifPhyDb, ErrorEventTable, LmacAlive, ScdTxqCfgCmd, UmacAlive, id,
+    regulatory_and_nvm,
 };
+use iwl_hw::tfh::{MAX_TFD_QUEUE_SIZE, MAX_TFD_QUEUE_SIZE_AX210};
 use iwl_hw::tx::MVM_TX_RESP_MIDDLE;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -34,20 +36,35 @@ const UCODE_MAJOR: u32 = 17;
 /// How long calibration takes.
 const CALIBRATION: Nanos = 10 * MILLISECOND;
 
+/// What the families made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Era {
+    /// Separate INIT and runtime images.
+    Separate,
+    /// 22000: one for all, which calibrates itself, and numbers the transmit queues.
+    Unified,
+    /// AX210: the same with longer frames and rings, and the platform's NVM.
+    Ax210,
+}
+
 /// The state of a running image.
 #[derive(Debug)]
 pub(crate) struct Mvm {
-    /// It is the one for all: it calibrates itself, and numbers the transmit queues.
-    unified: bool,
-    queues: Queues,
+    era: Era,
+    /// The transmit queues, by their station.
+    queues: Queues<u8>,
     scan: Scan,
     time_events: TimeEvents,
 }
 
 impl Mvm {
-    pub(crate) fn new(unified: bool) -> Self {
-        let (queues, scan, time_events) = Default::default();
-        Self { unified, queues, scan, time_events }
+    pub(crate) fn new(era: Era) -> Self {
+        let indices = match era {
+            Era::Separate | Era::Unified => MAX_TFD_QUEUE_SIZE,
+            Era::Ax210 => MAX_TFD_QUEUE_SIZE_AX210,
+        };
+        let (scan, time_events) = Default::default();
+        Self { era, queues: Queues::new(indices), scan, time_events }
     }
 }
 
@@ -57,17 +74,7 @@ impl Firmware for Mvm {
     }
 
     fn error_log(&self, error: &Failure) -> Vec<u8> {
-        let mut log = ErrorEventTable::new_zeroed();
-        log.valid = 1.into();
-        log.error_id = match error.kind {
-            FailureKind::Assertion => mvm::SYSASSERT,
-            FailureKind::Nmi => mvm::NMI_INTERRUPT_HOST,
-        }
-        .into();
-        log.major = UCODE_MAJOR.into();
-        log.hw_ver = error.hw_rev.into();
-        (log.hcmd, log.last_cmd_id) = (error.last_command.into(), error.last_command.into());
-        log.as_bytes().to_vec()
+        error_log(error, UCODE_MAJOR)
     }
 
     fn has_long_header(&self, group: u8) -> bool {
@@ -79,11 +86,14 @@ impl Firmware for Mvm {
     }
 
     fn command(&mut self, command: &Command<'_>) -> Answer {
-        let Some(request) = Request::parse(command, self.unified) else { return Answer::unknown() };
+        let unified = self.era != Era::Separate;
+        let Some(request) = Request::parse(command, unified) else { return Answer::unknown() };
         let effects = match request {
             Request::AddSta => vec![Effect::reply(mvm::ADD_STA_SUCCESS.to_le_bytes())],
             Request::RemoveSta(station) => self.queues.remove(station),
-            Request::Tx if self.unified => vec![Effect::Reply(queues::transmitted(command))],
+            Request::Tx if unified => {
+                vec![Effect::Reply(queues::transmitted(command, self.era == Era::Ax210))]
+            }
             Request::Tx => vec![Effect::Reply(transmitted(command, &MVM_TX_RESP_MIDDLE))],
             Request::TxQueueCfg(config) => self.queues.configure(&config),
             Request::ScdQueueCfg(config) => switch_queue(&config),
@@ -93,7 +103,7 @@ impl Firmware for Mvm {
             Request::ScanUmac(scan) => self.scan.umac(&scan),
             Request::ScanAbort => self.scan.abort(),
             // Complete without it.
-            Request::PhyConfiguration if self.unified => vec![Effect::status()],
+            Request::PhyConfiguration if unified => vec![Effect::status()],
             Request::PhyConfiguration => calibrate(command),
             Request::InitExtendedCfg => vec![Effect::status()],
             Request::NvmAccessComplete => finish_init(Vec::new(), command),
@@ -111,41 +121,76 @@ impl Firmware for Mvm {
             Job::Scan => self.scan.finish(),
         }
     }
+
+    fn pnvm_complete(&self) -> Option<Packet> {
+        Some(pnvm_complete())
+    }
+}
+
+/// `PNVM_INIT_COMPLETE_NTFY`.
+pub(super) fn pnvm_complete() -> Packet {
+    let id = regulatory_and_nvm::PNVM_INIT_COMPLETE_NTFY;
+    let complete = Packet::notification(id, &mvm::PNVM_STATUS_OK.to_le_bytes());
+    Packet { group: mvm::REGULATORY_AND_NVM_GROUP, ..complete }
+}
+
+/// The error log of a firmware of this version.
+pub(super) fn error_log(error: &Failure, major: u32) -> Vec<u8> {
+    let mut log = ErrorEventTable::new_zeroed();
+    log.valid = 1.into();
+    log.error_id = match error.kind {
+        FailureKind::Assertion => mvm::SYSASSERT,
+        FailureKind::Nmi => mvm::NMI_INTERRUPT_HOST,
+    }
+    .into();
+    log.major = major.into();
+    log.hw_ver = error.hw_rev.into();
+    (log.hcmd, log.last_cmd_id) = (error.last_command.into(), error.last_command.into());
+    log.as_bytes().to_vec()
+}
+
+/// What an ALIVE says of the lower MAC.
+pub(super) fn lmac_alive(major: u32, image: Image) -> LmacAlive {
+    let subtype = match image {
+        Image::Init => mvm::FW_SUBTYPE_INITIALIZE,
+        _ => mvm::FW_SUBTYPE_FULL_FEATURE,
+    };
+    LmacAlive {
+        ucode_major: major.into(),
+        ucode_minor: 0.into(),
+        ver_subtype: subtype,
+        ver_type: 0,
+        mac: 0,
+        opt: 0,
+        timestamp: 0.into(),
+        error_event_table_ptr: layout::ERROR_LOG.into(),
+        log_event_table_ptr: 0.into(),
+        cpu_register_ptr: 0.into(),
+        dbgm_config_ptr: 0.into(),
+        alive_counter_ptr: 0.into(),
+        scd_base_ptr: layout::SCD_SRAM_BASE.into(),
+        st_fwrd_addr: 0.into(),
+        st_fwrd_size: 0.into(),
+    }
+}
+
+/// What it says of the upper MAC.
+pub(super) fn umac_alive(major: u32) -> UmacAlive {
+    UmacAlive {
+        umac_major: major.into(),
+        umac_minor: 0.into(),
+        error_info_addr: 0.into(),
+        dbg_print_buff_addr: 0.into(),
+    }
 }
 
 /// `UCODE_ALIVE_NTFY`, version 3.
 fn alive(image: Image, valid: bool) -> Packet {
-    let subtype = if image == Image::Init {
-        mvm::FW_SUBTYPE_INITIALIZE
-    } else {
-        mvm::FW_SUBTYPE_FULL_FEATURE
-    };
     let alive = AliveV3 {
         status: if valid { mvm::IWL_ALIVE_STATUS_OK } else { mvm::IWL_ALIVE_STATUS_ERR }.into(),
         flags: 0.into(),
-        lmac_data: LmacAlive {
-            ucode_major: UCODE_MAJOR.into(),
-            ucode_minor: 0.into(),
-            ver_subtype: subtype,
-            ver_type: 0,
-            mac: 0,
-            opt: 0,
-            timestamp: 0.into(),
-            error_event_table_ptr: layout::ERROR_LOG.into(),
-            log_event_table_ptr: 0.into(),
-            cpu_register_ptr: 0.into(),
-            dbgm_config_ptr: 0.into(),
-            alive_counter_ptr: 0.into(),
-            scd_base_ptr: layout::SCD_SRAM_BASE.into(),
-            st_fwrd_addr: 0.into(),
-            st_fwrd_size: 0.into(),
-        },
-        umac_data: UmacAlive {
-            umac_major: UCODE_MAJOR.into(),
-            umac_minor: 0.into(),
-            error_info_addr: 0.into(),
-            dbg_print_buff_addr: 0.into(),
-        },
+        lmac_data: lmac_alive(UCODE_MAJOR, image),
+        umac_data: umac_alive(UCODE_MAJOR),
     };
     Packet::notification(id::UCODE_ALIVE_NTFY, alive.as_bytes())
 }
@@ -177,7 +222,7 @@ fn calibrate(command: &Command<'_>) -> Vec<Effect> {
 }
 
 /// Calibration ends some time later: with its results, and the word that it has.
-fn finish_init(mut packets: Vec<Packet>, command: &Command<'_>) -> Vec<Effect> {
+pub(super) fn finish_init(mut packets: Vec<Packet>, command: &Command<'_>) -> Vec<Effect> {
     let mut effects = Vec::new();
     if command.faults.has(Fault::NoCalibration) {
         effects.push(Effect::Tell(CardEvent::injected(Fault::NoCalibration)));

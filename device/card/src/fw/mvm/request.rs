@@ -5,6 +5,7 @@ use iwl_hw::mvm::{
     TimeEventCmd, TxQueueCfgCmd, data_path, id, regulatory_and_nvm, system,
 };
 
+use super::queues;
 use crate::message::{Command, prefix};
 
 /// A command with a meaning. What a guest left out of one reads as zero.
@@ -63,10 +64,7 @@ impl<'a> Request<'a> {
                 _ => return None,
             },
             (mvm::DATA_PATH_GROUP, data_path::RFH_QUEUE_CONFIG_CMD, _any) => {
-                let queues = payload.get(mvm::RFH_QUEUE_CONFIG_HEAD..).unwrap_or_default();
-                let count = payload.first().copied().unwrap_or_default();
-                let whole = queues.chunks_exact(size_of::<RfhQueueData>());
-                Self::RfhQueueConfig(whole.take(count.into()).map(|data| prefix(data).0).collect())
+                Self::RfhQueueConfig(queues::parse(payload))
             }
             (mvm::DATA_PATH_GROUP, data_path::TRIGGER_RX_QUEUES_NOTIF_CMD, _any) => {
                 let (sync, data) = prefix(payload);

@@ -1,6 +1,8 @@
 //! Scans, of either of the two command sets.
 
-use iwl_hw::mvm::{self, PeriodicScanComplete, ScanReqLmac, ScanReqUmac, UmacScanComplete, id};
+use iwl_hw::mvm::{
+    self, PeriodicScanComplete, ScanReqLmac, ScanReqMld, ScanReqUmac, UmacScanComplete, id,
+};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::U32;
 
@@ -21,7 +23,7 @@ enum Scanner {
 
 /// The scan that runs, if one does.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub(crate) struct Scan {
     running: Option<Scanner>,
 }
 
@@ -37,6 +39,11 @@ impl Scan {
         self.start(Scanner::Umac { uid: scan.uid }, UMAC_SCAN)
     }
 
+    /// As Wi-Fi 7 has it.
+    pub(crate) fn mld(&mut self, scan: &ScanReqMld) -> Vec<Effect> {
+        self.start(Scanner::Umac { uid: scan.uid }, UMAC_SCAN)
+    }
+
     fn start(&mut self, by: Scanner, time: Nanos) -> Vec<Effect> {
         self.running = Some(by);
         vec![
@@ -46,7 +53,7 @@ impl Scan {
         ]
     }
 
-    pub(super) fn abort(&mut self) -> Vec<Effect> {
+    pub(crate) fn abort(&mut self) -> Vec<Effect> {
         let Some(by) = self.running.take() else { return vec![Effect::status()] };
         let status = match by {
             Scanner::Lmac => mvm::CAN_ABORT_STATUS,
@@ -61,7 +68,7 @@ impl Scan {
     }
 
     /// Its time is over.
-    pub(super) fn finish(&mut self) -> Option<Packet> {
+    pub(crate) fn finish(&mut self) -> Option<Packet> {
         self.running.take().map(|by| complete(by, mvm::IWL_SCAN_OFFLOAD_COMPLETED))
     }
 }

@@ -1,7 +1,9 @@
-//! The driver's half of context information, and of the queues of 22000.
+//! The driver's half of context information, and of the queues of 22000 and later parts.
 
 use iwl_hw::csr::Int;
+use iwl_hw::csr::{self, GpCntrlBz};
 use iwl_hw::ctxt::info::{self, ContextInfo};
+use iwl_hw::ctxt::info_v2::{self, ContextInfoV2, PrphScratch};
 use iwl_hw::prph;
 use iwl_hw::tfh::{TfhTb, TfhTfd};
 use zerocopy::{FromZeros, IntoBytes};
@@ -10,6 +12,10 @@ use super::legacy::{Driver, TX_RINGS, UPLOAD};
 use super::rfh::RfhRings;
 
 const CONTEXT: u64 = 0x8000;
+/// Of the second version: what the card keeps looking at, and the image loader.
+pub(crate) const SCRATCH: u64 = 0x9000;
+pub(crate) const LOADER: u64 = 0xa000;
+pub(crate) const LOADER_LEN: u32 = 64;
 /// Code of the command queue's size: 32.
 const COMMANDS: u8 = 2;
 
@@ -55,6 +61,52 @@ impl Driver {
         self.write(info::CSR_CTXT_INFO_BA, CONTEXT as u32);
         self.write(info::CSR_CTXT_INFO_BA + 4, 0);
         self.write_prph(prph::UREG_CPU_INIT_RUN, 1);
+    }
+
+    /// Context information of the second version, as `iwl_pcie_ctxt_info_v2_alloc` fills it in.
+    pub(crate) fn context_v2(&self) -> (ContextInfoV2, PrphScratch) {
+        let (mut info, mut scratch) = (ContextInfoV2::new_zeroed(), PrphScratch::new_zeroed());
+        info.cr_head_idx_arr_base_addr = RfhRings::status(0).into();
+        info.mtr_base_addr = tfh_ring(0).into();
+        info.mcr_base_addr = self.used_ring(0).into();
+        info.mtr_size = u16::from(COMMANDS).into();
+        info.mcr_size = (RfhRings::SIZE.trailing_zeros() as u16).into();
+        info.prph_scratch_base_addr = SCRATCH.into();
+        scratch.control_flags = info_v2::control_flags().into();
+        scratch.free_rbd_addr = RfhRings::free().into();
+        for (slot, section) in scratch.lmac_img[..2].iter_mut().zip([UPLOAD, UPLOAD + 0x1000]) {
+            *slot = section.into();
+        }
+        (info, scratch)
+    }
+
+    /// From reset to a CPU that runs, by [`Driver::context_v2`].
+    pub(super) fn start_loader(&mut self, start: &[u8]) {
+        for at in [UPLOAD, UPLOAD + 0x1000] {
+            self.world.memory[at as usize..][..256].fill(0xa5);
+            self.world.memory[at as usize..][..start.len()].copy_from_slice(start);
+        }
+        self.init();
+        self.fill_rfh();
+        self.init_tx();
+        self.mask(Int::ALIVE | Int::FH_RX);
+        let (info, scratch) = self.context_v2();
+        self.run_loader(&info, &scratch, LOADER_LEN);
+        self.mask(Int::all());
+    }
+
+    /// Tells the CPU to run: in its own way on each.
+    pub(crate) fn run_loader(&mut self, info: &ContextInfoV2, scratch: &PrphScratch, len: u32) {
+        for (at, bytes) in [(CONTEXT, info.as_bytes()), (SCRATCH, scratch.as_bytes())] {
+            self.world.memory[at as usize..][..bytes.len()].copy_from_slice(bytes);
+        }
+        self.write(info_v2::CSR_CTXT_INFO_ADDR, CONTEXT as u32);
+        self.write(info_v2::CSR_IML_DATA_ADDR, LOADER as u32);
+        self.write(info_v2::CSR_IML_SIZE_ADDR, len);
+        match self.bz {
+            true => self.set(csr::CSR_GP_CNTRL, GpCntrlBz::ROM_START.bits()),
+            false => self.write_prph(prph::UREG_CPU_INIT_RUN, 1),
+        }
     }
 
     pub(super) fn put_tfh_descriptor(&mut self, queue: u8, index: u8, buffers: &[(u64, u16)]) {

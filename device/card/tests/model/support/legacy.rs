@@ -2,7 +2,9 @@
 //! later parts have of their own is in `rfh.rs` and `gen2.rs`.
 
 use iwl_card::{Card, CardOptions, FaultPlan, Generation, Nanos, card};
-use iwl_hw::csr::{self, GpCntrl, HwIfConfig, Int, Reset, dram_int_tbl, eeprom_reg, prph_addr};
+use iwl_hw::csr::{
+    self, GpCntrl, GpCntrlBz, HwIfConfig, Int, Reset, dram_int_tbl, eeprom_reg, prph_addr,
+};
 use iwl_hw::fh::{self, rx_config, srvc, tx_config};
 use iwl_hw::maps::Prph;
 use iwl_hw::packet::{self, CmdHeader, RxPacketHeader};
@@ -47,6 +49,10 @@ pub(crate) struct Driver {
     pub(super) rfh: Option<RfhRings>,
     /// The card fetches its image itself, and its firmware opens the transmit queues.
     pub(crate) gen2: bool,
+    /// It does so with an image loader.
+    pub(super) loader: bool,
+    /// Its CSR is that of the Bz family.
+    pub(crate) bz: bool,
     /// What it sets up after each reset, if it uses MSI-X.
     vectors: Option<fn(&mut Self)>,
     taken: u32,
@@ -69,11 +75,15 @@ impl Driver {
     /// A driver that has not chosen a line yet.
     pub(crate) fn of(card: Card) -> Self {
         let generation = card.spec().generation;
-        let gen2 = generation == Generation::Gen22000;
+        let bz = generation == Generation::GenBz;
+        let loader = bz || generation == Generation::GenAx210;
+        let gen2 = loader || generation == Generation::Gen22000;
         let mut driver = Self {
             card,
             rfh: (gen2 || generation == Generation::Gen9000).then(RfhRings::default),
             gen2,
+            loader,
+            bz,
             vectors: None,
             world: TestWorld::new(MEMORY),
             taken: 0,
@@ -137,34 +147,53 @@ impl Driver {
         self.write(register, value | bits);
     }
 
+    /// As the driver writes an address: of the upper MAC's on AX210 with its offset.
+    fn prph_address(&self, address: u32) -> u32 {
+        if !self.loader {
+            return address & Prph::Legacy.map().mask() | prph_addr::DWORD;
+        }
+        let moved = Prph::FamilyAx210.map().get(address).is_none();
+        let address = if moved { address + 0x30_0000 } else { address };
+        address & Prph::FamilyAx210.map().mask() | prph_addr::DWORD
+    }
+
     pub(crate) fn read_prph(&mut self, address: u32) -> u32 {
-        self.write(
-            csr::HBUS_TARG_PRPH_RADDR,
-            address & Prph::Legacy.map().mask() | prph_addr::DWORD,
-        );
+        self.write(csr::HBUS_TARG_PRPH_RADDR, self.prph_address(address));
         self.read(csr::HBUS_TARG_PRPH_RDAT)
     }
 
     pub(crate) fn write_prph(&mut self, address: u32, value: u32) {
-        self.write(
-            csr::HBUS_TARG_PRPH_WADDR,
-            address & Prph::Legacy.map().mask() | prph_addr::DWORD,
-        );
+        self.write(csr::HBUS_TARG_PRPH_WADDR, self.prph_address(address));
         self.write(csr::HBUS_TARG_PRPH_WDAT, value);
     }
 
     /// Software reset, ownership, clock: `iwl_pcie_apm_init`, in short.
     pub(crate) fn init(&mut self) {
-        self.set(csr::CSR_RESET, Reset::SW_RESET.bits());
+        self.software_reset();
         self.set(csr::CSR_HW_IF_CONFIG_REG, HwIfConfig::PCI_OWN_SET.bits());
-        self.set(csr::CSR_GP_CNTRL, (GpCntrl::INIT_DONE | GpCntrl::MAC_ACCESS_REQ).bits());
+        let on = match self.bz {
+            true => (GpCntrlBz::MAC_INIT | GpCntrlBz::BZ_MAC_ACCESS_REQ).bits(),
+            false => (GpCntrl::INIT_DONE | GpCntrl::MAC_ACCESS_REQ).bits(),
+        };
+        self.set(csr::CSR_GP_CNTRL, on);
         if let Some(set_up) = self.vectors {
             set_up(self);
         }
     }
 
+    pub(crate) fn software_reset(&mut self) {
+        match self.bz {
+            true => self.set(csr::CSR_GP_CNTRL, GpCntrlBz::SW_RESET.bits()),
+            false => self.set(csr::CSR_RESET, Reset::SW_RESET.bits()),
+        }
+    }
+
     pub(crate) fn clock_ready(&mut self) -> bool {
-        self.read(csr::CSR_GP_CNTRL) & GpCntrl::MAC_CLOCK_READY.bits() != 0
+        let ready = match self.bz {
+            true => GpCntrlBz::MAC_STATUS.bits(),
+            false => GpCntrl::MAC_CLOCK_READY.bits(),
+        };
+        self.read(csr::CSR_GP_CNTRL) & ready != 0
     }
 
     /// One word of the EEPROM, polled as the driver does.
@@ -278,7 +307,10 @@ impl Driver {
     /// From reset to a released CPU with a two-section image of which each begins with `start`.
     pub(crate) fn start_image(&mut self, start: &[u8]) {
         if self.gen2 {
-            return self.start_context(start);
+            return match self.loader {
+                true => self.start_loader(start),
+                false => self.start_context(start),
+            };
         }
         self.init();
         self.init_rx();

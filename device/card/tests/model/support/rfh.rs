@@ -1,12 +1,17 @@
 //! The driver's half of multi-queue receive.
 
+use iwl_hw::csr::{HBUS_TARG_WRPTR, wrptr_wide};
+use iwl_hw::rfh::transfer::{COMPLETION, COMPLETION_BZ, COMPLETION_RBID, TransferDesc};
 use iwl_hw::{prph, rfh};
+use zerocopy::IntoBytes;
 
 use super::legacy::{Driver, RX_BUFFER_SIZE, RX_BUFFERS, Received};
 
 const FREE: u64 = 0x2000;
 const STATUS: u64 = 0x1000;
 const USED: u64 = 0x5000;
+/// Of AX210 and later parts, whose entries are larger.
+const USED_LARGE: u64 = 0x60_0000;
 
 /// How far each queue's used ring has been looked through.
 #[derive(Debug, Default)]
@@ -36,9 +41,16 @@ impl Driver {
     /// Buffers in every place of the free ring; the used rings are empty.
     pub(super) fn fill_rfh(&mut self) {
         for slot in 0..u64::from(RfhRings::SIZE) {
-            let entry = rfh::free::entry(RX_BUFFERS + slot * RX_BUFFER_SIZE, slot as u16 + 1);
-            self.world.memory[(FREE + 8 * slot) as usize..][..8]
-                .copy_from_slice(&entry.to_le_bytes());
+            let (buffer, vid) = (RX_BUFFERS + slot * RX_BUFFER_SIZE, slot as u16 + 1);
+            if self.loader {
+                let entry = TransferDesc::new(buffer, vid);
+                self.world.memory[(FREE + 16 * slot) as usize..][..16]
+                    .copy_from_slice(entry.as_bytes());
+            } else {
+                let entry = rfh::free::entry(buffer, vid);
+                self.world.memory[(FREE + 8 * slot) as usize..][..8]
+                    .copy_from_slice(&entry.to_le_bytes());
+            }
         }
         self.world.memory[STATUS as usize..][..16 * usize::from(RfhRings::QUEUES)].fill(0);
         self.rfh = Some(RfhRings::default());
@@ -67,7 +79,29 @@ impl Driver {
     }
 
     pub(super) fn offer_rfh(&mut self, index: u32) {
-        self.write(rfh::RFH_Q0_FRBDCB_WIDX_TRG, index);
+        match self.bz {
+            true => self.write(HBUS_TARG_WRPTR, wrptr_wide::RX_QUEUES << 16 | index),
+            false => self.write(rfh::RFH_Q0_FRBDCB_WIDX_TRG, index),
+        }
+    }
+
+    /// Where the used ring of a queue is.
+    pub(crate) fn used_ring(&self, queue: u8) -> u64 {
+        let size = u64::from(queue) * u64::from(RfhRings::SIZE);
+        match self.loader {
+            true => USED_LARGE + COMPLETION as u64 * size,
+            false => RfhRings::used(queue),
+        }
+    }
+
+    /// Where the number of the used buffer at a place is.
+    fn used_at(&self, queue: u8, place: u32) -> u64 {
+        let (len, begin) = match (self.loader, self.bz) {
+            (false, _) => (4, 0),
+            (true, false) => (COMPLETION, COMPLETION_RBID),
+            (true, true) => (COMPLETION_BZ, 0),
+        };
+        self.used_ring(queue) + (len as u64) * u64::from(place) + begin as u64
     }
 
     /// What came by a queue since the last time.
@@ -79,7 +113,7 @@ impl Driver {
         let mut taken = self.rfh.as_ref().expect("many queues").taken[usize::from(queue)];
         let mut packets = Vec::new();
         while taken != closed {
-            let vid = word(&self.world.memory, RfhRings::used(queue) + 4 * u64::from(taken));
+            let vid = word(&self.world.memory, self.used_at(queue, taken));
             let (by, packet) = self.packet_at(RX_BUFFERS + u64::from(vid - 1) * RX_BUFFER_SIZE);
             assert_eq!(by, u32::from(queue), "the packet names its queue");
             packets.push(packet);

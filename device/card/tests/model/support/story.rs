@@ -23,6 +23,8 @@ pub(super) fn line(event: &CardEvent) -> Option<String> {
             let to = dst.map_or_else(String::new, |dst| format!(" to {dst:#x}"));
             format!("section: {image:?} {index}, {len} bytes{to}")
         }
+        CardEvent::ImlLoaded { len } => format!("image loader: {len} bytes"),
+        CardEvent::PnvmLoaded { len } => format!("PNVM: {len} bytes"),
         CardEvent::CpuReleased { image, sections, bytes, api } => {
             let api = api.map_or_else(String::new, |api| format!(" of API {api}"));
             format!("CPU released: {image:?}{api}, {sections} sections, {bytes} bytes")
