@@ -198,7 +198,7 @@ fn get_info(command: &Command<'_>) -> Vec<Effect> {
     info.n_channels = (mld::CHANNELS as u32).into();
     info.channel_profile = mld::channel_profile();
     let told = CardEvent::NvmRead {
-        section: "NVM_GET_INFO".into(),
+        section: crate::nvm::NVM_GET_INFO.into(),
         offset: 0,
         len: size_of_val(&info) as u32,
         present: true,

@@ -26,7 +26,7 @@ pub(crate) fn section_name(section: u16) -> Cow<'static, str> {
 #[must_use]
 pub fn section_names(opmode: OpMode) -> Vec<Cow<'static, str>> {
     match opmode {
-        OpMode::Mvm => {
+        OpMode::Mvm | OpMode::Mld => {
             let sections = (0..nvm::NVM_MAX_NUM_SECTIONS).map(section_name);
             sections.chain([NVM_GET_INFO.into()]).collect()
         }
