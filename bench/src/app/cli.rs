@@ -90,7 +90,7 @@ pub struct RunArgs {
     #[arg(long, value_delimiter = ',', value_name = "MODULE")]
     pub without: Vec<String>,
     /// Use this initramfs as it is (see `iwlbench image`)
-    #[arg(long, value_name = "FILE", conflicts_with = "without")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["without", "with", "module"])]
     pub image: Option<PathBuf>,
     /// How often to play each scenario with each card [default: as the scenario says]
     #[arg(long, value_parser = repeat, value_name = "K")]
@@ -186,6 +186,12 @@ pub struct MatrixArgs {
     /// CPUs of each guest [default: 1 under TCG, 2 under KVM]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
     pub cpus: Option<u32>,
+    /// Modules of the user's choice
+    #[command(flatten)]
+    pub own: OwnModuleArgs,
+    /// What else kernel and QEMU are told
+    #[command(flatten)]
+    pub tell: TellArgs,
     /// Where things are fetched from
     #[command(flatten)]
     pub fetch: FetchArgs,
@@ -287,9 +293,37 @@ pub struct GuestArgs {
     /// CPUs of the guest [default: 1 under TCG, 2 under KVM]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
     pub cpus: Option<u32>,
+    /// Modules of the user's choice
+    #[command(flatten)]
+    pub own: OwnModuleArgs,
+    /// What else kernel and QEMU are told
+    #[command(flatten)]
+    pub tell: TellArgs,
     /// Where things are fetched from
     #[command(flatten)]
     pub fetch: FetchArgs,
+}
+
+/// Modules of the user's choice.
+#[derive(Debug, Clone, Args)]
+pub struct OwnModuleArgs {
+    /// Use this module instead of the kernel's of that name, or beside them; may be repeated
+    #[arg(long, value_name = "FILE.ko")]
+    pub module: Vec<PathBuf>,
+    /// Put a module of the kernel's into the guest's image that nothing in it needs
+    #[arg(long, value_delimiter = ',', value_name = "MODULE")]
+    pub with: Vec<String>,
+}
+
+/// What else kernel and QEMU are told.
+#[derive(Debug, Clone, Args)]
+pub struct TellArgs {
+    /// Add this to the kernel's command line; may be repeated
+    #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true)]
+    pub append: Vec<String>,
+    /// Add this argument to QEMU's; may be repeated
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    pub qemu_arg: Vec<String>,
 }
 
 /// Where the guest kit comes from.
@@ -511,6 +545,9 @@ pub struct ImageArgs {
     /// Modules of the bzImage
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,
+    /// Modules of the user's choice
+    #[command(flatten)]
+    pub own: OwnModuleArgs,
     /// Where things are fetched from
     #[command(flatten)]
     pub fetch: FetchArgs,

@@ -89,6 +89,10 @@ pub struct Lab<'a> {
     modules: Vec<OwnModule>,
     accel: Decision,
     cpus: Option<u32>,
+    with: Vec<String>,
+    /// More of the kernel's command line.
+    append: Vec<String>,
+    qemu_args: Vec<String>,
     snapshots: Snapshots,
     /// Those that could not be made: to try again in each run would cost a boot each time.
     unmade: Mutex<Vec<Key>>,
@@ -112,6 +116,12 @@ pub struct Options {
     pub accel: accel::Choice,
     /// CPUs of each guest, if not the usual.
     pub cpus: Option<u32>,
+    /// Modules of the kernel's that nothing needs.
+    pub with: Vec<String>,
+    /// More of the kernel's command line.
+    pub append: Vec<String>,
+    /// More of QEMU's.
+    pub qemu_args: Vec<String>,
 }
 
 /// What one run is made of, beside the lab.
@@ -186,6 +196,9 @@ impl<'a> Lab<'a> {
             modules: options.modules.clone(),
             accel: decision,
             cpus: options.cpus,
+            with: options.with.clone(),
+            append: options.append.clone(),
+            qemu_args: options.qemu_args.clone(),
             snapshots: Snapshots::new(cache.path()),
             unmade: Mutex::default(),
             leaving: Mutex::default(),
@@ -227,11 +240,13 @@ impl<'a> Lab<'a> {
             kernel: &self.kernel.bzimage,
             initrd,
             append,
+            more: &self.qemu_args,
         }
     }
 
     fn image(&self, without: &[String]) -> anyhow::Result<guest_kit::Image> {
-        Ok(build_image(&self.kit, &self.kernel, self.driver, &self.modules, without)?)
+        let modules = &self.modules;
+        Ok(build_image(&self.kit, &self.kernel, self.driver, modules, without, &self.with)?)
     }
 
     /// What a scenario's variables stand for with this card.
@@ -293,6 +308,13 @@ impl<'a> Lab<'a> {
         let offers = gates.offers(&vars);
         let from = spec.firmware.map_or("stub".to_owned(), |path| path.display().to_string());
         let given = offers.iter().map(|(name, bytes)| Given::new(name, bytes, &from)).collect();
+        let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
+        let own = vars.string(&scenario.guest.command_line.0);
+        let more = self.append.join(" ");
+        let append = [APPEND, signed, &own, &more].map(str::trim);
+        let append = append.into_iter().filter(|part| !part.is_empty());
+        let append = append.collect::<Vec<_>>().join(" ");
+        self.check_signatures(&append)?;
         let image = self.image_for(spec, &vars)?;
         if let Some(driver) = image.modules.iter().find(|module| module.name == self.driver.module)
         {
@@ -301,12 +323,9 @@ impl<'a> Lab<'a> {
 
         let name = format!("{}-{}-{}", rundir::stamp(), scenario.name, spec.card.name);
         let dir = RunDir::create_in(spec.parent, &name)?;
-        let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
-        let own = vars.string(&scenario.guest.command_line.0);
-        let append = [APPEND, signed, &own].join(" ");
-        let cited = self.cited(spec, &dir, append.trim_end())?;
+        let cited = self.cited(spec, &dir, &append)?;
         let plan = Plan {
-            machine: self.machine(self.accel.accel, &image.path, append.trim_end()),
+            machine: self.machine(self.accel.accel, &image.path, &append),
             image_sha256: &image.sha256,
             loaded: &Loaded::new(&scenario.guest, &vars),
             dir: &dir,
@@ -428,6 +447,10 @@ impl<'a> Lab<'a> {
             },
             accel: self.accel.accel.word(),
             cpus: self.cpus,
+            modules: self.modules.iter().map(OwnModule::file).collect(),
+            with: &self.with,
+            append: &self.append,
+            qemu_args: &self.qemu_args,
         };
         // The orders of an exploration are its own to play.
         let again = spec.play.is_none().then(|| made.again(dir.path()));
@@ -437,6 +460,26 @@ impl<'a> Lab<'a> {
             dir.write(files::AGAIN, &format!("#!/bin/sh\nexec {again} \"$@\"\n"))?;
         }
         Ok(cited)
+    }
+
+    /// Refuses a module of the user's that a kernel with this command line takes only if it is signed.
+    fn check_signatures(&self, append: &str) -> anyhow::Result<()> {
+        let Some(own) = self.modules.iter().find(|own| !own.is_signed()) else {
+            return Ok(());
+        };
+        let (file, release) = (own.file().display(), &self.kernel.release);
+        let on = ["module.sig_enforce", "module.sig_enforce=1", "module.sig_enforce=y"];
+        let why = if !self.kernel.is_listed() {
+            "is superseded: the archive's index does not vouch for its modules, so that it has to \
+             check their signatures itself; take one that `iwlbench list kernels` has without that"
+        } else if append.split_whitespace().any(|word| on.contains(&word)) {
+            "has module.sig_enforce=1 on its command line: take that away, or sign the module"
+        } else if self.kernel.enforces_signatures()? {
+            "was built with CONFIG_MODULE_SIG_FORCE: build it without, or sign the module"
+        } else {
+            return Ok(());
+        };
+        anyhow::bail!("{file} is not signed, and kernel {release} {why}")
     }
 
     /// The user's image, or one without what scenario and user leave out.
@@ -530,6 +573,7 @@ pub fn build_image(
     driver: &Driver,
     replace: &[OwnModule],
     without: &[String],
+    with: &[String],
 ) -> Result<guest_kit::Image, guest_kit::KitError> {
     kit.build_image(&ImageSpec {
         kernel,
@@ -538,6 +582,7 @@ pub fn build_image(
         required: &required(driver),
         without,
         replace,
+        with,
         extra: &[],
     })
 }

@@ -39,6 +39,8 @@ pub struct Machine<'a> {
     pub initrd: &'a Path,
     /// Kernel command line.
     pub append: &'a str,
+    /// Arguments of the user's own.
+    pub more: &'a [String],
 }
 
 /// How a guest comes to life.
@@ -246,6 +248,7 @@ pub fn arguments(machine: &Machine<'_>, start: Start) -> Vec<OsString> {
     }
     args.push("-nodefaults".into());
     args.push("-no-user-config".into());
+    args.extend(machine.more.iter().map(OsString::from));
     args
 }
 

@@ -118,6 +118,14 @@ pub struct Made<'a> {
     pub accel: &'static str,
     /// If not the usual.
     pub cpus: Option<u32>,
+    /// Modules of the user's.
+    pub modules: Vec<&'a Path>,
+    /// Modules that nothing needs.
+    pub with: &'a [String],
+    /// More of the kernel's command line.
+    pub append: &'a [String],
+    /// More of QEMU's.
+    pub qemu_args: &'a [String],
 }
 
 impl Made<'_> {
@@ -153,6 +161,18 @@ impl Made<'_> {
         }
         if !self.without.is_empty() {
             option("--without", self.without.join(","));
+        }
+        for file in &self.modules {
+            option("--module", path(file));
+        }
+        if !self.with.is_empty() {
+            option("--with", self.with.join(","));
+        }
+        for append in self.append {
+            option("--append", append.clone());
+        }
+        for argument in self.qemu_args {
+            option("--qemu-arg", argument.clone());
         }
         if let Some(cpus) = self.cpus {
             option("--cpus", cpus.to_string());
@@ -208,6 +228,10 @@ mod tests {
             kernel: Ok("7.3.4+deb13-amd64"),
             accel: "tcg",
             cpus: None,
+            modules: Vec::new(),
+            with: &[],
+            append: &[],
+            qemu_args: &[],
         }
     }
 
@@ -242,6 +266,10 @@ mod tests {
             strict: true,
             kernel: Err([Path::new("/k/bzImage"), Path::new("/k/modules")]),
             cpus: Some(2),
+            modules: vec![Path::new("/m/iwlmvm.ko")],
+            with: &["9p".to_owned(), "veth".to_owned()],
+            append: &["quiet debug".to_owned()],
+            qemu_args: &["-device".to_owned(), "edu".to_owned()],
             ..made(&own)
         };
         let line = all.again(Path::new("/runs/x"));
@@ -249,7 +277,8 @@ mod tests {
             line,
             "iwlbench run /runs/x/mine.toml --card 7260 --kernel /k/bzImage --modules /k/modules \
              --accel tcg --fault 'never-alive,all-ones=400' --interrupts msix --firmware '/fw/a b' --without iwlmvm \
-             --cpus 2 --patience 7 --repeat 1 --cold --strict"
+             --module /m/iwlmvm.ko --with '9p,veth' --append 'quiet debug' --qemu-arg -device \
+             --qemu-arg edu --cpus 2 --patience 7 --repeat 1 --cold --strict"
         );
         for line in [line, made(&built_in).again(Path::new("/runs/x"))] {
             let words = shlex::split(&line).expect("shell words");

@@ -40,6 +40,12 @@ pub fn text(record: &Record, verbose: bool, look: Look) -> String {
         let _ = write!(lab, " ({})", record.accel_why);
     }
     line(&mut out, &look.faint(&look.wrapped(&lab, 2)));
+    for module in &record.modules {
+        if let Some(file) = &module.own {
+            let own = format!("own module {} from {}", module.name, file.display());
+            line(&mut out, &look.faint(&look.wrapped(&own, 2)));
+        }
+    }
     timeline(&mut out, record, verbose, look);
     expectations(&mut out, record, look);
     for note in &record.unmet {

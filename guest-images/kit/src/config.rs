@@ -46,16 +46,22 @@ pub(crate) fn find(bzimage: &Path, modules: &Path, release: &str) -> Option<Path
     places(bzimage, modules, release).into_iter().find(older)
 }
 
+/// Whether an option is set.
+pub(crate) fn is_set(path: &Path, option: &str) -> Result<bool, KitError> {
+    let text = read_regular(path).at(path)?.unwrap_or_default();
+    Ok(set(&String::from_utf8_lossy(&text)).contains(option))
+}
+
+fn set(text: &str) -> BTreeSet<&str> {
+    let options = text.lines().filter_map(|line| line.strip_prefix("CONFIG_")?.split_once('='));
+    options.filter(|(_, value)| matches!(*value, "y" | "m")).map(|(option, _)| option).collect()
+}
+
 /// An error that names the options that are not set and should be.
 pub(crate) fn check(path: &Path) -> Result<(), KitError> {
     let Some(text) = read_regular(path).at(path)? else { return Ok(()) };
     let text = String::from_utf8_lossy(&text);
-    let set: BTreeSet<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("CONFIG_")?.split_once('='))
-        .filter(|(_, value)| matches!(*value, "y" | "m"))
-        .map(|(option, _)| option)
-        .collect();
+    let set = set(&text);
     let missing: Vec<_> = NEEDED
         .iter()
         .filter(|(option, _)| !set.contains(option))
@@ -78,6 +84,7 @@ mod tests {
         let all = NEEDED.map(|(option, _)| format!("CONFIG_{option}=y\n")).concat();
         fs::write(&path, &all).unwrap();
         check(&path).unwrap();
+        assert!(is_set(&path, "PCI").unwrap() && !is_set(&path, "MODULE_SIG_FORCE").unwrap());
         let modular = all.replace("FUSE_FS=y", "FUSE_FS=m");
         fs::write(&path, &modular).unwrap();
         check(&path).unwrap();

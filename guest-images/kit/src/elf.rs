@@ -1,12 +1,14 @@
 //! What ELF files need: libraries (DT_NEEDED, as ld.so(8) resolves them) and,
 //! for kernel modules, the `.modinfo` section.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use goblin::elf::header::{EM_X86_64, ET_REL};
+use goblin::elf::section_header::SHN_UNDEF;
+use goblin::elf::sym::STB_GLOBAL;
 use goblin::elf::{Elf, SectionHeader};
 
 use crate::error::{At, KitError};
@@ -116,11 +118,69 @@ pub(crate) struct ModInfo {
     pub(crate) firmware: Vec<String>,
     /// The kernel that it was built for, and what else has to be alike.
     pub(crate) vermagic: Option<String>,
+    /// It states the versions of the symbols that it uses.
+    pub(crate) versions: bool,
 }
 
 /// A module's name as the kernel spells it.
 pub(crate) fn module_name(name: &str) -> String {
     name.replace('-', "_")
+}
+
+/// The content of a section.
+fn section<'a>(elf: &Elf<'_>, bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let named = |section: &&SectionHeader| elf.shdr_strtab.get_at(section.sh_name) == Some(name);
+    elf.section_headers.iter().find(named)?.file_range().and_then(|range| bytes.get(range))
+}
+
+/// The symbols that a module gives to others; `None` if it is no ELF file.
+pub(crate) fn exported(module: &[u8]) -> Option<BTreeSet<String>> {
+    let elf = Elf::parse(module).ok()?;
+    let strings = section(&elf, module, "__ksymtab_strings").unwrap_or_default();
+    let names = strings.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    Some(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+}
+
+/// Bytes of a `struct kernel_symbol`: how far it is from each of its words to the symbol, its name
+/// and its namespace.
+const KERNEL_SYMBOL: usize = 12;
+const NAME_AT: usize = 4;
+
+/// The symbols that a linked kernel gives to modules; `None` if it is no ELF file. Here a name may
+/// be the end of another, so that the table of symbols tells, not that of their names.
+pub(crate) fn exported_by_kernel(kernel: &[u8]) -> Option<BTreeSet<String>> {
+    let elf = Elf::parse(kernel).ok()?;
+    let find = |name: &str| {
+        let named = |header: &&SectionHeader| elf.shdr_strtab.get_at(header.sh_name) == Some(name);
+        let header = elf.section_headers.iter().find(named)?;
+        Some((header.sh_addr, kernel.get(header.file_range()?)?))
+    };
+    let (names_at, names) = find("__ksymtab_strings")?;
+    let mut found = BTreeSet::new();
+    for (at, table) in ["__ksymtab", "__ksymtab_gpl"].into_iter().filter_map(find) {
+        for (entry, n) in table.chunks_exact(KERNEL_SYMBOL).zip(0_u64..) {
+            let word = entry[NAME_AT..NAME_AT + 4].try_into().ok()?;
+            let here = at.wrapping_add(n * KERNEL_SYMBOL as u64 + NAME_AT as u64);
+            let name = here.wrapping_add_signed(i32::from_le_bytes(word).into());
+            let start = usize::try_from(name.wrapping_sub(names_at)).ok()?;
+            let name = names.get(start..)?.split(|byte| *byte == 0).next()?;
+            found.insert(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+    Some(found)
+}
+
+/// The symbols that a module wants from elsewhere and cannot do without.
+pub(crate) fn undefined(path: &Path, module: &[u8]) -> Result<BTreeSet<String>, KitError> {
+    let elf = parse(path, module)?;
+    let wanted = elf.syms.iter().filter(|symbol| {
+        symbol.st_shndx == usize::try_from(SHN_UNDEF).unwrap_or_default()
+            && symbol.st_bind() == STB_GLOBAL
+    });
+    let names = wanted.filter_map(|symbol| elf.strtab.get_at(symbol.st_name));
+    // The linker's, not the kernel's.
+    let names = names.filter(|name| !name.is_empty() && *name != "_GLOBAL_OFFSET_TABLE_");
+    Ok(names.map(str::to_owned).collect())
 }
 
 pub(crate) fn modinfo(path: &Path, module: &[u8]) -> Result<ModInfo, KitError> {
@@ -137,14 +197,12 @@ pub(crate) fn modinfo(path: &Path, module: &[u8]) -> Result<ModInfo, KitError> {
     if elf.section_headers.iter().any(cut) {
         return bad("it is cut short");
     }
-    let section = elf
-        .section_headers
-        .iter()
-        .find(|section| elf.shdr_strtab.get_at(section.sh_name) == Some(".modinfo"))
-        .and_then(SectionHeader::file_range)
-        .and_then(|range| module.get(range));
-    let Some(section) = section else { return bad("it has no .modinfo") };
-    let mut info = ModInfo::default();
+    let Some(section) = section(&elf, module, ".modinfo") else {
+        return bad("it has no .modinfo");
+    };
+    let versions = ["__versions", "__version_ext_crcs"];
+    let versions = versions.iter().any(|name| self::section(&elf, module, name).is_some());
+    let mut info = ModInfo { versions, ..ModInfo::default() };
     for entry in section.split(|byte| *byte == 0) {
         let Ok(entry) = std::str::from_utf8(entry) else { continue };
         match entry.split_once('=') {

@@ -226,6 +226,66 @@ pub enum KitError {
         /// The kernel.
         release: String,
     },
+    /// A file that the user gave as a module is none.
+    #[error("{}: {reason}", path.display())]
+    NoModule {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The kernel would refuse the user's module, though it says that it is for this one.
+    #[error(
+        "{} was built with another configuration: its vermagic is `{own}`, that of the modules of \
+         kernel {release} `{kernels}`",
+        path.display()
+    )]
+    OtherVermagic {
+        /// The module.
+        path: PathBuf,
+        /// Its vermagic.
+        own: String,
+        /// That of the kernel's own modules.
+        kernels: String,
+        /// The kernel.
+        release: String,
+    },
+    /// The user's module needs one that is not there.
+    #[error(
+        "{} depends on the module {module}, which kernel {release} does not have: give that with \
+         --module too",
+        path.display()
+    )]
+    MissingDependency {
+        /// The user's module.
+        path: PathBuf,
+        /// What it depends on.
+        module: String,
+        /// The kernel.
+        release: String,
+    },
+    /// The user's module wants symbols that nobody has.
+    #[error(
+        "{} wants {symbols}: no module in the image exports that, nor kernel {release}; build it \
+         for this kernel, or add the module that has it, with --with or --module",
+        path.display()
+    )]
+    Unresolved {
+        /// The module.
+        path: PathBuf,
+        /// What is missing.
+        symbols: String,
+        /// The kernel.
+        release: String,
+    },
+    /// A module is to be added that the kernel does not have.
+    #[error("{name} cannot be added to the image: there is no such module in kernel {release}")]
+    NothingToAdd {
+        /// The module.
+        name: String,
+        /// The kernel.
+        release: String,
+    },
     /// The kernel was built without what a guest needs.
     #[error("{}: not set: {missing}; set them and build the kernel again", path.display())]
     Config {
@@ -362,6 +422,8 @@ impl KitError {
                 | Self::NoSource { .. }
                 | Self::SignedModules { .. }
                 | Self::PatchRefused { .. }
+                | Self::NothingToAdd { .. }
+                | Self::NoModule { .. }
         )
     }
 

@@ -14,17 +14,19 @@ use cpio::newc::{Builder, ModeFileType, trailer};
 use serde::{Deserialize, Serialize};
 
 use crate::apt::Package;
-use crate::cache::{CacheDir, Guard, read_json, read_regular};
+use crate::cache::{CacheDir, Guard, read_json};
 use crate::digest::is_ours;
-use crate::elf::{LOADER, check_static, library_closure, loader_command, modinfo, module_name};
+use crate::elf::{LOADER, check_static, library_closure, loader_command, module_name};
 use crate::error::{At, Damage, KitError};
 use crate::hash::{sha256, sha256_file};
 use crate::kernel::{self, Kernel};
 use crate::modules::{Closure, Module, ModuleTree};
+use crate::own::OwnModule;
 use crate::progress::Progress;
 use crate::prune;
 use crate::record::Sums;
 use crate::store::{Source, Unpacked};
+use crate::vmlinux;
 
 /// Part of every key: change it when an image of the same inputs, or its record, changes.
 const FORMAT: u32 = 3;
@@ -52,52 +54,16 @@ pub struct ImageSpec<'a> {
     pub without: &'a [String],
     /// Modules that take the place of the kernel's own of their names, or come beside them.
     pub replace: &'a [OwnModule],
+    /// Modules that come along though nothing of the bench needs them.
+    pub with: &'a [String],
     /// Files of the caller's own.
     pub extra: &'a [ExtraFile],
-}
-
-/// A module of the caller's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnModule {
-    /// As `lsmod` prints it.
-    name: String,
-    /// The file that it was read from.
-    path: PathBuf,
-    content: Vec<u8>,
-}
-
-impl OwnModule {
-    /// Reads a `.ko`, as the compiler left it. Its name is what it calls itself, whatever the file
-    /// is called.
-    ///
-    /// # Errors
-    /// It cannot be read, or is no module.
-    pub fn read(path: &Path) -> Result<Self, KitError> {
-        let Some(content) = read_regular(path).at(path)? else {
-            let reason = "no such file".to_owned();
-            return Err(KitError::BadElf { path: path.to_owned(), reason });
-        };
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let name = modinfo(path, &content)?.name.unwrap_or_else(|| module_name(&stem));
-        // It becomes a file's name.
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            let reason = format!("no kernel module: its name is `{name}`");
-            return Err(KitError::BadElf { path: path.to_owned(), reason });
-        }
-        Ok(Self { name, path: path.to_owned(), content })
-    }
-
-    /// Its name, as `lsmod` prints it.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
 }
 
 /// A file to add to the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtraFile {
-    /// Path in the guest, absolute. A `.ko` below `/lib/modules/<release>/`
-    /// takes the place of the kernel's module of that name.
+    /// Path in the guest, absolute.
     pub path: String,
     /// Permission bits, e.g. `0o644`.
     pub mode: u32,
@@ -156,6 +122,9 @@ pub struct IncludedModule {
     pub sha256: String,
     /// Firmware files that it declares, as `modinfo -F firmware` lists them.
     pub firmware: Vec<String>,
+    /// The user's file that it is from; none if it is the kernel's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<PathBuf>,
 }
 
 /// The fetched kmod, if any, as it is.
@@ -255,27 +224,6 @@ fn guest_path(path: &str) -> Result<String, KitError> {
     Ok(if merged { format!("usr/{inner}") } else { inner.to_owned() })
 }
 
-/// The user's files: modules for the module tree, and the rest.
-struct Extra<'a> {
-    modules: Vec<(String, &'a ExtraFile)>,
-    files: Vec<(String, &'a ExtraFile)>,
-}
-
-impl<'a> Extra<'a> {
-    fn sort(files: &'a [ExtraFile], release: &str) -> Result<Self, KitError> {
-        let prefix = format!("usr/lib/modules/{release}/");
-        let mut extra = Self { modules: Vec::new(), files: Vec::new() };
-        for file in files {
-            let path = guest_path(&file.path)?;
-            match path.strip_prefix(&prefix).filter(|path| path.ends_with(".ko")) {
-                Some(module) => extra.modules.push((module.to_owned(), file)),
-                None => extra.files.push((path, file)),
-            }
-        }
-        Ok(extra)
-    }
-}
-
 /// A kernel refuses a module of another: better said here than by a guest.
 fn check_vermagic(module: &Module, release: &str) -> Result<(), KitError> {
     let path = module.origin.clone();
@@ -300,7 +248,7 @@ struct Parts<'a> {
     closure: Closure,
     /// Of [`DEPMOD_INPUTS`], those that the kernel has.
     lists: Vec<(&'static str, Vec<u8>)>,
-    extra: Extra<'a>,
+    extra: Vec<(String, &'a ExtraFile)>,
 }
 
 impl<'a> Parts<'a> {
@@ -311,17 +259,24 @@ impl<'a> Parts<'a> {
     ) -> Result<Self, KitError> {
         check_static(spec.agent).map_err(|reason| KitError::BadAgent { reason })?;
         let release = &spec.kernel.release;
-        let extra = Extra::sort(spec.extra, release)?;
+        let extra = spec.extra.iter().map(|file| Ok((guest_path(&file.path)?, file)));
+        let extra = extra.collect::<Result<_, KitError>>()?;
         let mut tree = ModuleTree::open(&spec.kernel.modules, sums)?;
-        for (path, file) in &extra.modules {
-            tree.replace(path, Path::new(&file.path), &file.content);
-        }
+        let kernels = match spec.replace.is_empty() {
+            true => None,
+            false => tree.vermagic()?,
+        };
         for own in spec.replace {
-            if tree.has_built_in(&own.name) {
-                let (name, release) = (own.name.clone(), release.clone());
+            if tree.has_built_in(own.name()) {
+                let (name, release) = (own.name().to_owned(), release.clone());
                 return Err(KitError::BuiltIn { name, release });
             }
-            tree.replace(&format!("updates/{}.ko", own.name), &own.path, &own.content);
+            own.check_vermagic(release, kernels.as_deref().unwrap_or(release))?;
+            tree.replace(own.as_module());
+        }
+        if let Some(name) = spec.with.iter().find(|name| !tree.has(name)) {
+            let (name, release) = (name.clone(), release.clone());
+            return Err(KitError::NothingToAdd { name, release });
         }
         for name in spec.without {
             // One that is wanted where there is one may be missing from some kernels.
@@ -331,14 +286,23 @@ impl<'a> Parts<'a> {
                 return Err(KitError::NoSuchModule { name, why, release });
             }
         }
-        let wanted: Vec<&str> = spec.modules.iter().chain(spec.required).copied().collect();
+        let with = spec.with.iter().map(String::as_str);
+        let wanted: Vec<&str> =
+            spec.modules.iter().chain(spec.required).copied().chain(with).collect();
         let closure = tree.closure(&wanted, spec.without)?;
         let missing = |name: &&&str| closure.missing.contains(&module_name(name));
         if let Some(name) = spec.required.iter().find(missing) {
             let (name, release) = ((*name).to_owned(), release.clone());
             return Err(KitError::MissingModule { name, release });
         }
-        for module in &closure.modules {
+        let exports = match spec.replace.is_empty() {
+            true => None,
+            false => vmlinux::exports(&spec.kernel.bzimage)?,
+        };
+        for own in spec.replace {
+            own.check_needs(release, &closure, exports.as_ref())?;
+        }
+        for module in closure.modules.iter().filter(|module| !module.own) {
             check_vermagic(module, release)?;
         }
         let mut lists = Vec::new();
@@ -360,6 +324,7 @@ impl<'a> Parts<'a> {
             path: format!("/lib/modules/{}/{}", self.release, module.path),
             sha256: sha256(&module.bytes),
             firmware: module.firmware.clone(),
+            own: module.own.then(|| module.origin.clone()),
         });
         included.collect()
     }
@@ -429,7 +394,7 @@ impl<'a> Parts<'a> {
         for (path, content) in self.modules(stage)? {
             tree.file(&format!("usr/lib/modules/{}/{path}", self.release), 0o644, content);
         }
-        for (path, file) in &self.extra.files {
+        for (path, file) in &self.extra {
             tree.file(path, file.mode & 0o7777, file.content.clone());
         }
         Ok(tree)
@@ -519,8 +484,7 @@ pub(crate) fn verify(cache: &CacheDir) -> Result<Vec<(PathBuf, Option<Damage>)>,
 fn key(spec: &ImageSpec<'_>, kmod: &Unpacked, own: Option<&Parts<'_>>) -> String {
     let extra: Vec<_> =
         spec.extra.iter().map(|file| (&file.path, file.mode, sha256(&file.content))).collect();
-    let replace: Vec<_> =
-        spec.replace.iter().map(|own| (&own.name, sha256(&own.content))).collect();
+    let replace: Vec<_> = spec.replace.iter().map(OwnModule::identity).collect();
     let own = own.map(|parts| {
         let lists = parts.lists.iter().map(|(name, content)| (name, sha256(content)));
         (parts.included(), lists.collect::<Vec<_>>())
@@ -536,6 +500,7 @@ fn key(spec: &ImageSpec<'_>, kmod: &Unpacked, own: Option<&Parts<'_>>) -> String
         "required": spec.required,
         "without": spec.without,
         "replace": replace,
+        "with": spec.with,
         "extra": extra,
     });
     sha256(everything.to_string().as_bytes())
@@ -599,7 +564,6 @@ fn make(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testelf;
     use std::io::Read;
 
     /// Name, mode, device numbers and content.
@@ -679,6 +643,12 @@ mod tests {
         let mut changed = extra.clone();
         changed[0].content = vec![2];
         let without = ["iwlmvm".to_owned()];
+        let dir = tempfile::tempdir().unwrap();
+        let own = ["a.ko", "b.ko"].map(|name| {
+            let file = dir.path().join(name);
+            fs::write(&file, crate::testelf::module(&["name=iwlmvm"])).unwrap();
+            OwnModule::read(&file).unwrap()
+        });
         let spec = ImageSpec {
             kernel: &kernel,
             agent: b"agent",
@@ -686,14 +656,9 @@ mod tests {
             required: &[],
             without: &[],
             replace: &[],
+            with: &[],
             extra: &extra,
         };
-        let own = |content: u8| OwnModule {
-            name: "iwlwifi".to_owned(),
-            path: "iwlwifi.ko".into(),
-            content: vec![content],
-        };
-        let (one, other) = ([own(1)], [own(2)]);
         let specs = [
             spec.clone(),
             ImageSpec { kernel: &newer, ..spec.clone() },
@@ -701,8 +666,9 @@ mod tests {
             ImageSpec { modules: &["iwlmvm"], ..spec.clone() },
             ImageSpec { required: &["iwlwifi"], ..spec.clone() },
             ImageSpec { without: &without, ..spec.clone() },
-            ImageSpec { replace: &one, ..spec.clone() },
-            ImageSpec { replace: &other, ..spec.clone() },
+            ImageSpec { with: &without, ..spec.clone() },
+            ImageSpec { replace: &own[..1], ..spec.clone() },
+            ImageSpec { replace: &own[1..], ..spec.clone() },
             ImageSpec { extra: &executable, ..spec.clone() },
             ImageSpec { extra: &changed, ..spec.clone() },
         ];
@@ -723,6 +689,7 @@ mod tests {
             bytes: Vec::new(),
             firmware: Vec::new(),
             vermagic: vermagic.map(str::to_owned),
+            own: false,
         };
         let check = |vermagic| check_vermagic(&module(vermagic), "6.6.1-mine");
         check(Some("6.6.1-mine SMP preempt mod_unload modversions ")).unwrap();
@@ -732,29 +699,13 @@ mod tests {
     }
 
     #[test]
-    fn a_module_is_known_by_what_it_calls_itself() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = |name: &str, modinfo: &[&str]| {
-            let path = dir.path().join(name);
-            fs::write(&path, testelf::module(modinfo)).unwrap();
-            OwnModule::read(&path)
-        };
-        assert_eq!(file("v2.ko", &["name=iwlwifi"]).unwrap().name(), "iwlwifi");
-        assert_eq!(file("snd-x.ko", &["depends="]).unwrap().name(), "snd_x");
-        for bad in ["name=../../init", "name="] {
-            assert!(matches!(file("bad.ko", &[bad]), Err(KitError::BadElf { .. })), "{bad}");
-        }
-        let directory = OwnModule::read(dir.path());
-        assert!(matches!(directory, Err(KitError::BadElf { .. })), "{directory:?}");
-    }
-
-    #[test]
     fn an_image_has_the_module_that_is_to_be_tested_or_says_why_not() {
         let included = IncludedModule {
             name: "iwlmvm".to_owned(),
             path: String::new(),
             sha256: String::new(),
             firmware: Vec::new(),
+            own: None,
         };
         let image = Image {
             path: PathBuf::new(),
@@ -790,25 +741,5 @@ mod tests {
         for bad in ["etc/x", "/", "/a//b", "/a/../b", "/a/", "/init", "/a\0b", ""] {
             assert!(matches!(guest_path(bad), Err(KitError::BadExtraFile { .. })), "{bad}");
         }
-    }
-
-    #[test]
-    fn the_users_modules_are_told_from_other_files() {
-        let file = |path: &str| ExtraFile { path: path.to_owned(), mode: 0o644, content: vec![] };
-        let files = [
-            file("/lib/modules/6.6/updates/a.ko"),
-            file("/usr/lib/modules/6.6/kernel/b.ko"),
-            file("/lib/modules/6.7/updates/a.ko"),
-            file("/lib/modules/6.6/notes"),
-        ];
-        let extra = Extra::sort(&files, "6.6").unwrap();
-        let paths = |files: &[(String, &ExtraFile)]| {
-            files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>()
-        };
-        assert_eq!(paths(&extra.modules), ["updates/a.ko", "kernel/b.ko"]);
-        assert_eq!(
-            paths(&extra.files),
-            ["usr/lib/modules/6.7/updates/a.ko", "usr/lib/modules/6.6/notes"]
-        );
     }
 }

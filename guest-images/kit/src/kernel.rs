@@ -96,6 +96,17 @@ impl Kernel {
         !self.packages.iter().any(|package| package.unlisted)
     }
 
+    /// Whether it was built to take no module without a signature of its own.
+    ///
+    /// # Errors
+    /// Its configuration cannot be read.
+    pub fn enforces_signatures(&self) -> Result<bool, KitError> {
+        match &self.config {
+            Some(config) => config::is_set(config, "MODULE_SIG_FORCE"),
+            None => Ok(false),
+        }
+    }
+
     /// Which of Linux's versions it is, as far as can be known: `6.1.174-1`, where the release
     /// says no more than `6.1.0-50-amd64`.
     pub fn version(&self) -> &str {

@@ -32,7 +32,8 @@
 //! | `tool`, `mirror`, `cache`, `digest`, `prune` | the host's programs; which archive; the directory and its lock; what is known of its files; what goes when |
 //! | `record` | what unpacked files were |
 //! | `apt`, `store` | packages chosen and fetched; packages unpacked and put in place |
-//! | `elf`, `modules`, `config` | what programs and modules need; a kernel's modules; its `.config` |
+//! | `compressed`, `elf`, `vmlinux`, `config` | compressed files; what programs and modules need; what a kernel exports; its `.config` |
+//! | `modules`, `own` | a kernel's modules; the user's |
 //! | `qemu`, `kernel`, `image` | what a guest is made of |
 //! | `source`, `room` | the driver's source of a kernel; where modules are built against it |
 //! | `variant` | that driver changed |
@@ -54,6 +55,7 @@ use std::time::Duration;
 
 mod apt;
 mod cache;
+mod compressed;
 mod config;
 mod control;
 mod digest;
@@ -64,6 +66,7 @@ mod image;
 mod kernel;
 mod mirror;
 mod modules;
+mod own;
 mod progress;
 mod prune;
 mod qemu;
@@ -75,13 +78,15 @@ mod store;
 mod testelf;
 mod tool;
 mod variant;
+mod vmlinux;
 
 pub use apt::Package;
 pub use cache::CacheDir;
 pub use digest::Identity;
 pub use error::{Damage, KitError, Rejected};
-pub use image::{ExtraFile, Image, ImageSpec, IncludedModule, OwnModule};
+pub use image::{ExtraFile, Image, ImageSpec, IncludedModule};
 pub use kernel::{Flavour, Kernel, KernelSelector, KnownKernel};
+pub use own::OwnModule;
 pub use progress::{Progress, Silent};
 pub use prune::Pruned;
 pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, probe_qemu};

@@ -3,18 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use lzma_rust2::XzReader;
-use ruzstd::decoding::StreamingDecoder;
-
+use crate::compressed::Compression;
 use crate::elf::{modinfo, module_name};
 use crate::error::{At, KitError};
 use crate::record::{Sums, walk};
-
-/// Far above the largest module of a stock kernel (amdgpu: 25 MiB).
-const LARGEST_MODULE: u64 = 256 << 20;
 
 /// A module, decompressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +24,8 @@ pub(crate) struct Module {
     pub(crate) firmware: Vec<String>,
     /// The kernel that it was built for comes first.
     pub(crate) vermagic: Option<String>,
+    /// It is not the kernel's.
+    pub(crate) own: bool,
 }
 
 /// The modules below one `/lib/modules/<release>`.
@@ -58,7 +54,7 @@ pub(crate) struct Closure {
 }
 
 /// The name of the module in a file, if it is one: `a/b-c.ko.xz` is `b_c`.
-fn name_of(path: &str) -> Option<String> {
+pub(crate) fn name_of(path: &str) -> Option<String> {
     let file = path.rsplit('/').next()?;
     let (name, rest) = file.split_once(".ko")?;
     (rest.is_empty() || rest.starts_with('.')).then(|| module_name(name))
@@ -94,21 +90,19 @@ impl ModuleTree {
         Ok(Self { dir: dir.to_path_buf(), files, builtin, overlay: BTreeMap::new(), sums })
     }
 
-    /// Puts a module of the caller's in place of the tree's own. `path` is
-    /// below `/lib/modules/<release>`.
-    pub(crate) fn replace(&mut self, path: &str, origin: &Path, bytes: &[u8]) -> Option<()> {
-        let name = name_of(path)?;
-        let (path, origin, bytes) = (path.to_owned(), origin.to_owned(), bytes.to_vec());
-        let (firmware, vermagic) = (Vec::new(), None);
-        let module = Module { name: name.clone(), path, origin, bytes, firmware, vermagic };
-        self.overlay.insert(name, module);
-        Some(())
+    /// Puts a module in place of the tree's own of that name, or beside them.
+    pub(crate) fn replace(&mut self, module: Module) {
+        self.overlay.insert(module.name.clone(), module);
     }
 
     fn module(&self, name: &str) -> Result<Option<Module>, KitError> {
-        if let Some(module) = self.overlay.get(name) {
-            return Ok(Some(module.clone()));
+        match self.overlay.get(name) {
+            Some(module) => Ok(Some(module.clone())),
+            None => self.trees_own(name),
         }
+    }
+
+    fn trees_own(&self, name: &str) -> Result<Option<Module>, KitError> {
         let Some(path) = self.files.get(name) else { return Ok(None) };
         let file = self.dir.join(path);
         let bytes = match &self.sums {
@@ -118,7 +112,23 @@ impl ModuleTree {
         let bytes = decompress(&file, bytes)?;
         let end = path.rfind(".ko").map_or(path.len(), |at| at + ".ko".len());
         let (name, path) = (name.to_owned(), path[..end].to_owned());
-        Ok(Some(Module { name, path, origin: file, bytes, firmware: Vec::new(), vermagic: None }))
+        let (firmware, vermagic, own) = (Vec::new(), None, false);
+        Ok(Some(Module { name, path, origin: file, bytes, firmware, vermagic, own }))
+    }
+
+    /// Whether the kernel has it, as a module or built in.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let name = module_name(name);
+        self.files.contains_key(&name)
+            || self.overlay.contains_key(&name)
+            || self.builtin.contains(&name)
+    }
+
+    /// The vermagic of one of the tree's own modules, if there is any.
+    pub(crate) fn vermagic(&self) -> Result<Option<String>, KitError> {
+        let Some((name, path)) = self.files.iter().next() else { return Ok(None) };
+        let Some(module) = self.trees_own(name)? else { return Ok(None) };
+        Ok(modinfo(&self.dir.join(path), &module.bytes)?.vermagic)
     }
 
     /// Whether the kernel itself holds it.
@@ -170,26 +180,15 @@ impl ModuleTree {
     }
 }
 
-/// The module in a file, by its ending: `.ko`, `.ko.xz` or `.ko.zst`.
-fn decompress(file: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, KitError> {
-    let bad = |reason: String| KitError::BadElf { path: file.to_path_buf(), reason };
-    let mut module = Vec::new();
-    match file.extension().and_then(|extension| extension.to_str()) {
-        Some("ko") => return Ok(bytes),
-        Some("xz") => {
-            let xz = XzReader::new(bytes.as_slice(), true);
-            let read = xz.take(LARGEST_MODULE).read_to_end(&mut module);
-            read.map_err(|error| bad(format!("no xz file: {error}")))?;
-        }
-        Some("zst") => {
-            let zstd = StreamingDecoder::new(bytes.as_slice())
-                .map_err(|error| bad(format!("no zstd file: {error}")))?;
-            let read = zstd.take(LARGEST_MODULE).read_to_end(&mut module);
-            read.map_err(|error| bad(format!("no zstd file: {error}")))?;
-        }
-        _ => return Err(bad("compressed in a way that is not known here".to_owned())),
-    }
-    Ok(module)
+/// The module in a file, by its ending: `.ko`, `.ko.xz`, `.ko.zst` or `.ko.gz`.
+pub(crate) fn decompress(file: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, KitError> {
+    let ending = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let module = match Compression::of_ending(ending) {
+        _ if ending == "ko" => return Ok(bytes),
+        Some(compression) => compression.unpack(&bytes),
+        None => Err("compressed in a way that is not known here".to_owned()),
+    };
+    module.map_err(|reason| KitError::BadElf { path: file.to_path_buf(), reason })
 }
 
 #[cfg(test)]
@@ -284,8 +283,15 @@ mod tests {
     fn the_callers_module_replaces_the_kernels() {
         let dir = tree();
         let mut tree = ModuleTree::open(dir.path(), None).unwrap();
-        let mine = testelf::module(&["depends=other"]);
-        tree.replace("updates/top.ko", Path::new("/home/me/top.ko"), &mine).unwrap();
+        tree.replace(Module {
+            name: "top".to_owned(),
+            path: "updates/top.ko".to_owned(),
+            origin: "/home/me/top.ko".into(),
+            bytes: testelf::module(&["depends=other"]),
+            firmware: Vec::new(),
+            vermagic: None,
+            own: true,
+        });
         let closure = tree.closure(&["top"], &[]).unwrap();
         assert_eq!(names(&closure), ["other", "top"]);
         assert_eq!(closure.modules[1].path, "updates/top.ko");

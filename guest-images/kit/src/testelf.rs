@@ -52,23 +52,65 @@ pub(crate) fn static_program(machine: u64) -> Vec<u8> {
     header(2, machine, 0, 0, 0)
 }
 
+/// A relocatable file with these sections: name, type, link, size of an entry, content.
+fn relocatable(sections: &[(&str, u64, u64, u64, Vec<u8>)]) -> Vec<u8> {
+    let mut names = vec![0];
+    let (mut content, mut headers) = (Vec::<u8>::new(), vec![0; 64]);
+    let mut add = |name: usize, kind, link, entry, bytes: &[u8]| {
+        let at = 64 + content.len() as u64;
+        headers.extend(words(&[(name as u64, 4), (kind, 4), (0, 8), (0, 8), (at, 8)]));
+        headers.extend(words(&[(bytes.len() as u64, 8), (link, 4), (0, 4), (1, 8), (entry, 8)]));
+        content.extend(bytes);
+    };
+    for (name, kind, link, entry, bytes) in sections {
+        add(names.len(), *kind, *link, *entry, bytes);
+        names.extend(name.as_bytes());
+        names.push(0);
+    }
+    let own = names.len();
+    names.extend(b".shstrtab\0");
+    add(own, 3, 0, 0, &names);
+    let shoff = 64 + content.len() as u64;
+    let mut bytes = header(1, 62, 0, shoff, sections.len() as u64 + 2);
+    bytes.extend(content);
+    bytes.extend(headers);
+    bytes
+}
+
+fn strings(strings: &[&str]) -> Vec<u8> {
+    strings.iter().flat_map(|string| [string.as_bytes(), b"\0"].concat()).collect()
+}
+
 /// A kernel module with these `.modinfo` entries.
 pub(crate) fn module(entries: &[&str]) -> Vec<u8> {
-    let info: Vec<u8> =
-        entries.iter().flat_map(|entry| [entry.as_bytes(), b"\0"].concat()).collect();
-    let names = b"\0.modinfo\0.shstrtab\0";
-    let names_at = 64 + info.len() as u64;
-    let sections_at = names_at + names.len() as u64;
-    let section = |name: u64, kind: u64, at: u64, size: u64| {
-        let mut bytes = words(&[(name, 4), (kind, 4), (0, 8), (0, 8), (at, 8), (size, 8)]);
-        bytes.extend(words(&[(0, 4), (0, 4), (1, 8), (0, 8)]));
-        bytes
-    };
-    let mut bytes = header(1, 62, 0, sections_at, 3);
-    bytes.extend(&info);
-    bytes.extend(names);
-    bytes.extend(section(0, 0, 0, 0));
-    bytes.extend(section(1, 1, 64, info.len() as u64));
-    bytes.extend(section(10, 3, names_at, names.len() as u64));
-    bytes
+    relocatable(&[(".modinfo", 1, 0, 0, strings(entries))])
+}
+
+/// A kernel whose table of exported symbols has names at these places of these strings.
+pub(crate) fn kernel(names: &[&str], at: &[i64]) -> Vec<u8> {
+    let entries = at.iter().zip(0_i64..).flat_map(|(at, n)| {
+        let to_name = at - (n * 12 + 4);
+        [0, to_name as i32, 0].map(i32::to_le_bytes).concat()
+    });
+    let names = ("__ksymtab_strings", 1, 0, 0, strings(names));
+    relocatable(&[("__ksymtab", 1, 0, 0, entries.collect()), names])
+}
+
+/// A module that exports these symbols.
+pub(crate) fn exporting(symbols: &[&str]) -> Vec<u8> {
+    let modinfo = (".modinfo", 1, 0, 0, strings(&["depends="]));
+    relocatable(&[modinfo, ("__ksymtab_strings", 1, 0, 0, strings(symbols))])
+}
+
+/// A module that wants these symbols, and one that it can do without.
+pub(crate) fn needing(symbols: &[&str]) -> Vec<u8> {
+    let mut names = vec![0];
+    let mut table = vec![0; 24];
+    let (global, weak) = (1 << 4, 2 << 4);
+    for (symbol, info) in symbols.iter().map(|s| (*s, global)).chain([("weak", weak)]) {
+        table.extend(words(&[(names.len() as u64, 4), (info, 1), (0, 1), (0, 2), (0, 8), (0, 8)]));
+        names.extend(strings(&[symbol]));
+    }
+    let modinfo = (".modinfo", 1, 0, 0, strings(&["depends="]));
+    relocatable(&[modinfo, (".symtab", 2, 3, 24, table), (".strtab", 3, 0, 0, names)])
 }

@@ -111,6 +111,7 @@ fn boots(version: &str) {
         required: &REQUIRED,
         without: &[],
         replace: &[],
+        with: &[],
         extra: &[],
     };
     let start = Instant::now();

@@ -14,9 +14,10 @@ use crate::lab;
 pub fn image(args: &ImageArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let selector = lab::kernel_selector(&args.kernel, args.modules.as_deref())
         .map_err(BadUsage::from_error)?;
+    let own = commands::own(&args.own)?;
     let kit = commands::kit(&args.fetch, ui)?;
     let kernel = kit.kernel(&selector)?;
-    let image = lab::build_image(&kit, &kernel, &IWLWIFI, &[], &args.without)?;
+    let image = lab::build_image(&kit, &kernel, &IWLWIFI, &own, &args.without, &args.own.with)?;
     fs::copy(&image.path, &args.output)?;
     commands::print(&format!(
         "{}: kernel {}, {} modules; use it with `iwlbench run --image {}`\n",

@@ -71,6 +71,8 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
                 modules: modules.map(Path::to_owned),
                 accel: args.accel,
                 cpus: args.cpus,
+                own: args.own.clone(),
+                tell: args.tell.clone(),
                 fetch: args.fetch.clone(),
             };
             commands::lab(&guest, ui)

@@ -15,10 +15,10 @@ pub mod setup;
 pub mod soak;
 pub mod ucode;
 
-use guest_kit::{CacheDir, Kit, KitOptions};
+use guest_kit::{CacheDir, Kit, KitError, KitOptions, OwnModule};
 use iwl_card::CardSpec;
 
-use crate::app::cli::{FetchArgs, GuestArgs};
+use crate::app::cli::{FetchArgs, GuestArgs, OwnModuleArgs};
 use crate::app::ui::Ui;
 use crate::facts::driver::IWLWIFI;
 use crate::facts::failure::BadUsage;
@@ -52,9 +52,38 @@ pub fn lab<'a>(args: &GuestArgs, ui: &'a Ui) -> anyhow::Result<Lab<'a>> {
     let kernel = lab::kernel_selector(&args.kernel, args.modules.as_deref())
         .map_err(BadUsage::from_error)?;
     let driver = &IWLWIFI;
-    let modules = Vec::new();
-    let options = Options { kernel, driver, modules, accel: args.accel, cpus: args.cpus };
+    let options = Options {
+        kernel,
+        driver,
+        accel: args.accel,
+        cpus: args.cpus,
+        modules: own(&args.own)?,
+        with: args.own.with.clone(),
+        append: args.tell.append.clone(),
+        qemu_args: args.tell.qemu_arg.clone(),
+    };
     Lab::new(kit(&args.fetch, ui)?, &options, ui)
+}
+
+/// The user's modules, read.
+///
+/// # Errors
+/// Bad usage.
+pub fn own(args: &OwnModuleArgs) -> anyhow::Result<Vec<OwnModule>> {
+    let mut modules: Vec<OwnModule> = Vec::new();
+    for file in &args.module {
+        let own = OwnModule::read(file).map_err(|error| match error {
+            error @ KitError::Io { .. } => BadUsage::from_error(error).into(),
+            error => anyhow::Error::from(error),
+        })?;
+        if let Some(same) = modules.iter().find(|other| other.name() == own.name()) {
+            let (one, other) = (same.file().display(), file.display());
+            let name = own.name();
+            return Err(BadUsage(format!("{one} and {other} are both the module {name}")).into());
+        }
+        modules.push(own);
+    }
+    Ok(modules)
 }
 
 /// Guests at once: as many as the user wants, else half as many again as there are CPUs: often

@@ -176,7 +176,9 @@ fn facts(out: &mut String, run: &Run) {
     }
     for module in array(record, "/modules") {
         let get = |field: &str| module.get(field).map(fields::plain).unwrap_or_default();
-        fact(&format!("module {}", get("name")), format!("SHA-256 {}", get("sha256")));
+        let own = get("own");
+        let from = if own.is_empty() { own } else { format!("from {own}, ") };
+        fact(&format!("module {}", get("name")), format!("{from}SHA-256 {}", get("sha256")));
     }
     if let Some(card) = record.facts_at("/card").filter(|c| c.is_object()) {
         let get = |field: &str| card.get(field).map(fields::plain).unwrap_or_default();

@@ -1,0 +1,136 @@
+//! Modules of the user's choice, and what kernel and QEMU are told for him.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::Bench;
+use guest_kit::{CacheDir, KernelSelector, Kit, KitOptions, Silent};
+
+/// The kernel's own, decompressed and without the signature that it ends with.
+fn unsigned(bench: &Bench, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+    let options = KitOptions { mirror: None, offline: true };
+    let kit = Kit::new(CacheDir::from_env().expect("a cache"), options, Box::new(Silent));
+    let kernel = kit.kernel(&KernelSelector::Default).expect("the kernel is fetched");
+    let opmode = "kernel/drivers/net/wireless/intel/iwlwifi/mvm/iwlmvm.ko.xz";
+    let packed = std::fs::read(kernel.modules.join(opmode)).expect("the opmode");
+    let mut module = Vec::new();
+    let mut unpacked = lzma_rust2::XzReader::new(packed.as_slice(), false);
+    std::io::Read::read_to_end(&mut unpacked, &mut module).expect("an xz file");
+    module.truncate(module.len() - 1);
+    change(&mut module);
+    bench.file("mine.ko", module)
+}
+
+fn replace(module: &mut [u8], from: &[u8], to: &[u8]) {
+    let at = module.windows(from.len()).position(|bytes| bytes == from).expect("it is there");
+    module[at..at + to.len()].copy_from_slice(to);
+}
+
+/// The one line that it ends with, and its exit code.
+fn refused(bench: &Bench, args: &[&str]) -> (Option<i32>, String) {
+    let output = bench.output(&[&["run", "--offline", "--card", "7260"], args].concat());
+    bench.nothing_left();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let progress = ["building the guest", "waiting for another"];
+    let told = |line: &&str| !progress.iter().any(|words| line.contains(words));
+    let said: Vec<_> = said.lines().filter(told).collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    (output.status.code(), said[0].to_owned())
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("text")
+}
+
+#[test]
+fn the_user_s_module_is_the_one_that_is_loaded() {
+    let bench = Bench::new();
+    let module = unsigned(&bench, |_| ());
+    let run = bench.run(&[
+        "--offline",
+        "--card",
+        "7260",
+        "--module",
+        text(&module),
+        "--with",
+        "9p",
+        "--append",
+        "iwlbench.seen=1",
+        "--qemu-arg=-name",
+        "--qemu-arg",
+        "seen",
+    ]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let run = run.only();
+    let modules = run["modules"].as_array().expect("modules");
+    let of = |name: &str| modules.iter().find(|module| module["name"] == name);
+    let mine = of("iwlmvm").expect("the opmode");
+    assert_eq!(mine["own"], text(&module));
+    assert!(mine["path"].as_str().expect("a path").ends_with("/updates/iwlmvm.ko"), "{mine}");
+    assert!(of("iwlwifi").expect("the driver").get("own").is_none());
+    assert!(of("9p").is_some() && of("netfs").is_some(), "it and what it needs: {modules:?}");
+    let line = run["kernel_command_line"].as_str().expect("text");
+    assert!(line.ends_with(" iwlbench.seen=1"), "{line}");
+    let directory = Path::new(run["directory"].as_str().expect("a path"));
+    let arguments = std::fs::read_to_string(directory.join("qemu.args")).expect("kept");
+    assert!(arguments.contains("-name seen"), "{arguments}");
+    let again = run["again"].as_str().expect("text");
+    assert!(again.contains("--module") && again.contains("--append 'iwlbench.seen=1'"), "{again}");
+}
+
+#[test]
+fn a_module_that_the_kernel_would_not_take_is_named_before_the_boot() {
+    let bench = Bench::new();
+    let (code, said) = refused(
+        &bench,
+        &[
+            "--module",
+            text(&unsigned(&bench, |module| {
+                replace(module, b"vermagic=7", b"vermagic=6");
+            })),
+        ],
+    );
+    assert!(code == Some(125) && said.contains("is a module of kernel 6."), "{code:?} {said}");
+    let (code, said) = refused(
+        &bench,
+        &[
+            "--module",
+            text(&unsigned(&bench, |module| {
+                replace(module, b"\0_printk\0", b"\0_prinzk\0");
+            })),
+        ],
+    );
+    assert!(code == Some(125) && said.contains("wants _prinzk: no module"), "{code:?} {said}");
+    let (code, said) = refused(
+        &bench,
+        &[
+            "--module",
+            text(&unsigned(&bench, |module| {
+                replace(module, b"depends=", b"depends=a,");
+            })),
+        ],
+    );
+    assert!(code == Some(125) && said.contains("depends on the module a,"), "{code:?} {said}");
+    let module = unsigned(&bench, |_| ());
+    let enforced = ["--module", text(&module), "--append", "quiet module.sig_enforce=1"];
+    let (code, said) = refused(&bench, &enforced);
+    assert!(code == Some(125) && said.contains("is not signed"), "{code:?} {said}");
+}
+
+#[test]
+fn what_is_no_module_or_not_there_is_bad_usage() {
+    let bench = Bench::new();
+    let text_file = bench.file("iwlmvm.ko", "no module");
+    for (args, expected) in [
+        (&["--module", text(&text_file)][..], "iwlmvm.ko: no ELF file"),
+        (&["--module", "/nowhere/iwlmvm.ko"], "/nowhere/iwlmvm.ko: no such file"),
+        (&["--with", "nosuch"], "nosuch cannot be added"),
+    ] {
+        let (code, said) = refused(&bench, args);
+        assert!(code == Some(2) && said.contains(expected), "{code:?} {said}");
+    }
+    let module = unsigned(&bench, |_| ());
+    let (code, said) = refused(&bench, &["--module", text(&module), "--module", text(&module)]);
+    assert!(code == Some(2) && said.contains("are both the module iwlmvm"), "{code:?} {said}");
+}
