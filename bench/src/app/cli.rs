@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::machine::accel::Choice;
-use crate::script::scenario::{InterruptChoice, MOST_REPEATS, parse_patience};
+use crate::script::scenario::{InterruptChoice, MOST_REPEATS, PlannedFault, parse_patience};
 
 /// Boots the real iwlwifi against an emulated Intel wireless card and asserts the order of the
 /// hand-over: firmware request, opmode request, upload, ALIVE, interface.
@@ -77,9 +77,11 @@ pub struct RunArgs {
     /// Cards; each is played in a guest of its own [default: as the scenario says]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub card: Vec<String>,
-    /// Make the card fail (`iwlbench list` names the faults)
+    /// Make the card fail (`iwlbench list` names the faults), from power-on, or from a moment on until
+    /// another: NAME[=ARGUMENT][@MOMENT][..MOMENT], as in ucode-error@netdev-registered, with a
+    /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
-    pub fault: Vec<iwl_card::Fault>,
+    pub fault: Vec<PlannedFault>,
     /// Interrupts the card offers [default: as the scenario says, or what suits the card]
     #[arg(long)]
     pub interrupts: Option<InterruptChoice>,
@@ -150,9 +152,11 @@ pub struct MatrixArgs {
     /// Cards [default: as each scenario says]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub card: Vec<String>,
-    /// Make the card fail (`iwlbench list` names the faults)
+    /// Make the card fail (`iwlbench list` names the faults), from power-on, or from a moment on until
+    /// another: NAME[=ARGUMENT][@MOMENT][..MOMENT], as in ucode-error@netdev-registered, with a
+    /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
-    pub fault: Vec<iwl_card::Fault>,
+    pub fault: Vec<PlannedFault>,
     /// Interrupts the card offers [default: as the scenario says, or what suits the card]
     #[arg(long)]
     pub interrupts: Option<InterruptChoice>,
@@ -231,9 +235,11 @@ pub struct ExploreArgs {
     /// Cards; each is explored by itself [default: as the scenario says]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub card: Vec<String>,
-    /// Make the card fail (`iwlbench list` names the faults)
+    /// Make the card fail (`iwlbench list` names the faults), from power-on, or from a moment on until
+    /// another: NAME[=ARGUMENT][@MOMENT][..MOMENT], as in ucode-error@netdev-registered, with a
+    /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
-    pub fault: Vec<iwl_card::Fault>,
+    pub fault: Vec<PlannedFault>,
     /// Hold requests by these names, `*` for any characters, beside what the scenario's rules hold
     /// [default: as the scenario's `hold` says, else $firmware,$opmode]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
@@ -372,9 +378,11 @@ pub struct DeviceArgs {
     /// Interrupts to offer [default: msi, and msix for a card whose driver takes nothing else]
     #[arg(long)]
     pub interrupts: Option<InterruptChoice>,
-    /// Make the card fail (`iwlbench list` names the faults)
+    /// Make the card fail (`iwlbench list` names the faults), from power-on, or from a moment on until
+    /// another: NAME[=ARGUMENT][@MOMENT][..MOMENT], as in ucode-error@netdev-registered, with a
+    /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
-    pub fault: Vec<iwl_card::Fault>,
+    pub fault: Vec<PlannedFault>,
     /// Trace register accesses too
     #[arg(long, short)]
     pub verbose: bool,

@@ -61,36 +61,9 @@ impl Deriver {
     }
 
     fn card(&mut self, card: &str, event: &CardEvent) -> Option<Milestone> {
-        let card = card.to_owned();
         match event {
-            touch if self.driver.touches(touch) => self.touches.touch(&card),
-            CardEvent::SectionUploaded { image, index, len, .. } => {
-                Some(Milestone::SectionUploaded { card, image: *image, index: *index, bytes: *len })
-            }
-            CardEvent::ImlLoaded { len } => Some(Milestone::ImlLoaded { card, bytes: *len }),
-            CardEvent::PnvmLoaded { len } => Some(Milestone::PnvmLoaded { card, bytes: *len }),
-            CardEvent::CpuReleased { image, sections, .. } => {
-                Some(Milestone::CpuReleased { card, image: *image, sections: *sections })
-            }
-            CardEvent::Alive { image, valid } => {
-                Some(Milestone::Alive { card, image: *image, valid: *valid })
-            }
-            CardEvent::NvmRead { section, present, .. } => {
-                Some(Milestone::NvmRead { card, section: section.to_string(), present: *present })
-            }
-            CardEvent::FaultInjected { fault } => {
-                Some(Milestone::FaultInjected { card, fault: fault.to_string() })
-            }
-            CardEvent::FaultSwitched { fault, on } => {
-                Some(Milestone::FaultSwitched { card, fault: fault.to_string(), on: *on })
-            }
-            CardEvent::DmaFault { during, .. } => {
-                Some(Milestone::DmaFault { card, during: (*during).to_owned() })
-            }
-            CardEvent::AliveReleased => Some(Milestone::AliveReleased { card }),
-            CardEvent::RfKillSwitched { on } => Some(Milestone::RfKillSwitched { card, on: *on }),
-            CardEvent::Vanished => Some(Milestone::Vanished { card }),
-            _ => None,
+            touch if self.driver.touches(touch) => self.touches.touch(card),
+            _ => of_card(card, event),
         }
     }
 
@@ -207,6 +180,56 @@ impl Deriver {
         self.touches.loaded(module);
         Some(Milestone::OpmodeLoaded { module: module.to_owned() })
     }
+}
+
+/// The milestones that a card's event is by itself, whatever was before it.
+pub const IS_OF_A_CARD: [&str; 12] = [
+    "section-uploaded",
+    "iml-loaded",
+    "pnvm-loaded",
+    "cpu-released",
+    "alive",
+    "nvm-read",
+    "fault-injected",
+    "fault-switched",
+    "dma-fault",
+    "alive-released",
+    "rf-kill-switched",
+    "vanished",
+];
+
+/// The milestone that a card's event is by itself, whatever was before it.
+pub fn of_card(card: &str, event: &CardEvent) -> Option<Milestone> {
+    let card = || card.to_owned();
+    Some(match event {
+        CardEvent::SectionUploaded { image, index, len, .. } => {
+            Milestone::SectionUploaded { card: card(), image: *image, index: *index, bytes: *len }
+        }
+        CardEvent::ImlLoaded { len } => Milestone::ImlLoaded { card: card(), bytes: *len },
+        CardEvent::PnvmLoaded { len } => Milestone::PnvmLoaded { card: card(), bytes: *len },
+        CardEvent::CpuReleased { image, sections, .. } => {
+            Milestone::CpuReleased { card: card(), image: *image, sections: *sections }
+        }
+        CardEvent::Alive { image, valid } => {
+            Milestone::Alive { card: card(), image: *image, valid: *valid }
+        }
+        CardEvent::NvmRead { section, present, .. } => {
+            Milestone::NvmRead { card: card(), section: section.to_string(), present: *present }
+        }
+        CardEvent::FaultInjected { fault } => {
+            Milestone::FaultInjected { card: card(), fault: fault.to_string() }
+        }
+        CardEvent::FaultSwitched { fault, on } => {
+            Milestone::FaultSwitched { card: card(), fault: fault.to_string(), on: *on }
+        }
+        CardEvent::DmaFault { during, .. } => {
+            Milestone::DmaFault { card: card(), during: (*during).to_owned() }
+        }
+        CardEvent::AliveReleased => Milestone::AliveReleased { card: card() },
+        CardEvent::RfKillSwitched { on } => Milestone::RfKillSwitched { card: card(), on: *on },
+        CardEvent::Vanished => Milestone::Vanished { card: card() },
+        _ => return None,
+    })
 }
 
 /// The directory of `/lib/firmware` that goes before it.

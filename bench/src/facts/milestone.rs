@@ -288,7 +288,7 @@ pub enum Milestone {
         /// Its name, without its argument.
         fault: String,
     },
-    /// A step began a fault of the card, or ended it.
+    /// A step or its moment began a fault of the card, or ended it.
     FaultSwitched {
         /// The card.
         card: String,

@@ -156,8 +156,8 @@ pub(super) fn own(scenario: &Scenario) -> Own {
     let actions = scenario.actions();
     let does = |what: fn(&Action) -> bool| actions.iter().any(|action| what(action));
     let moves_card = does(|action| {
-        use Action::{Remove, Reset, RfKill, Unplug, Vanish};
-        matches!(action, Remove | Reset | RfKill(_) | Unplug | Vanish)
+        use Action::{Fault, Remove, Reset, RfKill, Unplug, Vanish};
+        matches!(action, Fault(_) | Remove | Reset | RfKill(_) | Unplug | Vanish)
     });
     let module_rules = scenario.module.iter().map(toml::Spanned::get_ref);
     let modules = !scenario.guest.without.is_empty()
@@ -167,7 +167,7 @@ pub(super) fn own(scenario: &Scenario) -> Own {
             .any(|r| r.exit.is_some() || r.lie || r.kill.is_some() || r.hang)
         || does(|action| matches!(action, Action::ModprobeD(_) | Action::Autoload(_)));
     Own {
-        card: !scenario.card.faults.is_empty() || moves_card,
+        card: scenario.faults().next().is_some() || moves_card,
         firmware: scenario.firmware.iter().any(|rule| breaks(rule.get_ref())),
         modules,
     }

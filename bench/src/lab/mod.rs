@@ -18,7 +18,7 @@ use guest_kit::{
     CacheDir, ImageSpec, IncludedModule, Kernel, KernelSelector, Kit, OwnModule, Qemu,
 };
 use guest_protocol::Hello;
-use iwl_card::{Card, CardOptions, CardSpec, FaultPlan};
+use iwl_card::{Card, CardOptions, CardSpec};
 use iwl_ucode::Target;
 use iwl_ucode::stub::{self, StubDef};
 use judge::verdict;
@@ -26,13 +26,14 @@ use plan::{Begun, Loaded, Plan};
 use progress::{LabProgress, RunProgress};
 
 use crate::facts::accel::Accel;
-use crate::facts::derive;
+use crate::facts::derive::{self, Seat};
 use crate::facts::diagnosis::Facts;
 use crate::facts::driver::Driver;
 use crate::facts::failure::BadUsage;
 use crate::facts::phases;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::accel::{self, Decision};
+use crate::machine::faults::Equipped;
 use crate::machine::gates::Gates;
 use crate::machine::qemu::{self, Machine};
 use crate::machine::session::{Finished, Session};
@@ -43,7 +44,7 @@ use crate::record::run::{Given, Record};
 use crate::record::rundir::{self, RunDir};
 use crate::report::render;
 use crate::script::expect;
-use crate::script::scenario::{self, InterruptChoice, Scenario, Vars};
+use crate::script::scenario::{self, InterruptChoice, PlannedFault, Scenario, Vars};
 
 /// The guest agent, a static program.
 pub const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-agent"));
@@ -130,8 +131,8 @@ pub struct RunSpec<'a> {
     pub scenario: &'a Scenario,
     /// With which card.
     pub card: &'static CardSpec,
-    /// What is wrong with it.
-    pub faults: FaultPlan,
+    /// What is wrong with it, beside what the scenario says.
+    pub faults: &'a [PlannedFault],
     /// Its interrupts, if the user chooses them.
     pub interrupts: Option<InterruptChoice>,
     /// A firmware file instead of the stub.
@@ -294,13 +295,11 @@ impl<'a> Lab<'a> {
     ) -> anyhow::Result<Record> {
         let started = Instant::now();
         let scenario = spec.scenario;
-        let faults: FaultPlan = scenario.card.plan().chain(spec.faults.iter()).collect();
-        suited(spec.card, faults.iter())?;
+        suited(spec.card, scenario, spec.faults)?;
         let stub = stub_of(spec.card)?;
-        let interrupts = spec.interrupts.or(scenario.card.interrupts);
-        let interrupts = interrupts.map(|choice| choice.of(spec.card)).transpose()?;
         let kernel_api: stub::Kernel = self.kernel.release.parse()?;
         let mut vars = self.vars(spec.card)?;
+        let cards = Playing::all(spec, &vars)?;
         let own = spec.firmware.map(crate::machine::firmware::read).transpose();
         let gates = own
             .and_then(|own| Gates::new(scenario, &vars, stub, kernel_api, own))
@@ -329,12 +328,7 @@ impl<'a> Lab<'a> {
             image_sha256: &image.sha256,
             loaded: &Loaded::new(&scenario.guest, &vars),
             dir: &dir,
-            cards: &|| {
-                let faults = faults.clone();
-                let options = CardOptions { interrupts, faults, ..CardOptions::default() };
-                let more = scenario.card.more().map(|card| Card::new(card, CardOptions::default()));
-                std::iter::once(Card::new(spec.card, options)).chain(more).collect()
-            },
+            cards: &|| cards.iter().map(Playing::equipped).collect(),
             gates: &|| gates.clone(),
             progress: &**progress,
         };
@@ -388,7 +382,8 @@ impl<'a> Lab<'a> {
                 )
             }
         };
-        let unmet = if scenario.gates { finished.unmet } else { Vec::new() };
+        let mut unmet = if scenario.gates { finished.unmet } else { Vec::new() };
+        unmet.extend(finished.unbegun);
         let verdict = match (spec.strict, verdict.outcome, unmet.first()) {
             (true, Outcome::Passed, Some(first)) => Verdict::new(
                 Outcome::Failed,
@@ -403,7 +398,7 @@ impl<'a> Lab<'a> {
             scenario: scenario.name.clone(),
             cited,
             vars,
-            faults,
+            faults: fault_words(&finished.cards, &cards),
             verdict,
             expectations,
             milestones,
@@ -434,7 +429,7 @@ impl<'a> Lab<'a> {
         let made = Made {
             scenario: spec.scenario,
             card: spec.card.name,
-            faults: spec.faults.iter().map(|fault| fault.to_string()).collect(),
+            faults: spec.faults.iter().map(ToString::to_string).collect(),
             interrupts: spec.interrupts.map(InterruptChoice::word),
             firmware: spec.firmware,
             image: spec.image,
@@ -492,7 +487,7 @@ impl<'a> Lab<'a> {
         let without: Vec<_> = without.map(|module| vars.string(module)).collect();
         let image = self.image(&without)?;
         // A kernel that cannot do it is no verdict about a driver.
-        let cards = std::iter::once(spec.card).chain(spec.scenario.card.more());
+        let cards = spec.scenario.machine(spec.card).into_iter().map(|card| card.spec);
         for module in cards.map(|card| self.opmode_of(card)).chain([Ok(self.driver.module)]) {
             image.require(&self.kernel, module?, &without)?;
         }
@@ -500,17 +495,83 @@ impl<'a> Lab<'a> {
     }
 }
 
+/// Whether the cards of a machine can have what the scenario and the user want to be wrong with them.
+///
+/// # Errors
+/// They cannot.
+pub fn suited(
+    card: &'static CardSpec,
+    scenario: &Scenario,
+    more: &[PlannedFault],
+) -> Result<(), BadUsage> {
+    can_have(card, more)?;
+    for card in scenario.machine(card) {
+        can_have(card.spec, card.faults())?;
+    }
+    Ok(())
+}
+
 /// Whether a card can have these faults.
 ///
 /// # Errors
 /// It cannot.
-pub fn suited(
+pub fn can_have<'f>(
     card: &CardSpec,
-    mut faults: impl Iterator<Item = iwl_card::Fault>,
+    faults: impl IntoIterator<Item = &'f PlannedFault>,
 ) -> Result<(), BadUsage> {
-    match faults.find_map(|fault| Some((fault, card.lacks(fault)?))) {
-        Some((fault, why)) => Err(BadUsage(scenario::lacks(card.name, fault, why))),
+    let lacking = |fault: &PlannedFault| {
+        fault.when.meets(card).then_some(())?;
+        Some(scenario::lacks(card.name, fault.fault, card.lacks(fault.fault)?))
+    };
+    match faults.into_iter().find_map(lacking) {
+        Some(what) => Err(BadUsage(what)),
         None => Ok(()),
+    }
+}
+
+/// What is wrong with each card, as `--fault` takes it; of a further card, with its name before.
+fn fault_words(seats: &[Seat], cards: &[Playing]) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, (seat, card)) in seats.iter().zip(cards).enumerate() {
+        let whose = if index == 0 { String::new() } else { format!("{}: ", seat.card) };
+        words.extend(card.faults.iter().map(|fault| format!("{whose}{fault}")));
+    }
+    words
+}
+
+/// A card of a run's machine.
+struct Playing {
+    spec: &'static CardSpec,
+    options: CardOptions,
+    /// All that is wrong with it in this run, at some time.
+    faults: Vec<PlannedFault>,
+}
+
+impl Playing {
+    /// The cards of a run, in the order of their ports.
+    fn all(spec: &RunSpec<'_>, vars: &Vars) -> Result<Vec<Playing>, BadUsage> {
+        let card = |(index, card): (usize, scenario::Equipped<'_>)| {
+            let first = index == 0;
+            let own = card.faults().chain(spec.faults.iter().filter(|_| first));
+            let faults: Vec<_> = own.filter_map(|fault| fault.of(vars)).collect();
+            let chosen = spec.interrupts.filter(|_| first);
+            let interrupts = chosen.or(card.table.and_then(|table| table.interrupts));
+            let options = CardOptions {
+                interrupts: interrupts.map(|choice| choice.of(card.spec)).transpose()?,
+                faults: faults.iter().filter(|f| f.begin.is_none()).map(|f| f.fault).collect(),
+                slot: u8::try_from(index).unwrap_or_default(),
+                ..CardOptions::default()
+            };
+            Ok(Playing { spec: card.spec, options, faults })
+        };
+        spec.scenario.machine(spec.card).into_iter().enumerate().map(card).collect()
+    }
+
+    /// As a session takes it.
+    fn equipped(&self) -> Equipped {
+        let timed = self.faults.iter().filter(|fault| fault.moments().next().is_some());
+        let faults = timed.cloned().collect();
+        Equipped { card: Card::new(self.spec, self.options.clone()), faults }
     }
 }
 

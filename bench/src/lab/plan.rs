@@ -1,10 +1,10 @@
 //! What a run's guest is made of, and how it begins.
 
 use guest_protocol::Hello;
-use iwl_card::Card;
 
 use super::progress::RunProgress;
 use crate::facts::verdict::Verdict;
+use crate::machine::faults::Equipped;
 use crate::machine::gates::Gates;
 use crate::machine::qemu::Machine;
 use crate::machine::session::Session;
@@ -26,7 +26,7 @@ pub(super) struct Plan<'a> {
     pub(super) image_sha256: &'a str,
     pub(super) loaded: &'a Loaded,
     pub(super) dir: &'a RunDir,
-    pub(super) cards: &'a dyn Fn() -> Vec<Card>,
+    pub(super) cards: &'a dyn Fn() -> Vec<Equipped>,
     pub(super) gates: &'a dyn Fn() -> Gates,
     pub(super) progress: &'a dyn RunProgress,
 }

@@ -106,7 +106,9 @@ impl Gates {
         kernel: stub::Kernel,
         given: Option<Vec<u8>>,
     ) -> Result<Gates, FirmwareError> {
-        let more = scenario.card.more().filter_map(|card| stub::for_card(card.name));
+        let first = iwl_card::card(&vars.card).map(|card| scenario.machine(card));
+        let more = first.into_iter().flatten().skip(1);
+        let more = more.filter_map(|card| stub::for_card(card.spec.name));
         let mut files = Files {
             stub,
             kernel,

@@ -1,6 +1,7 @@
 //! One guest: QEMU, its memory and snapshots, the gates, and the session that hears them all.
 
 pub mod accel;
+pub mod faults;
 pub mod firmware;
 pub mod gates;
 pub mod memory;

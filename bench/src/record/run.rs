@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use guest_kit::{IncludedModule, Kernel};
-use iwl_card::FaultPlan;
 use serde::Serialize;
 
 use crate::facts::accel::Accel;
@@ -55,8 +54,8 @@ pub struct Record {
     pub cited: Cited,
     /// What the scenario's variables stood for.
     pub vars: Vars,
-    /// The faults of the card.
-    pub faults: FaultPlan,
+    /// The faults of the card, as `--fault` takes them; of a further card, with its name before.
+    pub faults: Vec<String>,
     /// How it ended.
     pub verdict: Verdict,
     /// The expectations, one by one.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use expect_test::{Expect, expect};
 use guest_kit::Kernel;
 use guest_protocol::GuestEvent;
-use iwl_card::{FaultPlan, RegName, Space};
+use iwl_card::{RegName, Space};
 
 use super::look::{self, Look};
 use super::render;
@@ -88,7 +88,7 @@ fn record(passed: bool) -> Record {
             image: "init".into(),
             declared_firmware: Vec::new(),
         },
-        faults: FaultPlan::none(),
+        faults: Vec::new(),
         verdict: if passed {
             Verdict::new(Outcome::Passed, "all 2 expectations held")
         } else {

@@ -4,6 +4,7 @@ use guest_protocol::{GuestEvent, Hello, LoaderOutcome, Question};
 use iwl_card::{CardEvent, Cause, Image, Irq, Outcome, ResetKind, Space};
 use serde_json::Value;
 
+use crate::facts::derive;
 use crate::facts::timeline::{BenchEvent, Event, Source, Tag, What};
 use crate::facts::trouble::Trouble;
 
@@ -202,6 +203,14 @@ fn row(kind: &str) -> &'static str {
         kinds.is_some_and(|kinds| kinds.split(", ").any(|k| k == format!("`{kind}`")))
     };
     DESCRIPTION.lines().find(named).unwrap_or_else(|| panic!("EVENTS.md has no row for {kind}"))
+}
+
+#[test]
+fn what_a_card_does_by_itself_is_known_as_such() {
+    for event in card() {
+        let Some(milestone) = derive::of_card("7260", &event) else { continue };
+        assert!(derive::IS_OF_A_CARD.contains(&milestone.kind()), "{}", milestone.kind());
+    }
 }
 
 #[test]

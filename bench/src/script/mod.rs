@@ -3,6 +3,7 @@
 mod complaint;
 pub mod expect;
 pub mod known;
+mod moments;
 mod possible;
 pub mod read;
 mod recover;

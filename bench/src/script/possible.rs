@@ -11,7 +11,7 @@ use crate::facts::derive;
 use crate::facts::driver::{DRIVERS, IWLWIFI};
 use crate::facts::errno::Errno;
 use crate::facts::near::NoSuch;
-use crate::script::scenario::{Action, Guest, Pattern, Scenario, Text, Vars};
+use crate::script::scenario::{Action, Guest, Pattern, PlannedFault, Scenario, Text, Vars};
 
 /// The kernels whose drivers ask for different names.
 pub(super) const KERNELS: [&str; 3] = ["7.3", "6.12", "6.1"];
@@ -43,7 +43,7 @@ impl Cards {
     /// Those of a scenario.
     pub(super) fn of(scenario: &Scenario) -> Cards {
         let first = scenario.cards.iter().map(Spanned::get_ref);
-        Cards(first.map(|first| (first.clone(), scenario.card.names(first))).collect())
+        Cards(first.map(|first| (first.clone(), scenario.card_names(first))).collect())
     }
 
     /// Why a card of this name does not play, if it does not: in no machine.
@@ -81,7 +81,7 @@ impl<'s> Possible<'s> {
         Possible {
             scenario,
             cards: Cards::of(scenario),
-            models: first.chain(scenario.card.more()).collect(),
+            models: first.flat_map(|card| scenario.machine(card)).map(|card| card.spec).collect(),
             actions: scenario.actions(),
         }
     }
@@ -115,7 +115,7 @@ impl<'s> Possible<'s> {
         let nothing = |way: &str| Some(format!("nothing here can bring `{pattern}`: {way}"));
         match kind {
             "fault-injected" if never => {
-                let has = self.scenario.card.plan().any(is)
+                let has = self.planned().any(|planned| is(planned.fault))
                     || does(&|action| matches!(action, Action::Fault(fault) if is(fault.0)));
                 (!has).then(|| nothing("the card has no such fault (`card.faults`)"))?
             }
@@ -125,7 +125,14 @@ impl<'s> Possible<'s> {
                     Action::FaultEnd(fault) => is(fault.0) && truth("on") != Some(true),
                     _ => false,
                 };
-                (!does(&switches)).then(|| nothing("no step is such a `fault` or `fault-end`"))?
+                let comes = |planned: &PlannedFault| {
+                    let begins = planned.begin.is_some() && truth("on") != Some(false);
+                    is(planned.fault)
+                        && (begins || planned.end.is_some() && truth("on") != Some(true))
+                };
+                let way =
+                    "no step is such a `fault` or `fault-end`, and no fault has such a moment";
+                (!does(&switches) && !self.planned().any(comes)).then(|| nothing(way))?
             }
             "rf-kill-switched" => {
                 let switches = |action: &Action| matches!(action, Action::RfKill(on) if truth("on").is_none_or(|wanted| wanted == *on));
@@ -157,6 +164,10 @@ impl<'s> Possible<'s> {
             }
             _ => None,
         }
+    }
+
+    fn planned(&self) -> impl Iterator<Item = &PlannedFault> {
+        self.scenario.faults().map(Spanned::get_ref)
     }
 
     /// Numbers that come of rules.
@@ -297,7 +308,7 @@ impl<'s> Possible<'s> {
     /// The names of NVM sections that the cards here can tell of.
     fn sections(&self) -> Vec<Cow<'static, str>> {
         let has = |opmode| self.models.iter().any(|card| card.opmode == opmode);
-        let opmodes = [OpMode::Mvm, OpMode::Dvm].into_iter().filter(|opmode| has(*opmode));
+        let opmodes = [OpMode::Mvm, OpMode::Mld, OpMode::Dvm].into_iter().filter(|opmode| has(*opmode));
         opmodes.flat_map(iwl_card::section_names).collect()
     }
 

@@ -7,19 +7,20 @@ use toml::{Spanned, Value};
 
 use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
-use crate::script::possible::Cards;
+use crate::script::possible::{Cards, Possible};
 use crate::script::recover::WHOLE;
 use crate::script::scenario::{
-    Action, Check, Expectation, FileCheck, MOST_CARDS, OneOrMany, Pattern, Scenario, Source, Step,
-    Twin, When, field_of, glob, known_vars, no_card,
+    Action, Check, Equipped, Expectation, FileCheck, Happening, MOST_CARDS, OneOrMany, Pattern,
+    PlannedFault, Scenario, Source, Step, Twin, When, field_of, glob, known_vars, no_card,
 };
-use crate::script::{scenario, vain};
+use crate::script::{moments, scenario, vain};
 
 /// All that makes no sense. `whole`: nothing was taken out of the scenario when it was read, so that
 /// what names something else has to find it.
 pub(super) fn check(scenario: &Scenario, whole: bool) -> Vec<Complaint> {
     let mut wrong = Vec::new();
     check_head(scenario, &mut wrong);
+    check_machine(scenario, &mut wrong);
     check_rules(scenario, &mut wrong);
     check_gates_stand(scenario, &mut wrong);
     check_steps(&scenario.steps, &mut wrong);
@@ -55,38 +56,70 @@ fn check_head(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
     if scenario.cards.is_empty() {
         complain(WHOLE, &"name at least one card, as in cards = [\"7260\"]");
     }
-    for card in scenario.cards.iter().chain(&scenario.card.more) {
+    for card in scenario.cards.iter().chain(scenario.further_models()) {
         if iwl_card::card(card.get_ref()).is_none() {
             complain(card.span(), &format!("{:#}", no_card(card.get_ref())));
         }
-    }
-    for fault in &scenario.card.faults {
-        match scenario::fault(fault.get_ref()) {
-            Err(what) => complain(fault.span(), &what),
-            Ok(known) => {
-                let cards = scenario.cards.iter().filter_map(|card| iwl_card::card(card.get_ref()));
-                for (card, why) in cards.filter_map(|card| Some((card, card.lacks(known)?))) {
-                    complain(fault.span(), &scenario::lacks(card.name, known, why));
-                }
-            }
-        }
-    }
-    if let Some(choice) = scenario.card.interrupts {
-        for card in &scenario.cards {
-            let none = iwl_card::card(card.get_ref()).and_then(|spec| choice.of(spec).err());
-            if let Some(what) = none {
-                complain(card.span(), &what);
-            }
-        }
-    }
-    if let Some(card) = scenario.card.more.get(MOST_CARDS - 1) {
-        complain(card.span(), &format!("a machine has {MOST_CARDS} slots for cards"));
     }
     if scenario.explore.ends.iter().any(|end| end.card.is_some()) {
         complain(WHOLE, &"`explore.ends` are about the first card; they have no `card`");
     }
     if scenario.steps.is_empty() {
         complain(WHOLE, &"a scenario has at least one [[step]]");
+    }
+}
+
+/// The cards of the machine: what only the first can say, or a further one, and what is wrong with
+/// each.
+fn check_machine(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
+    let tables = scenario.card.iter().count();
+    for (index, table) in scenario.card.iter().enumerate() {
+        if let (0, Some(model)) = (index, &table.model) {
+            let what = "the first card is the one that is played with: `cards` name it";
+            wrong.push(Complaint::new(model.span(), what));
+        }
+        if let (true, Some(more)) = (tables > 1, table.more.first()) {
+            let what = "`more` stands where there is one [card]; of several each is a [[card]]";
+            wrong.push(Complaint::new(more.span(), what));
+        }
+    }
+    let firsts = || {
+        let named = scenario.cards.iter();
+        named.filter_map(|card| Some((card.span(), iwl_card::card(card.get_ref())?)))
+    };
+    for (at, first) in firsts() {
+        let machine = scenario.machine(first);
+        if machine.len() > MOST_CARDS {
+            wrong.push(Complaint::new(at, format!("a machine has {MOST_CARDS} slots for cards")));
+            return;
+        }
+        for card in machine {
+            let choice = card.table.and_then(|table| table.interrupts);
+            if let Some(Err(what)) = choice.map(|choice| choice.of(card.spec)) {
+                wrong.push(Complaint::new(at.clone(), what.to_string()));
+            }
+        }
+    }
+    let possible = Possible::of(scenario);
+    for fault in scenario.faults() {
+        let PlannedFault { fault: known, when, .. } = fault.get_ref();
+        let mine =
+            |card: &Equipped<'_>| card.faults().any(|own| std::ptr::eq(own, fault.get_ref()));
+        let cards: Vec<_> = firsts()
+            .filter(|(_, first)| when.meets(first))
+            .flat_map(|(_, first)| scenario.machine(first))
+            .filter(mine)
+            .map(|card| card.spec)
+            .collect();
+        if let Some((card, why)) = cards.iter().find_map(|card| Some((card, card.lacks(*known)?))) {
+            let what = scenario::lacks(card.name, *known, why);
+            wrong.push(Complaint::new(fault.span(), what));
+        }
+        for moment in fault.get_ref().moments() {
+            if let Some(what) = moments::never_comes(&possible, &cards, moment) {
+                wrong.push(Complaint::new(fault.span(), format!("`{moment}` never comes: {what}")));
+            }
+        }
     }
 }
 
@@ -263,6 +296,13 @@ fn step_names<'s>(steps: &'s [Spanned<Step>], names: &mut Vec<&'s str>) {
 fn patterns(scenario: &Scenario) -> Vec<(Range<usize>, &Pattern)> {
     let mut all = Vec::new();
     step_patterns(&scenario.steps, &mut all);
+    for fault in scenario.faults() {
+        let moments = fault.get_ref().moments().filter_map(|moment| match &moment.what {
+            Happening::Milestone(pattern) => Some((fault.span(), pattern)),
+            Happening::Event(_) => None,
+        });
+        all.extend(moments);
+    }
     let firmware = scenario.firmware.iter().filter_map(|r| r.get_ref().hold_until.as_ref());
     let module = scenario.module.iter().filter_map(|r| r.get_ref().hold_until.as_ref());
     let expected = scenario.expectations.iter().map(Spanned::get_ref).flat_map(|e| {
@@ -440,5 +480,79 @@ mod tests {
         let pattern = patterns.iter().next().expect("one");
         assert_eq!(pattern.fields["errno"], Value::Integer(2));
         assert_eq!(pattern.to_string(), "firmware-refused (errno = ENOENT)");
+    }
+
+    #[test]
+    fn cards_of_a_machine() {
+        let step = "[[step]]\ndo = \"unbind\"\n";
+        for (cards, said) in [
+            ("[[card]]\nmodel = \"7260\"\n", "the first card is the one that is played with"),
+            ("[[card]]\n[[card]]\nmodel = \"7206\"\n", "did you mean `7260`?"),
+            ("[[card]]\nmore = [\"7260\"]\n[[card]]\n", "of several each is a [[card]]"),
+            ("[[card]]\n[[card]]\nmodell = \"7260\"\n", "did you mean `model`?"),
+            (
+                "[[card]]\n[[card]]\nmodel = \"6205\"\nfaults = [\"nvm-section-absent\"]\n",
+                "6205 cannot",
+            ),
+            (&"[[card]]\n".repeat(11), "slots for cards"),
+            ("[[card]]\n[[card]]\nfaults = [\"never-alive@alive:card=7260-3\"]\n", "7260-2"),
+        ] {
+            let error = error_of(&format!("{HEAD}{step}{cards}"));
+            assert!(error.contains(said), "{cards}: {error}");
+        }
+        let cards = "[[card]]\n[[card]]\n[[card]]\nmodel = \"6205\"\nfaults = [\"nvm-checksum\"]\n";
+        let text = format!("{HEAD}{step}card = \"7260-2\"\n{cards}");
+        let scenario = parse("t", "t.toml", &text).expect("three cards");
+        assert_eq!(scenario.card_names("7260"), ["7260", "7260-2", "6205"]);
+        assert_eq!(scenario.card_names("8265"), ["8265", "8265-2", "6205"]);
+    }
+
+    #[test]
+    fn a_fault_has_a_time_that_comes() {
+        let step = "[[step]]\ndo = \"link-up\"\nname = \"up\"\n";
+        let of = |head: &str, fault: &str| {
+            let text = format!("{HEAD}{head}card.faults = [{fault}]\n{step}");
+            parse("t", "t.toml", &text)
+        };
+        for (fault, said) in [
+            ("{ fault = \"never-alife\" }", "did you mean `never-alive`?"),
+            ("{ fault = \"never-alive\", begn = \"alive\" }", "did you mean `begin`?"),
+            ("{ fault = \"never-alive\", begin = \"aliv\" }", "did you mean `alive`?"),
+            ("\"never-alive@aliv\"", "did you mean `alive`?"),
+            (
+                "{ fault = \"never-alive\", begin = { milestone = \"alive\", imag = \"init\" } }",
+                "did you mean `image`?",
+            ),
+            (
+                "{ fault = \"never-alive\", begin = { event = \"host-comand\" } }",
+                "did you mean `host-command`?",
+            ),
+            (
+                "{ fault = \"never-alive\", begin = { milestone = \"alive\", nth = 0 } }",
+                "a whole number from 1",
+            ),
+            ("\"never-alive@step-ended:step=upp\"", "did you mean `up`?"),
+            ("\"never-alive@host-command:name=ADD_STAA\"", "never comes: there is no message"),
+            ("\"never-alive@reg-write:reg=CSR_RESETT\"", "did you mean `CSR_RESET`?"),
+            ("\"never-alive@fault-injected:fault=nvm-old\"", "the card has no such fault"),
+            ("\"never-alive@opmode-loaded:module=iwlmvn\"", "did you mean `iwlmvm`?"),
+        ] {
+            let error = of("", fault).expect_err(fault).to_string();
+            assert!(error.contains(said), "{fault}: {error}");
+        }
+        for fault in [
+            "{ fault = \"never-alive\", begin = { event = \"packet\", nth = 3 }, end = \"alive#2\" }",
+            "{ fault = \"nvm-old\", when.opmode = \"iwlmvm\", begin = \"opmode-asked\" }",
+            "\"ucode-error@step-ended:step=up..fault-injected:fault=ucode-error\"",
+        ] {
+            assert!(of("", fault).is_ok(), "{fault}: {:?}", of("", fault).err());
+        }
+        let gateless = of("gates = false\n", "\"nvm-old@opmode-asked\"");
+        let error = gateless.expect_err("no gates").to_string();
+        assert!(error.contains("with `gates = false` nobody tells"), "{error}");
+        let text = format!(
+            "about = \"t\"\ncards = [\"ax200\"]\ncard.faults = [\"nvm-old@alive:image=init\"]\n{step}"
+        );
+        assert!(error_of(&text).contains("given one image only"));
     }
 }

@@ -114,11 +114,8 @@ pub(super) fn doubts(scenario: &Scenario) -> Vec<Complaint> {
 
 fn when_doubt(scenario: &Scenario, when: &When) -> Option<String> {
     let mut cards = scenario.cards.iter().filter_map(|card| iwl_card::card(card.get_ref()));
-    let meets = |card: &iwl_card::CardSpec| {
-        when.opmode.as_ref().is_none_or(|opmode| opmode == card.opmode.module())
-            && when.card.as_ref().is_none_or(|names| names.iter().any(|name| name == card.name))
-    };
-    (!cards.any(meets)).then(|| "none of this scenario's `cards` meets this `when`".to_owned())
+    (!cards.any(|card| when.meets(card)))
+        .then(|| "none of this scenario's `cards` meets this `when`".to_owned())
 }
 
 fn module_doubt(name: &str) -> Option<String> {

@@ -86,6 +86,17 @@ pub enum ResetKind {
     Software,
 }
 
+impl ResetKind {
+    /// As events write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Function => "function",
+            Self::Software => "software",
+        }
+    }
+}
+
 pub(crate) const CONTEXT_INFORMATION: &str = "context information";
 pub(crate) const SERVICE_CHANNEL: &str = "service channel";
 pub(crate) const RECEIVE_RING: &str = "receive ring";
@@ -242,7 +253,7 @@ pub enum CardEvent {
     },
     /// The card is off the bus: from here on nothing of it answers, and nobody was told.
     Vanished,
-    /// A fault began or ended by hand.
+    /// A fault began or ended, by a step or at its moment.
     FaultSwitched {
         /// Its name.
         fault: Cow<'static, str>,

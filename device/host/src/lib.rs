@@ -64,6 +64,31 @@ pub enum Touch {
     },
 }
 
+impl Touch {
+    fn act(self, card: &mut Card, world: &mut dyn World) {
+        match self {
+            Touch::RfKill(on) => card.set_rf_kill(world, on),
+            Touch::ReleaseAlive => card.release_alive(world),
+            Touch::Vanish => card.vanish(world),
+            Touch::Fault { fault, on } => card.set_fault(world, fault, on),
+        }
+    }
+}
+
+/// Looks at what the card does, while it does it; what it gives is done to the card before the access
+/// that set it off is answered.
+pub type Watch = Box<dyn FnMut(&CardEvent) -> Vec<Touch> + Send>;
+
+/// What stands beside a card.
+#[derive(Default)]
+pub struct Beside {
+    /// What passes between the driver and the card goes here, line by line, for the model's tests to
+    /// play again.
+    pub record: Option<Box<dyn Write + Send>>,
+    /// Does something to the card when it has come so far.
+    pub watch: Option<Watch>,
+}
+
 /// A card being served. Stops when dropped.
 #[derive(Debug)]
 pub struct Served {
@@ -85,20 +110,20 @@ impl Served {
         server: Server,
         sink: impl FnMut(Instant, Notice) + Send + 'static,
     ) -> io::Result<Served> {
-        Self::start_recorded(card, server, None, sink)
+        Self::start_with(card, server, Beside::default(), sink)
     }
 
-    /// As [`Served::start`]; what passes between the driver and the card goes to `record`, line by
-    /// line, for the model's tests to play again.
+    /// As [`Served::start`], with something beside the card.
     ///
     /// # Errors
     /// As [`Served::start`].
-    pub fn start_recorded(
+    pub fn start_with(
         card: Card,
         mut server: Server,
-        record: Option<Box<dyn Write + Send>>,
+        beside: Beside,
         mut sink: impl FnMut(Instant, Notice) + Send + 'static,
     ) -> io::Result<Served> {
+        let Beside { record, watch } = beside;
         let recorder = record.map(Recorder::new);
         let stop = StopHandle::new()?;
         let stopped = stop.clone();
@@ -111,7 +136,8 @@ impl Served {
             server.set_busy_poll(BUSY_POLL);
             let told = Vec::new();
             let epoch = Instant::now();
-            let mut adapter = Adapter { card, epoch, touches, told, sink: &mut sink, recorder };
+            let (sink, due) = (&mut sink as Sink<'_>, Vec::new());
+            let mut adapter = Adapter { card, epoch, touches, told, sink, recorder, watch, due };
             let served = std::thread::scope(|scope| {
                 let serve = || {
                     confine();
@@ -195,17 +221,35 @@ struct Adapter<'a> {
     told: Vec<(Instant, Notice)>,
     sink: Sink<'a>,
     recorder: Option<Recorder>,
+    watch: Option<Watch>,
+    /// What the watch wants done.
+    due: Vec<Touch>,
 }
 
 impl Adapter<'_> {
-    /// Lets the card act on the world, then do the work this left.
+    /// Lets the card act on the world, then do the work this left, and what the watch wants of it.
     fn with(
         &mut self,
         bus: &mut Bus<'_>,
         operation: Operation<'_>,
         act: impl FnOnce(&mut Card, &mut dyn World),
     ) {
-        let mut world = Seam { bus, epoch: self.epoch, told: &mut self.told };
+        self.once(bus, operation, act);
+        while !self.due.is_empty() {
+            for touch in std::mem::take(&mut self.due) {
+                self.once(bus, Operation::Touch(touch), |card, world| touch.act(card, world));
+            }
+        }
+    }
+
+    fn once(
+        &mut self,
+        bus: &mut Bus<'_>,
+        operation: Operation<'_>,
+        act: impl FnOnce(&mut Card, &mut dyn World),
+    ) {
+        let (told, watch, due) = (&mut self.told, self.watch.as_mut(), &mut self.due);
+        let mut world = Seam { bus, epoch: self.epoch, told, watch, due };
         if let Some(recorder) = &mut self.recorder {
             let now = world.now();
             recorder.operation(now, operation);
@@ -319,12 +363,7 @@ impl Device for Adapter<'_> {
 
     fn wake(&mut self, bus: &mut Bus<'_>) {
         while let Ok(touch) = self.touches.try_recv() {
-            self.with(bus, Operation::Touch(touch), |card, world| match touch {
-                Touch::RfKill(on) => card.set_rf_kill(world, on),
-                Touch::ReleaseAlive => card.release_alive(world),
-                Touch::Vanish => card.vanish(world),
-                Touch::Fault { fault, on } => card.set_fault(world, fault, on),
-            });
+            self.with(bus, Operation::Touch(touch), |card, world| touch.act(card, world));
         }
         self.with(bus, Operation::Wake, |_, _| {});
     }
@@ -339,6 +378,8 @@ struct Seam<'a, 'b> {
     bus: &'a mut Bus<'b>,
     epoch: Instant,
     told: &'a mut Vec<(Instant, Notice)>,
+    watch: Option<&'a mut Watch>,
+    due: &'a mut Vec<Touch>,
 }
 
 impl Clock for Seam<'_, '_> {
@@ -378,6 +419,9 @@ impl Raise for Seam<'_, '_> {
 
 impl Events for Seam<'_, '_> {
     fn emit(&mut self, event: CardEvent) {
+        if let Some(watch) = &mut self.watch {
+            self.due.extend(watch(&event));
+        }
         self.told.push((Instant::now(), Notice::Card(event)));
     }
 }

@@ -7,19 +7,22 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use card_host::{Ended, Notice, NoticeReceiver, Served, Told, notices};
+use card_host::{Beside, Ended, Notice, NoticeReceiver, Served, Told, Watch, notices};
 use iwl_card::{Card, CardEvent, CardOptions};
 use serde_json::json;
 use vfio_server::{Exit, Server};
 
 use crate::app::cli::DeviceArgs;
 use crate::app::commands;
+use crate::facts::derive;
 use crate::facts::failure::BadUsage;
 use crate::facts::timeline::seconds;
 use crate::facts::timeline::{Event, Source, What};
 use crate::lab;
+use crate::machine::faults::FaultWatch;
 use crate::machine::{qemu, signals};
 use crate::report::words;
+use crate::script::scenario::{Happening, Moment, PlannedFault};
 
 /// Notices that wait to be printed. A guest makes a million in a second; who reads them may be
 /// slower, or not there.
@@ -30,7 +33,18 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Serves until a signal comes, or the one client of `--fd` goes.
 pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
     let spec = commands::card(&args.card)?;
-    lab::suited(spec, args.fault.iter().copied())?;
+    lab::can_have(spec, &args.fault)?;
+    let by_the_bench = |moment: &&Moment| match &moment.what {
+        Happening::Milestone(pattern) => !derive::IS_OF_A_CARD.contains(&&*pattern.milestone),
+        Happening::Event(_) => false,
+    };
+    if let Some(moment) = args.fault.iter().flat_map(PlannedFault::moments).find(by_the_bench) {
+        return Err(BadUsage(format!(
+            "--fault …@{moment}: a card alone knows only what it does itself; there are {}",
+            derive::IS_OF_A_CARD.join(", ")
+        ))
+        .into());
+    }
     let server = match (&args.socket_path, args.fd) {
         (Some(path), _) => Server::bind(path).map_err(BadUsage::from_error)?,
         (None, Some(fd)) => Server::from_fd(inherited(fd)?)
@@ -39,12 +53,15 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
     };
     let options = CardOptions {
         interrupts: args.interrupts.map(|choice| choice.of(spec)).transpose()?,
-        faults: args.fault.iter().copied().collect(),
+        faults: args.fault.iter().filter(|f| f.begin.is_none()).map(|f| f.fault).collect(),
         ..CardOptions::default()
     };
     let card = Card::new(spec, options);
     let (sender, notices) = notices(MOST_WAITING);
-    let served = Served::start(card, server, move |at, notice| {
+    let faults = FaultWatch::new(spec.name, args.fault.clone());
+    let watch: Watch = Box::new(move |event| faults.card_does(event));
+    let beside = Beside { watch: Some(watch), ..Beside::default() };
+    let served = Served::start_with(card, server, beside, move |at, notice| {
         sender.send(at, notice);
     })?;
     let stop = served.stop_handle();

@@ -152,9 +152,9 @@ fn plays<'a>(
                 let cards =
                     if cards.is_empty() { own.collect::<Result<_, _>>()? } else { cards.to_vec() };
                 for card in cards {
-                    lab::suited(card, args.fault.iter().copied())?;
+                    lab::can_have(card, &args.fault)?;
                     // What a scenario breaks, not every card of the matrix has.
-                    if lab::suited(card, scenario.card.plan()).is_ok() {
+                    if lab::suited(card, scenario, &[]).is_ok() {
                         plays.push(Play { lab, scenario, card });
                     }
                 }
@@ -229,7 +229,7 @@ fn play_one(
         let spec = RunSpec {
             scenario: play.scenario,
             card: play.card,
-            faults: args.fault.iter().copied().collect(),
+            faults: &args.fault,
             interrupts: args.interrupts,
             firmware: args.firmware(),
             image: None,

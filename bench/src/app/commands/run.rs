@@ -47,7 +47,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
                 &RunSpec {
                     scenario,
                     card,
-                    faults: args.fault.iter().copied().collect(),
+                    faults: &args.fault,
                     interrupts: args.interrupts,
                     firmware,
                     image: args.image.as_deref(),
@@ -87,7 +87,7 @@ fn plays<'s>(
         };
         for name in names {
             let card = commands::card(name)?;
-            lab::suited(card, scenario.card.plan().chain(args.fault.iter().copied()))?;
+            lab::suited(card, scenario, &args.fault)?;
             plays.push((scenario, card));
         }
     }

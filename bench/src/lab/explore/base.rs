@@ -1,13 +1,12 @@
 //! What an exploration makes of a scenario: its guest, its card and its gates; its steps without
 //! what fixes their order; every hold until the host lets go.
 
-use iwl_card::Fault;
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::facts::failure::BadUsage;
 use crate::script::read;
-use crate::script::scenario::{Action, Check, Scenario, Step, Vars, When};
+use crate::script::scenario::{Action, Check, PlannedFault, Scenario, Step, Vars, When};
 
 /// Held, beside what the rules hold, if neither scenario nor user names anything.
 const HELD_BY_DEFAULT: [&str; 2] = ["$firmware", "$opmode"];
@@ -34,7 +33,7 @@ impl Base {
         scenario: &Scenario,
         vars: &Vars,
         hold: &[String],
-        faults: &[Fault],
+        faults: &[PlannedFault],
     ) -> Result<Base, BadUsage> {
         let name = &scenario.name;
         if !scenario.gates {
@@ -169,11 +168,16 @@ fn hold_rules(table: &mut Table, scenario: &Scenario) {
     }
 }
 
-fn add_faults(table: &mut Table, faults: &[Fault]) {
+fn add_faults(table: &mut Table, faults: &[PlannedFault]) {
     if faults.is_empty() {
         return;
     }
-    let card = table.entry("card").or_insert_with(|| Table::new().into());
+    let mut card = table.entry("card").or_insert_with(|| Table::new().into());
+    // Of several, the first.
+    if let Value::Array(cards) = card {
+        let Some(first) = cards.first_mut() else { return };
+        card = first;
+    }
     if let Value::Table(card) = card
         && let Value::Array(own) = card.entry("faults").or_insert_with(|| Value::Array(Vec::new()))
     {
@@ -233,7 +237,7 @@ mod tests {
         assert!(base.step(1).expect("there").0.fails.is_none(), "an order decides");
         assert!(base.scenario.expectations.is_empty(), "they are about one order");
         assert_eq!(base.scenario.cards[0].get_ref(), "7260");
-        assert_eq!(base.scenario.card.plan().count(), 1);
+        assert_eq!(base.scenario.faults().count(), 1);
         assert_eq!(base.ends.len(), 3);
     }
 

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use fs_err as fs;
-use iwl_card::{CardSpec, Fault, FaultPlan};
+use iwl_card::CardSpec;
 use serde::Serialize;
 
 use base::Base;
@@ -39,7 +39,7 @@ use crate::machine::signals;
 use crate::record::files;
 use crate::record::rundir::{self, RunDir};
 use crate::script::read;
-use crate::script::scenario::Scenario;
+use crate::script::scenario::{PlannedFault, Scenario};
 
 /// What is explored.
 pub struct Spec<'a> {
@@ -48,7 +48,7 @@ pub struct Spec<'a> {
     /// The card.
     pub card: &'static CardSpec,
     /// Its faults, beside the scenario's.
-    pub faults: &'a [Fault],
+    pub faults: &'a [PlannedFault],
     /// What is held, beside what the scenario holds.
     pub hold: &'a [String],
     /// Orders at most.
@@ -304,7 +304,7 @@ impl Explorer<'_> {
             scenario,
             card: self.spec.card,
             // In the base already, so that a replay has them too.
-            faults: FaultPlan::default(),
+            faults: &[],
             interrupts: None,
             firmware: None,
             image: None,

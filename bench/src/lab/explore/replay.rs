@@ -203,7 +203,7 @@ ends = { bound = false }
         let text = replay.text();
         let again = read::parse("again", "again.toml", &text).expect(&text);
         assert_eq!(again.guest.without, ["iwlmld"]);
-        assert_eq!(again.card.plan().count(), 1);
+        assert_eq!(again.faults().count(), 1);
         assert!(again.firmware[0].get_ref().hold);
         let steps: Vec<_> = again.steps.iter().map(toml::Spanned::get_ref).collect();
         let words: Vec<_> =

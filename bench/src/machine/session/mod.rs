@@ -20,10 +20,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use card_host::{Served, Touch};
+use card_host::{Beside, Served, Touch, Watch};
 use guest_protocol::{CommandError, Hello, Question, Reply, ToGuest};
 use inputs::Input;
-use iwl_card::{Card, Summary};
+use iwl_card::{CardEvent, Summary};
 use limits::Limits;
 use outgoing::Outgoing;
 use port::Port;
@@ -35,6 +35,7 @@ use crate::facts::driver::Driver;
 use crate::facts::milestone::Reached;
 use crate::facts::timeline::{BenchEvent, Event, Source, Tag, Timeline, What};
 use crate::facts::verdict::{Outcome, Verdict};
+use crate::machine::faults::{Equipped, FaultWatch};
 use crate::machine::gates::Gates;
 use crate::machine::memory::Memory;
 use crate::machine::qemu::{self, CardSocket, Guest, Machine, Process, Start};
@@ -91,6 +92,8 @@ pub struct Session {
     to_agent: Outgoing,
     to_monitor: Outgoing,
     cards: Vec<Served>,
+    /// What becomes wrong with each.
+    faults: Vec<FaultWatch>,
     ports: Vec<Port>,
     card_names: Vec<String>,
     summaries: Vec<Option<Summary>>,
@@ -145,7 +148,7 @@ impl Session {
         machine: &Machine<'_>,
         driver: &'static Driver,
         start: Origin<'_>,
-        cards: Vec<Card>,
+        cards: Vec<Equipped>,
         gates: Gates,
         dir: &RunDir,
     ) -> anyhow::Result<Session> {
@@ -157,11 +160,12 @@ impl Session {
         );
         let (sender, inputs) = inputs::channel();
         let mut timeline = Timeline::new(Some(Box::new(dir.live_events()?)));
-        let card_names = numbered(cards.iter().map(|card| card.spec().name));
+        let card_names = numbered(cards.iter().map(|equipped| equipped.card.spec().name));
+        let mut watched = Vec::new();
         let recording = std::env::var_os(RECORD).is_some();
         let mut served = Vec::new();
         let mut sockets = Vec::new();
-        for (index, card) in cards.into_iter().enumerate() {
+        for (index, Equipped { card, faults }) in cards.into_iter().enumerate() {
             let (listener, file) = CardSocket::new()?.split();
             sockets.push(file);
             let server = vfio_server::Server::from_fd(listener)?;
@@ -170,7 +174,13 @@ impl Session {
                 .then(|| dir.create(&format!("{}.trace", card_names[index])))
                 .transpose()?
                 .map(|file| Box::new(BufWriter::new(file)) as Box<dyn Write + Send>);
-            served.push(Served::start_recorded(card, server, record, move |at, notice| {
+            let faults = FaultWatch::new(&card_names[index], faults);
+            let looks = faults.clone();
+            let watch = (!faults.is_empty())
+                .then(|| Box::new(move |event: &CardEvent| looks.card_does(event)) as Watch);
+            watched.push(faults);
+            let beside = Beside { record, watch };
+            served.push(Served::start_with(card, server, beside, move |at, notice| {
                 // It waits while the session has no time for it, and the guest for the card.
                 let _ = sender.send(Input::Card(index, at, notice));
             })?);
@@ -191,7 +201,7 @@ impl Session {
             _ => None,
         };
         let wake = sender.clone();
-        let watched = signals::on_signal(move |_| {
+        let watched_signals = signals::on_signal(move |_| {
             // A session that is busy sees the signal before its next message.
             let _ = wake.try_send(Input::Wake);
         });
@@ -222,6 +232,7 @@ impl Session {
             summaries: served.iter().map(|_| None).collect(),
             ports: vec![Port::default(); served.len()],
             cards: served,
+            faults: watched,
             card_names,
             asked: HashSet::new(),
             replies: HashMap::new(),
@@ -244,7 +255,7 @@ impl Session {
             qemu_gone: false,
             card_ended: None,
             on_milestone: Box::new(|_| {}),
-            _watched: watched,
+            _watched: watched_signals,
         })
     }
 
@@ -392,6 +403,11 @@ impl Session {
         };
         if let Some(reached) = self.deriver.feed(event) {
             (self.on_milestone)(&reached);
+            for (card, faults) in self.faults.iter().enumerate() {
+                for touch in faults.reached(&reached) {
+                    self.cards[card].touch(touch);
+                }
+            }
             self.milestones.push(reached);
             self.open_gates();
         }
@@ -444,7 +460,8 @@ impl Session {
         let cards = seats(&self.card_names);
         let summaries = std::mem::take(&mut self.summaries);
         let unmet = self.gates.unmet();
-        Finished { events, write_error, cards, summaries, unmet, qemu: self.process }
+        let unbegun = self.faults.iter().flat_map(FaultWatch::left).collect();
+        Finished { events, write_error, cards, summaries, unmet, unbegun, qemu: self.process }
     }
 
     /// Whether somebody has killed QEMU.
@@ -466,6 +483,8 @@ pub struct Finished {
     pub summaries: Vec<Option<Summary>>,
     /// The gates' rules that no request met, for people.
     pub unmet: Vec<String>,
+    /// Faults that did not begin, or not end, for people.
+    pub unbegun: Vec<String>,
     /// Killed; to give up a guest's memory takes it a while yet.
     pub qemu: Process,
 }

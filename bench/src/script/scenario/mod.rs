@@ -2,10 +2,13 @@
 //! come of it. `bench/scenarios/` holds the built-in ones; they are the examples to copy, and its
 //! README explains the language.
 
+mod card;
 mod check;
 mod duration;
 mod expectation;
+mod fault;
 mod gate;
+mod interrupts;
 mod limits;
 mod number;
 mod pattern;
@@ -17,26 +20,28 @@ mod twin;
 
 use std::path::PathBuf;
 
-use iwl_card::{CardSpec, Interrupts};
+use iwl_card::CardSpec;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::{Spanned, Table, Value};
 
+pub use card::{CardTable, Equipped, numbered};
 pub use check::{Check, FileCheck};
 pub use duration::parse_patience;
 pub use expectation::{Expectation, LogLine};
+pub use fault::{EventPattern, Happening, Moment, PlannedFault};
 pub use gate::{Compression, FirmwareRule, ModuleRule, Source};
+pub use interrupts::InterruptChoice;
 pub use limits::{MOST_CARDS, MOST_REPEATS};
 pub use pattern::{
     KernelRange, OneOrMany, Pattern, Values, Vars, When, field_of, glob, known_vars, no_card,
 };
-pub use step::{Action, Autoload, Fails, Step, Suspend, fault, lacks};
+pub use step::{Action, Autoload, Fails, Step, Suspend, lacks};
 pub use text::Text;
 pub use tolerated::Tolerated;
 pub use twin::Twin;
 
-use crate::facts::failure::BadUsage;
 use crate::facts::trouble::Trouble;
 
 /// A scenario.
@@ -84,9 +89,9 @@ pub struct Scenario {
     /// What the guest has and has not.
     #[serde(default)]
     pub guest: Guest,
-    /// What is wrong with the card.
+    /// The cards, and what is wrong with them: one table, or one for each card.
     #[serde(default)]
-    pub card: CardTable,
+    pub card: OneOrMany<CardTable>,
     /// The firmware gate: the first rule that fits decides.
     #[serde(default)]
     #[schemars(with = "Vec<FirmwareRule>")]
@@ -202,73 +207,37 @@ fn command_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::E
     Ok(line)
 }
 
-/// Which interrupts a card offers beside INTx.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum InterruptChoice {
-    /// MSI only: QEMU can unplug the card again
-    Msi,
-    /// MSI and MSI-X, on a card that has it
-    Msix,
-}
-
-impl InterruptChoice {
-    /// As a scenario and the command line write it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Msi => "msi",
-            Self::Msix => "msix",
-        }
-    }
-
-    /// As the card takes it.
-    ///
-    /// # Errors
-    /// It has none such.
-    pub fn of(self, card: &CardSpec) -> Result<Interrupts, BadUsage> {
-        match self {
-            Self::Msi => Ok(Interrupts::MsiOnly),
-            Self::Msix if card.has_msix() => Ok(Interrupts::MsiAndMsix),
-            Self::Msix => {
-                let name = card.name;
-                Err(BadUsage(format!("the card {name} has no MSI-X: play it with MSI")))
-            }
-        }
-    }
-}
-
-/// The card.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct CardTable {
-    /// Faults, as `iwlbench list` names them.
-    #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub faults: Vec<Spanned<String>>,
-    /// Interrupts that the card offers beside INTx; not given: MSI, and MSI-X where the driver of the
-    /// card's generation takes nothing else.
-    #[serde(default)]
-    pub interrupts: Option<InterruptChoice>,
-    /// Further cards in the same machine, in the slots after it, without faults. Each finds its
-    /// stub under the first name that it asks for.
-    #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub more: Vec<Spanned<String>>,
-}
-
-/// A name for each of these models: its own, numbered where there are several of it.
-pub fn numbered<'m>(models: impl IntoIterator<Item = &'m str>) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for model in models {
-        let name = (1..)
-            .map(|n| if n == 1 { model.to_owned() } else { format!("{model}-{n}") })
-            .find(|name| !names.contains(name));
-        names.extend(name);
-    }
-    names
-}
-
 impl Scenario {
+    /// The cards of a machine whose first is this one. Each finds its stub under the first name that
+    /// it asks for.
+    pub fn machine(&self, first: &'static CardSpec) -> Vec<Equipped<'_>> {
+        // A name that is none was refused when the scenario was read.
+        let spec = |model: &str| {
+            if model == card::FIRST { Some(first) } else { iwl_card::card(model) }
+        };
+        card::tables(&self.card)
+            .filter_map(|(model, table)| Some(Equipped { spec: spec(model)?, table }))
+            .collect()
+    }
+
+    /// The names of the cards in a machine whose first one is of this model: the model's, numbered
+    /// where there are several of it: `7260`, `7260-2`.
+    pub fn card_names(&self, first: &str) -> Vec<String> {
+        let tables = card::tables(&self.card);
+        numbered(tables.map(|(model, _)| if model == card::FIRST { first } else { model }))
+    }
+
+    /// The models of the further cards, where they are not the first one's.
+    pub fn further_models(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let models = self.card.iter().flat_map(|table| table.model.iter().chain(&table.more));
+        models.filter(|model| model.get_ref() != card::FIRST)
+    }
+
+    /// All that is wrong with any card, at some time.
+    pub fn faults(&self) -> impl Iterator<Item = &Spanned<PlannedFault>> {
+        self.card.iter().flat_map(|table| &table.faults)
+    }
+
     /// Whether this kernel trouble belongs to it, in such a run.
     pub fn tolerates(&self, trouble: Trouble, vars: &Vars) -> bool {
         self.trouble.iter().any(|t| t.kind == trouble && t.when.applies(vars))
@@ -307,26 +276,5 @@ fn actions_of<'s>(steps: &'s [Spanned<Step>], actions: &mut Vec<&'s Action>) {
     for step in steps.iter().map(Spanned::get_ref) {
         actions.extend(&step.r#do);
         actions_of(&step.step, actions);
-    }
-}
-
-impl CardTable {
-    /// The names of the cards in a machine whose first one is of this model: the model's, numbered
-    /// where there are several of it: `7260`, `7260-2`.
-    pub fn names(&self, first: &str) -> Vec<String> {
-        let more = self.more.iter().map(|name| name.get_ref().as_str());
-        numbered(std::iter::once(first).chain(more))
-    }
-
-    /// The further cards.
-    pub fn more(&self) -> impl Iterator<Item = &'static CardSpec> + '_ {
-        // As with the faults.
-        self.more.iter().filter_map(|name| iwl_card::card(name.get_ref()))
-    }
-
-    /// The faults, as the card takes them.
-    pub fn plan(&self) -> impl Iterator<Item = iwl_card::Fault> + '_ {
-        // A name that is none was refused when the scenario was read.
-        self.faults.iter().filter_map(|fault| fault.get_ref().parse().ok())
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use iwl_card::CardSpec;
 use schemars::JsonSchema;
 use serde::de::{
     self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor,
@@ -68,7 +69,7 @@ impl<'de> Visitor<'de> for PatternVisitor {
 }
 
 /// The kind of a milestone that exists.
-struct Kind(String);
+pub(super) struct Kind(pub(super) String);
 
 impl<'de> Deserialize<'de> for Kind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -79,7 +80,7 @@ impl<'de> Deserialize<'de> for Kind {
 }
 
 /// A value that events can have in the field of this name.
-struct Field<'f>(&'f str);
+pub(super) struct Field<'f>(pub(super) &'f str);
 
 impl<'de> DeserializeSeed<'de> for Field<'_> {
     type Value = Value;
@@ -119,7 +120,7 @@ fn custom<E: de::Error>(no_such: NoSuch) -> E {
 }
 
 /// The fields of a kind of milestone.
-fn fields_of(milestone: &str) -> Result<&'static [(&'static str, FieldKind)], NoSuch> {
+pub(super) fn fields_of(milestone: &str) -> Result<&'static [(&'static str, FieldKind)], NoSuch> {
     let no_such = || NoSuch::new("milestone", milestone, KINDS.iter().copied());
     milestone::fields_of(milestone).ok_or_else(no_such)
 }
@@ -174,7 +175,7 @@ impl<'de> Visitor<'de> for ValuesVisitor {
 ///
 /// # Errors
 /// What it has to be.
-fn fit(field: &str, value: &mut Value) -> Result<(), String> {
+pub(super) fn fit(field: &str, value: &mut Value) -> Result<(), String> {
     known_vars(value)?;
     // A field that no milestone has is refused where its milestone is known.
     let Some(kind) = FieldKind::of(field) else { return Ok(()) };
@@ -373,6 +374,12 @@ pub fn no_card(name: &str) -> NoSuch {
 }
 
 impl When {
+    /// Whether it is for runs with this card, with some kernel.
+    pub fn meets(&self, card: &CardSpec) -> bool {
+        self.opmode.as_ref().is_none_or(|opmode| opmode == card.opmode.module())
+            && self.card.as_ref().is_none_or(|names| names.iter().any(|name| name == card.name))
+    }
+
     /// Whether it is for a run with these variables.
     pub fn applies(&self, vars: &Vars) -> bool {
         self.opmode.as_ref().is_none_or(|o| *o == vars.opmode)

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
+use super::fault::{self, Moment, PlannedFault};
 use super::pattern::{OneOrMany, Pattern, Values};
 use super::step::{CardFault, Fails};
 use super::text::Text;
@@ -116,6 +117,50 @@ impl JsonSchema for CardFault {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string" })
+    }
+}
+
+impl JsonSchema for PlannedFault {
+    fn schema_name() -> Cow<'static, str> {
+        "Fault".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<fault::FaultTable>();
+        json_schema!({ "anyOf": [{ "type": "string" }, table] })
+    }
+}
+
+impl JsonSchema for Moment {
+    fn schema_name() -> Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let nth = json!({ "type": "integer", "minimum": 1 });
+        let table = |key: &str, kind: &str, fields: Map<String, Value>| {
+            let mut properties = fields;
+            properties.insert(key.to_owned(), json!({ "const": kind }));
+            properties.insert("nth".to_owned(), nth.clone());
+            json!({
+                "type": "object", "properties": properties, "required": [key],
+                "additionalProperties": false,
+            })
+        };
+        let milestones = KINDS.iter().map(|kind| {
+            let fields = fields_of(kind).unwrap_or_default().iter();
+            table("milestone", kind, fields.map(|(n, k)| ((*n).to_owned(), field(*k))).collect())
+        });
+        let events = fault::EVENTS.iter().map(|event| {
+            let text = (event.field.to_owned(), json!({ "type": "string" }));
+            table("event", event.kind, Map::from_iter([text]))
+        });
+        let text = json!({ "type": "string" });
+        let forms: Vec<_> = std::iter::once(text).chain(milestones).chain(events).collect();
+        json_schema!({
+            "description": "The n-th of a milestone, or of an event of the card.",
+            "anyOf": forms,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which cards there are, and what their silicon is.
 
 mod cards;
+mod names;
 mod silicon;
 mod suits;
 

@@ -1,0 +1,78 @@
+//! The cards of a machine.
+
+use iwl_card::CardSpec;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::fault::PlannedFault;
+use super::interrupts::InterruptChoice;
+use super::pattern::OneOrMany;
+
+/// A card of the machine: the first, which is the one that is played with, or a further one.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CardTable {
+    /// Of a further card, which; not given: another of the first.
+    #[schemars(with = "Option<String>")]
+    pub model: Option<Spanned<String>>,
+    /// What is wrong with it: faults, as `iwlbench list` names them.
+    #[serde(default)]
+    #[schemars(with = "Vec<PlannedFault>")]
+    pub faults: Vec<Spanned<PlannedFault>>,
+    /// Interrupts that the card offers beside INTx; not given: MSI, and MSI-X where the driver of the
+    /// card's generation takes nothing else.
+    #[serde(default)]
+    pub interrupts: Option<InterruptChoice>,
+    /// Of the first, where it is the only table: further cards in the same machine, in the slots after
+    /// it, without faults.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub more: Vec<Spanned<String>>,
+}
+
+/// A card as a machine has it.
+#[derive(Debug, Clone, Copy)]
+pub struct Equipped<'s> {
+    /// What it is.
+    pub spec: &'static CardSpec,
+    /// Its table, if it has one.
+    pub table: Option<&'s CardTable>,
+}
+
+impl Equipped<'_> {
+    /// What is wrong with it, at some time.
+    pub fn faults(&self) -> impl Iterator<Item = &PlannedFault> {
+        self.table.into_iter().flat_map(|table| &table.faults).map(Spanned::get_ref)
+    }
+}
+
+/// The model of a further card that is another of the first.
+pub(super) const FIRST: &str = "$card";
+
+/// The model of each card of a machine, and its table.
+pub(super) fn tables(
+    cards: &OneOrMany<CardTable>,
+) -> impl Iterator<Item = (&str, Option<&CardTable>)> {
+    let first = cards.iter().next();
+    let more = first.into_iter().flat_map(|table| &table.more);
+    let further = cards.iter().skip(1).map(|table| {
+        let model = table.model.as_ref().map_or(FIRST, |model| model.get_ref().as_str());
+        (model, Some(table))
+    });
+    std::iter::once((FIRST, first))
+        .chain(more.map(|model| (model.get_ref().as_str(), None)))
+        .chain(further)
+}
+
+/// A name for each of these models: its own, numbered where there are several of it.
+pub fn numbered<'m>(models: impl IntoIterator<Item = &'m str>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for model in models {
+        let name = (1..)
+            .map(|n| if n == 1 { model.to_owned() } else { format!("{model}-{n}") })
+            .find(|name| !names.contains(name));
+        names.extend(name);
+    }
+    names
+}
