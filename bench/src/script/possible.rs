@@ -308,7 +308,8 @@ impl<'s> Possible<'s> {
     /// The names of NVM sections that the cards here can tell of.
     fn sections(&self) -> Vec<Cow<'static, str>> {
         let has = |opmode| self.models.iter().any(|card| card.opmode == opmode);
-        let opmodes = [OpMode::Mvm, OpMode::Mld, OpMode::Dvm].into_iter().filter(|opmode| has(*opmode));
+        let opmodes =
+            [OpMode::Mvm, OpMode::Mld, OpMode::Dvm].into_iter().filter(|opmode| has(*opmode));
         opmodes.flat_map(iwl_card::section_names).collect()
     }
 

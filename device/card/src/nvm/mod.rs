@@ -30,7 +30,6 @@ pub fn section_names(opmode: OpMode) -> Vec<Cow<'static, str>> {
             let sections = (0..nvm::NVM_MAX_NUM_SECTIONS).map(section_name);
             sections.chain([NVM_GET_INFO.into()]).collect()
         }
-        OpMode::Mld => vec![NVM_GET_INFO.into()],
         OpMode::Dvm => vec![EEPROM.into()],
     }
 }
