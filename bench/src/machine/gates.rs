@@ -416,26 +416,12 @@ mod tests {
     use super::*;
     use crate::facts::milestone::Milestone;
 
-    fn vars() -> Vars {
-        Vars {
-            driver: &crate::facts::driver::IWLWIFI,
-            card: "7260".into(),
-            kernel: "7.3.4".into(),
-            kernel_version: "7.3.4".into(),
-            opmode: "iwlmvm".into(),
-            image: "init".into(),
-            firmware: "iwlwifi-7260-17.ucode".into(),
-            walk_down: vec!["iwlwifi-7260-17.ucode".into()],
-            declared_firmware: Vec::new(),
-        }
-    }
-
     fn gates(rules: &str) -> Gates {
         let text =
             format!("about = \"t\"\ncards = [\"7260\"]\n{rules}\n[[step]]\ndo = \"unbind\"\n");
         let scenario = crate::script::read::parse("t", "t.toml", &text).expect("valid");
         let stub = stub::for_card("7260").expect("there");
-        Gates::new(&scenario, &vars(), stub, stub::Kernel::V7_3, None).expect("made")
+        Gates::new(&scenario, &Vars::sample(), stub, stub::Kernel::V7_3, None).expect("made")
     }
 
     fn module(name: &str) -> Question {
@@ -463,7 +449,7 @@ mod tests {
         assert_eq!(word(gates.ask(4, file(name), &[])).expect("answered").0, "file");
         assert_eq!(word(gates.ask(5, file("updates"), &[])), Some(("errno", Some(2))));
         assert_eq!(word(gates.ask(6, file(&format!("{name}.xz")), &[])), Some(("errno", Some(5))));
-        assert_eq!(gates.offers(&vars()).len(), 1);
+        assert_eq!(gates.offers(&Vars::sample()).len(), 1);
         assert_eq!(gates.unmet(), [""; 0]);
     }
 
@@ -539,7 +525,7 @@ mod tests {
                     corrupt = \"truncate=99999999\"\n[[step]]\ndo = \"unbind\"\n";
         let scenario = crate::script::read::parse("t", "t.toml", text).expect("valid");
         let stub = stub::for_card("7260").expect("there");
-        let error = Gates::new(&scenario, &vars(), stub, stub::Kernel::V7_3, None);
+        let error = Gates::new(&scenario, &Vars::sample(), stub, stub::Kernel::V7_3, None);
         assert!(error.expect_err("too long").to_string().contains("cannot be cut"));
     }
 }

@@ -10,7 +10,6 @@ use iwl_card::{RegName, Space};
 use super::look::{self, Look};
 use super::render;
 use crate::facts::accel::Accel;
-use crate::facts::driver::IWLWIFI;
 use crate::facts::errno::Errno;
 use crate::facts::milestone::{Milestone, Reached};
 use crate::facts::phases::Phase;
@@ -77,17 +76,7 @@ fn record(passed: bool) -> Record {
             scenario_text: String::new(),
             kernel_command_line: String::new(),
         },
-        vars: Vars {
-            driver: &IWLWIFI,
-            card: "7260".into(),
-            kernel: "7.3.4".into(),
-            kernel_version: "7.3.4".into(),
-            opmode: "iwlmvm".into(),
-            firmware: String::new(),
-            walk_down: Vec::new(),
-            image: "init".into(),
-            declared_firmware: Vec::new(),
-        },
+        vars: Vars { firmware: String::new(), walk_down: Vec::new(), ..Vars::sample() },
         faults: Vec::new(),
         verdict: if passed {
             Verdict::new(Outcome::Passed, "all 2 expectations held")

@@ -345,15 +345,9 @@ mod tests {
 
     fn vars() -> Vars {
         Vars {
-            driver: &crate::facts::driver::IWLWIFI,
-            card: "7260".into(),
-            kernel: "7.3.4+deb13-amd64".into(),
-            kernel_version: "7.3.4+deb13-amd64".into(),
-            opmode: "iwlmvm".into(),
-            image: "init".into(),
-            firmware: "iwlwifi-7260-17.ucode".into(),
             walk_down: vec!["iwl-a-6".into(), "iwl-a-5".into()],
             declared_firmware: vec!["iwl-b-1".into(), "iwl-a-6".into()],
+            ..Vars::sample()
         }
     }
 

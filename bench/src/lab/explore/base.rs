@@ -202,24 +202,10 @@ fn default_ends() -> Value {
 mod tests {
     use super::*;
 
-    fn vars() -> Vars {
-        Vars {
-            driver: &crate::facts::driver::IWLWIFI,
-            card: "7260".into(),
-            kernel: "7.3.4".into(),
-            kernel_version: "7.3.4".into(),
-            opmode: "iwlmvm".into(),
-            image: "init".into(),
-            firmware: "iwlwifi-7260-17.ucode".into(),
-            walk_down: vec!["iwlwifi-7260-17.ucode".into()],
-            declared_firmware: Vec::new(),
-        }
-    }
-
     fn base(text: &str, hold: &[String]) -> Result<Base, BadUsage> {
         let text = format!("about = \"t\"\ncards = [\"7260\", \"6205\"]\n{text}");
         let scenario = read::parse("t", "t.toml", &text).expect("valid");
-        Base::of(&scenario, &vars(), hold, &["never-alive".parse().expect("a fault")])
+        Base::of(&scenario, &Vars::sample(), hold, &["never-alive".parse().expect("a fault")])
     }
 
     const STEPS: &str = "[[step]]\ndo = \"coldplug\"\n[[step]]\nawait = \"bound\"\n\

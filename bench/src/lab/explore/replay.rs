@@ -174,17 +174,7 @@ ends = { bound = false }
 
     #[test]
     fn a_replay_is_a_scenario_again() {
-        let vars = Vars {
-            driver: &crate::facts::driver::IWLWIFI,
-            card: "7260".into(),
-            kernel: "7.3.4".into(),
-            kernel_version: "7.3.4".into(),
-            opmode: "iwlmvm".into(),
-            image: "init".into(),
-            firmware: "f".into(),
-            walk_down: vec!["f".into()],
-            declared_firmware: Vec::new(),
-        };
+        let vars = Vars { walk_down: vec!["f".into()], firmware: "f".into(), ..Vars::sample() };
         let text = SCENARIO.replace("{ bound = false }", "[{ bound = false }]");
         let scenario = read::parse("t", "t.toml", &text).expect("valid");
         let base = Base::of(&scenario, &vars, &[], &[]).expect("explorable");

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::facts::milestone;
 use crate::facts::timeline::seconds;
 use crate::report::fields;
 use crate::report::run::{Event, Milestone, Run};
@@ -160,14 +161,42 @@ pub(super) fn picture(run: &Run) -> Picture {
 }
 
 fn lane_of(milestone: &Milestone, lane_of_card: &dyn Fn(&str) -> usize) -> usize {
-    match milestone.kind.as_str() {
-        "firmware-asked" | "firmware-given" | "firmware-refused" | "opmode-asked"
-        | "modprobe-ended" | "modprobe-missing" => LOADER,
-        "section-uploaded" | "iml-loaded" | "pnvm-loaded" | "cpu-released" | "alive"
-        | "alive-released" | "nvm-read" | "fault-injected" | "dma-fault" | "rf-kill-switched"
-        | "vanished" => lane_of_card(fields::str(&milestone.fields, "card")),
-        "step-ended" => HOST,
-        _ => KERNEL,
+    use milestone::Milestone as M;
+    // One of a later bench's is the kernel's as well as anybody's.
+    let Some(known) = milestone.known() else { return KERNEL };
+    match known {
+        M::FirmwareAsked { .. }
+        | M::FirmwareGiven { .. }
+        | M::FirmwareRefused { .. }
+        | M::OpmodeAsked { .. }
+        | M::ModprobeEnded { .. }
+        | M::ModprobeMissing { .. } => LOADER,
+        M::SectionUploaded { card, .. }
+        | M::ImlLoaded { card, .. }
+        | M::PnvmLoaded { card, .. }
+        | M::CpuReleased { card, .. }
+        | M::Alive { card, .. }
+        | M::AliveReleased { card }
+        | M::NvmRead { card, .. }
+        | M::FaultInjected { card, .. }
+        | M::FaultSwitched { card, .. }
+        | M::DmaFault { card, .. }
+        | M::RfKillSwitched { card, .. }
+        | M::Vanished { card } => lane_of_card(&card),
+        M::StepEnded { .. } => HOST,
+        M::Probe { .. }
+        | M::Bound { .. }
+        | M::Unbound { .. }
+        | M::OpmodeRequested { .. }
+        | M::OpmodeLoaded { .. }
+        | M::OpmodeUnloaded { .. }
+        | M::ModuleLoaded { .. }
+        | M::ModuleUnloaded { .. }
+        | M::OpmodeStarted { .. }
+        | M::NetdevRegistered { .. }
+        | M::NetdevRemoved { .. }
+        | M::RfKillNoticed { .. }
+        | M::KernelTrouble { .. } => KERNEL,
     }
 }
 

@@ -282,6 +282,25 @@ pub fn known_vars(value: &Value) -> Result<(), String> {
     Ok(())
 }
 
+#[cfg(test)]
+impl Vars {
+    /// Those of a run with a 7260, for tests.
+    pub fn sample() -> Vars {
+        let firmware = String::from("iwlwifi-7260-17.ucode");
+        Vars {
+            driver: &crate::facts::driver::IWLWIFI,
+            card: "7260".into(),
+            kernel: "7.3.4".into(),
+            kernel_version: "7.3.4".into(),
+            opmode: "iwlmvm".into(),
+            image: "init".into(),
+            walk_down: vec![firmware.clone()],
+            firmware,
+            declared_firmware: Vec::new(),
+        }
+    }
+}
+
 impl Vars {
     /// The value with its variables replaced.
     pub fn value(&self, value: &Value) -> Value {
@@ -616,15 +635,13 @@ mod tests {
 
     fn vars(release: &str, version: &str) -> Vars {
         Vars {
-            driver: &crate::facts::driver::IWLWIFI,
             card: "6205".into(),
             kernel: release.into(),
             kernel_version: version.into(),
             opmode: "iwldvm".into(),
-            image: "init".into(),
             firmware: "f-6".into(),
             walk_down: vec!["f-6".into(), "f-5".into()],
-            declared_firmware: Vec::new(),
+            ..Vars::sample()
         }
     }
 
