@@ -56,7 +56,7 @@ fn about(fault: iwl_card::Fault) -> &'static str {
         }
         Fault::NvmOld => "the NVM is of an older version than drivers take",
         Fault::NvmMac { .. } => "the MAC address is none: nvm-mac=zeros, nvm-mac=ones",
-        Fault::NvmChecksum => "the OTP's check bits tell an uncorrectable error (6205)",
+        Fault::NvmChecksum => "an uncorrectable error in the OTP (cards of iwldvm that have one)",
     }
 }
 
