@@ -161,7 +161,10 @@ enum Content {
     /// The same of family 9000: without many receive queues the driver refuses to start with MSI-X.
     MvmMultiQueue,
     /// `iwlmvm` from AX200 on: one image; the driver insists on `STA_PM_NOTIF`.
-    MvmUnified { iml: bool },
+    MvmUnified,
+    /// The same of AX210 and later, with an image loader; from some number on with an ALIVE that
+    /// names the SKU, so that the driver looks for the platform's NVM.
+    MvmLoader { sku: bool },
     /// `iwlmld`: as above and what its start and its interface need.
     Mld,
 }
@@ -195,12 +198,14 @@ pub struct PnvmDef {
 }
 
 impl PnvmDef {
-    /// The stub file: one section with one chunk.
+    /// The stub file: one section with two chunks.
     #[must_use]
     pub fn build(&self) -> Vec<u8> {
         let opened = PnvmBuilder::new().sku(self.sku);
         let named = self.hardware.iter().fold(opened, |file, hw| file.hw_type(*hw));
-        named.version(1).chunk(0, &section(marker::PNVM)).build()
+        let chunk = section(marker::PNVM);
+        // Two: a driver takes no other number, unless the firmware says that it does.
+        named.version(1).chunk(0, &chunk).chunk(0, &chunk).build()
     }
 }
 
@@ -272,12 +277,10 @@ impl Content {
             Self::Mvm => mvm(api, "iwlbench stub, iwlmvm", Some(init)),
             Self::MvmMultiQueue => mvm(api, "iwlbench stub, iwlmvm", Some(init))
                 .capabilities(&[IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT]),
-            Self::MvmUnified { iml } => {
-                let stub = mvm(api, "iwlbench stub, iwlmvm", None).capabilities(&[
-                    IWL_UCODE_TLV_CAPA_STA_PM_NOTIF,
-                    IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT,
-                ]);
-                if iml { stub.tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER) } else { stub }
+            Self::MvmUnified => unified(api),
+            Self::MvmLoader { sku } => {
+                let stub = unified(api).tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER);
+                if sku { stub.cmd_versions(&[cmd(1, 0, 99, 6)]) } else { stub }
             }
             Self::Mld => mvm(api, "iwlbench stub, iwlmld", None)
                 .api_bits(&[IWL_UCODE_TLV_API_REGULATORY_NVM_INFO])
@@ -318,6 +321,12 @@ fn mvm(api: Api, name: &str, init: Option<[u8; SECTION_SIZE]>) -> UcodeBuilder {
     }
     // Without the dump mask the driver reads 200 000 words of SRAM after each failed start.
     stub.phy_sku(TWO_ANTENNAS).flags(0).word(IWL_UCODE_TLV_FW_DBG_DUMP_LST, 0)
+}
+
+/// What every stub of `iwlmvm` from AX200 on has.
+fn unified(api: Api) -> UcodeBuilder {
+    mvm(api, "iwlbench stub, iwlmvm", None)
+        .capabilities(&[IWL_UCODE_TLV_CAPA_STA_PM_NOTIF, IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT])
 }
 
 /// A section of an image of this file. A number that is none of any file does not go in.
@@ -382,16 +391,17 @@ const MVM_29: &[ApiRange] = always!(29..=22, Content::Mvm);
 const MVM_36: &[ApiRange] = always!(36..=22, Content::Mvm);
 const MVM_46: &[ApiRange] = always!(46..=30, Content::MvmMultiQueue);
 const MVM_22000: &[ApiRange] = &[
-    range(Kernel::V6_1, 72, 39, Content::MvmUnified { iml: false }),
-    range(Kernel::V6_12, 77, 77, Content::MvmUnified { iml: false }),
+    range(Kernel::V6_1, 72, 39, Content::MvmUnified),
+    range(Kernel::V6_12, 77, 77, Content::MvmUnified),
 ];
+// The driver of 6.1 does not hear the word about the platform's NVM with MSI: its stub names no SKU.
 const MVM_AX210: &[ApiRange] = &[
-    range(Kernel::V6_1, 72, 39, Content::MvmUnified { iml: true }),
-    range(Kernel::V6_12, 89, 77, Content::MvmUnified { iml: true }),
-    range(Kernel::V7_3, 89, 89, Content::MvmUnified { iml: true }),
+    range(Kernel::V6_1, 72, 39, Content::MvmLoader { sku: false }),
+    range(Kernel::V6_12, 89, 77, Content::MvmLoader { sku: true }),
+    range(Kernel::V7_3, 89, 89, Content::MvmLoader { sku: true }),
 ];
 const MLD_GL: &[ApiRange] = &[
-    range(Kernel::V6_12, 93, 90, Content::MvmUnified { iml: true }),
+    range(Kernel::V6_12, 93, 90, Content::MvmLoader { sku: false }),
     range(Kernel::V7_3, Api::core(107).0, Api::core(102).0, Content::Mld),
 ];
 

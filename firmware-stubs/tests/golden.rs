@@ -202,20 +202,21 @@ fn the_ax210_s_pnvm() {
     let stub = stub::for_card("ax210").unwrap();
     let file = stub.pnvm.as_ref().unwrap().build();
     expect![[r#"
-        iwlwifi-ty-a0-gf-a0.pnvm: 320 bytes
+        iwlwifi-ty-a0-gf-a0.pnvm: 588 bytes
         format        PNVM
 
         section 0
           SKU         0x610d0 0x0 0x0
           hardware    TY/GF (0x42/0x10d)
           version     00000001
-          chunks      256
+          chunks      256 + 256
 
         TLV    offset   length  type
           0       0x0       12    64 IWL_UCODE_TLV_PNVM_SKU: 0x610d0 0x0 0x0
           1      0x14       12    58 IWL_UCODE_TLV_HW_TYPE: TY/GF (0x42/0x10d)
           2      0x28        4    62 IWL_UCODE_TLV_PNVM_VERSION: 00000001
           3      0x34      260    19 IWL_UCODE_TLV_SEC_RT: 256 bytes to 0x0
+          4     0x140      260    19 IWL_UCODE_TLV_SEC_RT: 256 bytes to 0x0
 
         the driver takes the section of its card's SKU and hardware, after ALIVE names the SKU
     "#]]

@@ -374,6 +374,9 @@ impl Files {
         if name == self.firmware {
             return Some(self.stub(name));
         }
+        if self.stub.pnvm_name().as_deref() == Some(name) {
+            return self.stub.pnvm.as_ref().map(stub::PnvmDef::build);
+        }
         let (_, stub) = self.more.iter().find(|(known, _)| known == name)?;
         Some(stub.build(stub.newest(self.kernel)))
     }

@@ -100,6 +100,7 @@ impl Card {
             eeprom,
             sections,
             dialect,
+            sku: spec.sku_id,
         };
         Self {
             spec,

@@ -95,6 +95,8 @@ pub(crate) struct Parts {
     pub(crate) sections: Sections,
     /// What its own firmware speaks.
     pub(crate) dialect: Dialect,
+    /// Which part of the platform's NVM is for it.
+    pub(crate) sku: [u32; 3],
 }
 
 /// The chip.
@@ -122,6 +124,8 @@ pub(crate) struct Chip {
     sections: Sections,
     /// What the card's own firmware speaks.
     dialect: Dialect,
+    /// Which part of the platform's NVM is for it.
+    sku: [u32; 3],
     firmware: Box<dyn Firmware>,
     cpu: Cpu,
     /// The API number of the image that it runs, if that tells.
@@ -149,7 +153,7 @@ pub(crate) struct Chip {
 
 impl Chip {
     pub(crate) fn new(parts: Parts, faults: FaultPlan) -> Self {
-        let Parts { silicon, hw_rev, rf_id, mac, eeprom, sections, dialect } = parts;
+        let Parts { silicon, hw_rev, rf_id, mac, eeprom, sections, dialect, sku } = parts;
         let mut chip = Self {
             silicon,
             rf_kill: faults.has(Fault::RfKill),
@@ -172,7 +176,8 @@ impl Chip {
             mac,
             sections,
             dialect,
-            firmware: fw::start(dialect, None),
+            sku,
+            firmware: fw::start(dialect, None, sku),
             cpu: Cpu::Off,
             api: None,
             last_command: 0,
@@ -198,6 +203,7 @@ impl Chip {
             mac,
             sections: _,
             dialect: _,
+            sku: _,
             faults: _,
             hold_alive: _,
             rf_kill: _,
@@ -430,7 +436,7 @@ impl Chip {
         self.held_alive = None;
         self.rx.discard();
         // Stubs tell which file they are; a real one gets what the newest speaks.
-        self.firmware = fw::start(self.dialect, uploaded.api);
+        self.firmware = fw::start(self.dialect, uploaded.api, self.sku);
         self.cpu = Cpu::Booting;
         self.schedule(world.now() + BOOT, Due::Alive(uploaded.image), world);
     }

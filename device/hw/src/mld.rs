@@ -5,7 +5,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::mvm::{LmacAlive, UmacAlive};
+use crate::mvm::AliveV7;
 
 /// Ids that MVM does without; groups 0 and 1.
 pub mod id {
@@ -46,18 +46,8 @@ pub const STATISTICS_OPER: [(u8, usize); 2] = [(0x00, 444), (0x01, 512)];
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct AliveV8 {
-    /// As in [`AliveV3`](crate::mvm::AliveV3).
-    pub status: U16,
-    /// Flags.
-    pub flags: U16,
-    /// The lower MACs.
-    pub lmac_data: [LmacAlive; 2],
-    /// The upper MAC.
-    pub umac_data: UmacAlive,
-    /// Which part of the platform's NVM is for it; all zero: none.
-    pub sku_id: [U32; 3],
-    /// Memory that it wants of the host.
-    pub imr: [U32; 4],
+    /// The seventh.
+    pub v7: AliveV7,
     /// Platform.
     pub platform_id: U64,
 }

@@ -171,6 +171,24 @@ pub struct AliveV3 {
     pub umac_data: UmacAlive,
 }
 
+/// `struct iwl_alive_ntf_v7`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct AliveV7 {
+    /// As in [`AliveV3`].
+    pub status: U16,
+    /// Flags.
+    pub flags: U16,
+    /// The lower MACs.
+    pub lmac_data: [LmacAlive; 2],
+    /// The upper MAC.
+    pub umac_data: UmacAlive,
+    /// Which part of the platform's NVM is for it; all zero: none.
+    pub sku_id: [U32; 3],
+    /// Memory that it wants of the host.
+    pub imr: [U32; 4],
+}
+
 /// [`AliveV3::status`]: valid.
 pub const IWL_ALIVE_STATUS_OK: u16 = 0xcafe;
 /// [`AliveV3::status`]: not valid.
@@ -520,6 +538,7 @@ mod tests {
     #[test]
     fn sizes_are_the_drivers() {
         assert_eq!(size_of::<AliveV3>(), 68);
+        assert_eq!(size_of::<AliveV7>(), 144);
         assert_eq!(size_of::<ErrorEventTable>(), 38 * 4);
         assert_eq!(std::mem::offset_of!(ErrorEventTable, hcmd), 23 * 4);
         assert_eq!(size_of::<crate::dvm::ErrorEventTable>(), 37 * 4);

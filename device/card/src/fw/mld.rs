@@ -18,7 +18,7 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::firmware::{Failure, Firmware};
 use super::mvm::queues::{self, Queues};
 use super::mvm::scan::Scan;
-use super::mvm::{error_log, finish_init, lmac_alive, pnvm_complete, umac_alive};
+use super::mvm::{alive_v7, error_log, finish_init, pnvm_complete};
 use crate::event::{CardEvent, Image};
 use crate::message::{Answer, Command, Effect, Job, Later, MILLISECOND, Packet, TU, prefix};
 use crate::world::Nanos;
@@ -34,11 +34,13 @@ pub(crate) struct Mld {
     /// The transmit queues, by their stations and traffic id.
     queues: Queues<(u32, u8)>,
     scan: Scan,
+    /// Which part of the platform's NVM is for it.
+    sku: [u32; 3],
 }
 
 impl Mld {
-    pub(crate) fn new() -> Self {
-        Self { queues: Queues::new(MAX_TFD_QUEUE_SIZE_AX210), scan: Scan::default() }
+    pub(crate) fn new(sku: [u32; 3]) -> Self {
+        Self { queues: Queues::new(MAX_TFD_QUEUE_SIZE_AX210), scan: Scan::default(), sku }
     }
 }
 
@@ -100,16 +102,8 @@ impl<'a> Request<'a> {
 
 impl Firmware for Mld {
     fn alive(&self, _image: Image, valid: bool) -> Packet {
-        let status = if valid { mvm::IWL_ALIVE_STATUS_OK } else { mvm::IWL_ALIVE_STATUS_ERR };
-        let alive = AliveV8 {
-            status: status.into(),
-            flags: 0.into(),
-            lmac_data: [lmac_alive(UCODE_MAJOR, Image::Runtime); 2],
-            umac_data: umac_alive(UCODE_MAJOR),
-            sku_id: [U32::ZERO; 3],
-            imr: [U32::ZERO; 4],
-            platform_id: 0.into(),
-        };
+        let v7 = alive_v7(UCODE_MAJOR, self.sku, valid);
+        let alive = AliveV8 { v7, platform_id: 0.into() };
         Packet::notification(id::UCODE_ALIVE_NTFY, alive.as_bytes())
     }
 

@@ -44,14 +44,21 @@ impl Dialect {
     }
 }
 
-/// A firmware that has just started, of a file with this API number if it tells.
-pub(crate) fn start(dialect: Dialect, api: Option<u16>) -> Box<dyn Firmware> {
+/// AX210's stubs from here on speak a version of ALIVE that names the SKU, as all real files do.
+const FIRST_WITH_SKU: u16 = 77;
+
+/// A firmware that has just started, of a file with this API number if it tells, on a card of this
+/// SKU.
+pub(crate) fn start(dialect: Dialect, api: Option<u16>, sku: [u32; 3]) -> Box<dyn Firmware> {
     match dialect {
-        Dialect::Wifi7 if api.is_none_or(|api| api >= FIRST_CORE) => Box::new(mld::Mld::new()),
-        Dialect::Wifi7 => start(Dialect::MvmAx210, api),
+        Dialect::Wifi7 if api.is_none_or(|api| api >= FIRST_CORE) => Box::new(mld::Mld::new(sku)),
+        Dialect::Wifi7 => Box::new(mvm::Mvm::new(mvm::Era::Ax210 { sku: None })),
         Dialect::Dvm => Box::new(dvm::Dvm::default()),
         Dialect::Mvm => Box::new(mvm::Mvm::new(mvm::Era::Separate)),
         Dialect::MvmUnified => Box::new(mvm::Mvm::new(mvm::Era::Unified)),
-        Dialect::MvmAx210 => Box::new(mvm::Mvm::new(mvm::Era::Ax210)),
+        Dialect::MvmAx210 => {
+            let sku = api.is_none_or(|api| api >= FIRST_WITH_SKU).then_some(sku);
+            Box::new(mvm::Mvm::new(mvm::Era::Ax210 { sku }))
+        }
     }
 }

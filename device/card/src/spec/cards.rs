@@ -65,6 +65,8 @@ pub struct CardSpec {
     pub nvm_version: u16,
     /// What its radio can do.
     pub radio: Radio,
+    /// Which part of the platform's NVM is for it; all zero: none.
+    pub sku_id: [u32; 3],
 }
 
 /// What a radio can do, as its EEPROM or NVM says.
@@ -129,6 +131,7 @@ const fn base(generation: Generation, opmode: OpMode) -> CardSpec {
         pci_revision: 0x34,
         nvm_version: 0,
         radio: TWO,
+        sku_id: [0; 3],
     }
 }
 
@@ -163,6 +166,7 @@ const MVM_22000: CardSpec = CardSpec {
 
 const MVM_AX210: CardSpec = CardSpec {
     rf_id: 0x0010_d000,
+    sku_id: [0x610d0, 0, 0],
     pci_revision: 0x1a,
     nvm_version: 0xe40,
     ..base(Generation::GenAx210, OpMode::Mvm)
@@ -170,6 +174,7 @@ const MVM_AX210: CardSpec = CardSpec {
 
 const MLD_BZ: CardSpec = CardSpec {
     rf_id: 0x0011_2200,
+    sku_id: [0x51120, 0, 0],
     pci_revision: 0x1a,
     nvm_version: 0xe40,
     ..base(Generation::GenBz, OpMode::Mld)
@@ -480,6 +485,7 @@ static CARDS: &[CardSpec] = &[
         firmware: "iwlwifi-so-a0-gf-a0-",
         about: "MVM: as AX210, integrated: told by its MAC and RF types",
         hw_rev: 0x370,
+        sku_id: [0x610d1, 0, 0],
         ..MVM_AX210
     },
 ];

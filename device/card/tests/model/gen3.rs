@@ -100,6 +100,8 @@ fn wifi7_speaks_what_its_file_does() {
     config(&mut driver, &remove);
     assert_eq!(config(&mut driver, &add), 1, "free again");
 
+    assert_eq!(alive.payload[116..120], [0x20, 0x11, 5, 0], "the SKU");
+
     // A file of before c100 leads to iwlmvm.
     let alive = driver.boot(&marker::with_api(marker::RUNTIME, 93), 0);
     assert_eq!(alive.payload.len(), size_of::<mvm::AliveV3>());
@@ -290,7 +292,7 @@ fn the_story_of_ax210() {
         CPU released: Runtime, 2 sections, 32 bytes
         ALIVE: Runtime, valid true
         Msi: Int(ALIVE)
-        packet: UCODE_ALIVE_NTFY, 68 bytes, notification true
+        packet: UCODE_ALIVE_NTFY, 144 bytes, notification true
         command: NVM_GET_INFO, queue 0, 4 bytes, modelled true
         NVM: NVM_GET_INFO 0+128, present true
         packet: NVM_GET_INFO, 128 bytes, notification false

@@ -12,6 +12,8 @@ fn every_card_has_a_stub() {
     for spec in cards() {
         let stub = iwl_ucode::stub::for_card(spec.name).expect("a stub");
         assert_eq!(stub.stem, spec.firmware, "{}", spec.name);
+        let sku = stub.pnvm.as_ref().map_or([0; 3], |pnvm| pnvm.sku.0);
+        assert_eq!(sku, spec.sku_id, "{}", spec.name);
         assert!(spec.name.to_lowercase() == spec.name && !spec.marketing.is_empty());
     }
     let named = |name| iwl_card::card(name).map(|spec| spec.name);

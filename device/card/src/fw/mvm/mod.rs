@@ -12,8 +12,8 @@ pub(super) mod scan;
 mod time;
 
 use iwl_hw::mvm::{
-    self, AliveV3, CalibResNotifPhyDb, ErrorEventTable, LmacAlive, ScdTxqCfgCmd, UmacAlive, id,
-    regulatory_and_nvm,
+    self, AliveV3, AliveV7, CalibResNotifPhyDb, ErrorEventTable, LmacAlive, ScdTxqCfgCmd,
+    UmacAlive, id, regulatory_and_nvm,
 };
 use iwl_hw::tfh::{MAX_TFD_QUEUE_SIZE, MAX_TFD_QUEUE_SIZE_AX210};
 use iwl_hw::tx::MVM_TX_RESP_MIDDLE;
@@ -43,8 +43,11 @@ pub(crate) enum Era {
     Separate,
     /// 22000: one for all, which calibrates itself, and numbers the transmit queues.
     Unified,
-    /// AX210: the same with longer frames and rings, and the platform's NVM.
-    Ax210,
+    /// AX210: the same with longer frames and rings.
+    Ax210 {
+        /// Which part of the platform's NVM is for it, if its ALIVE says.
+        sku: Option<[u32; 3]>,
+    },
 }
 
 /// The state of a running image.
@@ -61,7 +64,7 @@ impl Mvm {
     pub(crate) fn new(era: Era) -> Self {
         let indices = match era {
             Era::Separate | Era::Unified => MAX_TFD_QUEUE_SIZE,
-            Era::Ax210 => MAX_TFD_QUEUE_SIZE_AX210,
+            Era::Ax210 { .. } => MAX_TFD_QUEUE_SIZE_AX210,
         };
         let (scan, time_events) = Default::default();
         Self { era, queues: Queues::new(indices), scan, time_events }
@@ -70,7 +73,13 @@ impl Mvm {
 
 impl Firmware for Mvm {
     fn alive(&self, image: Image, valid: bool) -> Packet {
-        alive(image, valid)
+        match self.era {
+            Era::Ax210 { sku: Some(sku) } => {
+                let alive = alive_v7(UCODE_MAJOR, sku, valid);
+                Packet::notification(id::UCODE_ALIVE_NTFY, alive.as_bytes())
+            }
+            Era::Separate | Era::Unified | Era::Ax210 { sku: None } => alive(image, valid),
+        }
     }
 
     fn error_log(&self, error: &Failure) -> Vec<u8> {
@@ -92,7 +101,10 @@ impl Firmware for Mvm {
             Request::AddSta => vec![Effect::reply(mvm::ADD_STA_SUCCESS.to_le_bytes())],
             Request::RemoveSta(station) => self.queues.remove(station),
             Request::Tx if unified => {
-                vec![Effect::Reply(queues::transmitted(command, self.era == Era::Ax210))]
+                vec![Effect::Reply(queues::transmitted(
+                    command,
+                    matches!(self.era, Era::Ax210 { .. }),
+                ))]
             }
             Request::Tx => vec![Effect::Reply(transmitted(command, &MVM_TX_RESP_MIDDLE))],
             Request::TxQueueCfg(config) => self.queues.configure(&config),
@@ -149,8 +161,21 @@ pub(super) fn error_log(error: &Failure, major: u32) -> Vec<u8> {
     log.as_bytes().to_vec()
 }
 
+/// `UCODE_ALIVE_NTFY`, version 6.
+pub(super) fn alive_v7(major: u32, sku: [u32; 3], valid: bool) -> AliveV7 {
+    let status = if valid { mvm::IWL_ALIVE_STATUS_OK } else { mvm::IWL_ALIVE_STATUS_ERR };
+    AliveV7 {
+        status: status.into(),
+        flags: 0.into(),
+        lmac_data: [lmac_alive(major, Image::Runtime); 2],
+        umac_data: umac_alive(major),
+        sku_id: sku.map(Into::into),
+        imr: Default::default(),
+    }
+}
+
 /// What an ALIVE says of the lower MAC.
-pub(super) fn lmac_alive(major: u32, image: Image) -> LmacAlive {
+fn lmac_alive(major: u32, image: Image) -> LmacAlive {
     let subtype = match image {
         Image::Init => mvm::FW_SUBTYPE_INITIALIZE,
         _ => mvm::FW_SUBTYPE_FULL_FEATURE,
@@ -175,7 +200,7 @@ pub(super) fn lmac_alive(major: u32, image: Image) -> LmacAlive {
 }
 
 /// What it says of the upper MAC.
-pub(super) fn umac_alive(major: u32) -> UmacAlive {
+fn umac_alive(major: u32) -> UmacAlive {
     UmacAlive {
         umac_major: major.into(),
         umac_minor: 0.into(),
