@@ -365,8 +365,10 @@ impl<'s> Possible<'s> {
     pub(super) fn names_asked(&self) -> Vec<String> {
         let kernels = || KERNELS.iter().filter_map(|kernel| kernel.parse().ok());
         let stubs = self.models.iter().filter_map(|card| stub::for_card(card.name));
-        let mut asked: Vec<String> =
-            stubs.flat_map(|stub| kernels().flat_map(|k| stub.names_tried(k))).collect();
+        let of = |stub: &'static stub::StubDef| {
+            kernels().flat_map(|k| stub.names_tried(k)).chain(stub.pnvm_name())
+        };
+        let mut asked: Vec<String> = stubs.flat_map(of).collect();
         asked.sort_unstable();
         asked.dedup();
         asked
