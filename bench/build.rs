@@ -17,8 +17,11 @@ fn main() {
         println!("cargo::rustc-env=IWLBENCH_COMMIT={commit}");
     }
     list_scenarios(&manifest.join("scenarios"), &out.join("scenarios.rs"));
-    let agent = build_agent(root, &out.join("agent"));
-    std::fs::copy(&agent, out.join("guest-agent")).expect("the agent was just built");
+    let built = build_agent(root, &out.join("agent"));
+    // `guest-trouble` is for the tests.
+    for program in ["guest-agent", "guest-trouble"] {
+        std::fs::copy(built.join(program), out.join(program)).expect("it was just built");
+    }
 }
 
 /// The commit that is built, for runs to be cited by; none where nobody knows it: outside a git
@@ -92,5 +95,5 @@ fn build_agent(root: &Path, target_dir: &Path) -> PathBuf {
         "the guest agent did not build; the C library needs its static \
          form, from the package libc6-dev"
     );
-    target_dir.join(TARGET).join("release/guest-agent")
+    target_dir.join(TARGET).join("release")
 }

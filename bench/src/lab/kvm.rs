@@ -7,6 +7,7 @@ use crate::machine::accel;
 use crate::machine::gates::Gates;
 use crate::machine::qemu;
 use crate::machine::session::{Origin, Session, Stop};
+use crate::machine::speed;
 use crate::record::rundir::RunDir;
 
 impl Lab<'_> {
@@ -25,7 +26,7 @@ impl Lab<'_> {
             Gates::default(),
             &dir,
         )?;
-        let booted = session.boot(accel::PROOF_WITHIN);
+        let booted = session.boot(speed::scaled(accel::PROOF_WITHIN));
         session.end();
         let why = match booted {
             Ok(_) => return Ok(Ok(())),

@@ -10,7 +10,7 @@ pub mod progress;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -85,6 +85,8 @@ pub struct Lab<'a> {
     kit: Kit,
     cache: CacheDir,
     qemu: Qemu,
+    /// QEMU is to filter its own system calls.
+    sandbox: bool,
     kernel: Kernel,
     driver: &'static Driver,
     modules: Vec<OwnModule>,
@@ -154,6 +156,19 @@ pub struct RunSpec<'a> {
 /// Plays a guest that is up, and says what is wrong with it.
 pub type Play<'a> = dyn Fn(&mut Session, &Vars) -> Result<(), Verdict> + Sync + 'a;
 
+/// Whether QEMU can filter its own system calls here; if it cannot, that is said once.
+fn sandbox(qemu: &Qemu, progress: &dyn LabProgress) -> bool {
+    static SAID: Once = Once::new();
+    // There where the kernel has seccomp's filters.
+    let lacks = match (qemu.sandbox, Path::new("/proc/sys/kernel/seccomp").exists()) {
+        (true, true) => return true,
+        (false, _) => "this QEMU was built without seccomp",
+        (true, false) => "no seccomp in this kernel",
+    };
+    SAID.call_once(|| progress.note(&format!("QEMU runs without its sandbox: {lacks}")));
+    false
+}
+
 /// Which kernel `--kernel` and `--modules` mean.
 ///
 /// # Errors
@@ -190,6 +205,7 @@ impl<'a> Lab<'a> {
         let cache = CacheDir::from_env()?;
         let mut lab = Lab {
             kit,
+            sandbox: sandbox(&qemu, progress),
             qemu,
             kernel_sha256: cache.digest(&kernel.bzimage)?,
             kernel,
@@ -242,6 +258,7 @@ impl<'a> Lab<'a> {
             initrd,
             append,
             more: &self.qemu_args,
+            sandbox: self.sandbox,
         }
     }
 

@@ -25,7 +25,8 @@ pub enum Choice {
     Tcg,
 }
 
-/// How long a guest under KVM has to show its agent. It takes one or two seconds where KVM works.
+/// How long a guest under KVM has to show its agent, on a machine that is not slow. It takes one or
+/// two seconds where KVM works.
 pub const PROOF_WITHIN: Duration = Duration::from_secs(15);
 
 /// What KVM was seen to do.

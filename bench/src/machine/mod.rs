@@ -9,3 +9,4 @@ pub mod qemu;
 pub mod session;
 pub mod signals;
 pub mod snapshot;
+pub mod speed;

@@ -6,7 +6,7 @@
 //! that the path is `/proc/self/fd/N`: good for as many plugs as a scenario likes.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
@@ -41,6 +41,8 @@ pub struct Machine<'a> {
     pub append: &'a str,
     /// Arguments of the user's own.
     pub more: &'a [String],
+    /// QEMU filters its own system calls.
+    pub sandbox: bool,
 }
 
 /// How a guest comes to life.
@@ -205,7 +207,12 @@ pub fn arguments(machine: &Machine<'_>, start: Start) -> Vec<OsString> {
         Accel::Tcg => "tcg,thread=multi",
     };
     arg("-accel", accel);
-    arg("-machine", "q35,memory-backend=mem");
+    // Of the machine's own devices those that no guest uses are left out: each is code that a guest
+    // can talk to.
+    arg(
+        "-machine",
+        "q35,memory-backend=mem,sata=off,smbus=off,usb=off,i8042=off,vmport=off,dump-guest-core=off",
+    );
     arg("-cpu", cpu(machine.accel));
     arg("-smp", &machine.cpus.to_string());
     // The card reads and writes guest memory, so the memory must be shared with it.
@@ -246,8 +253,10 @@ pub fn arguments(machine: &Machine<'_>, start: Start) -> Vec<OsString> {
         args.push("-append".into());
         args.push(machine.append.into());
     }
-    args.push("-nodefaults".into());
-    args.push("-no-user-config".into());
+    args.extend(["-nodefaults", "-no-user-config"].map(Into::into));
+    if machine.sandbox {
+        args.extend(guest_kit::SANDBOX.map(Into::into));
+    }
     args.extend(machine.more.iter().map(OsString::from));
     args
 }
@@ -298,7 +307,7 @@ pub fn start(
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     // A Ctrl-C is for the bench, which ends QEMU in its own way.
     command.process_group(0);
-    die_with_parent(&mut command);
+    confine(&mut command);
     let child = command.spawn().with_context(|| {
         format!("cannot start QEMU ({})", command.get_program().to_string_lossy())
     })?;
@@ -307,13 +316,17 @@ pub fn start(
     Ok(Guest { process: Process(child), qmp: next(), console: next(), agent: next(), command_line })
 }
 
-/// QEMU must not outlive a bench that was killed.
-fn die_with_parent(command: &mut std::process::Command) {
-    #[expect(unsafe_code, reason = "pre_exec is the only way to set a death signal")]
-    // SAFETY: the closure runs between fork and exec and only makes one system call.
+/// QEMU must not outlive a bench that was killed, nor fill a disk when it dies.
+fn confine(command: &mut std::process::Command) {
+    #[expect(unsafe_code, reason = "pre_exec is the only way to set a death signal and limits")]
+    // SAFETY: the closure runs between fork and exec and only makes two system calls.
     unsafe {
         command.pre_exec(|| {
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            use rustix::process::{Resource, Rlimit, Signal};
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            // A QEMU that a guest has brought down leaves no image of its memory behind.
+            let none = Rlimit { current: Some(0), maximum: Some(0) };
+            rustix::process::setrlimit(Resource::Core, none)?;
             Ok(())
         });
     }
@@ -328,18 +341,16 @@ pub enum Qmp {
     Other(serde_json::Value),
 }
 
-/// Reads QMP messages until the socket ends.
-pub fn qmp_messages(socket: UnixStream) -> impl Iterator<Item = Qmp> {
-    BufReader::new(socket).lines().map_while(Result::ok).filter_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(&line).ok()?;
-        Some(match message.get("event").and_then(|e| e.as_str()) {
-            Some(event) => Qmp::Event(event.to_owned(), message["data"].clone()),
-            None => Qmp::Other(message),
-        })
+/// Reads a line of QEMU's monitor.
+pub fn qmp_message(line: &[u8]) -> Option<Qmp> {
+    let message: serde_json::Value = serde_json::from_slice(line).ok()?;
+    Some(match message.get("event").and_then(|e| e.as_str()) {
+        Some(event) => Qmp::Event(event.to_owned(), message["data"].clone()),
+        None => Qmp::Other(message),
     })
 }
 
-/// Sends a QMP command; its return comes through [`qmp_messages`] with the same `id`.
+/// Sends a QMP command; its return comes with the same `id`.
 ///
 /// # Errors
 /// As the writer's.

@@ -11,7 +11,7 @@ mod record;
 pub mod soak;
 
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,13 @@ pub enum Notice {
     Card(CardEvent),
     /// A client came.
     Attached,
-    /// It went, and why.
-    Detached(String),
+    /// It went.
+    Detached {
+        /// Why, for people.
+        why: String,
+        /// Because of this bus address: there was memory, and is none any more.
+        lost: Option<u64>,
+    },
     /// The server has ended; the last notice.
     Ended(Ended),
 }
@@ -93,7 +98,7 @@ pub struct Beside {
 #[derive(Debug)]
 pub struct Served {
     stop: StopHandle,
-    touch: Sender<Touch>,
+    touch: SyncSender<Touch>,
     wake: WakeHandle,
     thread: Option<JoinHandle<()>>,
 }
@@ -128,7 +133,7 @@ impl Served {
         let stop = StopHandle::new()?;
         let stopped = stop.clone();
         let wake = server.waker()?;
-        let (touch, touches) = channel();
+        let (touch, touches) = sync_channel(MANY_TOUCHES);
         let name = format!("card {}", card.spec().name);
         // One thread that is free, to clean up; in it one that is not.
         let free = std::thread::Builder::new().name(format!("{name}'s keeper"));
@@ -165,11 +170,14 @@ impl Served {
         Ok(Served { stop, touch, wake, thread: Some(thread) })
     }
 
-    /// Does something to the card, soon; what comes of it is told by its notices.
-    pub fn touch(&self, touch: Touch) {
-        // A card that is not served any more feels nothing.
-        let _ = self.touch.send(touch);
+    /// Does something to the card, soon; what comes of it is told by its notices. Says whether it
+    /// will be felt: nothing is by a card that is not served any more, or that has so much of it
+    /// before it that its thread must be stuck.
+    #[must_use]
+    pub fn touch(&self, touch: Touch) -> bool {
+        let taken = self.touch.try_send(touch).is_ok();
         self.wake.wake();
+        taken
     }
 
     /// Asks the server to stop, without waiting.
@@ -206,6 +214,9 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 /// Longer than a driver that waits for the card to change waits between two reads. With QEMU 11.1.3
 /// on two cores it saves 3 % of a restored run, and costs what it saves of the CPU's time.
 const BUSY_POLL: Duration = Duration::from_micros(100);
+
+/// What is done to a card by hand and not felt yet, at most.
+const MANY_TOUCHES: usize = 64;
 
 /// Notices kept until they may be told without holding up an answer; no more.
 const MANY_TOLD: usize = 4096;
@@ -347,7 +358,11 @@ impl Device for Adapter<'_> {
     }
 
     fn detached(&mut self, why: &Disconnect) {
-        self.told.push((Instant::now(), Notice::Detached(why.to_string())));
+        let lost = match why {
+            Disconnect::Memory { addr } => Some(*addr),
+            _ => None,
+        };
+        self.told.push((Instant::now(), Notice::Detached { why: why.to_string(), lost }));
         self.tell();
     }
 

@@ -113,19 +113,20 @@ mod tests {
     fn what_finds_no_room_is_counted_in_its_place() {
         let (sender, receiver) = notices(3);
         let now = Instant::now();
+        let named = |name: &str| Notice::Detached { why: name.into(), lost: None };
         let seen = |told: Option<Told>| match told.expect("something") {
-            Told::Notice(_, Notice::Detached(name)) => name,
+            Told::Notice(_, Notice::Detached { why, .. }) => why,
             Told::Notice(_, Notice::Ended(_)) => "end".into(),
             Told::Notice(..) => unreachable!("not sent"),
             Told::Dropped(count) => format!("{count} dropped"),
         };
         for number in 0..1000 {
-            sender.send(now, Notice::Detached(number.to_string()));
+            sender.send(now, named(&number.to_string()));
         }
         assert_eq!(seen(receiver.recv()), "0");
-        sender.send(now, Notice::Detached("later".into()));
+        sender.send(now, named("later"));
         let end = Ended { result: Ok(Exit::Stopped), summary: None };
-        sender.send(now, Notice::Detached("no room".into()));
+        sender.send(now, named("no room"));
         sender.send(now, Notice::Ended(end));
         drop(sender);
         let all: Vec<_> =

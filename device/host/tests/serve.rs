@@ -91,12 +91,12 @@ fn a_touch_needs_no_access() {
         })
     };
     // Without a client, and with one that is silent.
-    served.touch(Touch::RfKill(true));
+    assert!(served.touch(Touch::RfKill(true)));
     assert_eq!(felt(&notices), Some(true));
     let mut client = Client::new(&path).expect("connected");
-    served.touch(Touch::RfKill(false));
+    assert!(served.touch(Touch::RfKill(false)));
     assert_eq!(felt(&notices), Some(false));
-    served.touch(Touch::Vanish);
+    assert!(served.touch(Touch::Vanish));
     assert_eq!(felt(&notices), Some(true));
     let mut id = [0; 4];
     client.region_read(CONFIG, PCI_ID, &mut id).expect("read");

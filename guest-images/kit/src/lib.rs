@@ -89,7 +89,7 @@ pub use kernel::{Flavour, Kernel, KernelSelector, KnownKernel};
 pub use own::OwnModule;
 pub use progress::{Progress, Silent};
 pub use prune::Pruned;
-pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, probe_qemu};
+pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, SANDBOX, probe_qemu};
 pub use room::check_source as check_module_source;
 pub use variant::Variant;
 

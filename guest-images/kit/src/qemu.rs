@@ -54,7 +54,14 @@ pub struct Qemu {
     pub version: (u32, u32, u32),
     /// Where it comes from.
     pub origin: QemuOrigin,
+    /// It was built with `-sandbox`.
+    pub sandbox: bool,
 }
+
+/// QEMU's own filter of system calls, as strict as it has one: it opens its files and starts its
+/// threads, and runs no program, gains no privileges, changes no priority.
+pub const SANDBOX: [&str; 2] =
+    ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"];
 
 impl Qemu {
     /// A command that runs this QEMU; add arguments to it.
@@ -70,29 +77,38 @@ impl Qemu {
     }
 }
 
-/// Whether this program is a QEMU that can take the card. Runs it twice.
+/// Whether this program is a QEMU that can take the card. Runs it twice or thrice.
 pub fn probe_qemu(path: &Path) -> Result<Qemu, Rejected> {
     let qemu = Qemu {
         argv: vec![path.as_os_str().to_owned()],
         env: Vec::new(),
         version: (0, 0, 0),
         origin: QemuOrigin::Path(path.to_path_buf()),
+        sandbox: false,
     };
-    let version = probe(&qemu).map_err(|reason| Rejected { path: path.to_path_buf(), reason })?;
-    Ok(Qemu { version, ..qemu })
+    probe(qemu).map_err(|reason| Rejected { path: path.to_path_buf(), reason })
 }
 
-/// The version, or why this QEMU will not do.
-fn probe(qemu: &Qemu) -> Result<(u32, u32, u32), String> {
-    let banner = output(qemu, &["--version"])?;
+/// What is known of this QEMU after it has run, or why it will not do.
+fn probe(qemu: Qemu) -> Result<Qemu, String> {
+    let banner = output(&qemu, &["--version"])?;
     let version = parse_version(&banner).ok_or("`--version` prints no QEMU version")?;
     if version < MINIMUM_QEMU {
         let ((major, minor, micro), (least, point, _)) = (version, MINIMUM_QEMU);
         return Err(format!("version {major}.{minor}.{micro} is older than {least}.{point}"));
     }
-    let devices = output(qemu, &["-machine", "none", "-device", "help"])?;
+    let list = ["-machine", "none", "-device", "help"];
+    let (devices, sandbox) = match output(&qemu, &[&SANDBOX[..], &list].concat()) {
+        Ok(devices) => (devices, true),
+        // Without libseccomp, or on a kernel without seccomp.
+        Err(_) => (output(&qemu, &list)?, false),
+    };
     let listed = devices.lines().any(|line| line.starts_with(&format!("name \"{DEVICE}\"")));
-    if listed { Ok(version) } else { Err(format!("built without {DEVICE}")) }
+    if listed {
+        Ok(Qemu { version, sandbox, ..qemu })
+    } else {
+        Err(format!("built without {DEVICE}"))
+    }
 }
 
 /// What QEMU prints, within our patience.
@@ -198,6 +214,8 @@ fn in_root(root: &Path, packages: Vec<Package>) -> Result<Qemu, KitError> {
         env: vec![("QEMU_MODULE_DIR".into(), modules.into())],
         version,
         origin: QemuOrigin::Kit(packages),
+        // Debian's has it.
+        sandbox: true,
     })
 }
 
@@ -227,7 +245,7 @@ pub(crate) fn fetch(source: &Source<'_>) -> Result<Qemu, KitError> {
     let unpacked = source.unpack(&apt, (KIND, NAME), &packages, is_needed, |root, packages| {
         library_closure(root, &[&format!("usr/bin/{PROGRAM}")])?;
         let path = root.join("usr/bin").join(PROGRAM);
-        match probe(&in_root(root, packages.to_vec())?) {
+        match probe(in_root(root, packages.to_vec())?) {
             Ok(_) => Ok(()),
             Err(reason) => Err(KitError::KitQemu(Rejected { path, reason })),
         }
@@ -255,6 +273,16 @@ mod tests {
             "case $1 in --version) echo 'QEMU emulator version {version} (Debian)';; \
              *) echo 'name \"{device}\", bus PCI';; esac"
         )
+    }
+
+    #[test]
+    fn whether_it_has_a_sandbox_is_found_out() {
+        let with = fake(&version("10.1.0", DEVICE));
+        let without =
+            fake(&format!("[ \"$1\" = -sandbox ] && exit 1\n{}", version("10.1.0", DEVICE)));
+        for (dir, sandbox) in [(with, true), (without, false)] {
+            assert_eq!(probe_qemu(&dir.path().join(PROGRAM)).unwrap().sandbox, sandbox);
+        }
     }
 
     fn reason(script: &str) -> String {

@@ -182,11 +182,11 @@ fn trace(
                 }
             }
             Notice::Attached if json => json!({ "t_ns": t_ns, "kind": "attached" }).to_string(),
-            Notice::Detached(why) if json => {
+            Notice::Detached { why, .. } if json => {
                 json!({ "t_ns": t_ns, "kind": "detached", "why": why }).to_string()
             }
             Notice::Attached => format!("{:>9.3}  QEMU is here", seconds(t_ns)),
-            Notice::Detached(why) => format!("{:>9.3}  QEMU has gone: {why}", seconds(t_ns)),
+            Notice::Detached { why, .. } => format!("{:>9.3}  QEMU has gone: {why}", seconds(t_ns)),
             Notice::Ended(Ended { result, summary }) => {
                 if let Some(summary) = summary
                     && !json

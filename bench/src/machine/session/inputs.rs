@@ -2,8 +2,9 @@
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use card_host::Notice;
 use guest_protocol::FromGuest;
@@ -27,24 +28,100 @@ pub(super) enum Input {
 /// guest with him.
 const QUEUED: usize = 2048;
 
-/// The way into a session, for each of its sources.
-pub(super) type Sender = SyncSender<Input>;
+/// And how many bytes of them, as they came.
+const BYTES: usize = 32 << 20;
+/// The longest line of QEMU's monitor; a longer one is dropped.
+const MAX_MONITOR_LINE: usize = 4 << 20;
 
-/// The way into a session, and its end.
-pub(super) fn channel() -> (Sender, Receiver<Input>) {
-    sync_channel(QUEUED)
+/// The way into a session, for each of its sources.
+#[derive(Clone)]
+pub(super) struct Sender {
+    queue: SyncSender<(usize, Input)>,
+    waiting: Arc<Waiting>,
 }
 
-/// Lines of at most [`guest_protocol::MAX_LINE_FROM_GUEST`] bytes; a longer one is dropped whole.
+/// Its end.
+pub(super) struct Inputs {
+    queue: Receiver<(usize, Input)>,
+    waiting: Arc<Waiting>,
+}
+
+/// What waits.
+#[derive(Default)]
+struct Waiting {
+    /// Bytes; none any more where nobody takes them.
+    bytes: Mutex<Option<usize>>,
+    less: Condvar,
+}
+
+/// The session has ended.
+#[derive(Debug)]
+pub(super) struct Over;
+
+/// The way into a session, and its end.
+pub(super) fn channel() -> (Sender, Inputs) {
+    let (sender, queue) = sync_channel(QUEUED);
+    let waiting = Arc::new(Waiting { bytes: Mutex::new(Some(0)), less: Condvar::new() });
+    (Sender { queue: sender, waiting: Arc::clone(&waiting) }, Inputs { queue, waiting })
+}
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, Option<usize>> {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sender {
+    /// Sends what came as so many bytes, once there is room.
+    pub(super) fn send(&self, bytes: usize, input: Input) -> Result<(), Over> {
+        let full = |waiting: &mut Option<usize>| waiting.is_some_and(|waiting| waiting > BYTES);
+        let room = self.waiting.less.wait_while(self.waiting.lock(), full);
+        *room.unwrap_or_else(PoisonError::into_inner).as_mut().ok_or(Over)? += bytes;
+        self.queue.send((bytes, input)).map_err(|_| Over)
+    }
+
+    /// Wakes the session. One that is busy looks for signals before its next message.
+    pub(super) fn wake(&self) {
+        let _ = self.queue.try_send((0, Input::Wake));
+    }
+}
+
+impl Inputs {
+    pub(super) fn recv_timeout(&self, within: Duration) -> Result<Input, RecvTimeoutError> {
+        self.queue.recv_timeout(within).map(|taken| self.taken(taken))
+    }
+
+    pub(super) fn try_recv(&self) -> Result<Input, TryRecvError> {
+        self.queue.try_recv().map(|taken| self.taken(taken))
+    }
+
+    fn taken(&self, (bytes, input): (usize, Input)) -> Input {
+        if let Some(waiting) = self.waiting.lock().as_mut() {
+            *waiting -= bytes;
+        }
+        self.waiting.less.notify_all();
+        input
+    }
+}
+
+impl Drop for Inputs {
+    fn drop(&mut self) {
+        *self.waiting.lock() = None;
+        self.waiting.less.notify_all();
+    }
+}
+
+/// Lines of at most so many bytes; a longer one is dropped whole.
 struct Lines {
     socket: UnixStream,
+    most: usize,
     buffer: Vec<u8>,
     searched: usize,
 }
 
 impl Lines {
-    fn new(socket: UnixStream) -> Lines {
-        Lines { socket, buffer: Vec::new(), searched: 0 }
+    fn new(socket: UnixStream, most: usize) -> Lines {
+        Lines { socket, most, buffer: Vec::new(), searched: 0 }
     }
 
     fn next_line(&mut self) -> Option<Vec<u8>> {
@@ -61,7 +138,7 @@ impl Lines {
                 return Some(line);
             }
             self.searched = self.buffer.len();
-            if self.buffer.len() > guest_protocol::MAX_LINE_FROM_GUEST {
+            if self.buffer.len() > self.most {
                 skipping = true;
                 self.buffer.clear();
                 self.searched = 0;
@@ -82,7 +159,7 @@ fn reader(name: &str, read: impl FnOnce() + Send + 'static) -> std::io::Result<(
 
 pub(super) fn read_agent(socket: UnixStream, to: Sender) -> std::io::Result<()> {
     reader("agent", move || {
-        let mut lines = Lines::new(socket);
+        let mut lines = Lines::new(socket, guest_protocol::MAX_LINE_FROM_GUEST);
         while let Some(line) = lines.next_line() {
             let input = match serde_json::from_slice(&line) {
                 Ok(message) => Input::Agent(Instant::now(), message),
@@ -91,11 +168,11 @@ pub(super) fn read_agent(socket: UnixStream, to: Sender) -> std::io::Result<()> 
                     String::from_utf8_lossy(&line[..line.len().min(200)])
                 )),
             };
-            if to.send(input).is_err() {
+            if to.send(line.len(), input).is_err() {
                 return;
             }
         }
-        let _ = to.send(Input::AgentClosed);
+        let _ = to.send(0, Input::AgentClosed);
     })
 }
 
@@ -103,7 +180,7 @@ pub(super) fn read_console(mut socket: UnixStream, to: Sender) -> std::io::Resul
     reader("console", move || {
         let mut buffer = [0; 4096];
         while let Ok(n @ 1..) = socket.read(&mut buffer) {
-            if to.send(Input::Console(buffer[..n].to_vec())).is_err() {
+            if to.send(n, Input::Console(buffer[..n].to_vec())).is_err() {
                 return;
             }
         }
@@ -112,11 +189,59 @@ pub(super) fn read_console(mut socket: UnixStream, to: Sender) -> std::io::Resul
 
 pub(super) fn read_qmp(socket: UnixStream, to: Sender) -> std::io::Result<()> {
     reader("qmp", move || {
-        for message in qemu::qmp_messages(socket) {
-            if to.send(Input::Qmp(Instant::now(), message)).is_err() {
+        let mut lines = Lines::new(socket, MAX_MONITOR_LINE);
+        while let Some(line) = lines.next_line() {
+            let Some(message) = qemu::qmp_message(&line) else { continue };
+            if to.send(line.len(), Input::Qmp(Instant::now(), message)).is_err() {
                 return;
             }
         }
-        let _ = to.send(Input::QmpClosed);
+        let _ = to.send(0, Input::QmpClosed);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the sender is held up.
+    fn waits(thread: &std::thread::JoinHandle<Result<(), Over>>) -> bool {
+        std::thread::sleep(Duration::from_millis(50));
+        !thread.is_finished()
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        let (sender, inputs) = channel();
+        sender.send(BYTES, Input::Wake).expect("room");
+        sender.send(1, Input::Wake).expect("room");
+        let more = || {
+            let sender = sender.clone();
+            std::thread::spawn(move || sender.send(1, Input::Wake))
+        };
+        let second = more();
+        assert!(waits(&second));
+        inputs.try_recv().expect("the large one");
+        assert!(second.join().expect("ended").is_ok());
+        // One who waits for a session that ends is let go.
+        sender.send(BYTES, Input::Wake).expect("room");
+        let third = more();
+        assert!(waits(&third));
+        drop(inputs);
+        assert!(third.join().expect("ended").is_err());
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_dropped_whole() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        let writer = std::thread::spawn(move || {
+            use std::io::Write;
+            theirs.write_all(&[b'x'; 100_000]).expect("written");
+            theirs.write_all(b"x\nshort\n").expect("written");
+        });
+        let mut lines = Lines::new(ours, 50_000);
+        assert_eq!(lines.next_line().expect("a line"), b"short");
+        assert_eq!(lines.next_line(), None);
+        writer.join().expect("ended");
+    }
 }

@@ -15,14 +15,14 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use card_host::{Beside, Served, Touch, Watch};
+use card_host::{Beside, Notice, Served, Touch, Watch};
 use guest_protocol::{CommandError, Hello, Question, Reply, ToGuest};
-use inputs::Input;
+use inputs::{Input, Inputs};
 use iwl_card::{CardEvent, Summary};
 use limits::Limits;
 use outgoing::Outgoing;
@@ -87,7 +87,7 @@ pub struct Session {
     pub hello: Option<Hello>,
     deriver: Deriver,
     gates: Gates,
-    inputs: Receiver<Input>,
+    inputs: Inputs,
     process: Process,
     to_agent: Outgoing,
     to_monitor: Outgoing,
@@ -182,7 +182,7 @@ impl Session {
             let beside = Beside { record, watch };
             served.push(Served::start_with(card, server, beside, move |at, notice| {
                 // It waits while the session has no time for it, and the guest for the card.
-                let _ = sender.send(Input::Card(index, at, notice));
+                let _ = sender.send(size_of::<Notice>(), Input::Card(index, at, notice));
             })?);
         }
         // Gone before the cards, should nothing come of the start: a card that waits for it ends.
@@ -203,7 +203,7 @@ impl Session {
         let wake = sender.clone();
         let watched_signals = signals::on_signal(move |_| {
             // A session that is busy sees the signal before its next message.
-            let _ = wake.try_send(Input::Wake);
+            wake.wake();
         });
         let now = timeline.now();
         timeline.push(now, Source::Bench, What::Bench(BenchEvent::GuestStarted));
@@ -377,8 +377,12 @@ impl Session {
     }
 
     /// Does something to a card by hand, soon.
-    pub fn touch(&self, card: usize, touch: Touch) {
-        self.cards[card].touch(touch);
+    pub fn touch(&mut self, card: usize, touch: Touch) {
+        if !self.cards[card].touch(touch) {
+            let name = &self.card_names[card];
+            let line = format!("the card {name} does not feel what is done to it: it is stuck");
+            self.limits.end(Outcome::CardStopped, line);
+        }
     }
 
     fn send(&mut self, message: &ToGuest) {
@@ -403,11 +407,11 @@ impl Session {
         };
         if let Some(reached) = self.deriver.feed(event) {
             (self.on_milestone)(&reached);
-            for (card, faults) in self.faults.iter().enumerate() {
-                for touch in faults.reached(&reached) {
-                    self.cards[card].touch(touch);
-                }
-            }
+            let begin = |(card, faults): (usize, &FaultWatch)| {
+                faults.reached(&reached).into_iter().map(move |touch| (card, touch))
+            };
+            let touches: Vec<_> = self.faults.iter().enumerate().flat_map(begin).collect();
+            touches.into_iter().for_each(|(card, touch)| self.touch(card, touch));
             self.milestones.push(reached);
             self.open_gates();
         }

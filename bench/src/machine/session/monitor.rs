@@ -37,10 +37,8 @@ impl Session {
 
     /// Wakes a guest that sleeps.
     pub(super) fn wake_guest(&mut self) {
-        let id = self.next_id;
-        self.next_id += 1;
-        // A broken monitor shows as its end.
-        let _ = qemu::qmp_send(&mut self.to_monitor, id, "system_wakeup", &json!({}));
+        // Nobody looks at its answer. A broken monitor shows as its end.
+        let _ = qemu::qmp_send(&mut self.to_monitor, 0, "system_wakeup", &json!({}));
     }
 
     /// As [`Session::qmp`], for what QEMU does not refuse unless something is wrong with it.

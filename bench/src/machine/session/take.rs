@@ -71,9 +71,15 @@ impl Session {
             }
             Notice::Attached => self.ports[index].attached = true,
             // The socket's end is mostly QEMU's own, which its monitor tells too.
-            Notice::Detached(why) => {
+            Notice::Detached { why, lost } => {
                 self.ports[index].attached = false;
-                if !self.quitting && !self.ports[index].leaving && !self.qemu_ends() {
+                if let Some(addr) = lost {
+                    let line = format!(
+                        "the guest's memory at {addr:#x} is not there any more: the host has none \
+                         left for it, or QEMU has cut it off"
+                    );
+                    self.limits.end(Outcome::Environment, line);
+                } else if !self.quitting && !self.ports[index].leaving && !self.qemu_ends() {
                     self.card_stopped(index, t, format!("QEMU has dropped it: {why}"));
                 }
             }

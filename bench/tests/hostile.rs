@@ -1,0 +1,277 @@
+//! Guests and surroundings that mean no good: what they reach, and what becomes of the bench.
+
+mod common;
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::process::{kill, qemu_of, wait_ended};
+use common::{Bench, text};
+
+/// See `guest-images/agent/src/bin`.
+const TROUBLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-trouble"));
+
+/// The usual image and that program. The kernel unpacks one archive after the other.
+fn troubled_image(bench: &Bench) -> PathBuf {
+    let path = bench.dir.path().join("image.cpio");
+    let output = bench.output(&["image", "-o", &path.to_string_lossy()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut image = std::fs::File::options().append(true).open(&path).expect("made");
+    let mut writer = cpio::newc::Builder::new("bin/guest-trouble")
+        .mode(0o100_755)
+        .ino(1)
+        .write(&mut image, u32::try_from(TROUBLE.len()).expect("small"));
+    writer.write_all(TROUBLE).expect("written");
+    writer.finish().expect("written");
+    cpio::newc::trailer(&mut image).expect("written");
+    path
+}
+
+/// What flooding a guest came to.
+struct Flood {
+    bench: Bench,
+    child: Child,
+}
+
+impl Flood {
+    /// A guest whose card works and that then floods from these sources.
+    fn start(sources: &[&str]) -> Flood {
+        let bench = Bench::new();
+        let image = troubled_image(&bench);
+        let file = bench.file(
+            "flood.toml",
+            format!(
+                "about = \"the guest says as much as it can\"\ncards = [\"7260\"]\npatience = 400\n\
+                 [[step]]\ndo = \"coldplug\"\n[[step]]\nawait = \"netdev-registered\"\n\
+                 [[step]]\ndo = {{ exec = [\"/bin/guest-trouble\", \"flood\", \"{}\"] }}\n\
+                 start = true\n[[step]]\nawait = \"vanished\"\n",
+                sources.join("\", \"")
+            ),
+        );
+        let (file, image) = (file.to_string_lossy(), image.to_string_lossy());
+        let child = bench
+            .command(&["run", &file, "--cold", "--json", "--image", &image])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        Flood { bench, child }
+    }
+
+    /// What is kept of the run by now, in bytes.
+    fn kept(&self) -> u64 {
+        let runs = std::fs::read_dir(self.bench.dir.path().join("runs"));
+        let runs = runs.into_iter().flatten().flatten();
+        let size =
+            |run: PathBuf| std::fs::metadata(run.join("events.jsonl")).map_or(0, |m| m.len());
+        runs.map(|run| size(run.path())).sum()
+    }
+
+    fn until_kept(&self, bytes: u64) {
+        let deadline = Instant::now() + Duration::from_secs(200);
+        while self.kept() < bytes {
+            assert!(Instant::now() < deadline, "no flood: {} bytes", self.kept());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Its end: the exit code, the verdict.
+    fn end(self) -> (Option<i32>, serde_json::Value) {
+        let output = self.child.wait_with_output().expect("it ends");
+        self.bench.nothing_left();
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code(), document["runs"][0]["verdict"].clone())
+    }
+}
+
+/// Everything that a guest can say, at once: its kernel, its console, its agent, the card. Who wants
+/// it to end is heard.
+#[test]
+fn a_signal_is_heard_in_any_flood() {
+    for signal in ["-INT", "-TERM"] {
+        let flood = Flood::start(&["kmsg", "console", "notes", "registers"]);
+        flood.until_kept(4 << 20);
+        let qemu = qemu_of(flood.child.id()).expect("a guest");
+        let asked = Instant::now();
+        kill(flood.child.id(), signal);
+        wait_ended(qemu);
+        assert!(asked.elapsed() < Duration::from_secs(2), "{signal}: {:?}", asked.elapsed());
+        let (code, verdict) = flood.end();
+        assert_eq!((code, text(&verdict["outcome"])), (Some(130), "interrupted"));
+    }
+}
+
+/// What is no message ends the run soon, and says so.
+#[test]
+fn nonsense_from_the_agents_port_ends_the_run() {
+    let (code, verdict) = Flood::start(&["lines"]).end();
+    assert_eq!((code, text(&verdict["outcome"])), (Some(1), "flooded"), "{verdict}");
+    let said = "the guest's agent sent more than 1000 lines that are no message";
+    assert_eq!(text(&verdict["line"]), said);
+}
+
+/// To the limits of what is kept of a run: hundreds of megabytes, minutes.
+#[test]
+#[ignore = "long: scripts/test-long"]
+fn a_flood_ends_at_its_limits() {
+    for (source, by) in [("registers", "by card"), ("notes", "by agent")] {
+        let flood = Flood::start(&[source]);
+        let status = PathBuf::from(format!("/proc/{}/status", flood.child.id()));
+        let watch = std::thread::spawn(move || most_memory(&status));
+        let (code, verdict) = flood.end();
+        assert_eq!((code, text(&verdict["outcome"])), (Some(1), "flooded"), "{verdict}");
+        assert!(text(&verdict["line"]).contains(by), "{verdict}");
+        let most = watch.join().expect("watched");
+        assert!(most < 2 << 20, "{source}: {most} KiB");
+    }
+}
+
+/// The most that a process has had in memory until it ends, in KiB.
+fn most_memory(status: &Path) -> u64 {
+    let mut most = 0;
+    while let Ok(text) = std::fs::read_to_string(status) {
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let Some(line) = line else { break };
+        let number = line.split_whitespace().next().and_then(|n| n.parse().ok());
+        most = most.max(number.unwrap_or_default());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    most
+}
+
+/// QEMU, which the guest talks to, filters its system calls, and can still make and read snapshots.
+#[test]
+fn qemu_runs_in_its_sandbox() {
+    let bench = Bench::with_own_snapshots();
+    // One makes a snapshot, one restores it.
+    for _ in 0..2 {
+        let run = bench.run(&["opmode-load", "--card", "7260"]);
+        assert_eq!((run.code, run.outcome()), (Some(0), "passed"), "{}", run.stderr);
+        assert_eq!(text(&run.only()["began"]), "restored", "{}", run.stderr);
+        let directory = PathBuf::from(text(&run.only()["directory"]));
+        let args = std::fs::read_to_string(directory.join("qemu.args")).expect("written");
+        let sandbox = "-sandbox 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,\
+                       resourcecontrol=deny'";
+        assert!(args.contains(sandbox), "{args}");
+    }
+    let mut child = bench
+        .command(&["run", "never-alive", "--card", "7260", "--cold"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let filtered = loop {
+        let status = qemu_of(child.id())
+            .and_then(|qemu| std::fs::read_to_string(format!("/proc/{qemu}/status")).ok());
+        // Before it has started it has none.
+        if status.is_some_and(|status| status.contains("Seccomp:\t2")) {
+            break true;
+        }
+        if Instant::now() > deadline {
+            break false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    kill(child.id(), "-INT");
+    child.wait().expect("it ends");
+    assert!(filtered, "QEMU has no filter");
+}
+
+/// The kit's QEMU behind a script that knows no `-sandbox`.
+fn qemu_without_a_sandbox(bench: &Bench) -> PathBuf {
+    let cache = guest_kit::CacheDir::from_env().expect("a cache directory");
+    let options = guest_kit::KitOptions::default();
+    let kit = guest_kit::Kit::new(cache, options, Box::new(guest_kit::Silent));
+    let qemu = kit.qemu().expect("a QEMU").0;
+    let quoted = |words: &mut dyn Iterator<Item = String>| words.collect::<Vec<_>>().join(" ");
+    let env =
+        quoted(&mut qemu.env.iter().map(|(key, value)| {
+            format!("{}='{}'", key.to_string_lossy(), value.to_string_lossy())
+        }));
+    let argv = quoted(&mut qemu.argv.iter().map(|word| format!("'{}'", word.to_string_lossy())));
+    let dir = bench.dir.path().join("path");
+    std::fs::create_dir(&dir).expect("made");
+    let program = dir.join("qemu-system-x86_64");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" != -sandbox ] || exit 1\ncase \"$*\" in *' -sandbox '*) exit 1;; esac\n\
+         exec env {env} {argv} \"$@\"\n"
+    );
+    std::fs::write(&program, script).expect("written");
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("set");
+    dir
+}
+
+#[test]
+fn a_qemu_without_a_sandbox_is_told_of_once() {
+    let bench = Bench::with_own_snapshots();
+    let path = qemu_without_a_sandbox(&bench);
+    let path = format!("{}:{}", path.display(), std::env::var("PATH").unwrap_or_default());
+    let output = bench
+        .command(&["matrix", "opmode-load", "--card", "7260", "--kernel", "default,default"])
+        .env("PATH", path)
+        .output()
+        .expect("the program runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let note = "QEMU runs without its sandbox: this QEMU was built without seccomp";
+    assert_eq!(said.matches(note).count(), 1, "{said}");
+}
+
+/// A terminal that is stopped holds up nobody: the run ends, a signal is heard.
+#[test]
+fn a_stopped_terminal_holds_up_nothing() {
+    let bench = Bench::new();
+    let mut pty = Pty::new();
+    let mut child = pty.spawn(&mut bench.command(&["run", "opmode-load", "--card", "7260", "-v"]));
+    pty.stop();
+    let runs = bench.dir.path().join("runs");
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let judged = || {
+        let runs = std::fs::read_dir(&runs).into_iter().flatten().flatten();
+        runs.into_iter().any(|run| run.path().join("run.json").exists())
+    };
+    while !judged() {
+        assert!(Instant::now() < deadline, "the run does not come to its end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // What is left is to print, to a terminal that is stopped.
+    let asked = Instant::now();
+    kill(child.id(), "-INT");
+    let status = child.wait().expect("it ends");
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert_eq!(status.code(), Some(130));
+    bench.nothing_left();
+}
+
+/// A terminal of the test's own.
+struct Pty {
+    ours: std::fs::File,
+    theirs: std::fs::File,
+}
+
+impl Pty {
+    fn new() -> Pty {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&ours).expect("granted");
+        unlockpt(&ours).expect("unlocked");
+        let name = ptsname(&ours, Vec::new()).expect("a name").into_string().expect("text");
+        let theirs = std::fs::File::options().read(true).write(true).open(name).expect("open");
+        Pty { ours: ours.into(), theirs }
+    }
+
+    fn spawn(&self, command: &mut Command) -> Child {
+        let end = || self.theirs.try_clone().expect("a descriptor");
+        command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("the program starts")
+    }
+
+    /// Ctrl-S.
+    fn stop(&mut self) {
+        self.ours.write_all(b"\x13").expect("written");
+    }
+}

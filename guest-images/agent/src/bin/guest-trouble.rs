@@ -1,0 +1,168 @@
+//! What the bench's tests put into a guest beside the agent: a program that says and does as much
+//! as it can, and one under which the kernel's workers are slow.
+//!
+//! ```text
+//! guest-trouble flood kmsg|console|lines|notes|registers …   each in a process of its own
+//! guest-trouble slow-workers                                 a tenth of a CPU for them
+//! ```
+//!
+//! It returns at once; what it has started goes on until the guest ends.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::Duration;
+
+use guest_protocol::{FromGuest, GuestEvent};
+use nix::mount::{MsFlags, mount};
+use rustix::mm::{MapFlags, ProtFlags, mmap};
+use rustix::process::{
+    Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open, setpriority_process,
+};
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let done = match &args[..] {
+        ["flood", sources @ ..] => sources.iter().try_for_each(|source| again(&["source", source])),
+        ["source", source] => flood(source),
+        ["slow-workers"] => again(&["hog"]).and_then(|()| again(&["renice"])),
+        ["hog"] => hog(),
+        ["renice"] => renice(),
+        _ => Err(io::Error::other("no such thing")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("guest-trouble {}: {error}", args.join(" "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts itself with these arguments and does not wait.
+fn again(args: &[&str]) -> io::Result<()> {
+    let mut child = Command::new("/proc/self/exe").args(args).spawn()?;
+    // One that cannot begin says so soon.
+    thread::sleep(Duration::from_millis(50));
+    match child.try_wait()? {
+        Some(status) => Err(io::Error::other(format!("{args:?}: {status}"))),
+        None => Ok(()),
+    }
+}
+
+/// For ever.
+fn flood(source: &str) -> io::Result<()> {
+    let write = |path: &str| OpenOptions::new().write(true).open(path);
+    match source {
+        "kmsg" => {
+            fs::write("/proc/sys/kernel/printk_devkmsg", "on\n")?;
+            repeat(write("/dev/kmsg")?, b"<4>iwlwifi 0000:01:00.0: flood flood flood\n")
+        }
+        "console" => repeat(write("/dev/console")?, &b"flood ".repeat(100)),
+        // What no agent says.
+        "lines" => repeat(agents_port()?.into(), &b"{\"no\":\"message\"}\n".repeat(100)),
+        // What an honest one says.
+        "notes" => {
+            let event = GuestEvent::AgentNote { text: "flood ".repeat(50) };
+            let mut line = serde_json::to_vec(&FromGuest::Event { mono_ns: 1, event })?;
+            line.push(b'\n');
+            repeat(agents_port()?.into(), &line)
+        }
+        "registers" => registers(),
+        other => Err(io::Error::other(format!("no source {other}"))),
+    }
+}
+
+fn repeat(mut to: File, what: &[u8]) -> io::Result<()> {
+    loop {
+        match to.write(what) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::yield_now(),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The agent's own end of its line: the port can be opened once.
+fn agents_port() -> io::Result<OwnedFd> {
+    let agent = pidfd_open(Pid::INIT, PidfdFlags::empty())?;
+    for entry in fs::read_dir("/proc/1/fd")?.flatten() {
+        let leads_to = fs::read_link(entry.path()).unwrap_or_default();
+        let port = leads_to.to_string_lossy().starts_with("/dev/vport");
+        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if let (true, Some(number)) = (port, number) {
+            return Ok(pidfd_getfd(agent.as_fd(), number, PidfdGetfdFlags::empty())?);
+        }
+    }
+    Err(io::Error::other("the agent has no port"))
+}
+
+/// The first card's registers, as its driver reaches them, which is driven out: they are its own.
+fn registers() -> io::Result<()> {
+    const BYTES: usize = 0x1000;
+    const SLOT: &str = "0000:01:00.0";
+    let card = Path::new("/sys/bus/pci/devices").join(SLOT);
+    fs::write(card.join("driver/unbind"), SLOT)?;
+    fs::write(card.join("enable"), "1")?;
+    let bar = OpenOptions::new().read(true).write(true).open(card.join("resource0"))?;
+    #[allow(unsafe_code, reason = "registers are reached through a mapping")]
+    // SAFETY: a new mapping, at a place that the kernel chooses.
+    let start = unsafe {
+        mmap(
+            std::ptr::null_mut(),
+            BYTES,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+            &bar,
+            0,
+        )
+    }?;
+    let start = start.cast::<u32>();
+    let mut word = 0;
+    loop {
+        word = (word + 1) % (BYTES / 4);
+        #[allow(unsafe_code, reason = "registers are reached through a mapping")]
+        // SAFETY: within the mapping, which lasts as long as the process.
+        unsafe {
+            let register = start.add(word);
+            register.write_volatile(register.read_volatile());
+        }
+    }
+}
+
+/// A CPU's worth of nothing.
+fn hog() -> io::Result<()> {
+    hide()?;
+    let mut count = 0_u64;
+    loop {
+        count = std::hint::black_box(count.wrapping_add(1));
+    }
+}
+
+/// Workers, also those to come, get a tenth of what the hog gets.
+fn renice() -> io::Result<()> {
+    hide()?;
+    loop {
+        for process in fs::read_dir("/proc")?.flatten() {
+            let worker = fs::read_to_string(process.path().join("comm"))
+                .is_ok_and(|comm| comm.starts_with("kworker/"));
+            let number = process.file_name().to_str().and_then(|name| name.parse().ok());
+            if let (true, Some(Some(pid))) = (worker, number.map(Pid::from_raw)) {
+                // It may have gone.
+                let _ = setpriority_process(Some(pid), 10);
+            }
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Who asks whether the guest is at rest does not see this process: something lies over its place
+/// in `/proc`.
+fn hide() -> io::Result<()> {
+    let own = PathBuf::from(format!("/proc/{}", std::process::id()));
+    Ok(mount(Some("none"), &own, Some("tmpfs"), MsFlags::empty(), None::<&str>)?)
+}
