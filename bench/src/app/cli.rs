@@ -169,6 +169,10 @@ pub struct MatrixArgs {
     /// Modules of each bzImage: …/lib/modules/RELEASE
     #[arg(long, value_delimiter = ',', value_name = "DIR")]
     pub modules: Vec<PathBuf>,
+    /// Drivers under test: `stock`, changes of the kernel's own (`iwlbench list` has them), or `all`:
+    /// with more than one, a table says what each comes to
+    #[arg(long, default_value = "stock", value_delimiter = ',', value_name = "NAME|all")]
+    pub driver: Vec<String>,
     /// Guests at once [default: half as many again as there are CPUs]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
@@ -293,6 +297,10 @@ pub struct GuestArgs {
     /// Modules of the bzImage: …/lib/modules/RELEASE
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,
+    /// The driver under test: `stock`, or a change of the kernel's own, built when it is first wanted
+    /// (`iwlbench list` has them)
+    #[arg(long, default_value = "stock", value_name = "NAME")]
+    pub driver: String,
     /// How the guest's CPU is run
     #[arg(long, default_value = "auto")]
     pub accel: Choice,
@@ -547,6 +555,9 @@ pub struct ImageArgs {
     /// Leave a module out
     #[arg(long, value_delimiter = ',', value_name = "MODULE")]
     pub without: Vec<String>,
+    /// The driver: `stock`, or a change of the kernel's own (`iwlbench list` has them)
+    #[arg(long, default_value = "stock", value_name = "NAME")]
+    pub driver: String,
     /// Debian kernel by version, or a bzImage (with --modules)
     #[arg(long, default_value = "default", value_name = "VERSION|BZIMAGE")]
     pub kernel: String,

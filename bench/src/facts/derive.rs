@@ -11,7 +11,7 @@ pub use touches::{Seat, slot};
 
 use crate::facts::driver::Driver;
 use crate::facts::errno::Errno;
-use crate::facts::milestone::{Milestone, Reached};
+use crate::facts::milestone::{Milestone, Reached, Unbinder};
 use crate::facts::timeline::{BenchEvent, Event, What};
 
 /// Derives milestones from events, fed in order.
@@ -23,6 +23,8 @@ use crate::facts::timeline::{BenchEvent, Event, What};
 #[derive(Debug)]
 pub struct Deriver {
     driver: &'static Driver,
+    /// The steps that are at it and that may have a device unbound.
+    unbinding: HashSet<usize>,
     loaded: HashSet<String>,
     traced: bool,
     /// The kernel's release, which the loader looks into as a directory.
@@ -34,7 +36,8 @@ impl Deriver {
     /// For a run of this driver with these cards, in the order of their ports.
     pub fn new(driver: &'static Driver, cards: &[Seat]) -> Deriver {
         let (touches, release) = (Touches::new(driver, cards), String::new());
-        Deriver { driver, loaded: HashSet::new(), traced: false, release, touches }
+        let (unbinding, loaded) = (HashSet::new(), HashSet::new());
+        Deriver { driver, unbinding, loaded, traced: false, release, touches }
     }
 
     /// The milestone that this event is, if it is one.
@@ -49,7 +52,12 @@ impl Deriver {
                 self.release.clone_from(&hello.kernel_release);
                 None
             }
-            What::Bench(BenchEvent::StepEnded { step, error, .. }) => {
+            What::Bench(BenchEvent::StepStarted { index, unbinds: true, .. }) => {
+                self.unbinding.insert(*index);
+                None
+            }
+            What::Bench(BenchEvent::StepEnded { index, step, error }) => {
+                self.unbinding.remove(index);
                 Some(Milestone::StepEnded { step: step.clone(), ok: error.is_none() })
             }
             What::Bench(BenchEvent::KernelTrouble { trouble, .. }) => {
@@ -134,7 +142,11 @@ impl Deriver {
                     (Some("pci"), "unbind") => {
                         let slot = pci_slot.clone().unwrap_or_default();
                         self.touches.unbound(&slot);
-                        Some(Milestone::Unbound { card: self.touches.card_in(&slot), slot })
+                        let by = match self.unbinding.is_empty() {
+                            true => Unbinder::Driver,
+                            false => Unbinder::Step,
+                        };
+                        Some(Milestone::Unbound { card: self.touches.card_in(&slot), slot, by })
                     }
                     (Some("net"), "add") if devpath.contains("/pci") => {
                         let card = self.touches.card_on(devpath);
@@ -246,11 +258,14 @@ mod tests {
     use iwl_card::{OpMode, Outcome, Space};
 
     use super::*;
-    use crate::facts::driver::{IWLWIFI, Opmode};
+    use crate::facts::driver::{IWLWIFI, Opmode, Request};
     use crate::facts::timeline::{Source, Tag, Timeline};
 
     /// A driver that shares nothing with the kernel's own but the cards and their firmware.
     static OTHER: Driver = Driver {
+        name: "other",
+        request: Request::Waits,
+        verifies: false,
         module: "iwlrs",
         pci_driver: "iwl-rs",
         opmodes: &[

@@ -8,12 +8,16 @@
 //! A WARNING is how the driver complains of its card: where that is seen to fail, it is the cause. Any
 //! other complaint of the kernel's is one itself, as is the end of a guest that never came up.
 
+mod blocked;
+
 use guest_protocol::{GuestEvent, LoaderOutcome};
 use iwl_card::{CardEvent, Cause as CardCause, Fault, Image, Space};
 use serde::{Deserialize, Serialize};
 
-use crate::facts::milestone::{Milestone, Reached};
-use crate::facts::timeline::{BenchEvent, Event, What};
+use crate::facts::driver::Driver;
+use crate::facts::milestone::{Milestone, Reached, Unbinder};
+use crate::facts::seen::{self, Seen};
+use crate::facts::timeline::{BenchEvent, Event, What, seconds};
 use crate::facts::trouble::Trouble;
 
 /// What a run failed of.
@@ -68,6 +72,8 @@ pub struct Facts<'a> {
     pub own: Own,
     /// The end of the serial console.
     pub console: &'a str,
+    /// The driver under test.
+    pub description: &'a Driver,
 }
 
 /// What a scenario breaks by itself.
@@ -85,8 +91,11 @@ pub struct Own {
 pub fn diagnose(facts: &Facts<'_>) -> Option<Diagnosis> {
     let of_modules = || no_opmode(facts);
     let of_firmware = || no_firmware(facts);
-    let found = of_card(facts);
+    let false_alarm = facts.description.verifies.then(|| false_alarm(facts)).flatten();
+    let found = false_alarm.or_else(|| of_card(facts));
     let found = found.or_else(|| (!facts.own.modules).then(of_modules).flatten());
+    let of_driver = || silent(facts).or_else(|| unbind_waits(facts));
+    let found = found.or_else(|| (!facts.description.is_stock()).then(of_driver).flatten());
     let found = found.or_else(|| (!facts.own.firmware).then(of_firmware).flatten());
     let found = found.or_else(|| (!facts.own.modules).then(|| no_probe(facts)).flatten());
     let found = found.or_else(|| (!facts.own.card).then(|| needless(facts)).flatten());
@@ -100,7 +109,12 @@ pub fn diagnose_trouble(facts: &Facts<'_>, seq: u64) -> Option<Diagnosis> {
     let What::Bench(BenchEvent::KernelTrouble { trouble, text }) = &facts.events[at].what else {
         return None;
     };
-    let mut found = match of_card(facts).filter(|_| *trouble == Trouble::Warning) {
+    let found = match trouble {
+        Trouble::Warning => of_card(facts),
+        Trouble::Hang => deadlock(facts),
+        _ => None,
+    };
+    let mut found = match found {
         Some(found) => found,
         None => {
             let place = place_of(text, &facts.events[at..]);
@@ -611,6 +625,77 @@ fn no_opmode(facts: &Facts<'_>) -> Option<Found> {
     })
 }
 
+/// Tasks that wait for each other. Their stacks are in the kernel's log alone.
+fn deadlock(facts: &Facts<'_>) -> Option<Found> {
+    let tasks = blocked::tasks(facts.events);
+    let (first, _) = tasks.first()?;
+    let events = vec![*first];
+    let told: Vec<_> = tasks.iter().take(TASKS).map(|(_, task)| task.to_string()).collect();
+    let told = told.join("; ");
+    let found = match tasks.len() {
+        1 => Found::new("hang", format!("a hang: {told}, and does not go on"), events),
+        _ => Found::new("deadlock", format!("deadlock: {told}"), events),
+    };
+    Some(found.remedy(format!("the stacks are in {DMESG}")))
+}
+
+/// As many tasks are named at most.
+const TASKS: usize = 3;
+
+/// A driver looked for its opmode too soon.
+fn false_alarm(facts: &Facts<'_>) -> Option<Found> {
+    let let_go = facts.milestones.iter().find(|reached| {
+        matches!(reached.milestone, Milestone::Unbound { by: Unbinder::Driver, .. })
+    })?;
+    let requested = facts
+        .milestones
+        .iter()
+        .find(|reached| matches!(reached.milestone, Milestone::OpmodeRequested { .. }))?;
+    let loaded = facts.milestones.iter().find(|reached| {
+        reached.seq > let_go.seq && matches!(reached.milestone, Milestone::OpmodeLoaded { .. })
+    })?;
+    let apart = |from: &Reached, to: &Reached| seconds(to.t_ns.saturating_sub(from.t_ns));
+    let sentence = format!(
+        "a false alarm: the driver lets go of the device {:.1} s after its request, and {} comes \
+         {:.1} s later, to nobody",
+        apart(requested, let_go),
+        facts.opmode,
+        apart(let_go, loaded),
+    );
+    Some(Found::new("false-alarm", sentence, vec![requested.seq, let_go.seq, loaded.seq]))
+}
+
+/// The opmode did not come, and nobody says so.
+fn silent(facts: &Facts<'_>) -> Option<Found> {
+    let Facts { events, milestones, description, .. } = facts;
+    if seen::seen(events, milestones, description, None) != Seen::Silent {
+        return None;
+    }
+    let firmware = facts.reached(|m| matches!(m, Milestone::FirmwareGiven { .. }).then_some(()));
+    let sentence = format!(
+        "{} does not come, and the driver is silent: it neither says so nor lets go of the device",
+        facts.opmode
+    );
+    Some(Found::new("silent", sentence, firmware.iter().map(|(seq, ())| *seq).collect()))
+}
+
+/// The opmode came while somebody waited to have the device unbound.
+fn unbind_waits(facts: &Facts<'_>) -> Option<Found> {
+    let Facts { events, milestones, description, .. } = facts;
+    if seen::seen(events, milestones, description, None) != Seen::UnbindWaits {
+        return None;
+    }
+    let started = facts.reached(|m| matches!(m, Milestone::OpmodeStarted { .. }).then_some(()));
+    let sentence = match started.is_empty() {
+        true => "unbinding waits until modprobe has ended".to_owned(),
+        false => format!(
+            "unbinding waits until modprobe has ended, and {} starts on a device that is to go",
+            facts.opmode
+        ),
+    };
+    Some(Found::new("unbind-waits", sentence, started.iter().map(|(seq, ())| *seq).collect()))
+}
+
 /// The driver got no firmware that it takes: nothing was requested after it.
 fn no_firmware(facts: &Facts<'_>) -> Option<Found> {
     let requested = facts.reached(|m| match m {
@@ -784,6 +869,7 @@ mod tests {
             modules,
             own,
             console,
+            description: &IWLWIFI,
         })
     }
 

@@ -38,6 +38,19 @@ field! {
     u64 = FieldKind::Number,
     Image = FieldKind::Word(&["init", "runtime", "unknown"]),
     Trouble = FieldKind::Word(Trouble::VARIANTS),
+    Unbinder = FieldKind::Word(Unbinder::VARIANTS),
+}
+
+/// Who has a driver let go of its device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, VariantNames)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Unbinder {
+    /// A step: it unbinds, removes, unplugs, unloads, or runs what may do so.
+    #[default]
+    Step,
+    /// No step: the driver by itself.
+    Driver,
 }
 
 impl Field for String {
@@ -140,6 +153,9 @@ pub enum Milestone {
         card: String,
         /// PCI slot.
         slot: String,
+        /// Who had it so.
+        #[serde(default)]
+        by: Unbinder,
     },
     /// The loader asked for a firmware file by its plain name.
     FirmwareAsked {
@@ -457,7 +473,10 @@ impl std::fmt::Display for Milestone {
         match self {
             Milestone::Probe { .. } => write!(f, "probe: the driver touches the card"),
             Milestone::Bound { slot, driver, .. } => write!(f, "bound: {slot} to {driver}"),
-            Milestone::Unbound { slot, .. } => write!(f, "unbound: {slot}"),
+            Milestone::Unbound { slot, by: Unbinder::Step, .. } => write!(f, "unbound: {slot}"),
+            Milestone::Unbound { slot, by: Unbinder::Driver, .. } => {
+                write!(f, "unbound: {slot}, the driver lets go of it")
+            }
             Milestone::FirmwareAsked { name } => write!(f, "firmware asked for: {name}"),
             Milestone::FirmwareGiven { name, bytes } => {
                 write!(f, "firmware given: {name}, {bytes} bytes")

@@ -10,6 +10,7 @@ pub mod failure;
 pub mod milestone;
 pub mod near;
 pub mod phases;
+pub mod seen;
 pub mod timeline;
 pub mod trouble;
 pub mod verdict;

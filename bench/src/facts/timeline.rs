@@ -183,6 +183,9 @@ pub enum BenchEvent {
         index: usize,
         /// As the scenario writes it.
         step: String,
+        /// A device may be unbound by it.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        unbinds: bool,
     },
     /// A scenario step ended.
     StepEnded {

@@ -113,6 +113,15 @@ pub fn complaint<'a>(log: impl IntoIterator<Item = &'a str>, first: &str) -> Ran
 }
 
 impl Trouble {
+    /// The lower, the more it says about what went wrong.
+    pub fn rank(self) -> u8 {
+        match self {
+            Trouble::Panic | Trouble::Oops | Trouble::Sanitizer => 0,
+            Trouble::Locking | Trouble::Hang | Trouble::Rcu => 1,
+            Trouble::Warning => 2,
+        }
+    }
+
     /// In a sentence: "the guest's kernel reported …".
     pub fn words(self) -> &'static str {
         match self {

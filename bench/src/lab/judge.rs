@@ -5,6 +5,7 @@ use iwl_ucode::stub::{self, Api};
 use iwl_ucode::{Fate, Target, Ucode};
 
 use crate::facts::diagnosis::{Facts, Own, diagnose, diagnose_boot, diagnose_trouble};
+use crate::facts::seen::Seen;
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
 use crate::facts::verdict::{Outcome, Verdict};
@@ -37,7 +38,7 @@ pub(super) fn verdict(
     events: &[Event],
     console: &str,
 ) -> Verdict {
-    let trouble = events.iter().find_map(|e| match &e.what {
+    let troubles = events.iter().filter_map(|e| match &e.what {
         What::Bench(BenchEvent::KernelTrouble { trouble, text })
             if !scenario.tolerates(*trouble, vars) =>
         {
@@ -45,6 +46,8 @@ pub(super) fn verdict(
         }
         _ => None,
     });
+    // Of a hang the kernel may have warned, and of an oops a hang comes.
+    let trouble = troubles.min_by_key(|(seq, trouble, _)| (trouble.rank(), *seq));
     let played = match played {
         // It ends the steps, and what came before it is judged.
         Err(verdict)
@@ -80,6 +83,17 @@ pub(super) fn verdict(
                 ),
             }
         }
+    }
+}
+
+/// What an outcome says of the guest's own end.
+pub(super) fn end_of(outcome: Outcome) -> Option<Seen> {
+    match outcome {
+        Outcome::GuestPanicked | Outcome::GuestReset | Outcome::GuestPoweredOff => {
+            Some(Seen::Crash)
+        }
+        Outcome::GuestHung => Some(Seen::Hang),
+        _ => None,
     }
 }
 
@@ -230,6 +244,7 @@ mod tests {
             modules: &[],
             own,
             console: "",
+            description: &crate::facts::driver::IWLWIFI,
         };
         explained(Verdict::new(Outcome::Failed, "f"), &facts).outcome
     }

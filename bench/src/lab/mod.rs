@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use guest_kit::{
-    CacheDir, ImageSpec, IncludedModule, Kernel, KernelSelector, Kit, OwnModule, Qemu,
+    CacheDir, ImageSpec, IncludedModule, Kernel, KernelSelector, Kit, OwnModule, Qemu, Variant,
 };
 use guest_protocol::Hello;
 use iwl_card::{Card, CardOptions, CardSpec};
@@ -28,9 +28,10 @@ use progress::{LabProgress, RunProgress};
 use crate::facts::accel::Accel;
 use crate::facts::derive::{self, Seat};
 use crate::facts::diagnosis::Facts;
-use crate::facts::driver::Driver;
+use crate::facts::driver::{Choice, Driver};
 use crate::facts::failure::BadUsage;
 use crate::facts::phases;
+use crate::facts::seen;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::accel::{self, Decision};
 use crate::machine::faults::Equipped;
@@ -68,6 +69,11 @@ const BENCH_MODULES: [&str; 3] = ["virtio_pci", "virtio_console", "fuse"];
 /// not tried, as where the host is busy one emulated may come too late for that and the kernel panics.
 const APPEND: &str = "console=ttyS0 loglevel=4 panic=-1 rdinit=/init no_timer_check \
     audit=0 cgroup_disable=memory damon_stat.enabled=N lsm=capability psi=0";
+/// A deadlock is reported, with its stacks, when it has lasted ten seconds of the guest's; Debian's
+/// kernels do so after two minutes, when nobody waits any more. The longest that a driver makes
+/// somebody wait so is five, for a place among the kernel's module loaders.
+const HUNG_TASKS: &str = "sysctl.kernel.hung_task_check_interval_secs=1 \
+    sysctl.kernel.hung_task_timeout_secs=10";
 /// The kernel's image vouches for its modules where the archive's index does not.
 const SIGNED_MODULES: &str = "module.sig_enforce=1";
 const MEMORY_MIB: u32 = 512;
@@ -90,6 +96,8 @@ pub struct Lab<'a> {
     kernel: Kernel,
     driver: &'static Driver,
     modules: Vec<OwnModule>,
+    /// How many of them the bench has built, which come first.
+    built: usize,
     accel: Decision,
     cpus: Option<u32>,
     with: Vec<String>,
@@ -112,7 +120,7 @@ pub struct Options {
     /// Which kernel.
     pub kernel: KernelSelector,
     /// The driver under test.
-    pub driver: &'static Driver,
+    pub driver: &'static Choice,
     /// Modules in place of the kernel's own.
     pub modules: Vec<OwnModule>,
     /// How the guests' CPUs are run.
@@ -201,6 +209,7 @@ impl<'a> Lab<'a> {
         // What it passes over, it names.
         let (qemu, _) = kit.qemu()?;
         let kernel = kit.kernel(&options.kernel)?;
+        let (driver, changed) = driver_of(&kit, &kernel, options.driver)?;
         let decision = Decision { accel: Accel::Tcg, why: String::new() };
         let cache = CacheDir::from_env()?;
         let mut lab = Lab {
@@ -209,8 +218,10 @@ impl<'a> Lab<'a> {
             qemu,
             kernel_sha256: cache.digest(&kernel.bzimage)?,
             kernel,
-            driver: options.driver,
-            modules: options.modules.clone(),
+            driver,
+            built: usize::from(changed.is_some()),
+            // Of two of one name the user's, the later, is taken.
+            modules: changed.into_iter().chain(options.modules.iter().cloned()).collect(),
             accel: decision,
             cpus: options.cpus,
             with: options.with.clone(),
@@ -229,6 +240,11 @@ impl<'a> Lab<'a> {
         Ok(lab)
     }
 
+    /// The driver under test.
+    pub fn driver(&self) -> &'static Driver {
+        self.driver
+    }
+
     /// The kernel's release.
     pub fn kernel(&self) -> &str {
         &self.kernel.release
@@ -242,8 +258,9 @@ impl<'a> Lab<'a> {
     /// One line: what runs what.
     pub fn describe(&self) -> String {
         format!(
-            "kernel {} · QEMU {} · {}",
+            "kernel {}{} · QEMU {} · {}",
             self.kernel.release,
+            render::driver(self.driver.name),
             version(&self.qemu),
             self.accel.accel.word(),
         )
@@ -327,7 +344,7 @@ impl<'a> Lab<'a> {
         let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
         let own = vars.string(&scenario.guest.command_line.0);
         let more = self.append.join(" ");
-        let append = [APPEND, signed, &own, &more].map(str::trim);
+        let append = [APPEND, HUNG_TASKS, signed, &own, &more].map(str::trim);
         let append = append.into_iter().filter(|part| !part.is_empty());
         let append = append.collect::<Vec<_>>().join(" ");
         self.check_signatures(&append)?;
@@ -395,6 +412,7 @@ impl<'a> Lab<'a> {
                         modules: &names,
                         own: judge::own(scenario),
                         console: &console,
+                        description: self.driver,
                     },
                 )
             }
@@ -408,11 +426,15 @@ impl<'a> Lab<'a> {
             ),
             _ => verdict,
         };
+        let seen =
+            seen::seen(&finished.events, &milestones, self.driver, judge::end_of(verdict.outcome));
         let total = started.elapsed();
         let phases = phases::phases(&finished.events, &milestones, prepared, total);
         let record = Record {
             format: 1,
             scenario: scenario.name.clone(),
+            driver: self.driver.name,
+            seen,
             cited,
             vars,
             faults: fault_words(&finished.cards, &cards),
@@ -459,10 +481,11 @@ impl<'a> Lab<'a> {
             },
             accel: self.accel.accel.word(),
             cpus: self.cpus,
-            modules: self.modules.iter().map(OwnModule::file).collect(),
+            modules: self.modules.iter().skip(self.built).map(OwnModule::file).collect(),
             with: &self.with,
             append: &self.append,
             qemu_args: &self.qemu_args,
+            driver: self.driver.name,
         };
         // The orders of an exploration are its own to play.
         let again = spec.play.is_none().then(|| made.again(dir.path()));
@@ -639,6 +662,20 @@ fn keep(dir: &RunDir, record: &Record) -> anyhow::Result<()> {
     dir.write(files::DMESG, &render::dmesg(&record.events))?;
     dir.write(files::RUN, &serde_json::to_string_pretty(record)?)?;
     dir.write(files::TIMELINE, &render::full(record))
+}
+
+/// The driver that a choice is in a kernel, and its module if that is not the package's own.
+///
+/// # Errors
+/// It is none for this kernel, or cannot be built.
+pub fn driver_of(
+    kit: &Kit,
+    kernel: &Kernel,
+    choice: &'static Choice,
+) -> anyhow::Result<(&'static Driver, Option<OwnModule>)> {
+    let driver = choice.driver(kernel.release.parse()?).map_err(BadUsage)?;
+    let build = |patch| kit.build_variant(kernel, &Variant { name: choice.name(), patch });
+    Ok((driver, choice.patch.map(build).transpose()?))
 }
 
 /// Builds the guest's image with the agent and the usual modules.

@@ -484,7 +484,11 @@ mod tests {
         let unbound = Reached {
             seq: 0,
             t_ns: 0,
-            milestone: Milestone::Unbound { card: "7260".into(), slot: "s".into() },
+            milestone: Milestone::Unbound {
+                card: "7260".into(),
+                slot: "s".into(),
+                by: crate::facts::milestone::Unbinder::Step,
+            },
         };
         let due: Vec<_> = gates.due(std::slice::from_ref(&unbound)).iter().map(|d| d.0).collect();
         assert_eq!(due, [3]);

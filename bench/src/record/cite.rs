@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use toml::{Table, Value};
 
+use crate::facts::driver::STOCK;
 use crate::script::scenario::{Scenario, parse_patience};
 
 /// Which iwlbench.
@@ -126,6 +127,8 @@ pub struct Made<'a> {
     pub append: &'a [String],
     /// More of QEMU's.
     pub qemu_args: &'a [String],
+    /// As `--driver` calls it.
+    pub driver: &'static str,
 }
 
 impl Made<'_> {
@@ -145,6 +148,9 @@ impl Made<'_> {
                 option("--kernel", path(image));
                 option("--modules", path(modules));
             }
+        }
+        if self.driver != STOCK {
+            option("--driver", self.driver.to_owned());
         }
         option("--accel", self.accel.to_owned());
         if !self.faults.is_empty() {
@@ -232,6 +238,7 @@ mod tests {
             with: &[],
             append: &[],
             qemu_args: &[],
+            driver: STOCK,
         }
     }
 

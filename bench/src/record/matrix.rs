@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::facts::driver::STOCK;
+use crate::facts::seen::Seen;
 use crate::facts::verdict::Outcome;
 use crate::record::cite::Program;
 use crate::record::run::Began;
@@ -23,6 +25,8 @@ pub struct Attempt {
     pub directory: Option<String>,
     /// Power-on or a snapshot.
     pub began: Option<Began>,
+    /// What the user sees of it; none if it never came to a run.
+    pub seen: Option<Seen>,
 }
 
 /// That a place is known to fail.
@@ -60,6 +64,8 @@ pub struct Cell {
     pub kernel: String,
     /// The kernel's version: of Debian's 6.1.0-50 that is 6.1.174-1.
     pub kernel_version: String,
+    /// The driver under test, as `--driver` calls it.
+    pub driver: &'static str,
     /// In order; all but the last failed.
     pub attempts: Vec<Attempt>,
     /// It failed, and passed when it was tried again.
@@ -95,8 +101,17 @@ impl Cell {
         }
     }
 
+    /// Where it was played: the kernel, and the driver if it is not the kernel's own.
+    pub fn on(&self) -> String {
+        match self.driver {
+            STOCK => self.kernel.clone(),
+            driver => format!("{} {driver}", self.kernel),
+        }
+    }
+
     fn place(&self) -> Place<'_> {
-        Place { scenario: &self.scenario, card: &self.card, kernel: &self.kernel_version }
+        let (scenario, card, driver) = (&self.scenario, &self.card, self.driver);
+        Place { scenario, card, kernel: &self.kernel_version, driver }
     }
 }
 
@@ -187,12 +202,14 @@ mod tests {
             seconds: 1.0,
             directory: None,
             began: None,
+            seen: None,
         };
         Cell {
             scenario: scenario.into(),
             card: "7260".into(),
             kernel: "7.3.4".into(),
             kernel_version: "7.3.4".into(),
+            driver: STOCK,
             attempts: outcomes.iter().map(attempt).collect(),
             flaky: outcomes.len() > 1 && outcomes.last() == Some(&Outcome::Passed),
             known: None,

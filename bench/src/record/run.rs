@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::facts::accel::Accel;
 use crate::facts::milestone::Reached;
 use crate::facts::phases::Phase;
+use crate::facts::seen::Seen;
 use crate::facts::timeline::Event;
 use crate::facts::verdict::Verdict;
 use crate::record::cite::Cited;
@@ -49,6 +50,10 @@ pub struct Record {
     pub format: u32,
     /// Scenario.
     pub scenario: String,
+    /// The driver under test, as `--driver` calls it.
+    pub driver: &'static str,
+    /// What the user sees of it.
+    pub seen: Seen,
     /// What it can be cited by.
     #[serde(flatten)]
     pub cited: Cited,

@@ -23,7 +23,7 @@ pub struct Changes {
 
 /// The plays of a place.
 struct Plays<'a> {
-    place: (&'a str, &'a str, &'a str),
+    place: (&'a str, &'a str, &'a str, &'a str),
     cells: Vec<&'a Cell>,
 }
 
@@ -50,7 +50,7 @@ impl Plays<'_> {
 fn plays(matrix: &Matrix) -> Vec<Plays<'_>> {
     let mut plays: Vec<Plays<'_>> = Vec::new();
     for cell in &matrix.cells {
-        let place = (cell.scenario.as_str(), cell.card.as_str(), cell.kernel.as_str());
+        let place = (&*cell.scenario, &*cell.card, &*cell.kernel, &*cell.driver);
         match plays.iter_mut().find(|known| known.place == place) {
             Some(known) => known.cells.push(cell),
             None => plays.push(Plays { place, cells: vec![cell] }),
@@ -68,13 +68,13 @@ impl Changes {
         let any_kernel = one(&old) && one(&new);
         let mut changes = Changes { before: before.directory.clone(), ..Changes::default() };
         for plays in &new {
-            let (scenario, card, kernel) = plays.place;
+            let (scenario, card, kernel, driver) = plays.place;
             let same = |other: &&Plays<'_>| {
-                (other.place.0, other.place.1) == (scenario, card)
+                (other.place.0, other.place.1, other.place.3) == (scenario, card, driver)
                     && (any_kernel || other.place.2 == kernel)
             };
             let Some(old) = old.iter().find(same) else { continue };
-            let place = format!("{scenario} {card} {kernel}");
+            let place = format!("{scenario} {card} {}", plays.cells[0].on());
             let (was, is) = (old.median(), plays.median());
             match (old.passed(), plays.passed()) {
                 (true, false) => changes.failing.push(format!("{place}: {}", plays.how())),

@@ -10,6 +10,7 @@ use iwl_card::{RegName, Space};
 use super::look::{self, Look};
 use super::render;
 use crate::facts::accel::Accel;
+use crate::facts::driver::STOCK;
 use crate::facts::errno::Errno;
 use crate::facts::milestone::{Milestone, Reached};
 use crate::facts::phases::Phase;
@@ -68,6 +69,8 @@ fn record(passed: bool) -> Record {
     Record {
         format: 1,
         scenario: "opmode-load".into(),
+        driver: STOCK,
+        seen: crate::facts::seen::Seen::Loaded,
         cited: Cited {
             date: "2026-11-28T00:40:00Z".into(),
             iwlbench: Program { version: "0.1.0", commit: Some("0123456789ab") },
@@ -233,12 +236,14 @@ fn cell(scenario: &str, kernel: &str, outcomes: &[Outcome]) -> Cell {
         seconds: 2.5,
         directory: Some(format!("20261128-004000-{scenario}-7260")),
         began: None,
+        seen: None,
     };
     Cell {
         scenario: scenario.into(),
         card: "7260".into(),
         kernel: kernel.into(),
         kernel_version: kernel.into(),
+        driver: STOCK,
         known: None,
         attempts: outcomes.iter().map(attempt).collect(),
         flaky: outcomes.len() > 1 && outcomes.last() == Some(&Outcome::Passed),

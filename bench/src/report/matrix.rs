@@ -7,8 +7,10 @@ use fs_err as fs;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use super::options::Play;
 use super::read::{ReadError, check_format};
 use super::run::{Known, Record, Run, Vars, Verdict};
+use crate::facts::driver::STOCK;
 use crate::facts::verdict::Class;
 use crate::record::files;
 
@@ -51,6 +53,9 @@ pub struct Cell {
     pub card: String,
     /// Kernel release.
     pub kernel: String,
+    /// The driver under test, as `--driver` calls it.
+    #[serde(default = "stock")]
+    pub driver: String,
     /// It failed, and passed when it was tried again.
     #[serde(default)]
     pub flaky: bool,
@@ -73,9 +78,37 @@ pub struct Attempt {
     /// The name of the run's directory.
     #[serde(default)]
     pub directory: Option<String>,
+    /// What is seen of it.
+    #[serde(default)]
+    pub seen: Option<String>,
+}
+
+fn stock() -> String {
+    STOCK.to_owned()
 }
 
 impl Cell {
+    /// Where it was played: the kernel, and the driver if it is not the kernel's own.
+    pub fn on(&self) -> String {
+        match self.driver.as_str() {
+            STOCK => self.kernel.clone(),
+            driver => format!("{} {driver}", self.kernel),
+        }
+    }
+
+    /// As a table of drivers has it.
+    pub fn play(&self) -> Play<'_> {
+        let last = self.attempts.last();
+        Play {
+            kernel: &self.kernel,
+            driver: &self.driver,
+            scenario: &self.scenario,
+            seen: last.and_then(|last| last.seen.as_deref()),
+            failed: self.class() != Class::Passed,
+            run: last.and_then(|last| last.directory.as_deref()),
+        }
+    }
+
     /// What the place came to; nothing was played if there is no attempt.
     pub fn class(&self) -> Class {
         self.attempts.last().map_or(Class::NotRun, |last| last.verdict.class())

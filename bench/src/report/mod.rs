@@ -16,6 +16,7 @@ pub mod ktap;
 pub mod look;
 pub mod matrix;
 pub mod merge;
+pub mod options;
 pub mod perfetto;
 mod read;
 pub mod render;

@@ -8,6 +8,7 @@ use guest_protocol::GuestEvent;
 use iwl_card::CardEvent;
 use serde::Serialize;
 
+use crate::facts::driver::STOCK;
 use crate::facts::milestone::{Milestone, Reached};
 use crate::facts::phases;
 use crate::facts::timeline::seconds;
@@ -34,7 +35,8 @@ pub fn text(record: &Record, verbose: bool, look: Look) -> String {
     let head = format!("{} · {} → {}", record.scenario, record.vars.card, record.vars.opmode);
     line(&mut out, &look.bold(&look.wrapped(&head, 2)));
     let accel = record.accel.word();
-    let mut lab = format!("kernel {} · QEMU {} · {accel}", record.kernel.release, record.qemu);
+    let (kernel, driver) = (&record.kernel.release, driver(record.driver));
+    let mut lab = format!("kernel {kernel}{driver} · QEMU {} · {accel}", record.qemu);
     if verbose {
         // A String takes any write.
         let _ = write!(lab, " ({})", record.accel_why);
@@ -76,6 +78,14 @@ pub fn text(record: &Record, verbose: bool, look: Look) -> String {
     line(&mut out, &look.faint(&format!("run: {}", record.directory.display())));
     line(&mut out, "");
     out
+}
+
+/// A driver that is not the kernel's own, as it stands behind the kernel.
+pub fn driver(name: &str) -> String {
+    match name {
+        STOCK => String::new(),
+        name => format!(" · driver {name}"),
+    }
 }
 
 /// A run with every event; `timeline.txt`.
@@ -152,13 +162,13 @@ pub fn rates(records: &[Record]) -> Vec<Rate<'_>> {
 }
 
 /// A place of a matrix, however often it was played.
-type Place<'a> = (&'a str, &'a str, &'a str);
+type Place<'a> = (String, &'a str, &'a str);
 
 /// The table of a matrix: a row for each scenario and card, kernel by kernel.
 pub fn matrix(cells: &[Cell], planned: usize, seconds: f64, look: Look) -> String {
     let mut rows: Vec<(Place<'_>, Vec<&Cell>)> = Vec::new();
     for cell in cells {
-        let place = (cell.kernel.as_str(), cell.scenario.as_str(), cell.card.as_str());
+        let place = (cell.on(), cell.scenario.as_str(), cell.card.as_str());
         match rows.iter_mut().find(|(known, _)| *known == place) {
             Some((_, all)) => all.push(cell),
             None => rows.push((place, vec![cell])),
@@ -166,12 +176,17 @@ pub fn matrix(cells: &[Cell], planned: usize, seconds: f64, look: Look) -> Strin
     }
     let width = rows.iter().map(|((_, scenario, _), _)| scenario.len()).max().unwrap_or(0).max(8);
     let mut out = String::new();
-    let mut kernels: Vec<&str> = rows.iter().map(|((kernel, _, _), _)| *kernel).collect();
-    kernels.sort_unstable();
-    kernels.dedup();
+    let mut kernels: Vec<&str> = Vec::new();
+    for ((kernel, _, _), _) in &rows {
+        if !kernels.contains(&kernel.as_str()) {
+            kernels.push(kernel);
+        }
+    }
+    // Of a kernel the drivers stay in their order.
+    kernels.sort_by_key(|on| on.split(' ').next());
     for kernel in kernels {
         line(&mut out, &look.bold(&format!("kernel {kernel}")));
-        for ((_, scenario, card), all) in rows.iter().filter(|((of, _, _), _)| *of == kernel) {
+        for ((_, scenario, card), all) in rows.iter().filter(|((of, _, _), _)| of == kernel) {
             let mut times: Vec<f64> = all.iter().map(|c| c.last().seconds).collect();
             times.sort_by(f64::total_cmp);
             let median = times[times.len() / 2];
@@ -255,7 +270,7 @@ pub fn failures(cells: &[Cell], directory: &Path, look: Look) -> String {
     for cell in cells.iter().filter(|cell| cell.standing() != Standing::Known) {
         for (alike, note) in failed(cell) {
             let word = alike[0].outcome.word();
-            let head = format!("{} {} {}: {word}{note}", cell.scenario, cell.card, cell.kernel);
+            let head = format!("{} {} {}: {word}{note}", cell.scenario, cell.card, cell.on());
             let head = look.wrapped(&head, 2);
             line(&mut out, &if cell.flaky { look.warning(&head) } else { look.bad(&head) });
             line(&mut out, &look.wrapped(&format!("  {}", alike[0].line), 2));
@@ -283,7 +298,7 @@ pub fn changes(changes: &Changes, look: Look) -> String {
 
 /// What a place that is known to fail came to.
 fn known(cell: &Cell) -> String {
-    let place = format!("{} {} {}", cell.scenario, cell.card, cell.kernel);
+    let place = format!("{} {} {}", cell.scenario, cell.card, cell.on());
     match &cell.known {
         Some(known) if known.gone => {
             format!("{place}: does not fail any more: take it out of {}", known.at)
@@ -303,7 +318,7 @@ pub fn failures_in_lines(cells: &[Cell]) -> impl Iterator<Item = String> {
     cells.iter().filter(is_known).map(known).chain(unknown.flat_map(|cell| {
         failed(cell).into_iter().map(move |(alike, note)| {
             let Attempt { outcome, line, .. } = alike[0];
-            let (scenario, card, kernel) = (&cell.scenario, &cell.card, &cell.kernel);
+            let (scenario, card, kernel) = (&cell.scenario, &cell.card, cell.on());
             format!("{scenario} {card} {kernel}: {}: {line}{note}", outcome.word())
         })
     }))

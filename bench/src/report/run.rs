@@ -243,7 +243,11 @@ impl Run {
             |r| {
                 let faults = r.fault_names();
                 let faults = if faults.is_empty() { String::new() } else { format!(" / {faults}") };
-                format!("{} / {} / {}{faults}", r.vars.card, r.kernel(), r.accel)
+                let driver = match r.facts.get("driver").and_then(Value::as_str) {
+                    None | Some(crate::facts::driver::STOCK) => String::new(),
+                    Some(driver) => format!(" / {driver}"),
+                };
+                format!("{} / {}{driver} / {}{faults}", r.vars.card, r.kernel(), r.accel)
             },
         )
     }

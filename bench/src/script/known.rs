@@ -35,6 +35,8 @@ pub struct Failure {
     card: Option<String>,
     /// The kernels, as in a scenario; none: all.
     kernel: Option<KernelRange>,
+    /// The drivers, as `--driver` calls them, `*` for any characters; none: all.
+    driver: Option<String>,
     /// Why it is known: a commit, a report.
     pub reason: String,
     /// The outcome that it is; any other is another failure.
@@ -52,6 +54,8 @@ pub struct Place<'a> {
     pub card: &'a str,
     /// The kernel's version.
     pub kernel: &'a str,
+    /// The driver, as `--driver` calls it.
+    pub driver: &'a str,
 }
 
 impl Failure {
@@ -59,6 +63,7 @@ impl Failure {
         glob(&self.scenario, place.scenario)
             && self.card.as_ref().is_none_or(|card| glob(card, place.card))
             && self.kernel.as_ref().is_none_or(|range| range.contains(place.kernel))
+            && self.driver.as_ref().is_none_or(|driver| glob(driver, place.driver))
     }
 
     /// Whether this is what came of it, and no other failure.
@@ -134,20 +139,30 @@ cause = "NULL pointer"
 [[failure]]
 scenario = "opmode-load"
 reason = "a report"
+
+[[failure]]
+scenario = "modprobe-slow"
+driver = "nowait-*"
+reason = "it looks after a second"
 "#;
 
     #[test]
     fn a_failure_is_known_by_place_outcome_and_cause() {
         let known = Known::parse("known.toml", FILE).expect("a file");
         let at = |scenario, card, kernel| {
-            let place = Place { scenario, card, kernel };
+            let place = Place { scenario, card, kernel, driver: "stock" };
             known.at(place).map(|(place, _)| place.as_str()).collect::<Vec<_>>()
         };
         assert_eq!(at("unbind-in-the-gap", "7260", "6.12.43"), ["known.toml:2"]);
         assert!(at("unbind-in-the-gap", "7260", "7.3.4").is_empty());
         assert!(at("unbind-in-the-gap", "8265", "6.12.43").is_empty());
         assert_eq!(at("opmode-load", "8265", "6.1"), ["known.toml:10"]);
-        let [(_, one), (_, any)] = &known.failures[..] else { panic!("two") };
+        let of = |driver| {
+            let place = Place { scenario: "modprobe-slow", card: "7260", kernel: "7.3.4", driver };
+            known.at(place).count()
+        };
+        assert_eq!((of("nowait-verify"), of("stock")), (1, 0));
+        let [(_, one), (_, any), _] = &known.failures[..] else { panic!("three") };
         assert!(one.is(Outcome::KernelTrouble, "an oops: BUG: kernel NULL pointer dereference"));
         assert!(!one.is(Outcome::Failed, "NULL pointer") && !one.is(Outcome::KernelTrouble, "x"));
         assert!(any.is(Outcome::GuestHung, "x"));

@@ -6,7 +6,6 @@ use fs_err as fs;
 
 use crate::app::cli::ImageArgs;
 use crate::app::{commands, ui::Ui};
-use crate::facts::driver::IWLWIFI;
 use crate::facts::failure::BadUsage;
 use crate::lab;
 
@@ -16,8 +15,11 @@ pub fn image(args: &ImageArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         .map_err(BadUsage::from_error)?;
     let own = commands::own(&args.own)?;
     let kit = commands::kit(&args.fetch, ui)?;
+    let choice = commands::driver(&args.driver)?;
     let kernel = kit.kernel(&selector)?;
-    let image = lab::build_image(&kit, &kernel, &IWLWIFI, &own, &args.without, &args.own.with)?;
+    let (driver, changed) = lab::driver_of(&kit, &kernel, choice)?;
+    let modules: Vec<_> = changed.into_iter().chain(own).collect();
+    let image = lab::build_image(&kit, &kernel, driver, &modules, &args.without, &args.own.with)?;
     fs::copy(&image.path, &args.output)?;
     commands::print(&format!(
         "{}: kernel {}, {} modules; use it with `iwlbench run --image {}`\n",

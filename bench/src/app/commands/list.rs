@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::app::cli::{ListArgs, ListWhat};
 use crate::app::commands;
 use crate::app::ui::Ui;
+use crate::facts::driver;
 use crate::lab;
 use crate::machine::accel;
 use crate::report::look::Look;
@@ -70,7 +71,9 @@ const KERNELS: [(&str, &str); 3] = [
 const MORE_KERNELS: &str = "any other, such as 6.18 or 6.12-rt: `iwlbench list kernels`";
 
 /// Drivers that can be put to the test.
-const DRIVERS: [(&str, &str); 1] = [("stock", "iwlwifi as the kernel's package ships it")];
+fn drivers() -> Vec<(&'static str, &'static str)> {
+    driver::CHOICES.iter().map(|choice| (choice.name(), choice.about)).collect()
+}
 
 /// What is known about KVM on this host: whether there is any, and with which kernels it was tried.
 fn kvm() -> Vec<(String, String)> {
@@ -134,7 +137,7 @@ pub fn list(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
             "format": 1, "cards": cards, "scenarios": scenarios, "faults": faults,
             "firmware_faults": pairs(&Corruption::EXAMPLES),
             "kvm": kvm().iter().map(|(what, why)| json!({ "name": what, "about": why })).collect::<Vec<_>>(),
-            "kernels": pairs(&KERNELS), "drivers": pairs(&DRIVERS),
+            "kernels": pairs(&KERNELS), "drivers": pairs(&drivers()),
         });
         commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
         return Ok(ExitCode::SUCCESS);
@@ -180,7 +183,7 @@ fn text(scenarios: &[Scenario], look: Look) -> String {
     let mut kernels = owned(&KERNELS);
     kernels.push(("…".to_owned(), MORE_KERNELS.to_owned()));
     section("Kernels (--kernel)", kernels);
-    section("Drivers", owned(&DRIVERS));
+    section("Drivers (--driver)", owned(&drivers()));
     let faults = iwl_card::Fault::all().map(|f| (f.name().to_owned(), about(f).to_owned()));
     section("Card faults (--fault)", faults.collect());
     let corruptions =

@@ -14,6 +14,7 @@ use iwl_card::CardSpec;
 use crate::app::cli::{GuestArgs, MatrixArgs};
 use crate::app::ui::{MatrixProgress, Ui};
 use crate::app::{commands, terminal};
+use crate::facts::driver;
 use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
 use crate::lab::{self, Lab, RunSpec};
@@ -25,6 +26,7 @@ use crate::record::rundir;
 use crate::record::rundir::RunDir;
 use crate::report::baseline::Changes;
 use crate::report::matrix::Matrix;
+use crate::report::options;
 use crate::report::render;
 use crate::report::{junit, ktap};
 use crate::script::known::{Known, Place};
@@ -51,6 +53,11 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     if let Some(file) = args.firmware() {
         fs::File::open(file).map_err(BadUsage::from_error)?;
     }
+    let mut drivers = Vec::new();
+    for name in &args.driver {
+        drivers.extend(driver::choices(name).map_err(BadUsage::from_error)?);
+    }
+    drivers.dedup();
     let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
     let before = args.baseline.as_deref().map(baseline).transpose()?;
     let kernels = kernels(args)?;
@@ -65,10 +72,12 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
 
     let labs = kernels
         .into_iter()
-        .map(|(kernel, modules)| {
+        .flat_map(|kernel| drivers.iter().map(move |driver| (kernel, driver)))
+        .map(|((kernel, modules), driver)| {
             let guest = GuestArgs {
                 kernel: kernel.to_owned(),
                 modules: modules.map(Path::to_owned),
+                driver: driver.name().to_owned(),
                 accel: args.accel,
                 cpus: args.cpus,
                 own: args.own.clone(),
@@ -120,6 +129,7 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     } else if !ui.quiet {
         commands::print(&render::matrix(&cells, plays.len(), results.seconds, ui.look))?;
         commands::print(&render::failures(&cells, dir.path(), ui.look))?;
+        commands::print(&options::table(&cells, ui.look))?;
         if let Ok(Some(changes)) = &written {
             commands::print(&render::changes(changes, ui.look))?;
         }
@@ -246,6 +256,7 @@ fn play_one(
                 seconds: record.seconds,
                 directory: record.directory.file_name().map(|n| n.to_string_lossy().into_owned()),
                 began: Some(record.began),
+                seen: Some(record.seen),
             },
             Err(error) => Attempt {
                 outcome: Outcome::Environment,
@@ -253,6 +264,7 @@ fn play_one(
                 seconds: 0.0,
                 directory: None,
                 began: None,
+                seen: None,
             },
         };
         if attempt.outcome == Outcome::Interrupted {
@@ -263,6 +275,7 @@ fn play_one(
             scenario: &play.scenario.name,
             card: play.card.name,
             kernel: play.lab.kernel_version(),
+            driver: play.lab.driver().name,
         };
         let known = known.at(place).any(|(_, known)| known.is(attempt.outcome, &attempt.line));
         attempts.push(attempt);
@@ -277,6 +290,7 @@ fn play_one(
         card: play.card.name.to_owned(),
         kernel: play.lab.kernel().to_owned(),
         kernel_version: play.lab.kernel_version().to_owned(),
+        driver: play.lab.driver().name,
         flaky: passed && attempts.len() > 1,
         attempts,
         known: None,

@@ -20,7 +20,7 @@ use iwl_card::CardSpec;
 
 use crate::app::cli::{FetchArgs, GuestArgs, OwnModuleArgs};
 use crate::app::ui::Ui;
-use crate::facts::driver::IWLWIFI;
+use crate::facts::driver::{self, Choice};
 use crate::facts::failure::BadUsage;
 use crate::lab::{self, Lab, Options};
 
@@ -44,6 +44,19 @@ pub fn kit(fetch: &FetchArgs, ui: &Ui) -> anyhow::Result<Kit> {
     Ok(Kit::new(CacheDir::from_env()?, options, Box::new(ui.kit_progress())))
 }
 
+/// The one driver of that name.
+///
+/// # Errors
+/// There is none, or it means several.
+pub fn driver(name: &str) -> Result<&'static Choice, BadUsage> {
+    match driver::choices(name).map_err(BadUsage::from_error)?[..] {
+        [one] => Ok(one),
+        _ => Err(BadUsage(format!(
+            "--driver {name}: several drivers stand beside each other in `iwlbench matrix`"
+        ))),
+    }
+}
+
 /// A lab with the user's options.
 ///
 /// # Errors
@@ -51,10 +64,9 @@ pub fn kit(fetch: &FetchArgs, ui: &Ui) -> anyhow::Result<Kit> {
 pub fn lab<'a>(args: &GuestArgs, ui: &'a Ui) -> anyhow::Result<Lab<'a>> {
     let kernel = lab::kernel_selector(&args.kernel, args.modules.as_deref())
         .map_err(BadUsage::from_error)?;
-    let driver = &IWLWIFI;
     let options = Options {
         kernel,
-        driver,
+        driver: driver(&args.driver)?,
         accel: args.accel,
         cpus: args.cpus,
         modules: own(&args.own)?,

@@ -200,6 +200,7 @@ impl Play<'_> {
         let slot = self.player.session.slot(0);
         let problem = judge::state(&state, &self.base.ends, &slot, self.player.vars);
         self.played.problems.extend(problem);
+        self.player.announce_tear_down();
         let left = self.player.tear_down()?;
         self.played.problems.extend(left.into_iter().map(Left::into));
         Ok(())

@@ -8,7 +8,7 @@ mod tear_down;
 use ends::{Awaited, Pending};
 pub use ends::{Ended, Left, StepError};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use card_host::Touch;
@@ -36,6 +36,10 @@ const MODPROBE_D: &str = "/etc/modprobe.d/iwlbench.conf";
 /// Longest that a milestone is awaited after an oops that no scenario wants: what was to bring it may
 /// have died, and the run has failed either way.
 const AFTER_AN_OOPS: Duration = Duration::from_secs(5);
+/// The same after a hang: the kernel has waited long enough before it said so.
+const AFTER_A_HANG: Duration = Duration::from_secs(2);
+/// How long a guest with tasks that hang has to show them all.
+const SHOWN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Plays all steps, and then waits until the guest's observers have told what they saw.
 ///
@@ -52,8 +56,11 @@ pub fn play(
     if !scenario.gates {
         player.ungate(files)?;
     }
-    player.steps(&scenario.steps)?;
-    player.settle()
+    let played = player.steps(&scenario.steps).and_then(|()| player.settle());
+    if player.troubled(Trouble::Hang) {
+        player.show_blocked();
+    }
+    played
 }
 
 /// Plays steps.
@@ -117,8 +124,16 @@ impl<'a> Player<'a> {
         let index = self.next_index;
         self.next_index += 1;
         let word = describe(step, self.vars);
-        self.session.note(BenchEvent::StepStarted { index, step: word.clone() });
+        let unbinds = step.r#do.as_ref().is_some_and(Action::may_unbind);
+        self.session.note(BenchEvent::StepStarted { index, step: word.clone(), unbinds });
         (index, word)
+    }
+
+    /// Says that what is unbound from here on is so by the bench's doing.
+    pub fn announce_tear_down(&mut self) {
+        let (index, step) = (self.next_index, Action::TearDown.word().to_owned());
+        self.next_index += 1;
+        self.session.note(BenchEvent::StepStarted { index, step, unbinds: true });
     }
 
     /// Notes the end of a step, and says whether the run goes on.
@@ -187,14 +202,30 @@ impl<'a> Player<'a> {
 
     /// How long a milestone is awaited, as things stand.
     fn wait_for_milestones(&self) -> Duration {
-        let oops = |reached: &Reached| match reached.milestone {
-            Milestone::KernelTrouble { trouble } => {
-                trouble == Trouble::Oops && !self.scenario.tolerates(trouble, self.vars)
+        if self.troubled(Trouble::Hang) {
+            self.patience.min(AFTER_A_HANG)
+        } else if self.troubled(Trouble::Oops) {
+            self.patience.min(AFTER_AN_OOPS)
+        } else {
+            self.patience
+        }
+    }
+
+    /// Whether the kernel has complained so, and the scenario expects no such thing.
+    fn troubled(&self, trouble: Trouble) -> bool {
+        let is = |reached: &Reached| reached.milestone == Milestone::KernelTrouble { trouble };
+        self.session.milestones.iter().any(is) && !self.scenario.tolerates(trouble, self.vars)
+    }
+
+    /// Has the kernel log the stacks of all tasks that wait: those of a deadlock whose waiting it
+    /// does not report by itself too.
+    fn show_blocked(&mut self) {
+        for command in [write("/proc/sysrq-trigger", "w"), Command::Settle] {
+            // A guest that cannot has told less; its verdict is another's.
+            if self.session.command(command, SHOWN_WITHIN).is_err() {
+                return;
             }
-            _ => false,
-        };
-        let oopsed = self.session.milestones.iter().any(oops);
-        if oopsed { self.patience.min(AFTER_AN_OOPS) } else { self.patience }
+        }
     }
 
     /// What the gates hold, as the end of a sentence: often it is why nothing goes on.
@@ -272,11 +303,24 @@ impl<'a> Player<'a> {
     }
 
     fn command(&mut self, command: Command, what: &str) -> Result<Reply, StepError> {
-        match self.session.command(command, self.patience) {
-            Ok(result) => reply(result),
-            Err(Stop::Verdict(verdict)) => Err(verdict.into()),
-            Err(Stop::TimedOut) => {
-                Err(self.timed_out(&format!("the end of {what}"), self.patience))
+        let id = self.session.start_command(command);
+        let began = Instant::now();
+        loop {
+            // Shorter, once the kernel has reported a hang.
+            let within = self.wait_for_milestones();
+            let left = within.saturating_sub(began.elapsed());
+            let seen = self.session.milestones.len();
+            let waited = self.session.wait(left, |s| {
+                let answer = s.reply(id).map(Some);
+                answer.or_else(|| (s.milestones.len() > seen).then_some(None))
+            });
+            match waited {
+                Ok(Some(result)) => return reply(result),
+                Ok(None) => {}
+                Err(Stop::Verdict(verdict)) => return Err(verdict.into()),
+                Err(Stop::TimedOut) => {
+                    return Err(self.timed_out(&format!("the end of {what}"), within));
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::facts::verdict::Class;
 use crate::report::baseline::Changes;
 use crate::report::fields;
 use crate::report::matrix::{Attempt, Cell, Matrix};
+use crate::report::options;
 use crate::report::run::Run;
 
 const SCRIPT: &str = concat!(include_str!("timeline.js"), include_str!("matrix.js"));
@@ -67,7 +68,8 @@ struct Play<'a> {
 struct Place<'a> {
     scenario: &'a str,
     card: &'a str,
-    kernel: &'a str,
+    /// And the driver, if it is not the kernel's own.
+    kernel: String,
     cells: Vec<&'a Cell>,
 }
 
@@ -119,6 +121,7 @@ pub fn report(
     let places = places(&matrix.cells);
     let mut body = String::new();
     head(&mut body, matrix, &places);
+    drivers(&mut body, matrix, base);
     table(&mut body, &places, base);
     if let Some(changes) = changes {
         changed(&mut body, changes);
@@ -142,9 +145,10 @@ const DIALOG: &str = "<dialog id=\"play\">\n<form method=\"dialog\"><h2></h2>\
 fn places(cells: &[Cell]) -> Vec<Place<'_>> {
     let mut places: Vec<Place<'_>> = Vec::new();
     for cell in cells {
-        let (scenario, card, kernel) = (&*cell.scenario, &*cell.card, &*cell.kernel);
-        match places.iter_mut().find(|p| (p.scenario, p.card, p.kernel) == (scenario, card, kernel))
-        {
+        let (scenario, card, kernel) = (&*cell.scenario, &*cell.card, cell.on());
+        let here =
+            |p: &&mut Place<'_>| (p.scenario, p.card, &p.kernel) == (scenario, card, &kernel);
+        match places.iter_mut().find(here) {
             Some(place) => place.cells.push(cell),
             None => places.push(Place { scenario, card, kernel, cells: vec![cell] }),
         }
@@ -222,11 +226,11 @@ fn head(out: &mut String, matrix: &Matrix, places: &[Place<'_>]) {
 }
 
 /// In the order they were met.
-fn kernels<'a>(places: &[Place<'a>]) -> Vec<&'a str> {
-    let mut kernels = Vec::new();
+fn kernels<'p>(places: &'p [Place<'_>]) -> Vec<&'p str> {
+    let mut kernels: Vec<&str> = Vec::new();
     for place in places {
-        if !kernels.contains(&place.kernel) {
-            kernels.push(place.kernel);
+        if !kernels.contains(&&*place.kernel) {
+            kernels.push(&place.kernel);
         }
     }
     kernels
@@ -265,7 +269,7 @@ fn table(out: &mut String, places: &[Place<'_>], base: &str) {
         for (kernel, cards) in &columns {
             for (n, card) in cards.iter().enumerate() {
                 let wanted = (scenario, *card, *kernel);
-                let at = places.iter().position(|p| (p.scenario, p.card, p.kernel) == wanted);
+                let at = places.iter().position(|p| (p.scenario, p.card, &*p.kernel) == wanted);
                 let _ = write!(out, "<td{}>", first(n));
                 if let Some(number) = at {
                     cell(out, number, &places[number], base);
@@ -276,6 +280,51 @@ fn table(out: &mut String, places: &[Place<'_>], base: &str) {
         out.push_str("</tr>\n");
     }
     out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
+}
+
+/// What is seen of each driver, where there are several: a row for each scenario, each word a link to
+/// its run.
+fn drivers(out: &mut String, matrix: &Matrix, base: &str) {
+    let plays: Vec<_> = matrix.cells.iter().map(Cell::play).collect();
+    for table in options::tables(&plays) {
+        let _ = write!(
+            out,
+            "<section>\n<h2>What is seen of each driver <span class=\"sub\">{}</span></h2>\n\
+             <div class=\"table\">\n<table>\n<thead>\n<tr><th>scenario</th>",
+            escape(table.kernel)
+        );
+        for driver in &table.drivers {
+            let _ = write!(out, "<th>{}</th>", escape(driver));
+        }
+        out.push_str("</tr>\n</thead>\n<tbody>\n");
+        for (scenario, places) in &table.rows {
+            let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(scenario));
+            for plays in places {
+                out.push_str("<td>");
+                // Those that are seen alike have one word, which leads to the first of them.
+                for (n, alike) in plays.chunk_by(|a, b| a.seen == b.seen).enumerate() {
+                    let class =
+                        if alike.iter().any(|play| play.failed) { "failed" } else { "passed" };
+                    let between = if n == 0 { "" } else { " / " };
+                    let first = alike.iter().find(|play| play.failed).unwrap_or(&alike[0]);
+                    let address = first.run.map_or("#".to_owned(), |run| address(base, run));
+                    let _ = write!(
+                        out,
+                        "{between}<a class=\"{class}\" href=\"{}\">{}</a>",
+                        escape(&address),
+                        escape(&options::word(alike)),
+                    );
+                }
+                out.push_str("</td>");
+            }
+            out.push_str("</tr>\n");
+        }
+        out.push_str("</tbody>\n</table>\n</div>\n<dl>\n");
+        for (word, about) in options::legend(&table) {
+            let _ = writeln!(out, "<div><dt>{word}</dt><dd>{about}</dd></div>");
+        }
+        out.push_str("</dl>\n</section>\n");
+    }
 }
 
 /// The first card of a kernel sets it apart from the kernel before.
@@ -399,7 +448,7 @@ fn known(out: &mut String, cells: &[Cell]) {
     out.push_str("<section>\n<h2>Known failures</h2>\n<ul>\n");
     for (cell, known) in known {
         let class = if known.gone { "bad" } else { "sub" };
-        let place = format!("{} {} {}", cell.scenario, cell.card, cell.kernel);
+        let place = format!("{} {} {}", cell.scenario, cell.card, cell.on());
         let told = match known.gone {
             true => format!("does not fail any more: take it out of {}", known.at),
             false => format!("{} ({})", known.reason, known.at),

@@ -160,6 +160,7 @@ fn facts(out: &mut String, run: &Run) {
     fact("card", format!("{} → {}", record.vars.card, record.vars.opmode));
     fact("card faults", record.fault_names());
     fact("kernel", format!("{} {}", record.kernel(), text("/guest/kernel_version")));
+    fact("driver", text("/driver"));
     fact("kernel package", text("/kernel/package_version"));
     fact("kernel command line", text("/kernel_command_line"));
     fact("kernel SHA-256", text("/kernel_sha256"));

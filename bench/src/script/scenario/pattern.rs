@@ -12,7 +12,7 @@ use serde::de::{
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Value;
 
-use crate::facts::driver::{DRIVERS, Driver};
+use crate::facts::driver::{DRIVERS, Driver, Request};
 use crate::facts::errno::Errno;
 use crate::facts::milestone::{self, FieldKind, KINDS};
 use crate::facts::near::NoSuch;
@@ -366,6 +366,29 @@ pub struct When {
     /// Kernels in this range: `">=6.12, <7.3"`.
     #[schemars(with = "Option<String>")]
     pub kernel: Option<KernelRange>,
+    /// Drivers that do so.
+    #[serde(default)]
+    pub driver: WhenDriver,
+}
+
+/// Which drivers something is for, by what they do. Empty: all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WhenDriver {
+    /// It asks for its opmode so: `"waits"` for modprobe, or `"nowait"`.
+    pub request: Option<Request>,
+    /// It looks whether the opmode has come, and lets go of the device if not; or it does not.
+    pub verifies: Option<bool>,
+    /// It is the kernel's own, whose ways are as they are; or a change of it, which is judged.
+    pub stock: Option<bool>,
+}
+
+impl WhenDriver {
+    fn applies(&self, driver: &Driver) -> bool {
+        self.request.is_none_or(|request| request == driver.request)
+            && self.verifies.is_none_or(|verifies| verifies == driver.verifies)
+            && self.stock.is_none_or(|stock| stock == driver.is_stock())
+    }
 }
 
 fn known_opmode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -404,6 +427,7 @@ impl When {
         self.opmode.as_ref().is_none_or(|o| *o == vars.opmode)
             && self.card.as_ref().is_none_or(|cards| cards.iter().any(|card| *card == vars.card))
             && self.kernel.as_ref().is_none_or(|range| range.contains(&vars.kernel_version))
+            && self.driver.applies(vars.driver)
     }
 }
 
@@ -651,6 +675,27 @@ mod tests {
         let bookworm = vars("6.1.0-50-amd64", "6.1.174-1");
         assert!(since(">=6.1.100").applies(&bookworm));
         assert!(!since(">=6.1.175").applies(&bookworm));
+    }
+
+    #[test]
+    fn a_driver_is_known_by_what_it_does() {
+        let when = |text: &str| toml::from_str::<When>(text).expect(text);
+        let stock = vars("7.3.4", "7.3.4");
+        let sync = crate::facts::driver::choices("sync-verify").expect("one")[0];
+        let driver = sync.driver("7.3.4".parse().expect("a release")).expect("a driver");
+        let sync = Vars { driver, ..vars("7.3.4", "7.3.4") };
+        for (text, of_stock, of_sync) in [
+            ("", true, true),
+            ("driver.request = 'waits'", false, true),
+            ("driver.request = 'nowait'", true, false),
+            ("driver.verifies = true", false, true),
+            ("driver = { stock = true, verifies = false }", true, false),
+            ("driver.stock = false", false, true),
+        ] {
+            let when = when(text);
+            assert_eq!((when.applies(&stock), when.applies(&sync)), (of_stock, of_sync), "{text}");
+        }
+        assert!(toml::from_str::<When>("driver = 'stock'").is_err());
     }
 
     #[test]

@@ -152,6 +152,28 @@ impl Action {
         )
     }
 
+    /// Whether it can have a device unbound: who loses his device meanwhile has not let go by
+    /// himself.
+    pub fn may_unbind(&self) -> bool {
+        match self {
+            Action::Unbind
+            | Action::DriverOverride(_)
+            | Action::Rmmod(_)
+            | Action::Remove
+            | Action::Unplug
+            | Action::Reset
+            | Action::TearDown
+            | Action::Write(_)
+            | Action::Exec(_)
+            | Action::Suspend(_)
+            | Action::Sysrq(_) => true,
+            Action::Modprobe(args) => {
+                args.iter().any(|arg| arg.0.starts_with("-r") || arg.0 == "--remove")
+            }
+            _ => false,
+        }
+    }
+
     /// As the scenario writes it.
     pub fn word(&self) -> &'static str {
         self.into()

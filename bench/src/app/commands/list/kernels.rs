@@ -9,10 +9,8 @@ use serde_json::json;
 
 use crate::app::cli::ListArgs;
 use crate::app::{commands, ui::Ui};
+use crate::facts::driver::{self, Request};
 use crate::lab;
-
-/// The first whose iwl-drv.c does not wait for the opmode's module (`request_module_nowait`).
-const NO_WAITING: Kernel = Kernel { major: 6, minor: 10 };
 
 /// What the driver of a kernel does otherwise than that of another.
 struct Differs {
@@ -32,7 +30,7 @@ impl Differs {
             .map(|card| Ok((card.name, names(card)?)))
             .collect::<anyhow::Result<_>>()?;
         Ok(Differs {
-            waits: kernel < NO_WAITING,
+            waits: driver::stock(kernel).request == Request::Waits,
             opmodes: match kernel < Kernel::V6_15 {
                 true => &["iwldvm", "iwlmvm"],
                 false => &["iwldvm", "iwlmvm", "iwlmld"],
