@@ -114,6 +114,17 @@ mod tests {
         let valid = |value: &Value| fits(&schema, &schema, value).is_ok();
         let good = json!({ "about": "x", "cards": ["7260"], "step": [{ "do": "coldplug" }] });
         assert!(valid(&good));
+        for cards in [
+            json!({ "faults": ["never-alive"], "more": ["6205"] }),
+            json!([{ "faults": ["never-alive"] }, { "model": "6205" }]),
+            json!({ "faults": [{ "fault": "never-alive", "when": { "opmode": "iwlmvm" },
+                "begin": { "milestone": "alive", "image": "init", "nth": 2 },
+                "end": { "event": "host-command", "name": "ADD_STA" } }] }),
+        ] {
+            let mut with = good.clone();
+            with["card"] = cards;
+            assert!(valid(&with), "{with}");
+        }
         for (key, wrong) in [
             ("cards", json!("7260")),
             ("patiense", json!(3)),
@@ -125,6 +136,22 @@ mod tests {
             ("step", json!([{ "do": "bind", "fails": "EFOO" }])),
             ("module", json!([{ "exit": 300 }])),
             ("trouble", json!(["boom"])),
+            ("card", json!([{ "modell": "7260" }])),
+            ("card", json!({ "faults": [{ "begin": "alive" }] })),
+            (
+                "card",
+                json!({ "faults": [{ "fault": "nvm-old", "begin": { "milestone": "aliv" } }] }),
+            ),
+            (
+                "card",
+                json!({ "faults": [{ "fault": "nvm-old",
+                "begin": { "milestone": "alive", "nth": 0 } }] }),
+            ),
+            (
+                "card",
+                json!({ "faults": [{ "fault": "nvm-old",
+                "end": { "event": "packet", "reg": "CSR_INT" } }] }),
+            ),
         ] {
             let mut bad = good.clone();
             bad[key] = wrong;

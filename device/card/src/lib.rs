@@ -41,6 +41,10 @@
 //!   variant of `Request` and its line in `parse`; an arm in `command`, with the effects in their
 //!   order. A test of it: `tests/model/mvm.rs`. What a recorded driver sends, too, is answered
 //!   otherwise from then on: `tests/replay.rs` tells, and says how records are made.
+//! - *A fault*: a variant of [`Fault`] with its name, its argument and a row in `ALL`; where it takes
+//!   effect it is asked for by the plan and told by `CardEvent::injected`, or by `repeated_fault` where
+//!   that would be again and again. A line in `spec/suits.rs` if it is of a part that some cards lack.
+//!   A test in `tests/model/faults.rs`. The bench asks for its words in `list` and in its diagnosis.
 //! - *A cause*: a variant of [`Cause`]; the compiler asks both controllers for its bit.
 //!
 //! # Sources
