@@ -157,6 +157,20 @@ fn guest_of(child: &Child) -> u32 {
     panic!("no QEMU came");
 }
 
+/// It plays again and again until the time is up, ends what has begun, and counts.
+#[test]
+fn a_matrix_ends_when_its_time_is_up() {
+    let bench = Bench::new();
+    let args = ["opmode-missing", "--card", "7260", "--until-time", "5s", "--jobs", "1"];
+    let matrix = matrix(&bench, &args);
+    assert_eq!(matrix.code, Some(0), "{}", matrix.stderr);
+    let verdicts = matrix.cells().len();
+    assert!((1..100).contains(&verdicts), "{verdicts}");
+    assert_eq!(matrix.document["first_try"], verdicts);
+    assert_eq!(matrix.document["unexplained"], 0);
+    assert_eq!(matrix.document["interrupted"], false);
+}
+
 /// The first attempt loses its QEMU, the second passes: that is a pass, and it is not hidden.
 #[test]
 fn what_passes_only_when_tried_again_is_flaky() {

@@ -179,6 +179,9 @@ pub struct MatrixArgs {
     /// How often to play each scenario with each card and kernel [default: as the scenario says]
     #[arg(long, value_parser = repeat, value_name = "K")]
     pub repeat: Option<u32>,
+    /// Begin nothing new after so long (`30m`); without --repeat, play again and again until then
+    #[arg(long, value_name = "DURATION", value_parser = patience)]
+    pub until_time: Option<u64>,
     /// How often to try a failed one again; if it passes then, it is reported as flaky
     #[arg(long, default_value_t = 1, value_name = "R")]
     pub retries: u32,

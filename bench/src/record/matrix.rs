@@ -91,6 +91,20 @@ impl Cell {
         }
     }
 
+    /// It took one try: it passed, or failed as it is known to.
+    pub fn at_first_try(&self) -> bool {
+        self.attempts.len() == 1 && matches!(self.standing(), Standing::Passed | Standing::Known)
+    }
+
+    /// Something failed of which nobody knows why, though it may have passed when it was tried again.
+    pub fn is_unexplained(&self) -> bool {
+        match self.standing() {
+            Standing::Passed => self.flaky,
+            Standing::Known => false,
+            Standing::Gone | Standing::Failed => true,
+        }
+    }
+
     /// The outcome that counts for the whole: a failure that is known is none, and one that is
     /// gone is one.
     pub fn counts_as(&self) -> Outcome {
@@ -168,6 +182,10 @@ pub struct Results<'a> {
     pub known: usize,
     /// Known to fail, and passed.
     pub gone: usize,
+    /// Took one try.
+    pub first_try: usize,
+    /// Failed otherwise than is known, once at least.
+    pub unexplained: usize,
     pub interrupted: bool,
     pub jobs: usize,
     pub seconds: f64,
@@ -184,6 +202,8 @@ impl<'a> Results<'a> {
             flaky: count(&|cell| cell.flaky),
             known: count(&|cell| cell.standing() == Standing::Known),
             gone: count(&|cell| cell.standing() == Standing::Gone),
+            first_try: count(&Cell::at_first_try),
+            unexplained: count(&Cell::is_unexplained),
             seconds: started.elapsed().as_secs_f64(),
             cells,
             ..self
@@ -259,6 +279,10 @@ mod tests {
         let counted: Vec<_> = cells.iter().map(Cell::counts_as).collect();
         assert_eq!(counted[..4], [Passed, Failed, KernelTrouble, Passed]);
         assert_eq!(counted[5], QemuDied, "what could not be run is known of nothing");
+        let first: Vec<_> = cells.iter().map(Cell::at_first_try).collect();
+        assert_eq!(first, [true, false, false, true, true, false, false, false, true]);
+        let unexplained: Vec<_> = cells.iter().map(Cell::is_unexplained).collect();
+        assert_eq!(unexplained, [false, true, true, false, false, true, true, true, false]);
         mark_known(&mut cells, &known, false);
         assert_eq!(cells[1].standing(), Standing::Passed, "more plays may be to come");
     }

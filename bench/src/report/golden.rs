@@ -272,6 +272,7 @@ fn a_matrix_ends_with_what_to_look_at() {
           the-longest-name-of-a-scenario-by-far  7260      2.5 s  failed
         2 of 3 passed, 1 of them only when tried again (flaky); 60.0 s, 3 verdicts a
           minute
+        3 verdicts: 1 at the first try, 2 unexplained
         the-longest-name-of-a-scenario-by-far 7260 7.3.4+deb13-amd64: failed (2 times)
           no ALIVE after the RT ucode was released, three times; iwlmvm gave up (-110)
         opmode-load 7260 6.12.43+deb13-amd64: failed (flaky: it passed when tried again)

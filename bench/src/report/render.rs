@@ -216,6 +216,11 @@ pub fn matrix(cells: &[Cell], planned: usize, seconds: f64, look: Look) -> Strin
     let rate = cells.len() as f64 / seconds.max(f64::MIN_POSITIVE) * 60.0;
     let last = format!("{last}; {seconds:.1} s, {rate:.0} verdicts a minute");
     line(&mut out, &look.wrapped(&last, 2));
+    let count = |wanted: fn(&Cell) -> bool| cells.iter().filter(|cell| wanted(cell)).count();
+    let (first, unexplained) = (count(Cell::at_first_try), count(Cell::is_unexplained));
+    let verdicts = cells.len();
+    let last = format!("{verdicts} verdicts: {first} at the first try, {unexplained} unexplained");
+    line(&mut out, &look.wrapped(&last, 2));
     out
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use fs_err as fs;
@@ -91,18 +91,23 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let jobs = commands::jobs(args.jobs);
     let dir = RunDir::create_in(&parent, &format!("{}-matrix", rundir::stamp()))?;
     let started = Instant::now();
-    let progress = ui.matrix_progress(plays.len());
+    // All over again, more often than time can be given for.
+    let again = args.until_time.is_some() && args.repeat.is_none();
+    let planned = plays.len() * if again { 10_000 } else { 1 };
+    let progress = ui.matrix_progress(planned);
     let (date, command) = (cite::now(), cite::user_command());
     let nothing = Results {
         format: 1,
         date: &date,
         iwlbench: Program::THIS,
         command: &command,
-        planned: plays.len(),
+        planned,
         passed: 0,
         flaky: 0,
         known: 0,
         gone: 0,
+        first_try: 0,
+        unexplained: 0,
         interrupted: true,
         jobs,
         seconds: 0.0,
@@ -115,19 +120,24 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         let written = serde_json::to_string(&nothing.with(cells, started));
         drop(written.map(|document| dir.write(files::MATRIX, &document)));
     };
-    let mut cells = play_all(args, &known, &plays, jobs, dir.path(), &progress, &keep);
+    let until = args.until_time.map(|seconds| started + Duration::from_secs(seconds));
+    let pace = Pace { jobs, until, planned };
+    let mut cells = play_all(args, &known, &plays, pace, dir.path(), &progress, &keep);
     drop(progress);
-    let whole = cells.len() == plays.len();
+    let whole = cells.len() >= plays.len();
     mark_known(&mut cells, &known, whole);
 
-    let results = Results { interrupted: signals::stopping(), ..nothing.with(&cells, started) };
+    let interrupted = signals::stopping();
+    // What there was no time for was not to be played.
+    let planned = if again && !interrupted { cells.len() } else { planned };
+    let results = Results { interrupted, planned, ..nothing.with(&cells, started) };
     let document = serde_json::to_string_pretty(&results)?;
     // What was found is told, whether or not it can be written.
     let written = write_reports(args, &dir, &document, before.as_ref());
     if args.json {
         commands::print(&format!("{document}\n"))?;
     } else if !ui.quiet {
-        commands::print(&render::matrix(&cells, plays.len(), results.seconds, ui.look))?;
+        commands::print(&render::matrix(&cells, planned, results.seconds, ui.look))?;
         commands::print(&render::failures(&cells, dir.path(), ui.look))?;
         commands::print(&options::table(&cells, ui.look))?;
         if let Ok(Some(changes)) = &written {
@@ -191,35 +201,55 @@ fn kernels(args: &MatrixArgs) -> Result<Vec<(&str, Option<&Path>)>, BadUsage> {
     Ok(args.kernel.iter().map(|k| (k.as_str(), with(k).map(PathBuf::as_path))).collect())
 }
 
-/// The cells in the plays' order; those that an interruption left out are missing. Each time that
+/// How many guests at once, until when, and how many plays in all, round and round.
+#[derive(Clone, Copy)]
+struct Pace {
+    jobs: usize,
+    until: Option<Instant>,
+    planned: usize,
+}
+
+/// What a long matrix spends of its time, at most, on keeping what is done by then: a twentieth.
+const KEPT_AFTER: u32 = 20;
+
+/// The cells in the plays' order; those that an interruption or the time left out are missing. When
 /// one is done, `keep` gets all that are.
 fn play_all(
     args: &MatrixArgs,
     known: &Known,
     plays: &[Play<'_>],
-    jobs: usize,
+    pace: Pace,
     parent: &Path,
     progress: &MatrixProgress,
     keep: &(dyn Fn(&[Cell]) + Sync),
 ) -> Vec<Cell> {
     let next = AtomicUsize::new(0);
-    let cells = Mutex::new(BTreeMap::new());
+    let done = Mutex::new((BTreeMap::new(), Instant::now()));
+    let late = || pace.until.is_some_and(|until| Instant::now() >= until);
     std::thread::scope(|scope| {
-        for _ in 0..jobs.min(plays.len()) {
+        for _ in 0..pace.jobs.min(pace.planned) {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(play) = plays.get(index) else { return };
+                    if index >= pace.planned || late() {
+                        return;
+                    }
+                    let play = &plays[index % plays.len()];
                     let Some(cell) = play_one(args, known, play, parent, progress) else { return };
                     progress.done(&cell);
-                    let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                    let (cells, next_kept) = &mut *done;
                     cells.insert(index, cell);
-                    keep(&cells.values().cloned().collect::<Vec<_>>());
+                    let start = Instant::now();
+                    if start >= *next_kept {
+                        keep(&cells.values().cloned().collect::<Vec<_>>());
+                        *next_kept = start + start.elapsed() * KEPT_AFTER;
+                    }
                 }
             });
         }
     });
-    cells.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).0.into_values().collect()
 }
 
 /// Nothing if the user has stopped it.
