@@ -236,5 +236,12 @@ fn a_soak_ends_with_its_figures() {
     let stdout = String::from_utf8_lossy(&soak.stdout);
     assert_eq!(soak.status.code(), Some(0), "{stdout}");
     assert!(stdout.contains(" messages, ") && stdout.contains(" threads ("), "{stdout}");
+    let soak = bench.output(&["soak", "--card", "6205", "--total", "20000"]);
+    let stdout = String::from_utf8_lossy(&soak.stdout);
+    let mut words = stdout.split_whitespace();
+    let mut number = || words.by_ref().find_map(|word| word.parse::<u64>().ok()).expect("a number");
+    let total = number() + number();
+    // It ends with a connection, which has its thousands too.
+    assert!((20_000..5_000_000).contains(&total), "{stdout}");
     assert_eq!(bench.output(&["soak", "--card", "none"]).status.code(), Some(2));
 }

@@ -411,6 +411,9 @@ pub struct SoakArgs {
     /// End after so many messages
     #[arg(long, value_name = "N")]
     pub messages: Option<u64>,
+    /// End after so many messages and register accesses, added up
+    #[arg(long, value_name = "N")]
+    pub total: Option<u64>,
     /// End after so long
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub seconds: u64,

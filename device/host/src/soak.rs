@@ -57,6 +57,8 @@ pub struct SoakOptions {
     pub cards: Vec<&'static CardSpec>,
     /// Ends after so many messages.
     pub messages: u64,
+    /// Ends after so many messages and accesses, added up.
+    pub total: u64,
     /// Ends after so long.
     pub time: Duration,
     /// Where the client's decisions come from.
@@ -147,7 +149,10 @@ pub fn soak(options: &SoakOptions, stop: &AtomicBool) -> io::Result<SoakReport> 
     let mut report = SoakReport::default();
     let mut chance = Chance(options.seed);
     let over = || start.elapsed() >= options.time || stop.load(Ordering::Relaxed);
-    let enough = |report: &SoakReport| report.messages >= options.messages || over();
+    let enough = |report: &SoakReport| {
+        let total = report.messages + accesses.load(Ordering::Relaxed);
+        report.messages >= options.messages || total >= options.total || over()
+    };
     while !enough(&report) && report.wrong.is_empty() && !paths.is_empty() {
         let at = (report.connections % paths.len() as u64) as usize;
         report.connections += 1;

@@ -170,6 +170,7 @@ fn a_hostile_client_leaves_nothing_behind() {
     let options = SoakOptions {
         cards: iwl_card::cards().iter().collect(),
         messages: 300_000,
+        total: u64::MAX,
         time: std::time::Duration::from_secs(60),
         seed: 1,
     };

@@ -20,6 +20,7 @@ pub fn run(args: &SoakArgs) -> anyhow::Result<ExitCode> {
             false => cards,
         },
         messages: args.messages.unwrap_or(u64::MAX),
+        total: args.total.unwrap_or(u64::MAX),
         time: Duration::from_secs(args.seconds),
         seed: args.seed,
     };
