@@ -42,7 +42,9 @@
 //! **An event of the bench's own.** A variant of `BenchEvent` in `facts/timeline.rs`, its words in
 //! `report/words.rs`, its row in `EVENTS.md` and one of it in `report/kinds.rs`: a test compares.
 //!
-//! **A driver.** One more [`facts::driver::Driver`] in `facts/driver.rs`.
+//! **A driver.** One more [`facts::driver::Driver`] in `facts/driver.rs`. A change of the kernel's own:
+//! its patch in `guest-images/driver-variants`, a row of [`facts::driver::CHOICES`] with what it does, a
+//! sentence in the READMEs.
 //!
 //! # Words
 //!

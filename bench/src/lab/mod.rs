@@ -69,11 +69,11 @@ const BENCH_MODULES: [&str; 3] = ["virtio_pci", "virtio_console", "fuse"];
 /// not tried, as where the host is busy one emulated may come too late for that and the kernel panics.
 const APPEND: &str = "console=ttyS0 loglevel=4 panic=-1 rdinit=/init no_timer_check \
     audit=0 cgroup_disable=memory damon_stat.enabled=N lsm=capability psi=0";
-/// A deadlock is reported, with its stacks, when it has lasted ten seconds of the guest's; Debian's
-/// kernels do so after two minutes, when nobody waits any more. The longest that a driver makes
-/// somebody wait so is five, for a place among the kernel's module loaders.
+/// A deadlock is reported, with its stacks, when it has lasted twenty seconds of the guest's; Debian's
+/// kernels do so after two minutes, when nobody waits any more. The longest that a driver makes somebody
+/// wait so is twelve: iwlmvm holds the RTNL while it dumps the registers of a card that is gone.
 const HUNG_TASKS: &str = "sysctl.kernel.hung_task_check_interval_secs=1 \
-    sysctl.kernel.hung_task_timeout_secs=10";
+    sysctl.kernel.hung_task_timeout_secs=20";
 /// The kernel's image vouches for its modules where the archive's index does not.
 const SIGNED_MODULES: &str = "module.sig_enforce=1";
 const MEMORY_MIB: u32 = 512;
@@ -662,6 +662,21 @@ fn keep(dir: &RunDir, record: &Record) -> anyhow::Result<()> {
     dir.write(files::DMESG, &render::dmesg(&record.events))?;
     dir.write(files::RUN, &serde_json::to_string_pretty(record)?)?;
     dir.write(files::TIMELINE, &render::full(record))
+}
+
+/// Refuses a driver that is none of a kernel's, as far as the kernel's name tells: before anything is
+/// fetched.
+///
+/// # Errors
+/// It is none.
+pub fn check_driver(kernel: &KernelSelector, choice: &'static Choice) -> Result<(), BadUsage> {
+    match kernel {
+        KernelSelector::Version(version) => match version.parse() {
+            Ok(kernel) => choice.driver(kernel).map(drop).map_err(BadUsage),
+            Err(_) => Ok(()),
+        },
+        _ => Ok(()),
+    }
 }
 
 /// The driver that a choice is in a kernel, and its module if that is not the package's own.

@@ -16,6 +16,7 @@ pub fn image(args: &ImageArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let own = commands::own(&args.own)?;
     let kit = commands::kit(&args.fetch, ui)?;
     let choice = commands::driver(&args.driver)?;
+    lab::check_driver(&selector, choice)?;
     let kernel = kit.kernel(&selector)?;
     let (driver, changed) = lab::driver_of(&kit, &kernel, choice)?;
     let modules: Vec<_> = changed.into_iter().chain(own).collect();

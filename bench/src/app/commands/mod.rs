@@ -64,9 +64,11 @@ pub fn driver(name: &str) -> Result<&'static Choice, BadUsage> {
 pub fn lab<'a>(args: &GuestArgs, ui: &'a Ui) -> anyhow::Result<Lab<'a>> {
     let kernel = lab::kernel_selector(&args.kernel, args.modules.as_deref())
         .map_err(BadUsage::from_error)?;
+    let driver = driver(&args.driver)?;
+    lab::check_driver(&kernel, driver)?;
     let options = Options {
         kernel,
-        driver: driver(&args.driver)?,
+        driver,
         accel: args.accel,
         cpus: args.cpus,
         modules: own(&args.own)?,
