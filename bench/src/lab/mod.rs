@@ -255,6 +255,16 @@ impl<'a> Lab<'a> {
         self.kernel.version()
     }
 
+    /// Whether the kernel's driver is one of those that were seen with the card.
+    pub fn knows(&self, card: &CardSpec) -> bool {
+        let kernel = self.kernel.release.parse::<stub::Kernel>();
+        match (kernel, stub_of(card)) {
+            (Ok(kernel), Ok(stub)) => kernel >= stub.ranges[0].since,
+            // Said elsewhere, and better.
+            _ => true,
+        }
+    }
+
     /// One line: what runs what.
     pub fn describe(&self) -> String {
         format!(

@@ -169,8 +169,12 @@ fn plays<'a>(
         for lab in labs {
             for scenario in scenarios.iter().filter(|scenario| round < rounds(scenario)) {
                 let own = scenario.cards.iter().map(|c| commands::card(c.get_ref()));
-                let cards =
-                    if cards.is_empty() { own.collect::<Result<_, _>>()? } else { cards.to_vec() };
+                let cards = match cards.is_empty() {
+                    true => own
+                        .filter(|card| card.as_ref().map_or(true, |card| lab.knows(card)))
+                        .collect::<Result<_, _>>()?,
+                    false => cards.to_vec(),
+                };
                 for card in cards {
                     lab::can_have(card, &args.fault)?;
                     // What a scenario breaks, not every card of the matrix has.

@@ -42,6 +42,15 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let lab = commands::lab(&args.guest, ui)?;
     let mut records = Vec::new();
     'plays: for (scenario, card) in plays {
+        // One that the user has named is tried all the same.
+        if args.card.is_empty() && !lab.knows(card) {
+            let (name, kernel) = (&scenario.name, lab.kernel_version());
+            eprintln!(
+                "iwlbench: {name} is not played with {}: kernel {kernel} lacks it",
+                card.name
+            );
+            continue;
+        }
         for _ in 0..args.repeat.unwrap_or(scenario.repeat) {
             let record = lab.run(
                 &RunSpec {

@@ -357,9 +357,9 @@ fn list(names: &[String]) -> Value {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct When {
-    /// Cards that lead to this opmode.
-    #[serde(default, deserialize_with = "known_opmode")]
-    pub opmode: Option<String>,
+    /// Cards that lead to this opmode, or one of these.
+    #[serde(default, deserialize_with = "known_opmodes")]
+    pub opmode: Option<OneOrMany<String>>,
     /// These cards.
     #[serde(default, deserialize_with = "known_cards")]
     pub card: Option<OneOrMany<String>>,
@@ -391,13 +391,15 @@ impl WhenDriver {
     }
 }
 
-fn known_opmode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let opmode = String::deserialize(deserializer)?;
+fn known_opmodes<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<OneOrMany<String>>, D::Error> {
+    let opmodes: OneOrMany<String> = Deserialize::deserialize(deserializer)?;
     let known = || DRIVERS.iter().flat_map(|driver| driver.opmodes).map(|opmode| opmode.module);
-    if known().any(|module| module == opmode) {
-        return Ok(Some(opmode));
+    if let Some(unknown) = opmodes.iter().find(|opmode| !known().any(|module| module == **opmode)) {
+        return Err(custom(NoSuch::new("opmode", unknown, known())));
     }
-    Err(custom(NoSuch::new("opmode", &opmode, known())))
+    Ok(Some(opmodes))
 }
 
 fn known_cards<'de, D: Deserializer<'de>>(
@@ -418,13 +420,13 @@ pub fn no_card(name: &str) -> NoSuch {
 impl When {
     /// Whether it is for runs with this card, with some kernel.
     pub fn meets(&self, card: &CardSpec) -> bool {
-        self.opmode.as_ref().is_none_or(|opmode| opmode == card.opmode.module())
+        self.opmode.as_ref().is_none_or(|of| of.iter().any(|o| o == card.opmode.module()))
             && self.card.as_ref().is_none_or(|names| names.iter().any(|name| name == card.name))
     }
 
     /// Whether it is for a run with these variables.
     pub fn applies(&self, vars: &Vars) -> bool {
-        self.opmode.as_ref().is_none_or(|o| *o == vars.opmode)
+        self.opmode.as_ref().is_none_or(|of| of.iter().any(|opmode| *opmode == vars.opmode))
             && self.card.as_ref().is_none_or(|cards| cards.iter().any(|card| *card == vars.card))
             && self.kernel.as_ref().is_none_or(|range| range.contains(&vars.kernel_version))
             && self.driver.applies(vars.driver)
