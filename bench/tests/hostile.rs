@@ -47,7 +47,7 @@ impl Flood {
                 "about = \"the guest says as much as it can\"\ncards = [\"7260\"]\npatience = 400\n\
                  [[step]]\ndo = \"coldplug\"\n[[step]]\nawait = \"netdev-registered\"\n\
                  [[step]]\ndo = {{ exec = [\"/bin/guest-trouble\", \"flood\", \"{}\"] }}\n\
-                 start = true\n[[step]]\nawait = \"vanished\"\n",
+                 start = true\n[[step]]\nawait = {{ milestone = \"kernel-trouble\", trouble = \"oops\" }}\n",
                 sources.join("\", \"")
             ),
         );
@@ -70,9 +70,10 @@ impl Flood {
         runs.map(|run| size(run.path())).sum()
     }
 
-    fn until_kept(&self, bytes: u64) {
+    fn until_kept(&mut self, bytes: u64) {
         let deadline = Instant::now() + Duration::from_secs(200);
         while self.kept() < bytes {
+            assert!(self.child.try_wait().expect("ours").is_none(), "it has ended");
             assert!(Instant::now() < deadline, "no flood: {} bytes", self.kept());
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -93,7 +94,7 @@ impl Flood {
 #[test]
 fn a_signal_is_heard_in_any_flood() {
     for signal in ["-INT", "-TERM"] {
-        let flood = Flood::start(&["kmsg", "console", "notes", "registers"]);
+        let mut flood = Flood::start(&["kmsg", "console", "notes", "registers"]);
         flood.until_kept(4 << 20);
         let qemu = qemu_of(flood.child.id()).expect("a guest");
         let asked = Instant::now();
