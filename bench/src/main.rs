@@ -100,6 +100,7 @@ fn main() -> ExitCode {
             Command::Report(args) => app::commands::report::report(&args),
             Command::Ucode(command) => app::commands::ucode::ucode(&command),
             Command::Module(command) => app::commands::module::module(&command, &ui),
+            Command::Shell(args) => app::commands::shell::shell(&args, &ui),
             Command::Setup(args) => app::commands::setup::setup(&args, &ui),
             Command::Image(args) => app::commands::image::image(&args, &ui),
             Command::Completions(args) => app::commands::manual::completions(&args),

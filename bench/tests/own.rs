@@ -5,18 +5,25 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::Bench;
-use guest_kit::{CacheDir, KernelSelector, Kit, KitOptions, Silent};
+use guest_kit::{CacheDir, Kernel, KernelSelector, Kit, KitOptions, Silent};
+
+fn kernel() -> Kernel {
+    let options = KitOptions { mirror: None, offline: true };
+    let kit = Kit::new(CacheDir::from_env().expect("a cache"), options, Box::new(Silent));
+    kit.kernel(&KernelSelector::Default).expect("the kernel is fetched")
+}
+
+fn unpacked(packed: &[u8]) -> Vec<u8> {
+    let mut module = Vec::new();
+    let mut unpacked = lzma_rust2::XzReader::new(packed, false);
+    std::io::Read::read_to_end(&mut unpacked, &mut module).expect("an xz file");
+    module
+}
 
 /// The kernel's own, decompressed and without the signature that it ends with.
 fn unsigned(bench: &Bench, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
-    let options = KitOptions { mirror: None, offline: true };
-    let kit = Kit::new(CacheDir::from_env().expect("a cache"), options, Box::new(Silent));
-    let kernel = kit.kernel(&KernelSelector::Default).expect("the kernel is fetched");
     let opmode = "kernel/drivers/net/wireless/intel/iwlwifi/mvm/iwlmvm.ko.xz";
-    let packed = std::fs::read(kernel.modules.join(opmode)).expect("the opmode");
-    let mut module = Vec::new();
-    let mut unpacked = lzma_rust2::XzReader::new(packed.as_slice(), false);
-    std::io::Read::read_to_end(&mut unpacked, &mut module).expect("an xz file");
+    let mut module = unpacked(&std::fs::read(kernel().modules.join(opmode)).expect("the opmode"));
     module.truncate(module.len() - 1);
     change(&mut module);
     bench.file("mine.ko", module)
@@ -133,4 +140,57 @@ fn what_is_no_module_or_not_there_is_bad_usage() {
     let module = unsigned(&bench, |_| ());
     let (code, said) = refused(&bench, &["--module", text(&module), "--module", text(&module)]);
     assert!(code == Some(2) && said.contains("are both the module iwlmvm"), "{code:?} {said}");
+}
+
+/// A kernel's files where its build would have left them.
+fn tree(bench: &Bench) -> PathBuf {
+    let kernel = kernel();
+    let tree = bench.dir.path().join("linux");
+    let make = |path: &str, content: &[u8]| {
+        let path = tree.join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        std::fs::write(path, content).expect("written");
+    };
+    let read = |path: &Path| std::fs::read(path).expect("the kernel's");
+    make("Kbuild", b"");
+    make(".config", &read(kernel.config.as_deref().expect("a configuration")));
+    make("arch/x86/boot/bzImage", &read(&kernel.bzimage));
+    make("include/config/kernel.release", format!("{}\n", kernel.release).as_bytes());
+    make("modules.builtin", &read(&kernel.modules.join("modules.builtin")));
+    let order = String::from_utf8(read(&kernel.modules.join("modules.order"))).expect("text");
+    let order = order.replace("kernel/", "").replace(".ko\n", ".o\n");
+    make("modules.order", order.as_bytes());
+    for built in order.lines().map(|line| line.replace(".o", ".ko")) {
+        let needed = [
+            "net/mac80211",
+            "net/wireless",
+            "net/rfkill",
+            "drivers/virtio",
+            "drivers/char",
+            "fs/fuse",
+            "drivers/net/wireless/intel/iwlwifi",
+            "lib/",
+            "crypto/",
+        ];
+        let packed = kernel.modules.join("kernel").join(format!("{built}.xz"));
+        if needed.iter().any(|dir| built.starts_with(dir)) && packed.exists() {
+            make(&built, &unpacked(&read(&packed)));
+        }
+    }
+    tree
+}
+
+#[test]
+fn a_kernel_is_used_in_the_tree_that_it_was_built_in() {
+    let bench = Bench::new();
+    let tree = tree(&bench);
+    let args = ["--card", "7260", "--kdir", text(&tree)];
+    let run = bench.run(&args);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let again = run.only()["again"].as_str().expect("text");
+    assert!(again.contains("--kdir") && !again.contains("--modules"), "{again}");
+    std::fs::remove_file(tree.join("drivers/net/wireless/intel/iwlwifi/mvm/iwlmvm.ko"))
+        .expect("gone");
+    let (code, said) = refused(&bench, &["--kdir", text(&tree)]);
+    assert!(code == Some(125) && said.contains("iwlmvm.ko is listed and not built"), "{said}");
 }

@@ -55,6 +55,8 @@ pub enum Command {
     /// Build kernel modules
     #[command(subcommand)]
     Module(ModuleCommand),
+    /// A shell in a guest with the card in it
+    Shell(ShellArgs),
     /// Fetch QEMU, kernel and modprobe ahead of time
     Setup(SetupArgs),
     /// Build the guest's initramfs and keep a copy
@@ -106,6 +108,13 @@ pub struct RunArgs {
     /// A rule of the scenario's that no request meets is a failure too
     #[arg(long, conflicts_with = "twins")]
     pub strict: bool,
+    /// Where a run failed, lead the terminal into its guest before that ends
+    #[arg(long, conflicts_with_all = ["image", "json"])]
+    pub shell_on_failure: bool,
+    /// Have the guest wait at its first instruction for a debugger, at this TCP port of the machine's or
+    /// at a socket that is made there; nothing is in a hurry then
+    #[arg(long, value_name = "PORT|SOCKET", num_args = 0..=1, require_equals = true, default_missing_value = "1234")]
+    pub gdb: Option<String>,
     /// The guest's kernel and machine
     #[command(flatten)]
     pub guest: GuestArgs,
@@ -118,6 +127,35 @@ pub struct RunArgs {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// `iwlbench shell`.
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    /// A program of the guest's and its arguments [default: a shell]
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+    /// The card
+    #[arg(long, default_value = "7260", value_name = "NAME")]
+    pub card: String,
+    /// What the gates do, the guest lacks and the card has wrong is as in this scenario
+    #[arg(long, value_name = "NAME|FILE")]
+    pub scenario: Option<String>,
+    /// Firmware file instead of the stub
+    #[arg(long, value_name = "FILE")]
+    pub firmware: Option<PathBuf>,
+    /// The guest has this directory at /mnt, to read
+    #[arg(long, value_name = "DIR")]
+    pub share: Option<PathBuf>,
+    /// Boot for real, the card present from power-on, instead of restoring a snapshot
+    #[arg(long)]
+    pub cold: bool,
+    /// The guest's kernel and machine
+    #[command(flatten)]
+    pub guest: GuestArgs,
+    /// Parent of the run's directory [default: ~/.local/state/iwlbench/runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `iwlbench new`.
@@ -173,6 +211,9 @@ pub struct MatrixArgs {
     /// with more than one, a table says what each comes to
     #[arg(long, default_value = "stock", value_delimiter = ',', value_name = "NAME|all")]
     pub driver: Vec<String>,
+    /// A kernel's build tree: its bzImage and its modules, where they lie
+    #[arg(long, value_name = "TREE", conflicts_with_all = ["kernel", "modules"])]
+    pub kdir: Option<PathBuf>,
     /// Guests at once [default: half as many again as there are CPUs]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
@@ -292,7 +333,7 @@ fn repeat(text: &str) -> Result<u32, String> {
 }
 
 /// What a guest is made of.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct GuestArgs {
     /// Debian kernel by version (`7.3.4`, `6.12`), or a bzImage (with --modules)
     #[arg(long, default_value = "default", value_name = "VERSION|BZIMAGE")]
@@ -304,6 +345,9 @@ pub struct GuestArgs {
     /// (`iwlbench list` has them)
     #[arg(long, default_value = "stock", value_name = "NAME")]
     pub driver: String,
+    /// A kernel's build tree: its bzImage and its modules, where they lie
+    #[arg(long, value_name = "TREE", conflicts_with_all = ["kernel", "modules"])]
+    pub kdir: Option<PathBuf>,
     /// How the guest's CPU is run
     #[arg(long, default_value = "auto")]
     pub accel: Choice,
@@ -570,6 +614,9 @@ pub struct ImageArgs {
     /// Modules of the bzImage
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,
+    /// A kernel's build tree: its bzImage and its modules, where they lie
+    #[arg(long, value_name = "TREE", conflicts_with_all = ["kernel", "modules"])]
+    pub kdir: Option<PathBuf>,
     /// Modules of the user's choice
     #[command(flatten)]
     pub own: OwnModuleArgs,

@@ -148,6 +148,10 @@ impl RunProgress for RunLine {
         }
     }
 
+    fn leave_the_terminal(&self) {
+        self.bar.finish_and_clear();
+    }
+
     fn milestone(&self, reached: &Reached) {
         self.bar.set_message(format!("{}: {}", self.what, reached.milestone));
     }

@@ -58,6 +58,33 @@ impl Lab<'_> {
         self.boot_once(plan)
     }
 
+    /// What a debugger's user types.
+    fn tell_debugger(&self, place: &str) {
+        let target = place.trim_start_matches("tcp:").trim_start_matches("unix:");
+        let target = target.split(',').next().unwrap_or(target);
+        let release = self.kernel();
+        let (symbols, why) = match self.kernel.tree() {
+            Some(tree) => (tree.join("vmlinux").display().to_string(), String::new()),
+            None => (
+                format!("/usr/lib/debug/boot/vmlinux-{release}"),
+                format!(", which the package linux-image-{release}-dbg has"),
+            ),
+        };
+        for line in [
+            format!(
+                "the guest waits at its first instruction; symbols: {symbols}{why}; `continue` lets it go on; paste:"
+            ),
+            format!("  gdb -ex 'target remote {target}' {symbols}"),
+            format!(
+                "  of a module, once it is loaded: add-symbol-file FILE.ko ADDRESS, from the guest's \
+                 /sys/module/NAME/sections/.text; those of {release}: {}",
+                self.kernel.modules.display()
+            ),
+        ] {
+            self.progress.note(&line);
+        }
+    }
+
     fn boot_once(&self, plan: &Plan<'_>) -> anyhow::Result<Begun> {
         plan.progress.phase("the guest boots");
         let mut session = Session::start(
@@ -69,6 +96,10 @@ impl Lab<'_> {
             (plan.gates)(),
             plan.dir,
         )?;
+        if let Some(place) = plan.machine.gdb {
+            self.tell_debugger(place);
+            session.take_all_time();
+        }
         let hello =
             boot(&mut session).and_then(|hello| plan.loaded.load(&mut session).map(|()| hello));
         Ok(Begun { session, hello, how: Began::Cold, snapshot: None })

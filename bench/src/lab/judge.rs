@@ -9,8 +9,16 @@ use crate::facts::seen::Seen;
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
 use crate::facts::verdict::{Outcome, Verdict};
-use crate::script::expect::Judged;
+use crate::machine::session::Session;
+use crate::script::expect::{self, Judged};
 use crate::script::scenario::{Action, FirmwareRule, Scenario, Vars};
+
+/// Whether an expectation fails on what has come so far.
+pub(super) fn fails(scenario: &Scenario, vars: &Vars, session: &Session) -> bool {
+    let (events, cards) = (session.timeline.events(), session.seats());
+    let evidence = expect::Evidence { milestones: &session.milestones, events, cards: &cards };
+    expect::judge(scenario, vars, evidence).iter().any(|judged| judged.failure.is_some())
+}
 
 /// Whether anything can be played in a guest that has found this.
 pub(super) fn usable(hello: &guest_protocol::Hello) -> Result<(), Verdict> {

@@ -7,6 +7,7 @@ mod kvm;
 mod plan;
 pub mod player;
 pub mod progress;
+pub mod shell;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -104,6 +105,8 @@ pub struct Lab<'a> {
     /// More of the kernel's command line.
     append: Vec<String>,
     qemu_args: Vec<String>,
+    shell: bool,
+    gdb: Option<String>,
     snapshots: Snapshots,
     /// Those that could not be made: to try again in each run would cost a boot each time.
     unmade: Mutex<Vec<Key>>,
@@ -133,6 +136,10 @@ pub struct Options {
     pub append: Vec<String>,
     /// More of QEMU's.
     pub qemu_args: Vec<String>,
+    /// The guests can have a shell.
+    pub shell: bool,
+    /// The guests wait for a debugger, which QEMU awaits here.
+    pub gdb: Option<String>,
 }
 
 /// What one run is made of, beside the lab.
@@ -159,6 +166,17 @@ pub struct RunSpec<'a> {
     pub parent: &'a Path,
     /// Plays it otherwise than step by step.
     pub play: Option<&'a Play<'a>>,
+    /// The user looks into the guest before it ends.
+    pub look: Option<Look<'a>>,
+}
+
+/// A look into a guest.
+#[derive(Clone, Copy)]
+pub struct Look<'a> {
+    /// Not only where the run failed.
+    pub always: bool,
+    /// The look. What comes of it is no part of the verdict.
+    pub into: &'a Play<'a>,
 }
 
 /// Plays a guest that is up, and says what is wrong with it.
@@ -177,11 +195,18 @@ fn sandbox(qemu: &Qemu, progress: &dyn LabProgress) -> bool {
     false
 }
 
-/// Which kernel `--kernel` and `--modules` mean.
+/// Which kernel `--kdir`, or `--kernel` and `--modules`, mean.
 ///
 /// # Errors
 /// Bad usage.
-pub fn kernel_selector(kernel: &str, modules: Option<&Path>) -> anyhow::Result<KernelSelector> {
+pub fn kernel_selector(
+    kernel: &str,
+    modules: Option<&Path>,
+    tree: Option<&Path>,
+) -> anyhow::Result<KernelSelector> {
+    if let Some(tree) = tree {
+        return Ok(KernelSelector::Tree(tree.to_owned()));
+    }
     match modules {
         Some(modules) => Ok(KernelSelector::Files {
             bzimage: PathBuf::from(kernel),
@@ -227,6 +252,8 @@ impl<'a> Lab<'a> {
             with: options.with.clone(),
             append: options.append.clone(),
             qemu_args: options.qemu_args.clone(),
+            shell: options.shell,
+            gdb: options.gdb.clone(),
             snapshots: Snapshots::new(cache.path()),
             unmade: Mutex::default(),
             leaving: Mutex::default(),
@@ -286,12 +313,19 @@ impl<'a> Lab<'a> {
             append,
             more: &self.qemu_args,
             sandbox: self.sandbox,
+            shell: self.shell,
+            gdb: None,
         }
     }
 
     fn image(&self, without: &[String]) -> anyhow::Result<guest_kit::Image> {
-        let modules = &self.modules;
-        Ok(build_image(&self.kit, &self.kernel, self.driver, modules, without, &self.with)?)
+        let extra = if self.shell { self.kit.busybox()? } else { Vec::new() };
+        Ok(self.kit.build_image(&ImageSpec {
+            replace: &self.modules,
+            with: &self.with,
+            extra: &extra,
+            ..image_spec(&self.kernel, &modules(self.driver), &required(self.driver), without)
+        })?)
     }
 
     /// What a scenario's variables stand for with this card.
@@ -368,7 +402,10 @@ impl<'a> Lab<'a> {
         let dir = RunDir::create_in(spec.parent, &name)?;
         let cited = self.cited(spec, &dir, &append)?;
         let plan = Plan {
-            machine: self.machine(self.accel.accel, &image.path, &append),
+            machine: Machine {
+                gdb: self.gdb.as_deref(),
+                ..self.machine(self.accel.accel, &image.path, &append)
+            },
             image_sha256: &image.sha256,
             loaded: &Loaded::new(&scenario.guest, &vars),
             dir: &dir,
@@ -376,7 +413,7 @@ impl<'a> Lab<'a> {
             gates: &|| gates.clone(),
             progress: &**progress,
         };
-        let begun = match spec.cold || scenario.cold {
+        let begun = match spec.cold || scenario.cold || self.gdb.is_some() {
             true => self.booted(&plan)?,
             false => self.restored(&plan)?,
         };
@@ -485,6 +522,7 @@ impl<'a> Lab<'a> {
             without: spec.without,
             cold: spec.cold,
             strict: spec.strict,
+            kdir: self.kernel.tree(),
             kernel: match self.kernel.package_version {
                 Some(_) => Ok(&self.kernel.release),
                 None => Err([&self.kernel.bzimage, &self.kernel.modules]),
@@ -661,6 +699,16 @@ fn play_to_the_end(
             None => player::play(&mut session, spec.scenario, vars, offers),
         }
     });
+    if let Some(look) = spec.look {
+        let failed = match &played {
+            Ok(()) => judge::fails(spec.scenario, vars, &session),
+            Err(verdict) => verdict.outcome != Outcome::Interrupted,
+        };
+        if (failed || look.always) && session.hello.is_some() {
+            progress.leave_the_terminal();
+            drop((look.into)(&mut session, vars));
+        }
+    }
     let hello = session.hello.clone();
     let console = session.console_tail(usize::MAX);
     Over { played, hello, console, finished: session.end() }
@@ -703,6 +751,16 @@ pub fn driver_of(
     Ok((driver, choice.patch.map(build).transpose()?))
 }
 
+fn image_spec<'a>(
+    kernel: &'a Kernel,
+    modules: &'a [&'a str],
+    required: &'a [&'a str],
+    without: &'a [String],
+) -> ImageSpec<'a> {
+    let (replace, with, extra) = (&[][..], &[][..], &[][..]);
+    ImageSpec { kernel, agent: AGENT, modules, required, without, replace, with, extra }
+}
+
 /// Builds the guest's image with the agent and the usual modules.
 ///
 /// # Errors
@@ -716,14 +774,9 @@ pub fn build_image(
     with: &[String],
 ) -> Result<guest_kit::Image, guest_kit::KitError> {
     kit.build_image(&ImageSpec {
-        kernel,
-        agent: AGENT,
-        modules: &modules(driver),
-        required: &required(driver),
-        without,
         replace,
         with,
-        extra: &[],
+        ..image_spec(kernel, &modules(driver), &required(driver), without)
     })
 }
 

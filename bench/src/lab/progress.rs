@@ -16,6 +16,9 @@ pub trait RunProgress {
     /// The guest is there: what took longest is over.
     fn up(&self);
 
+    /// Somebody else writes to the terminal from now on.
+    fn leave_the_terminal(&self);
+
     /// The run got this far.
     fn milestone(&self, reached: &Reached);
 }

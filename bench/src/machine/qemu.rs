@@ -43,6 +43,11 @@ pub struct Machine<'a> {
     pub more: &'a [String],
     /// QEMU filters its own system calls.
     pub sandbox: bool,
+    /// It has a port for a shell.
+    pub shell: bool,
+    /// It stands still at its first instruction until a debugger lets it go on, which QEMU awaits
+    /// here.
+    pub gdb: Option<&'a str>,
 }
 
 /// How a guest comes to life.
@@ -109,6 +114,8 @@ pub struct Guest {
     pub console: UnixStream,
     /// The agent's port.
     pub agent: UnixStream,
+    /// The shell's port, if the machine has one.
+    pub shell: Option<UnixStream>,
     /// The whole command line.
     pub command_line: Vec<String>,
 }
@@ -168,6 +175,7 @@ const FIRST_FD: i32 = 3;
 /// What QEMU inherits beside its sockets: the guest's memory, and the file of a snapshot.
 const MEMORY_FD: i32 = FIRST_FD + 3 + PORTS as i32;
 const SNAPSHOT_FD: i32 = MEMORY_FD + 1;
+const SHELL_FD: i32 = SNAPSHOT_FD + 1;
 /// Where QEMU finds the snapshot.
 pub fn snapshot_path() -> String {
     format!("/proc/self/fd/{SNAPSHOT_FD}")
@@ -257,6 +265,19 @@ pub fn arguments(machine: &Machine<'_>, start: Start) -> Vec<OsString> {
     if machine.sandbox {
         args.extend(guest_kit::SANDBOX.map(Into::into));
     }
+    if machine.shell {
+        for word in [
+            "-chardev".to_owned(),
+            format!("socket,id=shell,fd={SHELL_FD}"),
+            "-device".to_owned(),
+            format!("virtserialport,chardev=shell,name={}", guest_protocol::SHELL_PORT_NAME),
+        ] {
+            args.push(word.into());
+        }
+    }
+    if let Some(gdb) = machine.gdb {
+        args.extend(["-S", "-gdb", gdb].map(OsString::from));
+    }
     args.extend(machine.more.iter().map(OsString::from));
     args
 }
@@ -303,6 +324,12 @@ pub fn start(
     }
     theirs.push(FdMapping { parent_fd: memory, child_fd: MEMORY_FD });
     theirs.extend(snapshot.map(|parent_fd| FdMapping { parent_fd, child_fd: SNAPSHOT_FD }));
+    let mut shell = None;
+    if machine.shell {
+        let (host, guest) = UnixStream::pair().context("cannot make a socket pair")?;
+        shell = Some(host);
+        theirs.push(FdMapping { parent_fd: guest.into(), child_fd: SHELL_FD });
+    }
     command.fd_mappings(theirs).context("cannot pass sockets to QEMU")?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     // A Ctrl-C is for the bench, which ends QEMU in its own way.
@@ -313,7 +340,8 @@ pub fn start(
     })?;
     let mut ours = ours.into_iter();
     let mut next = || ours.next().expect("one per descriptor");
-    Ok(Guest { process: Process(child), qmp: next(), console: next(), agent: next(), command_line })
+    let (process, qmp, console, agent) = (Process(child), next(), next(), next());
+    Ok(Guest { process, qmp, console, agent, shell, command_line })
 }
 
 /// QEMU must not outlive a bench that was killed, nor fill a disk when it dies.

@@ -113,6 +113,8 @@ pub struct Made<'a> {
     pub cold: bool,
     /// What no event met is a failure.
     pub strict: bool,
+    /// A kernel in the tree that it was built in.
+    pub kdir: Option<&'a Path>,
     /// A Debian kernel's release; else the image and its modules.
     pub kernel: Result<&'a str, [&'a Path; 2]>,
     /// `kvm` or `tcg`.
@@ -143,6 +145,9 @@ impl Made<'_> {
         let mut option = |name: &str, value: String| line.extend([name.to_owned(), value]);
         option("--card", self.card.to_owned());
         match self.kernel {
+            _ if self.kdir.is_some() => {
+                self.kdir.into_iter().for_each(|tree| option("--kdir", path(tree)));
+            }
             Ok(release) => option("--kernel", release.to_owned()),
             Err([image, modules]) => {
                 option("--kernel", path(image));
@@ -231,6 +236,7 @@ mod tests {
             without: &[],
             cold: false,
             strict: false,
+            kdir: None,
             kernel: Ok("7.3.4+deb13-amd64"),
             accel: "tcg",
             cpus: None,

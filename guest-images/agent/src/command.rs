@@ -20,7 +20,7 @@ use crate::gate;
 use crate::inventory;
 use crate::observe::{kmsg, settle};
 use crate::outbox::Outbox;
-use crate::{requests, rest, running, scrub};
+use crate::{requests, rest, running, scrub, terminal};
 
 /// Carries a step out; returns when it has ended. [`Command::PowerOff`] is the
 /// caller's to do, after it has said `Done`.
@@ -48,6 +48,12 @@ pub(crate) fn run(
         Command::Exec { argv, within_ms } => {
             exec(children, argv, Duration::from_millis(*within_ms), outbox)
         }
+        Command::Shell { argv, terminal } => terminal::run(children, argv, *terminal)
+            .map(|status| Reply::Ran { status, stderr: String::new() })
+            .map_err(|e| failed("a shell", &e)),
+        Command::Resize { terminal } => terminal::resize(*terminal)
+            .map(|()| Reply::Ok)
+            .map_err(|e| failed("the terminal's size", &e)),
         Command::Suspend { test } => suspend(*test),
         Command::AwaitBlocked { id } => {
             running::await_blocked(*id);

@@ -35,6 +35,7 @@ mod rest;
 mod running;
 mod scrub;
 mod shell;
+mod terminal;
 
 /// The C library's entry, not Rust's. For each module request this program starts anew, and what
 /// Rust's own does first (it reads `/proc/self/maps`, to tell of a stack overflow) is more than the

@@ -74,14 +74,23 @@ pub(crate) fn open() -> Result<File, SetupError> {
 
 /// The port's node.
 fn find() -> Option<PathBuf> {
-    Some(PathBuf::from("/dev").join(class_entry()?.file_name()?))
+    find_named(PORT_NAME)
 }
 
 /// The port in sysfs.
 fn class_entry() -> Option<PathBuf> {
+    entry_named(PORT_NAME)
+}
+
+/// The node of another port.
+pub(crate) fn find_named(name: &str) -> Option<PathBuf> {
+    Some(PathBuf::from("/dev").join(entry_named(name)?.file_name()?))
+}
+
+fn entry_named(wanted: &str) -> Option<PathBuf> {
     let ports = fs::read_dir(CLASS).ok()?.flatten().map(|port| port.path());
     ports.into_iter().find(|port| {
-        fs::read_to_string(port.join("name")).is_ok_and(|name| name.trim_end() == PORT_NAME)
+        fs::read_to_string(port.join("name")).is_ok_and(|name| name.trim_end() == wanted)
     })
 }
 

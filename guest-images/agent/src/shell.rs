@@ -13,6 +13,9 @@ use std::process::Command;
 /// Links to the agent, made where the image has no such program.
 const PROGRAMS: [&str; 3] = ["/bin/sh", "/bin/true", "/bin/false"];
 
+/// All small programs in one.
+pub(crate) const BUSYBOX: &str = "/usr/bin/busybox";
+
 /// As a shell reports a program that it did not find.
 const NOT_FOUND: u8 = 127;
 /// As a shell reports a syntax that it does not know.
@@ -20,6 +23,11 @@ const SYNTAX: u8 = 2;
 
 /// Puts the programs where they are missing.
 pub(crate) fn install(own: &Path) -> std::io::Result<()> {
+    // A whole one, in an image for people.
+    let busybox = Path::new(BUSYBOX);
+    if busybox.exists() && !Path::new(PROGRAMS[0]).exists() {
+        symlink(busybox, PROGRAMS[0])?;
+    }
     for program in PROGRAMS.map(Path::new).into_iter().filter(|program| !program.exists()) {
         symlink(own, program)?;
     }

@@ -286,6 +286,14 @@ pub enum KitError {
         /// The kernel.
         release: String,
     },
+    /// A kernel's tree in which not everything is built.
+    #[error("{}: {reason}", path.display())]
+    BadTree {
+        /// The tree.
+        path: PathBuf,
+        /// What is missing, and what makes it.
+        reason: String,
+    },
     /// The kernel was built without what a guest needs.
     #[error("{}: not set: {missing}; set them and build the kernel again", path.display())]
     Config {

@@ -26,6 +26,7 @@ use crate::progress::Progress;
 use crate::prune;
 use crate::record::Sums;
 use crate::store::{Source, Unpacked};
+use crate::tree;
 use crate::vmlinux;
 
 /// Part of every key: change it when an image of the same inputs, or its record, changes.
@@ -146,6 +147,41 @@ pub(crate) fn fetch_kmod(source: &Source<'_>) -> Result<Unpacked, KitError> {
     source.unpack(&apt, (KIND, NAME), &packages, watch, |root, _| {
         library_closure(root, &["usr/bin/kmod"]).map(drop)
     })
+}
+
+const BUSYBOX: &str = "busybox";
+
+/// The fetched programs for a shell, if any, as they are.
+pub(crate) fn unpacked_busybox(cache: &CacheDir) -> Result<Option<Unpacked>, KitError> {
+    Unpacked::open(cache, KIND, BUSYBOX)
+}
+
+/// Fetches the programs for a shell. Not the static ones: those run their own modprobe, whatever
+/// lies in the image.
+pub(crate) fn fetch_busybox(source: &Source<'_>) -> Result<Unpacked, KitError> {
+    let apt = source.apt(&SUITES)?;
+    let packages = apt.resolve(None, &[BUSYBOX])?;
+    let watch = |path: &str| !path.starts_with("usr/share/");
+    source.unpack(&apt, (KIND, BUSYBOX), &packages, watch, |root, _| busybox_in(root).map(drop))
+}
+
+/// The programs and their libraries, as an image has them.
+pub(crate) fn busybox_in(root: &Path) -> Result<Vec<ExtraFile>, KitError> {
+    let program = "usr/bin/busybox";
+    let mut files = vec![(format!("/{program}"), root.join(program))];
+    for (soname, path) in library_closure(root, &[program])? {
+        files.push((format!("/{}/{soname}", library_dir(&soname)), path));
+    }
+    let read = |(path, from): (String, PathBuf)| {
+        let content = fs::read(&from).at(&from)?;
+        Ok(ExtraFile { path, mode: 0o755, content })
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// Where a library is in an image.
+fn library_dir(soname: &str) -> &'static str {
+    if LOADER.ends_with(soname) { "usr/lib64" } else { "usr/lib/x86_64-linux-gnu" }
 }
 
 /// A file of the image.
@@ -309,6 +345,11 @@ impl<'a> Parts<'a> {
         for name in DEPMOD_INPUTS {
             let path = spec.kernel.modules.join(name);
             match fs::read(&path) {
+                // In a tree it lists what was built.
+                Ok(content) if name == DEPMOD_INPUTS[0] && spec.kernel.tree().is_some() => {
+                    let order = tree::installed_order(&String::from_utf8_lossy(&content));
+                    lists.push((name, order.into_bytes()));
+                }
                 Ok(content) => lists.push((name, content)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(KitError::io(&path, error)),
@@ -416,8 +457,7 @@ impl<'a> Parts<'a> {
             tree.link(link, target);
         }
         for (soname, path) in library_closure(&root, &["usr/bin/kmod"])? {
-            let dir =
-                if LOADER.ends_with(&soname) { "usr/lib64" } else { "usr/lib/x86_64-linux-gnu" };
+            let dir = library_dir(&soname);
             tree.file(&format!("{dir}/{soname}"), 0o755, read(&path)?);
         }
         for dir in ["etc/modprobe.d", "usr/lib/modprobe.d"] {

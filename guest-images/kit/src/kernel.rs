@@ -15,6 +15,7 @@ use crate::config;
 use crate::error::{At, KitError};
 use crate::record::Sums;
 use crate::store::{Source, Unpacked};
+use crate::tree;
 
 const KIND: &str = "kernels";
 
@@ -33,6 +34,8 @@ pub enum KernelSelector {
     /// numbers of its release or package version (`7.3`, `6.12`, `6.1.192`),
     /// the flavour after them if it is not the plain one (`6.12-rt`).
     Version(String),
+    /// A kernel that the user built, in its tree.
+    Tree(PathBuf),
     /// A kernel that the user built or unpacked.
     Files {
         /// The bzImage.
@@ -207,6 +210,31 @@ impl Kernel {
         })
     }
 
+    /// A kernel in the tree that it was built in, with its modules.
+    pub(crate) fn from_tree(tree: &Path) -> Result<Self, KitError> {
+        let tree = fs::canonicalize(tree).at(tree)?;
+        let release = tree::release(&tree)?;
+        let bzimage = tree.join(tree::BZIMAGE);
+        let bad = |reason: String| KitError::BadTree { path: tree.clone(), reason };
+        let built = bzimage_release(&bzimage)?;
+        let built = built.ok_or_else(|| bad(format!("{} is no bzImage", tree::BZIMAGE)))?;
+        if built != release {
+            let image = tree::BZIMAGE;
+            return Err(bad(format!(
+                "{image} is kernel {built}, and {release} is what is built now: `make bzImage modules`"
+            )));
+        }
+        let config = config::find(&bzimage, &tree, &release);
+        config.as_deref().map(config::check).transpose()?;
+        let (package_version, packages) = (None, Vec::new());
+        Ok(Self { release, package_version, bzimage, modules: tree, config, packages })
+    }
+
+    /// The tree that it lies in, if it is used where it was built.
+    pub fn tree(&self) -> Option<&Path> {
+        tree::is_tree(&self.modules).then_some(self.modules.as_path())
+    }
+
     /// The user's own files, checked to belong together.
     pub(crate) fn from_files(bzimage: &Path, modules: &Path) -> Result<Self, KitError> {
         let bad = |path: &Path, reason: String| KitError::BadKernelFiles {
@@ -287,7 +315,7 @@ fn chosen(
                 let version = unpacked.version(&format!("{PREFIX}{release}"));
                 matches(wanted, &release, version.unwrap_or_default())
             }
-            KernelSelector::Files { .. } => false,
+            KernelSelector::Files { .. } | KernelSelector::Tree(_) => false,
         };
         if fits {
             kernels.push((release, unpacked));

@@ -33,7 +33,7 @@
 //! | `record` | what unpacked files were |
 //! | `apt`, `store` | packages chosen and fetched; packages unpacked and put in place |
 //! | `compressed`, `elf`, `vmlinux`, `config` | compressed files; what programs and modules need; what a kernel exports; its `.config` |
-//! | `modules`, `own` | a kernel's modules; the user's |
+//! | `tree`, `modules`, `own` | a kernel's build tree; its modules; the user's |
 //! | `qemu`, `kernel`, `image` | what a guest is made of |
 //! | `source`, `room` | the driver's source of a kernel; where modules are built against it |
 //! | `variant` | that driver changed |
@@ -77,6 +77,7 @@ mod store;
 #[cfg(test)]
 mod testelf;
 mod tool;
+mod tree;
 mod variant;
 mod vmlinux;
 
@@ -104,6 +105,8 @@ pub enum Part {
     Qemu,
     /// modprobe, for images.
     Kmod,
+    /// The small programs of a guest with a shell.
+    Busybox,
     /// The kernel of this release.
     Kernel(String),
     /// The build room of the kernel of this release.
@@ -119,6 +122,7 @@ impl fmt::Display for Part {
         match self {
             Self::Qemu => f.write_str("QEMU"),
             Self::Kmod => f.write_str("kmod"),
+            Self::Busybox => f.write_str("busybox"),
             Self::Kernel(release) => write!(f, "kernel {release}"),
             Self::Room(release) => write!(f, "build room of {release}"),
             Self::Source(release) => write!(f, "driver's source of {release}"),
@@ -206,6 +210,7 @@ impl Kit {
             KernelSelector::Version(version) => {
                 (format!("kernel {version}"), format!("{SETUP} --kernel {version}"))
             }
+            KernelSelector::Tree(tree) => return Kernel::from_tree(tree),
             KernelSelector::Files { bzimage, modules } => {
                 return Kernel::from_files(bzimage, modules);
             }
@@ -219,6 +224,14 @@ impl Kit {
 
     fn kmod(&self, refresh: bool) -> Result<Unpacked, KitError> {
         self.obtain(("kmod", SETUP), refresh, || image::cached_kmod(&self.cache), image::fetch_kmod)
+    }
+
+    /// The small programs that a guest needs for a shell, as files of its image; fetched if need be.
+    pub fn busybox(&self) -> Result<Vec<ExtraFile>, KitError> {
+        let cached = || image::unpacked_busybox(&self.cache)?.map(Unpacked::whole).transpose();
+        let what = ("busybox", "iwlbench shell");
+        let unpacked = self.obtain(what, false, cached, image::fetch_busybox)?;
+        image::busybox_in(&unpacked.root())
     }
 
     /// Builds the modules of a directory, as `make M=directory` does and there, against a stock
@@ -321,6 +334,7 @@ impl Kit {
         for (part, unpacked) in [
             (Part::Qemu, qemu::unpacked(&self.cache)?),
             (Part::Kmod, image::unpacked_kmod(&self.cache)?),
+            (Part::Busybox, image::unpacked_busybox(&self.cache)?),
         ] {
             parts.extend(unpacked.map(|unpacked| (part, unpacked)));
         }
@@ -359,6 +373,7 @@ impl Kit {
         match &broken.part {
             Part::Qemu => self.with_source(qemu::fetch).map(drop),
             Part::Kmod => self.with_source(image::fetch_kmod).map(drop),
+            Part::Busybox => self.with_source(image::fetch_busybox).map(drop),
             Part::Kernel(release) => {
                 let release = KernelSelector::Version(release.clone());
                 self.with_source(|source| kernel::fetch(source, &release)).map(drop)

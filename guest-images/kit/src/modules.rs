@@ -9,6 +9,7 @@ use crate::compressed::Compression;
 use crate::elf::{modinfo, module_name};
 use crate::error::{At, KitError};
 use crate::record::{Sums, walk};
+use crate::tree;
 
 /// A module, decompressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,7 @@ impl ModuleTree {
     pub(crate) fn open(dir: &Path, sums: Option<Sums>) -> Result<Self, KitError> {
         let mut paths = Vec::new();
         match &sums {
+            None if tree::is_tree(dir) => paths = tree::modules(dir)?,
             None => walk(dir, "", &mut |path, kind| paths.extend(kind.is_file().then_some(path)))?,
             Some(sums) => {
                 let prefix = sums.path(dir).unwrap_or_default();
@@ -106,6 +108,7 @@ impl ModuleTree {
         let Some(path) = self.files.get(name) else { return Ok(None) };
         let file = self.dir.join(path);
         let bytes = match &self.sums {
+            None if tree::is_tree(&self.dir) => tree::read(&self.dir, path)?,
             None => fs::read(&file).at(&file)?,
             Some(sums) => sums.read(&file)?,
         };

@@ -19,8 +19,12 @@ use serde::{Deserialize, Serialize};
 /// Name of the virtio-serial port, below `/dev/virtio-ports/` in a guest with udev.
 pub const PORT_NAME: &str = "org.iwlbench.agent";
 
+/// Name of the port that has what is typed to [`Command::Shell`] and what it shows, in machines that
+/// have one.
+pub const SHELL_PORT_NAME: &str = "org.iwlbench.shell";
+
 /// Version of this protocol; the agent says it in its hello.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// Longest line the agent accepts, in bytes: a firmware file of 12 MiB, base64-encoded.
 pub const MAX_LINE: usize = 16 << 20;
@@ -315,6 +319,17 @@ pub enum ToGuest {
     },
 }
 
+/// The user's terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminal {
+    /// Lines of it.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
+    /// Somebody types at it: what he types is shown. Else it is a pipe.
+    pub echo: bool,
+}
+
 /// A step in the guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
@@ -375,6 +390,19 @@ pub enum Command {
         argv: Vec<String>,
         /// It is killed, with all that it has started, after so many milliseconds.
         within_ms: u64,
+    },
+    /// Run a program on a terminal whose other end is the port [`SHELL_PORT_NAME`]; ends with it, in
+    /// [`Reply::Ran`].
+    Shell {
+        /// The program and its arguments; none is a shell.
+        argv: Vec<String>,
+        /// What the terminal is like.
+        terminal: Terminal,
+    },
+    /// The terminal of [`Command::Shell`] has another size.
+    Resize {
+        /// What it is like now.
+        terminal: Terminal,
     },
     /// Suspend to RAM (`/sys/power/state`); ends when the kernel has resumed.
     Suspend {

@@ -11,8 +11,9 @@ use crate::lab;
 
 /// Builds the guest's initramfs and keeps a copy where the user wants it.
 pub fn image(args: &ImageArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
-    let selector = lab::kernel_selector(&args.kernel, args.modules.as_deref())
-        .map_err(BadUsage::from_error)?;
+    let selector =
+        lab::kernel_selector(&args.kernel, args.modules.as_deref(), args.kdir.as_deref())
+            .map_err(BadUsage::from_error)?;
     let own = commands::own(&args.own)?;
     let kit = commands::kit(&args.fetch, ui)?;
     let choice = commands::driver(&args.driver)?;

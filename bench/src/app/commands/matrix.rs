@@ -78,6 +78,7 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
                 kernel: kernel.to_owned(),
                 modules: modules.map(Path::to_owned),
                 driver: driver.name().to_owned(),
+                kdir: args.kdir.clone(),
                 accel: args.accel,
                 cpus: args.cpus,
                 own: args.own.clone(),
@@ -282,6 +283,7 @@ fn play_one(
             strict: false,
             parent,
             play: None,
+            look: None,
         };
         let attempt = match play.lab.run(&spec, &progress.job(&what)) {
             Ok(record) => Attempt {

@@ -12,6 +12,7 @@ pub mod new;
 pub mod report;
 pub mod run;
 pub mod setup;
+pub mod shell;
 pub mod soak;
 pub mod ucode;
 
@@ -62,11 +63,23 @@ pub fn driver(name: &str) -> Result<&'static Choice, BadUsage> {
 /// # Errors
 /// Bad usage, or something cannot be found or fetched.
 pub fn lab<'a>(args: &GuestArgs, ui: &'a Ui) -> anyhow::Result<Lab<'a>> {
-    let kernel = lab::kernel_selector(&args.kernel, args.modules.as_deref())
+    lab_with(args, ui, |_| ())
+}
+
+/// As [`lab`], with more.
+///
+/// # Errors
+/// As there.
+pub fn lab_with<'a>(
+    args: &GuestArgs,
+    ui: &'a Ui,
+    more: impl FnOnce(&mut Options),
+) -> anyhow::Result<Lab<'a>> {
+    let kernel = lab::kernel_selector(&args.kernel, args.modules.as_deref(), args.kdir.as_deref())
         .map_err(BadUsage::from_error)?;
     let driver = driver(&args.driver)?;
     lab::check_driver(&kernel, driver)?;
-    let options = Options {
+    let mut options = Options {
         kernel,
         driver,
         accel: args.accel,
@@ -75,7 +88,10 @@ pub fn lab<'a>(args: &GuestArgs, ui: &'a Ui) -> anyhow::Result<Lab<'a>> {
         with: args.own.with.clone(),
         append: args.tell.append.clone(),
         qemu_args: args.tell.qemu_arg.clone(),
+        shell: false,
+        gdb: None,
     };
+    more(&mut options);
     Lab::new(kit(&args.fetch, ui)?, &options, ui)
 }
 

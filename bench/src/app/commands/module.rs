@@ -18,7 +18,7 @@ pub fn module(command: &ModuleCommand, ui: &Ui) -> anyhow::Result<ExitCode> {
 
 /// Builds a directory's modules and prints where they are.
 fn build(args: &ModuleBuildArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
-    let selector = lab::kernel_selector(&args.kernel, None).map_err(BadUsage::from_error)?;
+    let selector = lab::kernel_selector(&args.kernel, None, None).map_err(BadUsage::from_error)?;
     if let Some(output) = args.output.as_deref().filter(|output| !output.is_dir()) {
         return Err(BadUsage(format!("--output {}: no directory", output.display())).into());
     }

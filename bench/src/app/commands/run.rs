@@ -10,12 +10,16 @@ use crate::app::cli::RunArgs;
 use crate::app::{commands, terminal, ui::Ui};
 use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
-use crate::lab::{self, RunSpec};
+use crate::lab::{self, Look, RunSpec, shell};
+use crate::machine::session::Session;
 use crate::record::run::Record;
 use crate::record::rundir;
 use crate::report::render;
 use crate::script::read;
-use crate::script::scenario::Scenario;
+use crate::script::scenario::{Scenario, Vars};
+
+/// Seconds.
+const A_DAY: u64 = 24 * 60 * 60;
 
 /// Plays each scenario with each card, one after the other.
 pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
@@ -31,7 +35,6 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         }
         scenarios = twins;
     }
-    let plays = plays(args, &scenarios)?;
     let firmware = (args.firmware != "stub").then(|| Path::new(&args.firmware));
     refuse_what_cannot_be(args, firmware, &scenarios)?;
     let parent = match &args.out {
@@ -39,7 +42,26 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         None => rundir::default_parent()?,
     };
 
-    let lab = commands::lab(&args.guest, ui)?;
+    let gdb = args.gdb.as_deref().map(gdb).transpose()?;
+    let mut guest = args.guest.clone();
+    if gdb.is_some() {
+        // Where what is looked at is where it says that it is.
+        guest.tell.append.push("nokaslr".to_owned());
+        // Whoever is stopped by a debugger is not late.
+        let patience = args.patience.unwrap_or(A_DAY);
+        scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
+    }
+    let plays = plays(args, &scenarios)?;
+    let lab = commands::lab_with(&guest, ui, |options| {
+        options.shell = args.shell_on_failure;
+        options.gdb = gdb;
+    })?;
+    let look = |session: &mut Session, _: &Vars| {
+        eprintln!("iwlbench: it failed; this is a shell in its guest, which ends with it");
+        shell::attach(session, &[], false).map(drop).inspect_err(|verdict| {
+            eprintln!("iwlbench: {}", verdict.line);
+        })
+    };
     let mut records = Vec::new();
     'plays: for (scenario, card) in plays {
         // One that the user has named is tried all the same.
@@ -65,6 +87,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
                     strict: args.strict,
                     parent: &parent,
                     play: None,
+                    look: args.shell_on_failure.then_some(Look { always: false, into: &look }),
                 },
                 &ui.run_progress(&format!("{} {}", scenario.name, card.name)),
             )?;
@@ -80,6 +103,17 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     }
     tell(args, &records, ui)?;
     Ok(verdict::combined(records.iter().map(|r| r.verdict.outcome)))
+}
+
+/// QEMU's word for where it awaits a debugger.
+fn gdb(place: &str) -> Result<String, BadUsage> {
+    match place.parse::<u16>() {
+        Ok(port) => Ok(format!("tcp:127.0.0.1:{port}")),
+        Err(_) if place.contains('/') && !place.contains(',') => {
+            Ok(format!("unix:{place},server=on,wait=off"))
+        }
+        Err(_) => Err(BadUsage(format!("--gdb={place}: neither a TCP port nor a socket's path"))),
+    }
 }
 
 /// Each scenario with each card.

@@ -22,7 +22,7 @@ pub fn setup(args: &SetupArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let kernels = args
         .kernel
         .iter()
-        .map(|kernel| lab::kernel_selector(kernel, None))
+        .map(|kernel| lab::kernel_selector(kernel, None, None))
         .collect::<Result<Vec<_>, _>>()
         .map_err(BadUsage::from_error)?;
     // What it passes over, it names.

@@ -313,6 +313,7 @@ impl Explorer<'_> {
             strict: false,
             parent: self.dir,
             play: None,
+            look: None,
         }
     }
 

@@ -13,6 +13,8 @@ use crate::facts::verdict::{Outcome, Verdict};
 const CLOCK_ERROR_NS: u64 = 3_000_000;
 /// How long a guest has to answer a ping before it counts as hung.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long it has where a debugger may have stopped it.
+const ALL_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the agent has not received.
 pub(super) struct Lost {
@@ -28,6 +30,7 @@ impl Session {
     /// # Errors
     /// [`Stop`]; running out of time means that the kernel did not boot.
     pub fn boot(&mut self, within: Duration) -> Result<Hello, Stop> {
+        let within = if self.all_time { ALL_TIME } else { within };
         let hello = match self.wait(within, |s| s.hello.clone()) {
             Err(Stop::TimedOut) => {
                 let tail = self.console_tail(1);
@@ -108,6 +111,7 @@ impl Session {
         command: Command,
         within: Duration,
     ) -> Result<(u64, u64, Result<Reply, CommandError>), Stop> {
+        let within = if self.all_time { ALL_TIME } else { within };
         let id = self.start_command(command);
         self.wait(within, |s| {
             let (guest_ns, result) = s.replies.remove(&id)?;

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
@@ -129,6 +130,8 @@ pub struct Session {
     card_ended: Option<(usize, String)>,
     on_milestone: Box<dyn FnMut(&Reached)>,
     /// Signals interrupt this session while it lives.
+    shell: Option<UnixStream>,
+    all_time: bool,
     _watched: Watched,
 }
 
@@ -209,7 +212,7 @@ impl Session {
         timeline.push(now, Source::Bench, What::Bench(BenchEvent::GuestStarted));
         let stderr = dir.create(files::QEMU_STDERR)?;
         let guest = qemu::start(qemu, machine, start, sockets, memory.share()?, snapshot, stderr)?;
-        let Guest { process, qmp, console, agent: line, command_line } = guest;
+        let Guest { process, qmp, console, agent: line, shell, command_line } = guest;
         dir.write(files::QEMU_ARGS, &shell_words(&command_line))?;
         let console_file = dir.create(files::CONSOLE)?;
         inputs::read_agent(line.try_clone()?, sender.clone())?;
@@ -255,8 +258,20 @@ impl Session {
             qemu_gone: false,
             card_ended: None,
             on_milestone: Box::new(|_| {}),
+            shell,
+            all_time: false,
             _watched: watched_signals,
         })
+    }
+
+    /// From now on no answer is late: a debugger may have stopped the guest.
+    pub fn take_all_time(&mut self) {
+        self.all_time = true;
+    }
+
+    /// The line to a shell in the guest, once, if the machine has one.
+    pub fn take_shell(&mut self) -> Option<UnixStream> {
+        self.shell.take()
     }
 
     /// Adds an event of the bench's own, now.
@@ -369,6 +384,11 @@ impl Session {
     /// The cards' names, in the order of their ports.
     pub fn cards(&self) -> &[String] {
         &self.card_names
+    }
+
+    /// Where the guest sees the cards.
+    pub fn seats(&self) -> Vec<Seat> {
+        seats(&self.card_names)
     }
 
     /// Where the guest sees the card in a port.
