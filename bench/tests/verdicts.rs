@@ -113,3 +113,101 @@ fn firmware_of_another_api() {
         "the driver rejected iwlwifi-7260-17.ucode: API 16, wants 17",
     );
 }
+
+/// The default kernel with a module tree that can be changed: that of its guest's image.
+fn own_kernel(bench: &Bench) -> (String, std::path::PathBuf) {
+    let cache = guest_kit::CacheDir::from_env().expect("a cache directory");
+    let kit = guest_kit::Kit::new(cache, Default::default(), Box::new(guest_kit::Silent));
+    let kernel = kit.kernel(&guest_kit::KernelSelector::Default).expect("a kernel");
+    let image = bench.dir.path().join("image.cpio");
+    let made = bench.output(&["image", "-o", &image.to_string_lossy()]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let archive = std::fs::read(image).expect("made");
+    let mut rest = archive.as_slice();
+    loop {
+        let mut reader = cpio::newc::Reader::new(rest).expect("an entry");
+        if reader.entry().is_trailer() {
+            break;
+        }
+        let name = reader.entry().name().to_owned();
+        let mut content = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut content).expect("read");
+        let file = reader.entry().mode() & 0o170_000 == 0o100_000;
+        if file && name.starts_with("usr/lib/modules/") {
+            let path = bench.dir.path().join(&name);
+            std::fs::create_dir_all(path.parent().expect("below")).expect("made");
+            std::fs::write(path, content).expect("written");
+        }
+        rest = reader.finish().expect("the next");
+    }
+    let modules = bench.dir.path().join("usr/lib/modules").join(&kernel.release);
+    (kernel.bzimage.to_string_lossy().into_owned(), modules)
+}
+
+fn opmode(modules: &std::path::Path) -> std::path::PathBuf {
+    modules.join("kernel/drivers/net/wireless/intel/iwlwifi/mvm/iwlmvm.ko")
+}
+
+/// What the kernel does not take for its own says nothing about the driver: 125, with the cause.
+#[test]
+fn a_module_with_a_bad_signature() {
+    let bench = Bench::new();
+    let (bzimage, modules) = own_kernel(&bench);
+    let path = opmode(&modules);
+    let mut bytes = std::fs::read(&path).expect("the opmode");
+    // A byte of the signature itself, which ends 40 bytes before the file does.
+    let at = bytes.len() - 60;
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).expect("written");
+    let tree = modules.to_string_lossy();
+    let args = ["opmode-load", "--card", "7260", "--kernel", &bzimage, "--modules", &tree];
+    let run = bench.run(&args);
+    assert_eq!((run.code, run.outcome()), (Some(125), "environment"), "{}", run.stderr);
+    let verdict = &run.only()["verdict"];
+    assert_eq!(text(&verdict["diagnosis"]["cause"]), "module-refused", "{verdict}");
+    let line = text(&verdict["line"]);
+    assert!(line.contains("could not insert 'iwlmvm': Key was rejected by service"), "{line}");
+}
+
+/// Before any guest boots, where a kernel is told to insist on signatures.
+#[test]
+fn a_module_without_a_signature() {
+    let bench = Bench::new();
+    let (bzimage, modules) = own_kernel(&bench);
+    let path = opmode(&modules);
+    let bytes = std::fs::read(&path).expect("the opmode");
+    let end = b"~Module signature appended~\n";
+    assert!(bytes.ends_with(end), "Debian signs its modules");
+    std::fs::write(&path, &bytes[..bytes.len() - end.len()]).expect("written");
+    let insists = bench.file(
+        "insists.toml",
+        "about = \"t\"\ncards = [\"7260\"]\nguest.command-line = \"module.sig_enforce=1\"\n\
+         [[step]]\ndo = \"coldplug\"\n[[step]]\nawait = \"netdev-registered\"\n",
+    );
+    let (insists, tree) = (insists.to_string_lossy(), modules.to_string_lossy());
+    let output = bench.output(&["run", &insists, "--kernel", &bzimage, "--modules", &tree]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{stderr}");
+    assert!(
+        stderr.contains("iwlmvm.ko is not signed, and kernel") && stderr.contains("sig_enforce"),
+        "{stderr}"
+    );
+    bench.nothing_left();
+}
+
+#[test]
+fn an_image_or_a_kernel_that_is_none_boots_nothing() {
+    let bench = Bench::new();
+    let garbage = bench.file("garbage", [0xab; 5000]);
+    let garbage = garbage.to_string_lossy();
+    for (args, code, said) in [
+        (["--image", &*garbage], 125, "garbage: no initramfs: it is no newc cpio archive"),
+        (["--kernel", &*garbage], 2, "garbage is no bzImage; name a version, like 6.12"),
+        (["--kernel", "/no/bzImage"], 2, "/no/bzImage: there is no such file"),
+    ] {
+        let output = bench.output(&[&["run", "--card", "7260"], &args[..]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
+        assert!(stderr.contains(said), "{args:?}: {stderr}");
+    }
+}

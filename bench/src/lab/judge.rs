@@ -4,7 +4,7 @@ use guest_protocol::GuestEvent;
 use iwl_ucode::stub::{self, Api};
 use iwl_ucode::{Fate, Target, Ucode};
 
-use crate::facts::diagnosis::{Facts, Own, diagnose, diagnose_boot, diagnose_trouble};
+use crate::facts::diagnosis::{Diagnosis, Facts, Own, diagnose, diagnose_boot, diagnose_trouble};
 use crate::facts::seen::Seen;
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
@@ -107,15 +107,21 @@ pub(super) fn end_of(outcome: Outcome) -> Option<Seen> {
 
 /// The verdict with its cause for a headline, where one is seen.
 pub(super) fn explained(verdict: Verdict, facts: &Facts<'_>) -> Verdict {
+    // Whatever a scenario does to its modules, it cannot do this.
     if verdict.outcome == Outcome::Failed
-        && !facts.own.modules
-        && let Some(why) = refused(facts.events)
+        && let Some((seq, why)) = refused(facts.events)
     {
-        let line = format!(
-            "the guest's kernel takes a module for none of its own: {why}; give it the modules that \
-             were built with it"
-        );
-        return Verdict::new(Outcome::Environment, line);
+        let diagnosis = Diagnosis {
+            cause: "module-refused".to_owned(),
+            sentence: format!("the guest's kernel takes a module for none of its own: {why}"),
+            remedy: Some(
+                "give it the modules that were built with it, and signed if it insists on that"
+                    .to_owned(),
+            ),
+            log: None,
+            events: vec![seq],
+        };
+        return Verdict { outcome: Outcome::Environment, ..verdict.because(diagnosis) };
     }
     match verdict.outcome {
         _ if verdict.explained => verdict,
@@ -145,28 +151,40 @@ pub(super) fn explained(verdict: Verdict, facts: &Facts<'_>) -> Verdict {
 }
 
 /// A module that the kernel does not take for one of its own, whatever is in it: that says nothing
-/// about the driver. modprobe's words are those of `ENOEXEC`, `EKEYREJECTED` and `ENOKEY`; of the
-/// symbols' versions only the kernel's log tells (`kernel/module/version.c`).
-fn refused(events: &[Event]) -> Option<&str> {
-    const MODPROBE: [&str; 4] = [
+/// about the driver. modprobe's words are those of `ENOEXEC`, `EKEYREJECTED`, `ENOKEY` and `EBADMSG`
+/// (`mod_verify_sig`); of the symbols' versions (`kernel/module/version.c`) only the kernel's log
+/// tells, and where it started a quiet modprobe by itself, of a missing signature
+/// (`module_sig_check`, lockdown).
+fn refused(events: &[Event]) -> Option<(u64, &str)> {
+    const MODPROBE: [&str; 5] = [
         "Exec format error",
         "Invalid module format",
         "Key was rejected by service",
         "Required key not available",
+        ": Bad message",
     ];
-    const KERNEL: [&str; 2] = ["disagrees about version of symbol", ": version magic '"];
+    const KERNEL: [&str; 5] = [
+        "disagrees about version of symbol",
+        ": version magic '",
+        "Loading of unsigned module is rejected",
+        "Loading of module with un",
+        "unsigned module loading is restricted",
+    ];
     let says = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
-    events.iter().find_map(|event| match &event.what {
-        What::Guest(GuestEvent::ModuleLoaderExit { stderr, .. }) => {
-            stderr.lines().find(|line| says(line, &MODPROBE))
-        }
-        What::Bench(BenchEvent::StepEnded { error: Some(error), .. }) => {
-            error.lines().find(|line| says(line, &MODPROBE))
-        }
-        What::Guest(GuestEvent::KernelLog { text, .. }) => {
-            Some(text.as_str()).filter(|text| says(text, &KERNEL))
-        }
-        _ => None,
+    events.iter().find_map(|event| {
+        let why = match &event.what {
+            What::Guest(GuestEvent::ModuleLoaderExit { stderr, .. }) => {
+                stderr.lines().find(|line| says(line, &MODPROBE))
+            }
+            What::Bench(BenchEvent::StepEnded { error: Some(error), .. }) => {
+                error.lines().find(|line| says(line, &MODPROBE))
+            }
+            What::Guest(GuestEvent::KernelLog { text, .. }) => {
+                Some(text.as_str()).filter(|text| says(text, &KERNEL))
+            }
+            _ => None,
+        };
+        Some((event.seq, why?.trim_start_matches("modprobe: ").trim_start_matches("ERROR: ")))
     })
 }
 
@@ -183,7 +201,7 @@ pub(super) fn own(scenario: &Scenario) -> Own {
     });
     let module_rules = scenario.module.iter().map(toml::Spanned::get_ref);
     let modules = !scenario.guest.without.is_empty()
-        || !scenario.guest.command_line.0.is_empty()
+        || ["blacklist", "iwl"].iter().any(|word| scenario.guest.command_line.0.contains(word))
         || module_rules
             .into_iter()
             .any(|r| r.exit.is_some() || r.lie || r.kill.is_some() || r.hang)
@@ -271,10 +289,16 @@ mod tests {
             log("iwlmvm: version magic '7.3.1 SMP ' should be '7.3.4 SMP '"),
             step("could not insert 'iwlwifi': Exec format error"),
             step("could not insert 'iwlwifi': Key was rejected by service"),
+            step("could not insert 'iwlwifi': Bad message"),
+            log("Loading of unsigned module is rejected"),
+            log("Loading of module with unavailable key is rejected"),
+            log(
+                "Lockdown: modprobe: unsigned module loading is restricted; see man kernel_lockdown.7",
+            ),
         ] {
             assert_eq!(judged(of_another.clone(), Own::default()), Outcome::Environment);
             let own = Own { modules: true, ..Own::default() };
-            assert_eq!(judged(of_another, own), Outcome::Failed, "the scenario's own");
+            assert_eq!(judged(of_another, own), Outcome::Environment, "no scenario does that");
         }
         for other in
             [log("iwlmvm: unknown parameter"), step("could not insert 'iwlwifi': File exists")]

@@ -212,10 +212,19 @@ pub fn kernel_selector(
             bzimage: PathBuf::from(kernel),
             modules: modules.to_owned(),
         }),
-        None if kernel.contains('/') => {
-            anyhow::bail!(
-                "--kernel {kernel} is a file: say with --modules DIR where its modules are"
-            )
+        None if kernel.contains('/') || Path::new(kernel).exists() => {
+            let path = Path::new(kernel);
+            anyhow::bail!(match (path.is_file(), guest_kit::is_bzimage(path)) {
+                (false, _) => format!("--kernel {kernel}: there is no such file"),
+                (true, false) => format!(
+                    "--kernel {kernel} is no bzImage; name a version, like 6.12, or a bzImage and \
+                     with --modules DIR its modules"
+                ),
+                (true, true) => format!(
+                    "--kernel {kernel} is a file: say with --modules DIR where its modules are, \
+                     …/lib/modules/RELEASE"
+                ),
+            })
         }
         None => Ok(kernel.parse()?),
     }
@@ -391,8 +400,8 @@ impl<'a> Lab<'a> {
         let append = [APPEND, HUNG_TASKS, signed, &own, &more].map(str::trim);
         let append = append.into_iter().filter(|part| !part.is_empty());
         let append = append.collect::<Vec<_>>().join(" ");
-        self.check_signatures(&append)?;
         let image = self.image_for(spec, &vars)?;
+        self.check_signatures(&append, &image.modules)?;
         if let Some(driver) = image.modules.iter().find(|module| module.name == self.driver.module)
         {
             vars.declared_firmware.clone_from(&driver.firmware);
@@ -545,12 +554,11 @@ impl<'a> Lab<'a> {
         Ok(cited)
     }
 
-    /// Refuses a module of the user's that a kernel with this command line takes only if it is signed.
-    fn check_signatures(&self, append: &str) -> anyhow::Result<()> {
-        let Some(own) = self.modules.iter().find(|own| !own.is_signed()) else {
-            return Ok(());
-        };
-        let (file, release) = (own.file().display(), &self.kernel.release);
+    /// Refuses a module that a kernel with this command line takes only if it is signed.
+    fn check_signatures(&self, append: &str, modules: &[IncludedModule]) -> anyhow::Result<()> {
+        let Some(unsigned) = modules.iter().find(|module| !module.signed) else { return Ok(()) };
+        let file = unsigned.own.as_deref().unwrap_or(Path::new(&unsigned.path)).display();
+        let release = &self.kernel.release;
         let on = ["module.sig_enforce", "module.sig_enforce=1", "module.sig_enforce=y"];
         let why = if !self.kernel.is_listed() {
             "is superseded: the archive's index does not vouch for its modules, so that it has to \
@@ -568,6 +576,7 @@ impl<'a> Lab<'a> {
     /// The user's image, or one without what scenario and user leave out.
     fn image_for(&self, spec: &RunSpec<'_>, vars: &Vars) -> anyhow::Result<Initrd> {
         if let Some(path) = spec.image {
+            guest_kit::check_initramfs(path)?;
             let (path, sha256) = (path.to_owned(), self.cache.digest(path)?);
             return Ok(Initrd { path, sha256, modules: Vec::new() });
         }

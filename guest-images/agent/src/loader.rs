@@ -1,7 +1,7 @@
 //! Loader mode: what the kernel starts instead of modprobe.
 //!
 //! Tells PID 1 what the kernel asks for, waits for the bench's word and then is
-//! modprobe to the kernel: same arguments, same exit status, same death.
+//! modprobe to the kernel: same arguments but `-q`, same exit status, same death.
 
 use std::io::{self, BufReader, Read};
 use std::os::unix::net::UnixStream;
@@ -69,13 +69,17 @@ fn answered(status: i32, stderr: String) -> (End, Report) {
     (End::Exited(status), report)
 }
 
+/// With it modprobe does not say why it fails; its status is the same.
+const QUIET: &str = "-q";
+
 fn proceed(argv: &[String], real: Option<&Path>) -> io::Result<(End, Report)> {
     let Some(program) = real else {
         let report = (LoaderOutcome::NoModprobe, String::new());
         return Ok((End::Exited(NOT_FOUND), report));
     };
+    let quiet = usize::from(argv.get(1).is_some_and(|first| first == QUIET));
     let mut child =
-        Command::new(program).args(argv.iter().skip(1)).stderr(Stdio::piped()).spawn()?;
+        Command::new(program).args(argv.iter().skip(1 + quiet)).stderr(Stdio::piped()).spawn()?;
     let stderr = drain(child.stderr.take());
     let end = End::from(child.wait()?);
     let outcome = match end {
@@ -162,12 +166,15 @@ mod tests {
     fn modprobe_gets_the_arguments_and_the_kernel_its_status() {
         // A shell stands in: what it does shows that the arguments arrived.
         let argv = ["modprobe", "-c", "echo no such module >&2; exit 3"];
-        let (end, _, event) = request(&argv, Some("/bin/sh"), Answer::Proceed);
-        assert_eq!(end, End::Exited(3));
-        assert_eq!(
-            outcome(event),
-            (LoaderOutcome::Exited { status: 3 }, "no such module\n".to_owned())
-        );
+        let quietly = ["modprobe", "-q", "-c", "echo no such module >&2; exit 3"];
+        for argv in [&argv[..], &quietly] {
+            let (end, _, event) = request(argv, Some("/bin/sh"), Answer::Proceed);
+            assert_eq!(end, End::Exited(3));
+            assert_eq!(
+                outcome(event),
+                (LoaderOutcome::Exited { status: 3 }, "no such module\n".to_owned())
+            );
+        }
     }
 
     #[test]

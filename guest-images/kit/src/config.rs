@@ -5,10 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
 
 use crate::cache::read_regular;
 use crate::error::{At, KitError};
+use crate::vmlinux;
 
 /// Options without `CONFIG_`, and what for.
 const NEEDED: [(&str, &str); 13] = [
@@ -52,6 +56,12 @@ pub(crate) fn is_set(path: &Path, option: &str) -> Result<bool, KitError> {
     Ok(set(&String::from_utf8_lossy(&text)).contains(option))
 }
 
+/// Whether an option is set in the configuration that a kernel holds itself, if it does.
+pub(crate) fn is_set_in_image(bzimage: &Path, option: &str) -> Result<bool, KitError> {
+    let text = embedded(bzimage)?.unwrap_or_default();
+    Ok(set(&String::from_utf8_lossy(&text)).contains(option))
+}
+
 fn set(text: &str) -> BTreeSet<&str> {
     let options = text.lines().filter_map(|line| line.strip_prefix("CONFIG_")?.split_once('='));
     options.filter(|(_, value)| matches!(*value, "y" | "m")).map(|(option, _)| option).collect()
@@ -60,8 +70,19 @@ fn set(text: &str) -> BTreeSet<&str> {
 /// An error that names the options that are not set and should be.
 pub(crate) fn check(path: &Path) -> Result<(), KitError> {
     let Some(text) = read_regular(path).at(path)? else { return Ok(()) };
-    let text = String::from_utf8_lossy(&text);
-    let set = set(&text);
+    check_text(&String::from_utf8_lossy(&text), path)
+}
+
+/// The same of what a kernel holds itself (`CONFIG_IKCONFIG`), if it does.
+pub(crate) fn check_image(bzimage: &Path) -> Result<(), KitError> {
+    match embedded(bzimage)? {
+        Some(text) => check_text(&String::from_utf8_lossy(&text), bzimage),
+        None => Ok(()),
+    }
+}
+
+fn check_text(text: &str, path: &Path) -> Result<(), KitError> {
+    let set = set(text);
     let missing: Vec<_> = NEEDED
         .iter()
         .filter(|(option, _)| !set.contains(option))
@@ -73,8 +94,27 @@ pub(crate) fn check(path: &Path) -> Result<(), KitError> {
     }
 }
 
+/// Far above any configuration.
+const LARGEST_CONFIG: u64 = 4 << 20;
+/// Before the configuration (`kernel/configs.c`), which is a gzip file.
+const BEGINS: &[u8] = b"IKCFG_ST";
+
+/// The configuration that a kernel holds itself, if it does.
+fn embedded(bzimage: &Path) -> Result<Option<Vec<u8>>, KitError> {
+    let Some(kernel) = vmlinux::unpacked(bzimage)? else { return Ok(None) };
+    let at = kernel.windows(BEGINS.len()).position(|window| window == BEGINS);
+    let Some(at) = at.map(|at| at + BEGINS.len()) else { return Ok(None) };
+    let mut text = Vec::new();
+    let read = GzDecoder::new(&kernel[at..]).take(LARGEST_CONFIG).read_to_end(&mut text);
+    Ok(read.is_ok().then_some(text))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::write::GzEncoder;
+
     use super::*;
 
     #[test]
@@ -97,6 +137,45 @@ mod tests {
         assert!(said.contains("CONFIG_VIRTIO_PCI (the agent's line to the host)"), "{said}");
         assert!(said.contains("CONFIG_FUSE_FS (the firmware gate)"), "{said}");
         assert!(!said.contains("CONFIG_PCI "), "{said}");
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    #[test]
+    fn the_kernel_may_hold_its_configuration_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bzImage");
+        let all = NEEDED.map(|(option, _)| format!("CONFIG_{option}=y\n")).concat();
+        let without = all.replace("CONFIG_FUSE_FS=y", "# CONFIG_FUSE_FS is not set");
+        let kernel = |config: &str| {
+            [b"\x7fELF, code", BEGINS, &gzip(config.as_bytes()), b"IKCFG_ED, data"].concat()
+        };
+        let zstd = |bytes: &[u8]| {
+            ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+        };
+        // The kernel's build puts the size behind it.
+        let sized = |bytes: Vec<u8>| [bytes, vec![0, 1, 0, 0]].concat();
+        for pack in [&(|bytes: &[u8]| gzip(bytes)) as &dyn Fn(&[u8]) -> Vec<u8>, &|bytes| {
+            sized(zstd(bytes))
+        }] {
+            fs::write(&path, vmlinux::bzimage(&pack(&kernel(&all)))).unwrap();
+            check_image(&path).unwrap();
+            fs::write(&path, vmlinux::bzimage(&pack(&kernel(&without)))).unwrap();
+            let said = check_image(&path).unwrap_err().to_string();
+            assert!(said.contains("bzImage: not set: CONFIG_FUSE_FS (the"), "{said}");
+            // One that has none says nothing.
+            fs::write(&path, vmlinux::bzimage(&pack(b"code"))).unwrap();
+            check_image(&path).unwrap();
+        }
+        for garbage in [&b"x"[..], &vmlinux::bzimage(b"x"), &vmlinux::bzimage(&[0x1f, 0x8b, 0xff])]
+        {
+            fs::write(&path, garbage).unwrap();
+            check_image(&path).unwrap();
+        }
     }
 
     #[test]

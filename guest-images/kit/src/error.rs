@@ -312,6 +312,14 @@ pub enum KitError {
         /// The kernel.
         release: String,
     },
+    /// A file is to be the guest's initramfs and cannot be.
+    #[error("{}: no initramfs: {reason}; `iwlbench image -o FILE` makes one", path.display())]
+    NoInitramfs {
+        /// The file.
+        path: PathBuf,
+        /// What it is not.
+        reason: &'static str,
+    },
     /// The agent cannot run as `/init`.
     #[error("the agent cannot be /init: {reason}")]
     BadAgent {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use crate::error::{At, Damage, KitError};
 use crate::hash::{sha256, sha256_file};
 use crate::kernel::{self, Kernel};
 use crate::modules::{Closure, Module, ModuleTree};
-use crate::own::OwnModule;
+use crate::own::{OwnModule, is_signed};
 use crate::progress::Progress;
 use crate::prune;
 use crate::record::Sums;
@@ -30,7 +30,7 @@ use crate::tree;
 use crate::vmlinux;
 
 /// Part of every key: change it when an image of the same inputs, or its record, changes.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 const KIND: &str = "tools";
 const NAME: &str = "kmod";
@@ -38,6 +38,41 @@ const SUITES: [&str; 1] = ["trixie"];
 
 /// What depmod reads besides the modules, so that modprobe knows what is built in.
 const DEPMOD_INPUTS: [&str; 3] = ["modules.order", "modules.builtin", "modules.builtin.modinfo"];
+
+/// What a file begins with that a kernel takes for an initramfs (`init/initramfs.c`,
+/// `lib/decompress.c`).
+const INITRAMFS: [&[u8]; 9] = [
+    b"070701",
+    b"070702",
+    &[0x1f, 0x8b],
+    b"BZh",
+    &[0x5d, 0x00, 0x00],
+    b"\xfd7zXZ\0",
+    &[0x89, b'L', b'Z', b'O'],
+    &[0x02, 0x21, 0x4c, 0x18],
+    &[0x28, 0xb5, 0x2f, 0xfd],
+];
+
+/// Refuses a file that no kernel takes for an initramfs.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn check_initramfs(path: &Path) -> Result<(), KitError> {
+    let no = |reason| KitError::NoInitramfs { path: path.to_path_buf(), reason };
+    if !fs::metadata(path).at(path)?.is_file() {
+        return Err(no("it is no regular file"));
+    }
+    let mut head = Vec::new();
+    fs::File::open(path).at(path)?.take(4096).read_to_end(&mut head).at(path)?;
+    // The kernel passes over zeros.
+    let Some(begin) = head.iter().position(|byte| *byte != 0) else {
+        return Err(no("it is empty"));
+    };
+    match INITRAMFS.iter().any(|magic| head[begin..].starts_with(magic)) {
+        true => Ok(()),
+        false => Err(no("it is no newc cpio archive, compressed or not")),
+    }
+}
 
 /// What goes into an image.
 #[derive(Debug, Clone)]
@@ -126,6 +161,8 @@ pub struct IncludedModule {
     /// The user's file that it is from; none if it is the kernel's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<PathBuf>,
+    /// A signature stands behind it; whose, only a kernel can say.
+    pub signed: bool,
 }
 
 /// The fetched kmod, if any, as it is.
@@ -366,6 +403,7 @@ impl<'a> Parts<'a> {
             sha256: sha256(&module.bytes),
             firmware: module.firmware.clone(),
             own: module.own.then(|| module.origin.clone()),
+            signed: is_signed(&module.bytes),
         });
         included.collect()
     }
@@ -739,6 +777,32 @@ mod tests {
     }
 
     #[test]
+    fn what_no_kernel_unpacks_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.cpio");
+        let check = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            check_initramfs(&path)
+        };
+        let mut tree = Tree::default();
+        tree.file("init", 0o755, b"x".to_vec());
+        let archive = tree.archive().unwrap();
+        for good in [&archive[..], &[&[0; 512][..], &archive].concat(), &[0x1f, 0x8b, 8]] {
+            check(good).unwrap();
+        }
+        for (bad, said) in [
+            (&b"070707, as cpio writes by itself"[..], "x.cpio: no initramfs: it is no newc cpio"),
+            (b"", "it is empty"),
+            (&[0; 8192], "it is empty"),
+            (b"\x7fELF", "`iwlbench image -o FILE` makes one"),
+        ] {
+            let error = check(bad).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+        assert!(check_initramfs(dir.path()).unwrap_err().to_string().contains("no regular file"));
+    }
+
+    #[test]
     fn an_image_has_the_module_that_is_to_be_tested_or_says_why_not() {
         let included = IncludedModule {
             name: "iwlmvm".to_owned(),
@@ -746,6 +810,7 @@ mod tests {
             sha256: String::new(),
             firmware: Vec::new(),
             own: None,
+            signed: true,
         };
         let image = Image {
             path: PathBuf::new(),

@@ -106,7 +106,9 @@ impl Kernel {
     pub fn enforces_signatures(&self) -> Result<bool, KitError> {
         match &self.config {
             Some(config) => config::is_set(config, "MODULE_SIG_FORCE"),
-            None => Ok(false),
+            // Debian's say no more in themselves than in the file beside them.
+            None if !self.packages.is_empty() => Ok(false),
+            None => config::is_set_in_image(&self.bzimage, "MODULE_SIG_FORCE"),
         }
     }
 
@@ -256,7 +258,10 @@ impl Kernel {
         }
         let bzimage = std::path::absolute(bzimage).at(bzimage)?;
         let config = config::find(&bzimage, &modules, release);
-        config.as_deref().map(config::check).transpose()?;
+        match &config {
+            Some(path) => config::check(path)?,
+            None => config::check_image(&bzimage)?,
+        }
         Ok(Self {
             release: release.to_owned(),
             package_version: None,
@@ -266,6 +271,11 @@ impl Kernel {
             packages: Vec::new(),
         })
     }
+}
+
+/// Whether a file is a bzImage; one that cannot be read is none.
+pub fn is_bzimage(path: &Path) -> bool {
+    matches!(bzimage_release(path), Ok(Some(_)))
 }
 
 /// The release that a bzImage says it is (Documentation/arch/x86/boot.rst:

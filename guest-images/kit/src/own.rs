@@ -13,6 +13,11 @@ use crate::modules::{Closure, Module, decompress, name_of};
 /// What ends a signed module (`MODULE_SIG_STRING` of `include/linux/module_signature.h`).
 const SIGNED: &[u8] = b"~Module signature appended~\n";
 
+/// Whether a signature is appended to a module. Whose, only the kernel can tell.
+pub(crate) fn is_signed(module: &[u8]) -> bool {
+    module.ends_with(SIGNED)
+}
+
 /// A module that is not the kernel's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnModule {
@@ -60,7 +65,7 @@ impl OwnModule {
 
     /// Whether a signature is appended to it. Whose, only the kernel can tell.
     pub fn is_signed(&self) -> bool {
-        self.content.ends_with(SIGNED)
+        is_signed(&self.content)
     }
 
     /// What makes an image with it what it is.

@@ -25,12 +25,17 @@ const USUAL_SECTORS: usize = 4;
 
 /// The symbols that a kernel exports; `None` if it is packed in a way that is not known here.
 pub(crate) fn exports(bzimage: &Path) -> Result<Option<BTreeSet<String>>, KitError> {
+    let symbols = unpacked(bzimage)?.and_then(|kernel| exported_by_kernel(&kernel));
+    // One that exports nothing takes no modules: it was not understood.
+    Ok(symbols.filter(|symbols| !symbols.is_empty()))
+}
+
+/// The kernel in a bzImage; `None` if it is packed in a way that is not known here.
+pub(crate) fn unpacked(bzimage: &Path) -> Result<Option<Vec<u8>>, KitError> {
     let image = fs::read(bzimage).at(bzimage)?;
     let Some(payload) = payload(&image) else { return Ok(None) };
     let Some(compression) = Compression::of_content(payload) else { return Ok(None) };
-    let symbols = compression.unpack(payload).ok().and_then(|kernel| exported_by_kernel(&kernel));
-    // One that exports nothing takes no modules: it was not understood.
-    Ok(symbols.filter(|symbols| !symbols.is_empty()))
+    Ok(compression.unpack(payload).ok())
 }
 
 /// The compressed kernel in a bzImage.
@@ -50,24 +55,25 @@ fn payload(image: &[u8]) -> Option<&[u8]> {
     image.get(start..start.checked_add(word(PAYLOAD_LENGTH)?)?)
 }
 
+/// A bzImage, as the kernel's build puts it together.
+#[cfg(test)]
+pub(crate) fn bzimage(payload: &[u8]) -> Vec<u8> {
+    let mut image = vec![0; 2 * SECTOR];
+    image[SETUP_SECTORS] = 1;
+    image[MAGIC_AT..MAGIC_AT + 4].copy_from_slice(b"HdrS");
+    image[PAYLOAD_OFFSET] = 16;
+    let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
+    image[PAYLOAD_LENGTH..PAYLOAD_LENGTH + 4].copy_from_slice(&length);
+    image.extend([0; 16]);
+    image.extend(payload);
+    image
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testelf;
     use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-
-    /// As the kernel's build puts it together.
-    fn bzimage(payload: &[u8]) -> Vec<u8> {
-        let mut image = vec![0; 2 * SECTOR];
-        image[SETUP_SECTORS] = 1;
-        image[MAGIC_AT..MAGIC_AT + 4].copy_from_slice(b"HdrS");
-        image[PAYLOAD_OFFSET] = 16;
-        let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
-        image[PAYLOAD_LENGTH..PAYLOAD_LENGTH + 4].copy_from_slice(&length);
-        image.extend([0; 16]);
-        image.extend(payload);
-        image
-    }
 
     #[test]
     fn a_kernel_s_symbols_are_in_its_image() {
