@@ -80,7 +80,7 @@ pub struct RunArgs {
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub card: Vec<String>,
     /// Make the card fail (`iwlbench list` names the faults), from power-on, or from a moment on until
-    /// another: NAME[=ARGUMENT][@MOMENT][..MOMENT], as in ucode-error@netdev-registered, with a
+    /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
     /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<PlannedFault>,
@@ -191,7 +191,7 @@ pub struct MatrixArgs {
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub card: Vec<String>,
     /// Make the card fail (`iwlbench list` names the faults), from power-on, or from a moment on until
-    /// another: NAME[=ARGUMENT][@MOMENT][..MOMENT], as in ucode-error@netdev-registered, with a
+    /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
     /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<PlannedFault>,
@@ -284,7 +284,7 @@ pub struct ExploreArgs {
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub card: Vec<String>,
     /// Make the card fail (`iwlbench list` names the faults), from power-on, or from a moment on until
-    /// another: NAME[=ARGUMENT][@MOMENT][..MOMENT], as in ucode-error@netdev-registered, with a
+    /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
     /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<PlannedFault>,
@@ -434,7 +434,7 @@ pub struct DeviceArgs {
     #[arg(long)]
     pub interrupts: Option<InterruptChoice>,
     /// Make the card fail (`iwlbench list` names the faults), from power-on, or from a moment on until
-    /// another: NAME[=ARGUMENT][@MOMENT][..MOMENT], as in ucode-error@netdev-registered, with a
+    /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
     /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<PlannedFault>,

@@ -66,7 +66,7 @@ pub fn lab<'a>(args: &GuestArgs, ui: &'a Ui) -> anyhow::Result<Lab<'a>> {
     lab_with(args, ui, |_| ())
 }
 
-/// As [`lab`], with more.
+/// As [`lab()`], with more.
 ///
 /// # Errors
 /// As there.
