@@ -9,7 +9,7 @@ const PATIENCE: &str = "600";
 
 /// `opmode-load` with one thing broken ends by itself; its line says this, and all reports do.
 fn says(args: &[&str], cause: &str, want: &str) {
-    let failed = "netdev-registered does not come";
+    let failed = "not come: the guest is at rest";
     all_say(args, (Some(1), "failed"), (cause, Some(failed)), want);
 }
 

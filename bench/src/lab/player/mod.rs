@@ -268,7 +268,8 @@ impl<'a> Player<'a> {
                 Awaited::TimedOut => return Err(self.timed_out(&missing(), within)),
                 Awaited::Over => {
                     let held = self.held();
-                    let what = format!("{} does not come: the guest is at rest{held}", missing());
+                    let do_not = if patterns.len() == 1 { "does not" } else { "do not" };
+                    let what = format!("{} {do_not} come: the guest is at rest{held}", missing());
                     return Err(StepError::Failed(what));
                 }
             }
