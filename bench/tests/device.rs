@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Lines, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -135,7 +135,16 @@ impl Flood {
     const CSR_LED_REG: u64 = 0x94;
 
     fn start(socket: &Path) -> Flood {
-        let mut flood = Flood(UnixStream::connect(socket).expect("a server"));
+        // Its file is there a moment before the server listens.
+        let stream = loop {
+            match UnixStream::connect(socket) {
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    std::thread::yield_now();
+                }
+                stream => break stream.expect("a server"),
+            }
+        };
+        let mut flood = Flood(stream);
         flood.ask(1, b"\0\0\0\0{}\0");
         let some = Flood::write().repeat(1000);
         for _ in 0..Flood::ACCESSES / 1000 {
