@@ -1,9 +1,8 @@
 //! What the bench's tests put into a guest beside the agent: a program that says and does as much
-//! as it can, and one under which the kernel's workers are slow.
+//! as it can.
 //!
 //! ```text
 //! guest-trouble flood kmsg|console|lines|notes|registers …   each in a process of its own
-//! guest-trouble slow-workers                                 a tenth of a CPU for them
 //! ```
 //!
 //! It returns at once; what it has started goes on until the guest ends.
@@ -11,17 +10,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
 use guest_protocol::{FromGuest, GuestEvent};
-use nix::mount::{MsFlags, mount};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
-use rustix::process::{
-    Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open, setpriority_process,
-};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
@@ -29,9 +25,6 @@ fn main() -> ExitCode {
     let done = match &args[..] {
         ["flood", sources @ ..] => sources.iter().try_for_each(|source| again(&["source", source])),
         ["source", source] => flood(source),
-        ["slow-workers"] => again(&["hog"]).and_then(|()| again(&["renice"])),
-        ["hog"] => hog(),
-        ["renice"] => renice(),
         _ => Err(io::Error::other("no such thing")),
     };
     match done {
@@ -132,37 +125,4 @@ fn registers() -> io::Result<()> {
             register.write_volatile(register.read_volatile());
         }
     }
-}
-
-/// A CPU's worth of nothing.
-fn hog() -> io::Result<()> {
-    hide()?;
-    let mut count = 0_u64;
-    loop {
-        count = std::hint::black_box(count.wrapping_add(1));
-    }
-}
-
-/// Workers, also those to come, get a tenth of what the hog gets.
-fn renice() -> io::Result<()> {
-    hide()?;
-    loop {
-        for process in fs::read_dir("/proc")?.flatten() {
-            let worker = fs::read_to_string(process.path().join("comm"))
-                .is_ok_and(|comm| comm.starts_with("kworker/"));
-            let number = process.file_name().to_str().and_then(|name| name.parse().ok());
-            if let (true, Some(Some(pid))) = (worker, number.map(Pid::from_raw)) {
-                // It may have gone.
-                let _ = setpriority_process(Some(pid), 10);
-            }
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Who asks whether the guest is at rest does not see this process: something lies over its place
-/// in `/proc`.
-fn hide() -> io::Result<()> {
-    let own = PathBuf::from(format!("/proc/{}", std::process::id()));
-    Ok(mount(Some("none"), &own, Some("tmpfs"), MsFlags::empty(), None::<&str>)?)
 }
