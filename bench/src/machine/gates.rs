@@ -305,9 +305,18 @@ impl Gates {
                 let data = base64::engine::general_purpose::STANDARD.encode(&bytes);
                 (Answer::File { data }, "file", i64::try_from(bytes.len()).ok())
             }
+            None if rule.is_none() && self.holds_more(path) => {
+                (Answer::Directory, "directory", None)
+            }
             None => (Answer::Errno { errno }, "errno", Some(errno.into())),
         };
         (Answered::new(question, answer, word, value), until)
+    }
+
+    /// Whether a rule is about a file in the directory of this path.
+    fn holds_more(&self, path: &str) -> bool {
+        let below = |name: &str| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        self.firmware.iter().any(|rule| below(&rule.name))
     }
 
     /// What a name gets under a rule.
@@ -453,6 +462,17 @@ mod tests {
         assert_eq!(word(gates.ask(5, file("updates"), &[])), Some(("errno", Some(2))));
         assert_eq!(word(gates.ask(6, file(&format!("{name}.xz")), &[])), Some(("errno", Some(5))));
         assert_eq!(gates.offers(&Vars::sample()).len(), 1);
+        assert_eq!(gates.unmet(), [""; 0]);
+    }
+
+    #[test]
+    fn a_rule_for_a_file_in_a_directory_is_met() {
+        let mut gates = gates("[[firmware]]\nname = \"intel/ibt/*.sfi\"\nrefuse = \"EIO\"");
+        for directory in ["intel", "intel/ibt"] {
+            assert_eq!(word(gates.ask(1, file(directory), &[])), Some(("directory", None)));
+        }
+        assert_eq!(word(gates.ask(2, file("int"), &[])), Some(("errno", Some(2))));
+        assert_eq!(word(gates.ask(3, file("intel/ibt/a.sfi"), &[])), Some(("errno", Some(5))));
         assert_eq!(gates.unmet(), [""; 0]);
     }
 

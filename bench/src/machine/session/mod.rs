@@ -16,7 +16,7 @@ use std::io::{BufWriter, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -89,6 +89,7 @@ pub struct Session {
     deriver: Deriver,
     gates: Gates,
     inputs: Inputs,
+    wake: inputs::Sender,
     process: Process,
     to_agent: Outgoing,
     to_monitor: Outgoing,
@@ -204,9 +205,10 @@ impl Session {
             _ => None,
         };
         let wake = sender.clone();
+        let waken = sender.clone();
         let watched_signals = signals::on_signal(move |_| {
             // A session that is busy sees the signal before its next message.
-            wake.wake();
+            waken.wake();
         });
         let now = timeline.now();
         timeline.push(now, Source::Bench, What::Bench(BenchEvent::GuestStarted));
@@ -229,6 +231,7 @@ impl Session {
             deriver: Deriver::new(driver, &seats(&card_names)),
             gates,
             inputs,
+            wake,
             process,
             to_agent,
             to_monitor,
@@ -465,9 +468,15 @@ impl Session {
         self.process.kill();
         // A card that has much to tell ends when it has told it.
         let cards = std::mem::take(&mut self.cards);
-        let ended = std::thread::spawn(move || drop(cards));
-        while !ended.is_finished() {
-            if let Ok(input) = self.inputs.recv_timeout(Duration::from_millis(10)) {
+        let (there, gone) = channel::<()>();
+        let wake = self.wake.clone();
+        std::thread::spawn(move || {
+            drop(cards);
+            drop(there);
+            wake.wake();
+        });
+        while gone.try_recv() == Err(TryRecvError::Empty) {
+            if let Ok(input) = self.inputs.recv_timeout(Duration::from_secs(1)) {
                 self.take(input);
             }
         }
@@ -485,6 +494,9 @@ impl Session {
         let summaries = std::mem::take(&mut self.summaries);
         let unmet = self.gates.unmet();
         let unbegun = self.faults.iter().flat_map(FaultWatch::left).collect();
+        // To give it up takes whoever is the last to have it ten milliseconds and more.
+        let memory = self.memory;
+        std::thread::spawn(move || drop(memory));
         Finished { events, write_error, cards, summaries, unmet, unbegun, qemu: self.process }
     }
 
