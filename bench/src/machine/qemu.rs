@@ -6,12 +6,13 @@
 //! that the path is `/proc/self/fd/N`: good for as many plugs as a scenario likes.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -120,22 +121,40 @@ pub struct Guest {
     pub command_line: Vec<String>,
 }
 
+/// Bytes of what QEMU says that are kept.
+const MOST_SAID: u64 = 32 << 20;
+
 /// QEMU's process. Dropped, it has ended.
 #[derive(Debug)]
-pub struct Process(Child);
+pub struct Process {
+    child: Child,
+    /// Writes down what it says; ends with it.
+    scribe: Option<JoinHandle<()>>,
+}
 
 impl Process {
     /// Its status, if it has ended.
     pub fn status(&mut self) -> Option<ExitStatus> {
-        self.0.try_wait().ok().flatten()
+        let status = self.child.try_wait().ok().flatten()?;
+        self.written();
+        Some(status)
     }
 
     /// Waits for its end.
     ///
     /// # Errors
     /// As the system's.
-    pub fn wait(&mut self) -> std::io::Result<ExitStatus> {
-        self.0.wait()
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        let status = self.child.wait()?;
+        self.written();
+        Ok(status)
+    }
+
+    /// What it said is in its file.
+    fn written(&mut self) {
+        if let Some(scribe) = self.scribe.take() {
+            let _ = scribe.join();
+        }
     }
 
     /// Its status, in words. If it does not end by itself in time it is killed, which the words say.
@@ -158,7 +177,7 @@ impl Process {
     /// Ends it, without waiting for that.
     pub fn kill(&mut self) {
         // Fails only if it has ended.
-        let _ = self.0.kill();
+        let _ = self.child.kill();
     }
 }
 
@@ -331,17 +350,30 @@ pub fn start(
         theirs.push(FdMapping { parent_fd: guest.into(), child_fd: SHELL_FD });
     }
     command.fd_mappings(theirs).context("cannot pass sockets to QEMU")?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     // A Ctrl-C is for the bench, which ends QEMU in its own way.
     command.process_group(0);
     confine(&mut command);
-    let child = command.spawn().with_context(|| {
+    let mut child = command.spawn().with_context(|| {
         format!("cannot start QEMU ({})", command.get_program().to_string_lossy())
     })?;
+    let said = child.stderr.take().expect("piped");
+    let scribe = std::thread::spawn(move || keep(said, stderr));
     let mut ours = ours.into_iter();
     let mut next = || ours.next().expect("one per descriptor");
-    let (process, qmp, console, agent) = (Process(child), next(), next(), next());
+    let (process, qmp, console, agent) =
+        (Process { child, scribe: Some(scribe) }, next(), next(), next());
     Ok(Guest { process, qmp, console, agent, shell, command_line })
+}
+
+/// Writes down what QEMU says, up to a bound: a guest can have it complain again and again.
+fn keep(mut said: impl Read, mut to: impl Write) {
+    // A full disk is no reason to hold QEMU up.
+    let _ = io::copy(&mut said.by_ref().take(MOST_SAID), &mut to);
+    let more = io::copy(&mut said, &mut io::sink()).unwrap_or_default();
+    if more > 0 {
+        let _ = write!(to, "\n{more} bytes more were not kept\n");
+    }
 }
 
 /// QEMU must not outlive a bench that was killed, nor fill a disk when it dies.
@@ -387,9 +419,27 @@ pub fn qmp_send(
     id: u64,
     command: &str,
     arguments: &serde_json::Value,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let mut line =
         serde_json::json!({ "execute": command, "arguments": arguments, "id": id }).to_string();
     line.push('\n');
     to.write_all(line.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_qemu_says_is_bounded() {
+        let mut kept = Vec::new();
+        keep(io::repeat(b'x').take(MOST_SAID + 7), &mut kept);
+        let (said, word) = kept.split_at(usize::try_from(MOST_SAID).expect("small"));
+        assert!(said.iter().all(|byte| *byte == b'x'));
+        assert_eq!(word, b"\n7 bytes more were not kept\n");
+
+        let mut all = Vec::new();
+        keep(&b"qemu-system-x86_64: no"[..], &mut all);
+        assert_eq!(all, b"qemu-system-x86_64: no");
+    }
 }
