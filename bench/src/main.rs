@@ -108,7 +108,7 @@ fn main() -> ExitCode {
         });
     app::terminal::flush();
     result.unwrap_or_else(|error| {
-        eprintln!("iwlbench: {error:#}{}", remedy(&error));
+        eprintln!("iwlbench: {}{}", told(&error), remedy(&error));
         let usage = error.is::<BadUsage>()
             || error.is::<script::read::ScenarioError>()
             || error.downcast_ref().is_some_and(guest_kit::KitError::is_users);
@@ -120,6 +120,19 @@ fn main() -> ExitCode {
             ExitCode::from(EXIT_ENVIRONMENT)
         }
     })
+}
+
+/// The error and what it came of. Many have the reason in their own sentence: it is told once.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for part in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = part;
+        } else if !told.contains(&part) {
+            told = format!("{told}: {part}");
+        }
+    }
+    told
 }
 
 /// What to do about it, where that is the same whatever could not be written.

@@ -201,6 +201,8 @@ fn what_is_not_read_is_counted() {
     let mut device = serve_json(&bench, &socket);
     let mut flood = Flood::start(&socket);
     let (mut told, mut dropped) = (0, 0);
+    let header = device.lines.next().expect("a line").expect("UTF-8");
+    assert_eq!(header, r#"{"format":"iwlbench-events","version":1}"#);
     while told + dropped < Flood::ACCESSES + 1 {
         let line = device.lines.next().expect("a line").expect("UTF-8");
         let event: serde_json::Value = serde_json::from_str(&line).expect("JSON");

@@ -103,6 +103,38 @@ fn an_unexpected_end_is_found_and_replayed() {
     let line = text(&run.only()["verdict"]["line"]);
     assert!(line.starts_with("step check:") && line.contains("has 0 network interfaces"), "{line}");
 
+    // The page has a row for each, which leads to its run.
+    let directory = std::path::Path::new(text(&explored.document["directory"])).to_owned();
+    let page = std::fs::read_to_string(directory.join("report.html")).expect("a page");
+    for part in ["2 bad", "<tr class=\"bad\">", "<tr class=\"good\">", "its replay ended the same"]
+    {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
+    let links: Vec<_> = page.split("href=\"").skip(1).filter_map(|l| l.split('"').next()).collect();
+    assert_eq!(links.len(), 3, "{links:?}");
+    for link in links {
+        assert!(directory.join(link).is_file(), "no {link}");
+    }
+    std::fs::remove_file(directory.join("report.html")).expect("there");
+    assert!(bench.output(&["report", &directory.to_string_lossy()]).status.success());
+    assert_eq!(std::fs::read_to_string(directory.join("report.html")).expect("again"), page);
+
+    // What is known of it is no failure, and what is known and does not come is one.
+    let failing = |scenario: &str, outcome: &str| {
+        let entry = format!(
+            "[[failure]]\nscenario = \"{scenario}\"\nreason = \"a report\"\noutcome = \"{outcome}\"\n"
+        );
+        bench.file("known.toml", entry).display().to_string()
+    };
+    let file = bench.file("late-start.toml", scenario).display().to_string();
+    let with = |known: &str| explore(&bench, &[&file, "--known-failures", known]);
+    let known = with(&failing("late-*", "failed"));
+    assert_eq!(known.code, Some(0), "{}", known.stderr);
+    assert_eq!(known.orders()[0]["known"]["reason"], "a report");
+    let gone = with(&failing("late-start", "guest-hung"));
+    assert_eq!(gone.code, Some(1), "{}", gone.stderr);
+    assert!(gone.stderr.contains("does not fail any more"), "{}", gone.stderr);
+
     // An end that the scenario has is no bad one.
     let ends = "[explore]\nends = [{ bound = false }, { bound = true, interfaces = 0 }]\n";
     let file = bench.file("late-start.toml", format!("{scenario}{ends}"));

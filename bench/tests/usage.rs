@@ -13,11 +13,59 @@ fn failing(bench: &Bench, args: &[&str]) -> (Option<i32>, String) {
 #[test]
 fn unknown_names_list_the_known_ones() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 4] = [
-        (&["run", "no-such"], "there is no scenario `no-such`; there are: "),
-        (&["run", "--card", "9999"], "there is no card `9999`; there are: 6205"),
-        (&["run", "--fault", "no-such"], "never-alive"),
-        (&["device", "--card", "9999", "--socket-path", "x"], "there is no card `9999`"),
+    let cases: [(&[&str], &str); 17] = [
+        (&["run", "no-such"], "no scenario `no-such`; `iwlbench list scenarios` has all "),
+        (&["run", "opmode-laod"], "did you mean `opmode-load`? `iwlbench list scenarios`"),
+        (&["run", "race/"], "did you mean `races/`?"),
+        (&["explore", "unbind-in-the-gpa"], "did you mean `unbind-in-the-gap`?"),
+        (&["run", "--card", "1"], "there is no card `1`; `iwlbench list cards` has all "),
+        (&["run", "--card", "7206"], "did you mean `7260`? `iwlbench list cards`"),
+        (&["device", "--card", "7206", "--socket-path", "x"], "did you mean `7260`?"),
+        (&["ucode", "build", "--card", "7206"], "did you mean `7260`?"),
+        (&["ucode", "build", "--card", "ax21", "--pnvm"], "did you mean `ax210`?"),
+        (&["run", "--fault", "no-such"], "`iwlbench list faults` has all "),
+        (&["matrix", "--fault", "nevr-alive"], "did you mean `never-alive`?"),
+        (
+            &["device", "--card", "7260", "--fault", "never-alife", "--socket-path", "x"],
+            "did you mean `never-alive`?",
+        ),
+        (
+            &["ucode", "build", "--card", "7260", "--fault", "no-section"],
+            "did you mean `no-sections`?",
+        ),
+        (&["ucode", "build", "--card", "7260", "--fault", "truncate=x"], "which is: truncate=40"),
+        (&["run", "--driver", "sync-verfy"], "did you mean `sync-verify`?"),
+        (&["run", "--kernel", "7..3"], "`7..3` is no kernel version: write `default`, `6.12`"),
+        (&["shell", "--scenario", "opmode-laod"], "did you mean `opmode-load`?"),
+    ];
+    for (args, expected) in cases {
+        let (code, stderr) = failing(&bench, args);
+        assert_eq!(code, Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(expected), "{args:?}: {stderr}");
+        assert!(stderr.len() < 800, "not all that there are: {stderr}");
+    }
+}
+
+#[test]
+fn a_place_that_is_none_is_named_with_a_remedy() {
+    let bench = Bench::new();
+    let dir = bench.dir.path().display();
+    let (none, of_none) = (format!("{dir}/none"), format!("{dir}/none/a"));
+    let file = bench.file("file", "");
+    let in_file = format!("{}/a", file.display());
+    let here = format!("{dir}");
+    let make = format!("{none} is no directory; make it: mkdir -p {none}");
+    let cases: [(&[&str], &str); 10] = [
+        (&["man", "-o", &none], &make),
+        (&["module", "build", "-o", &none, "."], &make),
+        (&["ucode", "build", "--card", "7260", "-o", &of_none], &make),
+        (&["ucode", "build", "--card", "7260", "-o", &in_file], "file is no directory; name one"),
+        (&["new", &of_none], &make),
+        (&["image", "-o", &of_none], &make),
+        (&["image", "-o", &here], "is a directory: name a file in it"),
+        (&["matrix", "--junit", &of_none], &make),
+        (&["matrix", "--ktap", &here], "is a directory: name a file in it"),
+        (&["device", "--card", "7260", "--socket-path", &of_none], &make),
     ];
     for (args, expected) in cases {
         let (code, stderr) = failing(&bench, args);
@@ -74,7 +122,7 @@ fn check_reads_scenarios_without_a_guest() {
             "there is no error `ENOENTT`; did you mean `ENOENT`?",
         ),
         ("[[step]]\ndo = { rmod = \"iwlmvm\" }\n", ":6:8", "did you mean `rmmod`?"),
-        ("[card]\nfaults = [\"no-such\"]\n", ":6:", "never-alive"),
+        ("[card]\nfaults = [\"nevr-alive\"]\n", ":6:", "did you mean `never-alive`?"),
     ] {
         let bad = bench.file("bad.toml", format!("{head}{tail}"));
         let (code, stderr) = failing(&bench, &["check", &good, &bad.to_string_lossy()]);
@@ -243,6 +291,49 @@ fn list_tells_the_same_in_text_and_json() {
             assert!(text.contains(row["name"].as_str().expect("a name")), "{row}");
         }
     }
+    // One sort alone.
+    for kind in ["cards", "scenarios", "faults", "firmware-faults", "drivers", "kvm"] {
+        let only = bench.output(&["list", kind]).stdout;
+        let only = String::from_utf8_lossy(&only).into_owned();
+        assert!(only.len() < text.len() && text.contains(only.trim_end()), "{kind}: {only}");
+        let only = bench.output(&["list", kind, "--json"]).stdout;
+        let only: serde_json::Value = serde_json::from_slice(&only).expect("JSON");
+        let key = kind.replace('-', "_");
+        assert_eq!(
+            (&only[&key], only.as_object().map(serde_json::Map::len)),
+            (&json[&key], Some(2))
+        );
+    }
+}
+
+#[test]
+fn kernels_and_files_are_told_as_described() {
+    let bench = Bench::new();
+    let json = |args: &[&str]| -> serde_json::Value {
+        serde_json::from_slice(&bench.output(args).stdout).expect("JSON")
+    };
+    let kernels = json(&["list", "kernels", "--json", "--offline"]);
+    is_described(&kernels, &["`list kernels --json`"]);
+    assert!(!kernels["kernels"].as_array().expect("a list").is_empty(), "those in the cache");
+    let dir = bench.dir.path().display().to_string();
+    let build = |card: &str, more: &[&str]| {
+        let args = [&["ucode", "build", "--force", "--card", card, "-o", &dir], more].concat();
+        let output = bench.output(&args);
+        let said = String::from_utf8(output.stdout).expect("text");
+        said.split(": ").next().expect("a path").to_owned()
+    };
+    let garbage = bench.file("garbage.ucode", "garbage").display().to_string();
+    for file in [
+        build("7260", &[]),
+        build("be200", &[]),
+        build("ax210", &["--pnvm"]),
+        build("6205", &["--fault", "empty-sections"]),
+        build("8265", &["--fault", "no-sections"]),
+        build("9260", &["--fault", "corrupt-tail"]),
+        garbage,
+    ] {
+        is_described(&json(&["ucode", "inspect", "--json", &file]), &["`ucode inspect --json`"]);
+    }
 }
 
 #[test]
@@ -267,9 +358,6 @@ fn shells_and_man_know_each_command() {
         let page = std::fs::read_to_string(&page).expect("a page");
         assert!(page.starts_with(".ie") && page.contains(".SH OPTIONS"), "{command}: {page}");
     }
-    let (code, stderr) = failing(&bench, &["man", "-o", "/no/such"]);
-    assert_eq!(code, Some(125), "{stderr}");
-    assert!(stderr.contains("/no/such") && stderr.contains("make it first"), "{stderr}");
 }
 
 #[test]

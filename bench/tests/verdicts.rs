@@ -211,3 +211,73 @@ fn an_image_or_a_kernel_that_is_none_boots_nothing() {
         assert!(stderr.contains(said), "{args:?}: {stderr}");
     }
 }
+
+/// `again.sh` needs nothing but its directory: not the user's scenario, nor a program on PATH.
+#[test]
+fn a_run_is_played_again_to_the_same_verdict() {
+    let bench = Bench::new();
+    let scenario = "about = \"t\"\ncards = [\"7260\"]\npatience = \"600s\"\n\
+                    [[firmware]]\nname = \"$firmware\"\ngive = \"file:own.ucode\"\n\
+                    [[step]]\ndo = \"coldplug\"\n[[step]]\nawait = \"netdev-registered\"\n";
+    let own = bench.dir.path().join("own.ucode").display().to_string();
+    let built = bench.output(&["ucode", "build", "--card", "7260", "-o", &own]);
+    assert!(built.status.success());
+    let file = bench.file("again and again.toml", scenario);
+    let fault = "never-alive@bound..alive#9";
+    let run =
+        bench.run(&[&file.to_string_lossy(), "--fault", fault, "--append", "iwlwifi.swcrypto=1"]);
+    assert_eq!((run.code, run.outcome()), (Some(1), "failed"), "{}", run.stderr);
+    let directory = std::path::Path::new(text(&run.only()["directory"])).to_owned();
+    std::fs::remove_file(&file).expect("there");
+    let again = std::process::Command::new("sh")
+        .arg(directory.join("again.sh"))
+        .arg("--json")
+        .current_dir("/")
+        .env("IWLBENCH_RUNS", bench.dir.path().join("again"))
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .expect("a shell");
+    let said = String::from_utf8_lossy(&again.stderr);
+    let document: serde_json::Value = serde_json::from_slice(&again.stdout).expect(&said);
+    let (first, second) = (run.only(), &document["runs"][0]);
+    assert_eq!(again.status.code(), Some(1), "{said}");
+    for same in [
+        "/verdict/outcome",
+        "/verdict/line",
+        "/faults",
+        "/vars",
+        "/kernel_sha256",
+        "/firmware/0/sha256",
+    ] {
+        assert_eq!(first.pointer(same), second.pointer(same), "{same}");
+    }
+    assert!(text(&second["kernel_command_line"]).ends_with("iwlwifi.swcrypto=1"), "{second}");
+    assert_ne!(first["directory"], second["directory"]);
+}
+
+/// A failure that is known is none; one that is gone is one.
+#[test]
+fn known_failures_of_a_run() {
+    let bench = Bench::new();
+    let known = |outcome: &str| {
+        let entry = format!(
+            "[[failure]]\nscenario = \"opmode-load\"\ncard = \"7260\"\nreason = \"a report\"\n\
+             outcome = \"{outcome}\"\n"
+        );
+        bench.file("known.toml", entry).display().to_string()
+    };
+    let play = |known: &str, more: &[&str]| {
+        let args = ["opmode-load", "--card", "7260", "--known-failures", known];
+        bench.run(&[&args[..], more].concat())
+    };
+    let fault = ["--fault", "clock-never-ready"];
+    let failed = known("failed");
+    let as_known = play(&failed, &fault);
+    assert_eq!((as_known.code, as_known.outcome()), (Some(0), "failed"), "{}", as_known.stderr);
+    assert!(as_known.stderr.contains("failed, as known: a report ("), "{}", as_known.stderr);
+    let gone = play(&failed, &[]);
+    assert_eq!((gone.code, gone.outcome()), (Some(1), "passed"), "{}", gone.stderr);
+    assert!(gone.stderr.contains("does not fail any more: take it out of"), "{}", gone.stderr);
+    let other = play(&known("kernel-trouble"), &fault);
+    assert_eq!((other.code, other.outcome()), (Some(1), "failed"), "{}", other.stderr);
+}

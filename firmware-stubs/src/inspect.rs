@@ -506,13 +506,30 @@ impl fmt::Display for Inspection {
 impl fmt::Display for UcodeInspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} bytes", text(self.file_name.as_bytes()), self.size)?;
-        if let Some(content) = &self.content {
-            write!(f, "{content}")?;
+        match (&self.error, &self.content) {
+            // What follows may be nonsense: that is said before it.
+            (Some(error), content) => {
+                writeln!(f, "error: {}", error.message)?;
+                self.write_fate(f)?;
+                match content {
+                    Some(content) => write!(f, "\n{UP_TO_THERE}\n{content}"),
+                    None => Ok(()),
+                }
+            }
+            (None, Some(content)) => {
+                writeln!(f, "{content}")?;
+                self.write_fate(f)
+            }
+            (None, None) => self.write_fate(f),
         }
-        writeln!(f)?;
-        if let Some(error) = &self.error {
-            writeln!(f, "error: {}", error.message)?;
-        }
+    }
+}
+
+/// What stands over what could be read of a broken file.
+const UP_TO_THERE: &str = "what it says up to there:";
+
+impl UcodeInspection {
+    fn write_fate(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(OnCard { card, kernel, asks_first, asks_last }) = &self.on_card else {
             let api = self.content.as_ref().filter(|_| matches!(self.fate, Fate::Loads { .. }));
             let api = api.map(|content| format!(", on a card that takes API {}", content.api));
@@ -531,6 +548,9 @@ impl fmt::Display for UcodeInspection {
 impl fmt::Display for PnvmInspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} bytes", text(self.file_name.as_bytes()), self.size)?;
+        if let Some(error) = &self.error {
+            writeln!(f, "error: {}\n\n{UP_TO_THERE}", error.message)?;
+        }
         writeln!(f, "format        PNVM")?;
         for (index, section) in self.sections.iter().enumerate() {
             let hardware: Vec<_> = section.hardware.iter().map(HwType::to_string).collect();
@@ -551,12 +571,11 @@ impl fmt::Display for PnvmInspection {
                 writeln!(f, "{tlv}")?;
             }
         }
-        writeln!(f)?;
         match &self.error {
-            Some(error) => writeln!(f, "error: {}", error.message),
+            Some(_) => Ok(()),
             None => writeln!(
                 f,
-                "the driver takes the section of its card's SKU and hardware, after ALIVE names \
+                "\nthe driver takes the section of its card's SKU and hardware, after ALIVE names \
                  the SKU"
             ),
         }

@@ -90,6 +90,11 @@ fn the_7260_stub() {
 fn a_tlv_that_lies() {
     expect![[r#"
         iwlwifi-7260-17.ucode: 1196 bytes
+        error: TLV 3 (IWL_UCODE_TLV_SEC_INIT) at offset 0x37c declares 65536 bytes; 296 are left in the file
+        the driver of a 7260 under kernel 7.3 rejects the file ("invalid TLV len: 296/65536"), tries the next lower API and unbinds the card after the last
+        it asks for iwlwifi-7260-17.ucode and for no other
+
+        what it says up to there:
         format        TLV
         name          iwlbench stub, iwlmvm
         version       0.0.17.0 7260-17.ucode (word 0x00001100)
@@ -113,10 +118,6 @@ fn a_tlv_that_lies() {
           0      0x58      260    19 IWL_UCODE_TLV_SEC_RT: 256 bytes to 0x400000
           1     0x164      260    19 IWL_UCODE_TLV_SEC_RT: 256 bytes to 0x800000
           2     0x270      260    20 IWL_UCODE_TLV_SEC_INIT: 256 bytes to 0x400000
-
-        error: TLV 3 (IWL_UCODE_TLV_SEC_INIT) at offset 0x37c declares 65536 bytes; 296 are left in the file
-        the driver of a 7260 under kernel 7.3 rejects the file ("invalid TLV len: 296/65536"), tries the next lower API and unbinds the card after the last
-        it asks for iwlwifi-7260-17.ucode and for no other
     "#]].assert_eq(&text("7260", &["tlv-length=3:0x10000"]));
 }
 
@@ -146,7 +147,6 @@ fn no_sections() {
 fn not_even_a_header() {
     expect![[r#"
         iwlwifi-8265-36.ucode: 40 bytes
-
         error: the file has 40 bytes; a TLV header takes 88
         the driver of a 8265 under kernel 7.3 rejects the file ("uCode has invalid length: 40"), tries the next lower API and unbinds the card after the last
         it asks for iwlwifi-8265-36.ucode first, for iwlwifi-8265-22.ucode last

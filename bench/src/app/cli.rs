@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::machine::accel::Choice;
-use crate::script::scenario::{InterruptChoice, MOST_REPEATS, PlannedFault, parse_patience};
+use crate::script::scenario::{
+    InterruptChoice, MOST_REPEATS, PlannedFault, corruption, parse_patience,
+};
 
 /// Boots the real iwlwifi against an emulated Intel wireless card and asserts the order of the
 /// hand-over: firmware request, opmode request, upload, ALIVE, interface.
@@ -79,7 +81,7 @@ pub struct RunArgs {
     /// Cards; each is played in a guest of its own [default: as the scenario says]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub card: Vec<String>,
-    /// Make the card fail (`iwlbench list` names the faults), from power-on, or from a moment on until
+    /// Make the card fail (`iwlbench list faults`), from power-on, or from a moment on until
     /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
     /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
@@ -108,6 +110,9 @@ pub struct RunArgs {
     /// A rule of the scenario's that no request meets is a failure too
     #[arg(long, conflicts_with = "twins")]
     pub strict: bool,
+    /// Failures that are known, TOML: told apart, and red once they do not fail any more
+    #[arg(long, value_name = "FILE", conflicts_with = "twins")]
+    pub known_failures: Option<PathBuf>,
     /// Where a run failed, lead the terminal into its guest before that ends
     #[arg(long, conflicts_with_all = ["image", "json"])]
     pub shell_on_failure: bool,
@@ -190,7 +195,7 @@ pub struct MatrixArgs {
     /// Cards [default: as each scenario says]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub card: Vec<String>,
-    /// Make the card fail (`iwlbench list` names the faults), from power-on, or from a moment on until
+    /// Make the card fail (`iwlbench list faults`), from power-on, or from a moment on until
     /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
     /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
@@ -207,7 +212,7 @@ pub struct MatrixArgs {
     /// Modules of each bzImage: …/lib/modules/RELEASE
     #[arg(long, value_delimiter = ',', value_name = "DIR")]
     pub modules: Vec<PathBuf>,
-    /// Drivers under test: `stock`, changes of the kernel's own (`iwlbench list` has them), or `all`:
+    /// Drivers under test: `stock`, changes of the kernel's own (`iwlbench list drivers`), or `all`:
     /// with more than one, a table says what each comes to
     #[arg(long, default_value = "stock", value_delimiter = ',', value_name = "NAME|all")]
     pub driver: Vec<String>,
@@ -283,7 +288,7 @@ pub struct ExploreArgs {
     /// Cards; each is explored by itself [default: as the scenario says]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub card: Vec<String>,
-    /// Make the card fail (`iwlbench list` names the faults), from power-on, or from a moment on until
+    /// Make the card fail (`iwlbench list faults`), from power-on, or from a moment on until
     /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
     /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
@@ -301,6 +306,9 @@ pub struct ExploreArgs {
     /// Longest that the guest may take to come to rest [default: as the scenario says]
     #[arg(long, value_name = "DURATION", value_parser = patience)]
     pub patience: Option<u64>,
+    /// Failures that are known, TOML: orders that fail so are told apart; red once none does
+    #[arg(long, value_name = "FILE")]
+    pub known_failures: Option<PathBuf>,
     /// The guest's kernel and machine
     #[command(flatten)]
     pub guest: GuestArgs,
@@ -342,7 +350,7 @@ pub struct GuestArgs {
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,
     /// The driver under test: `stock`, or a change of the kernel's own, built when it is first wanted
-    /// (`iwlbench list` has them)
+    /// (`iwlbench list drivers`)
     #[arg(long, default_value = "stock", value_name = "NAME")]
     pub driver: String,
     /// A kernel's build tree: its bzImage and its modules, where they lie
@@ -401,7 +409,8 @@ pub struct FetchArgs {
 /// `iwlbench list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// `kernels`: those that can be had, which are here already, and what differs for the driver
+    /// Only these; of kernels all that can be had, which are here already, and what differs for the
+    /// driver
     pub what: Option<ListWhat>,
     /// Print one JSON document instead of text
     #[arg(long)]
@@ -411,11 +420,25 @@ pub struct ListArgs {
     pub fetch: FetchArgs,
 }
 
-/// What `list` can tell more of.
+/// What `list` tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ListWhat {
-    /// Debian's kernels.
+    /// What `--card` takes.
+    Cards,
+    /// Those that are built in, by their groups.
+    Scenarios,
+    /// Debian's, for `--kernel`.
     Kernels,
+    /// What `--driver` takes.
+    Drivers,
+    /// What `--fault` takes.
+    Faults,
+    /// What steps await, expectations speak of, and a fault's moment is, with their fields.
+    Milestones,
+    /// What `ucode build --fault` takes, and `corrupt` in scenarios.
+    FirmwareFaults,
+    /// What is known of it on this host.
+    Kvm,
 }
 
 /// `iwlbench device`.
@@ -433,7 +456,7 @@ pub struct DeviceArgs {
     /// Interrupts to offer [default: msi, and msix for a card whose driver takes nothing else]
     #[arg(long)]
     pub interrupts: Option<InterruptChoice>,
-    /// Make the card fail (`iwlbench list` names the faults), from power-on, or from a moment on until
+    /// Make the card fail (`iwlbench list faults`), from power-on, or from a moment on until
     /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
     /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
@@ -521,8 +544,8 @@ pub struct UcodeBuildArgs {
     /// Kernel whose first choice is built
     #[arg(long, default_value = "7.3", value_name = "VERSION")]
     pub kernel: iwl_ucode::stub::Kernel,
-    /// Break the file (`iwlbench list` names the ways)
-    #[arg(long, value_delimiter = ',', value_name = "FAULT")]
+    /// Break the file (`iwlbench list firmware-faults`)
+    #[arg(long, value_delimiter = ',', value_name = "FAULT", value_parser = corruption)]
     pub fault: Vec<iwl_ucode::corrupt::Corruption>,
     /// Build the card's .pnvm file instead of its firmware
     #[arg(long, conflicts_with_all = ["api", "kernel", "fault"])]
@@ -605,7 +628,7 @@ pub struct ImageArgs {
     /// Leave a module out
     #[arg(long, value_delimiter = ',', value_name = "MODULE")]
     pub without: Vec<String>,
-    /// The driver: `stock`, or a change of the kernel's own (`iwlbench list` has them)
+    /// The driver: `stock`, or a change of the kernel's own (`iwlbench list drivers`)
     #[arg(long, default_value = "stock", value_name = "NAME")]
     pub driver: String,
     /// Debian kernel by version, or a bzImage (with --modules)

@@ -27,6 +27,8 @@ pub struct Deriver {
     unbinding: HashSet<usize>,
     loaded: HashSet<String>,
     traced: bool,
+    /// The agent has come up once.
+    greeted: bool,
     /// The kernel's release, which the loader looks into as a directory.
     release: String,
     touches: Touches,
@@ -37,7 +39,8 @@ impl Deriver {
     pub fn new(driver: &'static Driver, cards: &[Seat]) -> Deriver {
         let (touches, release) = (Touches::new(driver, cards), String::new());
         let (unbinding, loaded) = (HashSet::new(), HashSet::new());
-        Deriver { driver, unbinding, loaded, traced: false, release, touches }
+        let (traced, greeted) = (false, false);
+        Deriver { driver, unbinding, loaded, traced, greeted, release, touches }
     }
 
     /// The milestone that this event is, if it is one.
@@ -48,6 +51,11 @@ impl Deriver {
             What::Answer { question, answer, value, .. } => self.answer(question, answer, *value),
             What::Guest(event) => self.guest(event),
             What::Hello { hello, .. } => {
+                // A guest that was there before has booted anew: nothing is bound or loaded.
+                if std::mem::replace(&mut self.greeted, true) {
+                    self.loaded.clear();
+                    self.touches.forget();
+                }
                 self.traced = hello.tracing;
                 self.release.clone_from(&hello.kernel_release);
                 None

@@ -3,14 +3,19 @@
 use std::fmt;
 
 /// A name that does not exist. As text one line; with `{:#}` what there is stands on a line of its
-/// own.
+/// own. Where there are many, they are not told: what was probably meant is, and which command tells
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoSuch {
     kind: &'static str,
     name: String,
     known: Vec<String>,
     of: Option<String>,
+    told_by: Option<&'static str>,
 }
+
+/// Names that a sentence has room for.
+const FEW: usize = 16;
 
 impl NoSuch {
     /// There is no `kind` of this name; there are `known`.
@@ -20,7 +25,7 @@ impl NoSuch {
         known: impl IntoIterator<Item = S>,
     ) -> NoSuch {
         let known = known.into_iter().map(Into::into).collect();
-        NoSuch { kind, name: name.to_owned(), known, of: None }
+        NoSuch { kind, name: name.to_owned(), known, of: None, told_by: None }
     }
 
     /// It is something that has no such part.
@@ -28,11 +33,17 @@ impl NoSuch {
     pub fn of(self, whole: &str) -> NoSuch {
         NoSuch { of: Some(whole.to_owned()), ..self }
     }
+
+    /// A command tells all that there are.
+    #[must_use]
+    pub fn told_by(self, command: &'static str) -> NoSuch {
+        NoSuch { told_by: Some(command), ..self }
+    }
 }
 
 impl fmt::Display for NoSuch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let NoSuch { kind, name, known, of } = self;
+        let NoSuch { kind, name, known, of, told_by } = self;
         let there = match of {
             Some(whole) => {
                 write!(f, "`{whole}` has no {kind} `{name}`")?;
@@ -47,12 +58,17 @@ impl fmt::Display for NoSuch {
         if let Some(near) = near {
             write!(f, "; did you mean `{near}`?")?;
         }
+        let there = match (known.len() > FEW, told_by, near) {
+            (true, Some(command), _) => format!("`{command}` has all {}", known.len()),
+            (true, None, Some(_)) => return Ok(()),
+            _ => format!("{there}{}", known.join(", ")),
+        };
         f.write_str(match (f.alternate(), near) {
             (true, _) => "\n",
             (false, Some(_)) => " ",
             (false, None) => "; ",
         })?;
-        write!(f, "{there}{}", known.join(", "))
+        f.write_str(&there)
     }
 }
 
@@ -102,5 +118,20 @@ mod tests {
         assert_eq!(format!("{no_such:#}").lines().nth(1), Some("there are: 6205, 7260"));
         let far = NoSuch::new("card", "x", ["6205"]).to_string();
         assert_eq!(far, "there is no card `x`; there are: 6205");
+    }
+
+    #[test]
+    fn many_are_not_told() {
+        let many = || (0..20).map(|n| format!("card-{n}"));
+        let near = NoSuch::new("card", "crad-7", many());
+        assert_eq!(near.to_string(), "there is no card `crad-7`; did you mean `card-7`?");
+        let told = near.told_by("iwlbench list cards");
+        assert!(
+            told.to_string().ends_with("did you mean `card-7`? `iwlbench list cards` has all 20")
+        );
+        let far = NoSuch::new("card", "x", many());
+        assert!(far.to_string().ends_with("card-18, card-19"), "nobody else tells them");
+        let told = far.told_by("iwlbench list cards").to_string();
+        assert_eq!(told, "there is no card `x`; `iwlbench list cards` has all 20");
     }
 }

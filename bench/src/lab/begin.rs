@@ -21,8 +21,6 @@ use crate::record::run::Began;
 use crate::record::rundir::RunDir;
 use crate::script::scenario::Guest;
 
-/// How long a kernel has from power-on to its agent, on a machine that is not slow. Measured: 4 to 9 s under TCG on two cores.
-const BOOT_WITHIN: Duration = Duration::from_secs(180);
 /// How long a module has to load. Measured: 1 s for mac80211 under TCG.
 const LOADED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -267,7 +265,7 @@ fn qemu_said(dir: &RunDir) -> String {
 }
 
 fn boot(session: &mut Session) -> Result<Hello, Verdict> {
-    answered(session.boot(speed::scaled(BOOT_WITHIN)))
+    answered(session.boot(speed::scaled(speed::BOOT_WITHIN)))
 }
 
 /// Waits until the guest has nothing left to do, so that no restored guest begins with it, and

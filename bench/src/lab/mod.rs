@@ -422,7 +422,7 @@ impl<'a> Lab<'a> {
             gates: &|| gates.clone(),
             progress: &**progress,
         };
-        let begun = match spec.cold || scenario.cold || self.gdb.is_some() {
+        let begun = match spec.cold || scenario.begins_cold() || self.gdb.is_some() {
             true => self.booted(&plan)?,
             false => self.restored(&plan)?,
         };
@@ -549,7 +549,7 @@ impl<'a> Lab<'a> {
         let cited = Cited::new(spec.scenario, again, append);
         dir.write(&cite::file_of(spec.scenario), &cited.scenario_text)?;
         if let Some(again) = &cited.again {
-            dir.write(files::AGAIN, &format!("#!/bin/sh\nexec {again} \"$@\"\n"))?;
+            dir.write(files::AGAIN, &cite::script(again))?;
         }
         Ok(cited)
     }

@@ -254,6 +254,11 @@ impl Gates {
         self.let_go(|held| !matches!(held.until, Until::Never))
     }
 
+    /// Those who asked are no more.
+    pub fn forget(&mut self) {
+        self.held.clear();
+    }
+
     /// Whether a rule holds this question for ever.
     pub fn hangs(&self, id: u64) -> bool {
         self.held.iter().any(|held| held.id == id && matches!(held.until, Until::Never))

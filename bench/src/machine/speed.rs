@@ -4,6 +4,9 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+/// How long a kernel has from power-on to its agent, on a machine that is not slow. Measured: 4 to 9 s
+/// under TCG on two cores.
+pub const BOOT_WITHIN: Duration = Duration::from_secs(180);
 use crate::record::digest::sha256_hex;
 
 /// What is hashed for a measure, and how long that takes a machine of 2015 that is idle and has no

@@ -141,7 +141,7 @@ impl Made<'_> {
             Some(_) => scenario.name.clone(),
             None => path(&directory.join(file_of(scenario))),
         };
-        let mut line = vec!["iwlbench".to_owned(), "run".to_owned(), named];
+        let mut line = vec![PROGRAM.to_owned(), "run".to_owned(), named];
         let mut option = |name: &str, value: String| line.extend([name.to_owned(), value]);
         option("--card", self.card.to_owned());
         match self.kernel {
@@ -201,6 +201,21 @@ impl Made<'_> {
         words(line)
     }
 }
+
+/// The command as a script. It is played by this program, wherever it is; where that is gone, by the
+/// one on PATH.
+pub fn script(again: &str) -> String {
+    let this = std::env::current_exe().ok();
+    let this = this.map_or(PROGRAM.to_owned(), |this| words([this.display().to_string()]));
+    let arguments = again.strip_prefix(PROGRAM).unwrap_or(again);
+    format!(
+        "#!/bin/sh\n{PROGRAM}={this}\n[ -x \"${PROGRAM}\" ] || {PROGRAM}={PROGRAM}\n\
+         exec \"${PROGRAM}\"{arguments} \"$@\"\n"
+    )
+}
+
+/// What a shell calls it.
+const PROGRAM: &str = "iwlbench";
 
 /// The name of the scenario's file in a run's directory.
 pub fn file_of(scenario: &Scenario) -> String {

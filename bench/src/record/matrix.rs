@@ -9,7 +9,7 @@ use crate::facts::driver::STOCK;
 use crate::facts::seen::Seen;
 use crate::facts::verdict::Outcome;
 use crate::record::cite::Program;
-use crate::record::run::Began;
+use crate::record::run::{Began, Record};
 use crate::script::known::{Failure, Known, Place};
 
 /// What one try of it came to.
@@ -29,6 +29,21 @@ pub struct Attempt {
     pub seen: Option<Seen>,
 }
 
+impl Attempt {
+    /// A run that came to its end.
+    pub fn of(record: &Record) -> Attempt {
+        let name = record.directory.file_name().map(|name| name.to_string_lossy().into_owned());
+        Attempt {
+            outcome: record.verdict.outcome,
+            line: record.verdict.line.clone(),
+            seconds: record.seconds,
+            directory: name,
+            began: Some(record.began),
+            seen: Some(record.seen),
+        }
+    }
+}
+
 /// That a place is known to fail.
 #[derive(Debug, Clone, Serialize)]
 pub struct KnownFailure {
@@ -38,6 +53,22 @@ pub struct KnownFailure {
     pub at: String,
     /// It does not fail any more, so that the file is wrong.
     pub gone: bool,
+}
+
+impl KnownFailure {
+    /// As its file has it.
+    pub fn of((at, failure): &(String, Failure), gone: bool) -> KnownFailure {
+        KnownFailure { reason: failure.reason.clone(), at: at.clone(), gone }
+    }
+
+    /// What to say of a place that has it.
+    pub fn told(&self, outcome: &str) -> String {
+        let KnownFailure { reason, at, gone } = self;
+        match gone {
+            true => format!("does not fail any more: take it out of {at}"),
+            false => format!("{outcome}, as known: {reason} ({at})"),
+        }
+    }
 }
 
 /// What a place of the matrix means to whoever waits for the matrix.
@@ -76,6 +107,20 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// One run by itself.
+    pub fn of(record: &Record) -> Cell {
+        Cell {
+            scenario: record.scenario.clone(),
+            card: record.vars.card.clone(),
+            kernel: record.kernel.release.clone(),
+            kernel_version: record.vars.kernel_version.clone(),
+            driver: record.driver,
+            attempts: vec![Attempt::of(record)],
+            flaky: false,
+            known: None,
+        }
+    }
+
     /// The attempt that counts.
     pub fn last(&self) -> &Attempt {
         self.attempts.last().expect("at least one attempt")
@@ -144,20 +189,15 @@ pub fn mark_known(cells: &mut [Cell], known: &Known, whole: bool) {
     let marks: Vec<_> = cells
         .iter()
         .map(|cell| {
-            let of = |(at, failure): &(String, Failure), gone| KnownFailure {
-                reason: failure.reason.clone(),
-                at: at.clone(),
-                gone,
-            };
             let last = cell.last();
             let own = known.at(cell.place()).find(|(_, known)| known.is(last.outcome, &last.line));
             if let Some(own) = own {
-                return Some(of(own, false));
+                return Some(KnownFailure::of(own, false));
             }
             let mut gone = known.at(cell.place()).filter(|(_, known)| {
                 whole && passed(cells, cell.place()) && !still(cells, cell.place(), known)
             });
-            gone.next().map(|known| of(known, true))
+            gone.next().map(|known| KnownFailure::of(known, true))
         })
         .collect();
     for (cell, mark) in cells.iter_mut().zip(marks) {

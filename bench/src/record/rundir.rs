@@ -25,14 +25,15 @@ impl RunDir {
     /// # Errors
     /// It cannot be made.
     pub fn create_in(parent: &Path, stem: &str) -> anyhow::Result<RunDir> {
-        fs::create_dir_all(parent)?;
+        let nowhere = "there is no place for what is kept of the run; name another with --out DIR";
+        fs::create_dir_all(parent).context(nowhere)?;
         for n in 1.. {
             let name = if n == 1 { stem.to_owned() } else { format!("{stem}-{n}") };
             let path = parent.join(name);
             match fs::create_dir(&path) {
                 Ok(()) => return Ok(RunDir { path }),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(e.into()),
+                Err(e) => return Err(e).context(nowhere),
             }
         }
         unreachable!("there is always a free number")

@@ -40,7 +40,10 @@ pub enum ReadError {
         directory: PathBuf,
     },
     /// The directory is an exploration's.
-    #[error("{} is an exploration: name one of the orders' runs in it", directory.display())]
+    #[error(
+        "{} is an exploration: it has a page (--format html), and each of its orders a run in it",
+        directory.display()
+    )]
     Exploration {
         /// The directory.
         directory: PathBuf,
@@ -78,7 +81,7 @@ pub enum ReadError {
     },
 }
 
-/// Finds a run or matrix by its directory, its name below `parent`, or `last`.
+/// Finds a run, matrix or exploration by its directory, its name below `parent`, or `last`.
 ///
 /// # Errors
 /// There is none.
@@ -92,7 +95,7 @@ pub fn locate(name: &str, parent: &Path) -> Result<PathBuf, ReadError> {
         .ok_or_else(|| ReadError::NoSuchRun { name: name.to_owned(), parent: parent.to_owned() })
 }
 
-/// The run that was begun last, or the matrix that ended after it.
+/// The run that was begun last, or the matrix or exploration that ended after it.
 fn last(parent: &Path) -> Result<PathBuf, ReadError> {
     let none = || ReadError::NoRuns { parent: parent.to_owned() };
     let entries = match fs::read_dir(parent) {
@@ -105,8 +108,10 @@ fn last(parent: &Path) -> Result<PathBuf, ReadError> {
         let written_once = if path.join(files::EVENTS).is_file() {
             // Before QEMU starts; the directory itself changes later.
             files::QEMU_ARGS
-        } else if path.join(files::MATRIX).is_file() {
-            files::MATRIX
+        } else if let Some(whole) =
+            [files::MATRIX, files::EXPLORATION].into_iter().find(|file| path.join(file).is_file())
+        {
+            whole
         } else {
             continue;
         };

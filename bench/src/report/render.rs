@@ -262,9 +262,8 @@ fn outcome_of(all: &[&Cell], look: Look) -> String {
     }
 }
 
-/// Each place that did not pass at once, with its runs' directories in that of the matrix: first
-/// what is known, last what is to be looked at.
-pub fn failures(cells: &[Cell], directory: &Path, look: Look) -> String {
+/// Each place that is known to fail: first those that do, last those that do not any more.
+pub fn known_failures(cells: &[Cell], look: Look) -> String {
     let mut out = String::new();
     for cell in cells.iter().filter(|cell| cell.standing() == Standing::Known) {
         line(&mut out, &look.warning(&look.wrapped(&known(cell), 2)));
@@ -272,6 +271,13 @@ pub fn failures(cells: &[Cell], directory: &Path, look: Look) -> String {
     for cell in cells.iter().filter(|cell| cell.standing() == Standing::Gone) {
         line(&mut out, &look.bad(&look.wrapped(&known(cell), 2)));
     }
+    out
+}
+
+/// Each place that did not pass at once, with its runs' directories in that of the matrix: first
+/// what is known, last what is to be looked at.
+pub fn failures(cells: &[Cell], directory: &Path, look: Look) -> String {
+    let mut out = known_failures(cells, look);
     for cell in cells.iter().filter(|cell| cell.standing() != Standing::Known) {
         for (alike, note) in failed(cell) {
             let word = alike[0].outcome.word();
@@ -302,16 +308,10 @@ pub fn changes(changes: &Changes, look: Look) -> String {
 }
 
 /// What a place that is known to fail came to.
-fn known(cell: &Cell) -> String {
+pub fn known(cell: &Cell) -> String {
     let place = format!("{} {} {}", cell.scenario, cell.card, cell.on());
     match &cell.known {
-        Some(known) if known.gone => {
-            format!("{place}: does not fail any more: take it out of {}", known.at)
-        }
-        Some(known) => {
-            let word = cell.last().outcome.word();
-            format!("{place}: {word}, as known: {} ({})", known.reason, known.at)
-        }
+        Some(known) => format!("{place}: {}", known.told(cell.last().outcome.word())),
         None => place,
     }
 }

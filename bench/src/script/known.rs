@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use fs_err as fs;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -82,7 +81,7 @@ impl Known {
     /// It cannot be read, or is no such file.
     pub fn read(path: &Path) -> Result<Known, ScenarioError> {
         let file = path.display().to_string();
-        let text = fs::read_to_string(path)
+        let text = std::fs::read_to_string(path)
             .map_err(|source| ScenarioError::Read { path: file.clone(), source })?;
         Known::parse(&file, &text)
     }

@@ -13,7 +13,7 @@ use crate::script::vain;
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// The file cannot be read.
-    #[error("cannot read scenario {path}: {source}")]
+    #[error("cannot read {path}: {source}")]
     Read {
         /// The file.
         path: String,
@@ -35,7 +35,7 @@ pub enum ScenarioError {
     Unknown(NoSuch),
     /// No built-in scenario is in this group or fits this pattern.
     #[error(
-        "no scenario is `{pattern}`; there are the groups {groups}; `iwlbench list` has them all"
+        "no scenario is `{pattern}`; there are the groups {groups}; `iwlbench list scenarios` has them all"
     )]
     NoneFits {
         /// As given.
@@ -119,12 +119,15 @@ fn fitting(pattern: &str) -> Result<Vec<Scenario>, ScenarioError> {
     };
     let those = BUILT_IN.iter().filter(fits).map(parse_built_in).collect::<Result<Vec<_>, _>>()?;
     if those.is_empty() {
-        let mut groups: Vec<_> = BUILT_IN.iter().map(|(group, _, _)| format!("{group}/")).collect();
-        groups.dedup();
-        let groups = groups.join(", ");
+        let groups = groups().collect::<Vec<_>>().join(", ");
         return Err(ScenarioError::NoneFits { pattern: pattern.to_owned(), groups });
     }
     Ok(those)
+}
+
+/// The groups, as they are named.
+fn groups() -> impl Iterator<Item = String> {
+    BUILT_IN.chunk_by(|a, b| a.0 == b.0).map(|group| format!("{}/", group[0].0))
 }
 
 /// A built-in scenario by name, or a file.
@@ -142,8 +145,11 @@ pub fn find(name: &str) -> Result<Scenario, ScenarioError> {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         return parse(&stem, name, &text);
     }
-    let known = BUILT_IN.iter().map(|(_, name, _)| *name);
-    Err(ScenarioError::Unknown(NoSuch::new("scenario", name, known)))
+    let names = BUILT_IN.iter().map(|(_, name, _)| (*name).to_owned());
+    // One without its slash is no pattern.
+    let known = names.chain(groups());
+    let no_such = NoSuch::new("scenario", name, known).told_by("iwlbench list scenarios");
+    Err(ScenarioError::Unknown(no_such))
 }
 
 /// Largest file that is taken for a scenario: the largest built-in one has a hundredth of that.

@@ -50,6 +50,8 @@ mod tests {
                 "minimum" => number.is_none_or(|number| number >= rule.as_f64().expect("a number")),
                 "maximum" => number.is_none_or(|number| number <= rule.as_f64().expect("a number")),
                 "pattern" => value.as_str().is_none_or(|text| rule == r"\$" && text.contains('$')),
+                "minLength" => value.as_str().is_none_or(|text| length(text) >= rule.as_u64()),
+                "maxLength" => value.as_str().is_none_or(|text| length(text) <= rule.as_u64()),
                 "minProperties" => value.as_object().is_none_or(|table| !table.is_empty()),
                 "required" => value.as_object().is_none_or(|table| {
                     let mut keys =
@@ -84,6 +86,10 @@ mod tests {
             }
         }
         Ok(())
+    }
+
+    fn length(text: &str) -> Option<u64> {
+        u64::try_from(text.chars().count()).ok()
     }
 
     fn is_a(value: &Value, kind: &Value) -> bool {

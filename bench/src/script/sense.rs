@@ -205,6 +205,10 @@ fn check_gates_stand(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
     if !scenario.hold.is_empty() {
         complain(WHOLE, "`hold`");
     }
+    if scenario.reboots() {
+        let what = "`gates = false` puts files into a guest, and a reset takes them out: no `sysrq = \"b\"`";
+        wrong.push(Complaint::new(WHOLE, what));
+    }
 }
 
 fn check_timing(hold_until: bool, hold: bool, delay: Option<f64>) -> Result<(), String> {
@@ -408,6 +412,7 @@ mod tests {
             ("gates = false\n[[module]]\nexit = 1", "there is no gate"),
             ("gates = false\nhold = [\"$opmode\"]", "there is no gate"),
             ("gates = false\n[[firmware]]\ndelay = 1", "there is no gate"),
+            ("gates = false\n[[step]]\ndo = { sysrq = \"b\" }", "no `sysrq = \"b\"`"),
             ("[[step]]\nawait = []", "at least one milestone"),
             ("[[step]]\ncheck = { file = { path = \"x\", is = \"1\" } }", "`x` is not"),
             ("[[step]]\ncheck = { file = { path = \"/x\" } }", "one of `is` and `matches`"),

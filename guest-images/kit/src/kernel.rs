@@ -54,7 +54,10 @@ impl FromStr for KernelSelector {
             return Ok(Self::Default);
         }
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '~');
-        if text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(word) {
+        let numbers = text.split(['-', '+', '~']).next().unwrap_or_default();
+        // Not `7..3`, which is a slip, and names no kernel.
+        let good = text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(word);
+        if good && numbers.split('.').all(|number| !number.is_empty()) {
             Ok(Self::Version(text.to_owned()))
         } else {
             Err(KitError::BadKernelVersion { text: text.to_owned() })
@@ -574,7 +577,7 @@ mod tests {
             let selector = KernelSelector::Version(version.to_owned());
             assert_eq!(version.parse::<KernelSelector>().unwrap(), selector);
         }
-        for bad in ["", "latest", "6 12", "6/1", "-t"] {
+        for bad in ["", "latest", "6 12", "6/1", "-t", "7..3", "7."] {
             assert!(bad.parse::<KernelSelector>().is_err(), "{bad}");
         }
     }

@@ -17,7 +17,7 @@ use crate::app::commands;
 use crate::facts::derive;
 use crate::facts::failure::BadUsage;
 use crate::facts::timeline::seconds;
-use crate::facts::timeline::{Event, Source, What};
+use crate::facts::timeline::{Event, Source, What, write_header};
 use crate::lab;
 use crate::machine::faults::FaultWatch;
 use crate::machine::{qemu, signals};
@@ -46,7 +46,10 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
         .into());
     }
     let server = match (&args.socket_path, args.fd) {
-        (Some(path), _) => Server::bind(path).map_err(BadUsage::from_error)?,
+        (Some(path), _) => {
+            commands::place_for(path)?;
+            Server::bind(path).map_err(BadUsage::from_error)?
+        }
         (None, Some(fd)) => Server::from_fd(inherited(fd)?)
             .map_err(|error| BadUsage(format!("descriptor {fd} cannot be served: {error}")))?,
         (None, None) => unreachable!("clap requires one"),
@@ -74,10 +77,13 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
         }
         (None, fd) => json!({ "type": "fd", "str": fd.unwrap_or_default().to_string() }),
     };
-    let mut head = String::new();
-    if !args.json {
+    let head = if args.json {
+        let mut header = Vec::new();
+        write_header(&mut header)?;
+        String::from_utf8(header)?
+    } else {
         let stub = lab::stub_of(spec)?;
-        head = format!(
+        format!(
             "card {}: {} (8086:{:04x}), drives {}\n\
              firmware in the guest: /lib/firmware/{}<API>.ucode (`iwlbench ucode build --card {}` makes one)\n\n\
              QEMU from 10.1 on; the card reads and writes guest memory, so share it:\n\n  \
@@ -93,8 +99,8 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
             stub.stem,
             spec.name,
             qemu::card_device("rp0", "wlan-card", &socket)
-        );
-    }
+        )
+    };
     // Whoever reads may have stopped reading (Ctrl-S): that must not keep the card from ending.
     let (printed, done) = mpsc::channel();
     let (name, json, verbose) = (args.card.clone(), args.json, args.verbose);

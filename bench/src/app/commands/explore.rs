@@ -9,10 +9,11 @@ use crate::app::cli::ExploreArgs;
 use crate::app::ui::Ui;
 use crate::app::{commands, terminal};
 use crate::facts::failure::Interrupted;
-use crate::facts::verdict;
-use crate::lab::explore::{self, Class, Spec};
+use crate::facts::verdict::{self, Outcome};
+use crate::lab::explore::{self, Class, Order, Spec};
 use crate::machine::signals;
 use crate::record::rundir;
+use crate::script::known::Known;
 use crate::script::read;
 
 /// Explores the scenario with each card.
@@ -29,6 +30,7 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         false => args.card.iter().map(String::as_str).collect(),
     };
     let cards = names.into_iter().map(commands::card).collect::<Result<Vec<_>, _>>()?;
+    let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
@@ -48,9 +50,11 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
             hold: &args.hold,
             bound: args.bound,
             jobs,
+            known: &known,
             parent: &parent,
         };
         let exploration = explore::explore(&lab, &spec, &ui.orders_progress())?;
+        commands::report::exploration_page(&exploration.directory)?;
         if !args.json && !ui.quiet {
             commands::print(&explore::text::table(&exploration, &lab.describe(), ui.look))?;
         }
@@ -68,10 +72,21 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     terminal::flush();
     let orders = || explorations.iter().flat_map(|exploration| &exploration.orders);
     for order in orders().filter(|order| order.class != Some(Class::Fine)) {
-        eprintln!("iwlbench: {}", explore::text::failure(order));
+        match &order.known {
+            Some(known) => {
+                let told = known.told(order.outcome.word());
+                eprintln!("iwlbench: order {}: {told}", order.number);
+            }
+            None => eprintln!("iwlbench: {}", explore::text::failure(order)),
+        }
+    }
+    let gone = || explorations.iter().flat_map(|exploration| &exploration.gone);
+    for known in gone() {
+        eprintln!("iwlbench: what is known of {} {}", scenario.name, known.told(""));
     }
     if signals::stopping() {
         return Err(Interrupted.into());
     }
-    Ok(verdict::combined(orders().map(|order| order.outcome)))
+    let outcomes = orders().map(Order::counts_as).chain(gone().map(|_| Outcome::Failed));
+    Ok(verdict::combined(outcomes))
 }

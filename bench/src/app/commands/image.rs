@@ -1,8 +1,7 @@
 //! `iwlbench image`.
 
 use std::process::ExitCode;
-
-use fs_err as fs;
+use std::{fs, io};
 
 use crate::app::cli::ImageArgs;
 use crate::app::{commands, ui::Ui};
@@ -14,6 +13,7 @@ pub fn image(args: &ImageArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let selector =
         lab::kernel_selector(&args.kernel, args.modules.as_deref(), args.kdir.as_deref())
             .map_err(BadUsage::from_error)?;
+    commands::place_for(&args.output)?;
     let own = commands::own(&args.own)?;
     let kit = commands::kit(&args.fetch, ui)?;
     let choice = commands::driver(&args.driver)?;
@@ -22,7 +22,10 @@ pub fn image(args: &ImageArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let (driver, changed) = lab::driver_of(&kit, &kernel, choice)?;
     let modules: Vec<_> = changed.into_iter().chain(own).collect();
     let image = lab::build_image(&kit, &kernel, driver, &modules, &args.without, &args.own.with)?;
-    fs::copy(&image.path, &args.output)?;
+    let mut built = fs_err::File::open(&image.path)?;
+    fs::File::create(&args.output)
+        .and_then(|mut out| io::copy(&mut built, &mut out))
+        .map_err(|error| commands::unwritable(&args.output, error))?;
     commands::print(&format!(
         "{}: kernel {}, {} modules; use it with `iwlbench run --image {}`\n",
         args.output.display(),

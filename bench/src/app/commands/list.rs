@@ -8,17 +8,18 @@ use std::process::ExitCode;
 use guest_kit::CacheDir;
 use iwl_ucode::corrupt::Corruption;
 use iwl_ucode::stub::StubDef;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::cli::{ListArgs, ListWhat};
 use crate::app::commands;
 use crate::app::ui::Ui;
 use crate::facts::driver;
+use crate::facts::milestone::{KINDS, fields_of};
 use crate::lab;
 use crate::machine::accel;
 use crate::report::look::Look;
 use crate::script::read;
-use crate::script::scenario::Scenario;
+use crate::script::scenario::{EVENTS, Scenario};
 
 /// What a fault does, one line each.
 fn about(fault: iwl_card::Fault) -> &'static str {
@@ -96,60 +97,79 @@ fn kernels_of(stub: &StubDef) -> String {
     format!(">={}", stub.ranges[0].since)
 }
 
-/// Prints cards, scenarios, kernels, drivers and faults.
+/// Prints cards, scenarios, kernels, drivers and faults, or one sort of them.
 pub fn list(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
-    if let Some(ListWhat::Kernels) = args.what {
+    if args.what == Some(ListWhat::Kernels) {
         return kernels::list(args, ui);
     }
     let scenarios = read::built_in();
     if args.json {
-        let cards: Vec<_> = iwl_card::cards()
-            .iter()
-            .map(|card| {
-                json!({
-                    "name": card.name, "about": card.about, "marketing": card.marketing,
-                    "pci": format!("8086:{:04x}", card.pci.device),
-                    "subsystem": format!("8086:{:04x}", card.pci.subsystem),
-                    "generation": card.generation.word(), "opmode": card.opmode.module(),
-                    "firmware": lab::stub_of(card).map(|s| s.stem).ok(),
-                    "kernels": lab::stub_of(card).map(kernels_of).ok(),
-                    "msix": card.has_msix(),
-                })
-            })
-            .collect();
-        let pairs = |rows: &[(&str, &str)]| -> Vec<_> {
-            rows.iter().map(|(name, about)| json!({ "name": name, "about": about })).collect()
-        };
-        let scenarios: Vec<_> = scenarios
-            .iter()
-            .map(|s| {
-                let cards: Vec<_> = s.cards.iter().map(toml::Spanned::get_ref).collect();
-                json!({
-                    "name": s.name, "group": s.group, "about": s.about, "cards": cards,
-                    "evidence": s.evidence, "twins": s.twins.len(),
-                })
-            })
-            .collect();
-        let faults: Vec<_> = iwl_card::Fault::all()
-            .map(|f| json!({ "name": f.name(), "about": about(f) }))
-            .collect();
-        let document = json!({
-            "format": 1, "cards": cards, "scenarios": scenarios, "faults": faults,
-            "firmware_faults": pairs(&Corruption::EXAMPLES),
-            "kvm": kvm().iter().map(|(what, why)| json!({ "name": what, "about": why })).collect::<Vec<_>>(),
-            "kernels": pairs(&KERNELS), "drivers": pairs(&drivers()),
-        });
+        let document = document(&scenarios, args.what);
         commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
-        return Ok(ExitCode::SUCCESS);
+    } else {
+        commands::print(&text(&scenarios, args.what, ui.look))?;
     }
-    commands::print(&text(&scenarios, ui.look))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// All of it, for people.
-fn text(scenarios: &[Scenario], look: Look) -> String {
+/// All of it, or one sort, for machines.
+fn document(scenarios: &[Scenario], only: Option<ListWhat>) -> Value {
+    let cards = iwl_card::cards().iter().map(|card| {
+        json!({
+            "name": card.name, "about": card.about, "marketing": card.marketing,
+            "pci": format!("8086:{:04x}", card.pci.device),
+            "subsystem": format!("8086:{:04x}", card.pci.subsystem),
+            "generation": card.generation.word(), "opmode": card.opmode.module(),
+            "firmware": lab::stub_of(card).map(|s| s.stem).ok(),
+            "kernels": lab::stub_of(card).map(kernels_of).ok(),
+            "msix": card.has_msix(),
+        })
+    });
+    let scenarios = scenarios.iter().map(|s| {
+        let cards: Vec<_> = s.cards.iter().map(toml::Spanned::get_ref).collect();
+        json!({
+            "name": s.name, "group": s.group, "about": s.about, "cards": cards,
+            "evidence": s.evidence, "twins": s.twins.len(),
+        })
+    });
+    let pair = |name: &str, about: &str| json!({ "name": name, "about": about });
+    let pairs =
+        |rows: &[(&str, &str)]| rows.iter().map(|(name, about)| pair(name, about)).collect();
+    let milestones = KINDS.iter().map(|kind| {
+        let fields = fields_of(kind).unwrap_or_default();
+        let fields: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
+        json!({ "name": kind, "fields": fields })
+    });
+    let lists: [(ListWhat, &str, Vec<Value>); 8] = [
+        (ListWhat::Cards, "cards", cards.collect()),
+        (ListWhat::Scenarios, "scenarios", scenarios.collect()),
+        (
+            ListWhat::Faults,
+            "faults",
+            iwl_card::Fault::all().map(|fault| pair(fault.name(), about(fault))).collect(),
+        ),
+        (ListWhat::FirmwareFaults, "firmware_faults", pairs(&Corruption::EXAMPLES)),
+        (ListWhat::Milestones, "milestones", milestones.collect()),
+        (ListWhat::Kvm, "kvm", kvm().iter().map(|(what, why)| pair(what, why)).collect()),
+        (ListWhat::Kernels, "kernels", pairs(&KERNELS)),
+        (ListWhat::Drivers, "drivers", pairs(&drivers())),
+    ];
+    let mut document = json!({ "format": 1 });
+    for (what, key, rows) in lists {
+        if only.is_none_or(|only| only == what) {
+            document[key] = rows.into();
+        }
+    }
+    document
+}
+
+/// All of it, or one sort, for people.
+fn text(scenarios: &[Scenario], only: Option<ListWhat>, look: Look) -> String {
     let mut out = String::new();
-    let mut section = |title: &str, rows: Vec<(String, String)>| {
+    let mut section = |what: ListWhat, title: &str, rows: Vec<(String, String)>| {
+        if only.is_some_and(|only| only != what) {
+            return;
+        }
         let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         // A String takes any write.
         let _ = writeln!(out, "{}", look.bold(title));
@@ -172,24 +192,34 @@ fn text(scenarios: &[Scenario], look: Look) -> String {
             ),
         )
     });
-    section("Cards (--card)", cards.collect());
+    section(ListWhat::Cards, "Cards (--card)", cards.collect());
     for group in scenarios.chunk_by(|a, b| a.group == b.group) {
-        let title = format!("Scenarios: {}", group[0].group.as_deref().unwrap_or_default());
-        section(&title, group.iter().map(|s| (s.name.clone(), s.about.clone())).collect());
+        let title = format!("Scenarios: {}/", group[0].group.as_deref().unwrap_or_default());
+        let rows = group.iter().map(|s| (s.name.clone(), s.about.clone()));
+        section(ListWhat::Scenarios, &title, rows.collect());
     }
     let owned = |rows: &[(&str, &str)]| {
         rows.iter().map(|(n, a)| ((*n).to_owned(), (*a).to_owned())).collect::<Vec<_>>()
     };
     let mut kernels = owned(&KERNELS);
     kernels.push(("…".to_owned(), MORE_KERNELS.to_owned()));
-    section("Kernels (--kernel)", kernels);
-    section("Drivers (--driver)", owned(&drivers()));
+    section(ListWhat::Kernels, "Kernels (--kernel)", kernels);
+    section(ListWhat::Drivers, "Drivers (--driver)", owned(&drivers()));
     let faults = iwl_card::Fault::all().map(|f| (f.name().to_owned(), about(f).to_owned()));
-    section("Card faults (--fault)", faults.collect());
-    let corruptions =
-        Corruption::EXAMPLES.map(|(example, what)| (example.to_owned(), what.to_owned()));
-    section("Firmware faults (ucode build --fault)", corruptions.to_vec());
-    section("KVM here", kvm());
+    section(ListWhat::Faults, "Card faults (--fault)", faults.collect());
+    let title = "Firmware faults (ucode build --fault)";
+    section(ListWhat::FirmwareFaults, title, owned(&Corruption::EXAMPLES));
+    let milestones = KINDS.iter().map(|kind| {
+        let fields = fields_of(kind).unwrap_or_default();
+        let fields: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
+        ((*kind).to_owned(), fields.join(", "))
+    });
+    let events = EVENTS.iter().map(|event| {
+        (event.kind.to_owned(), format!("{} (an event, for the moment of a fault)", event.field))
+    });
+    let rows = milestones.chain(events).collect();
+    section(ListWhat::Milestones, "Milestones and their fields", rows);
+    section(ListWhat::Kvm, "KVM here", kvm());
     out
 }
 
@@ -201,7 +231,7 @@ mod tests {
     #[test]
     fn a_terminal_has_room_for_each_line() {
         let look = Look { colour: false, width: look::WIDTH };
-        let text = text(&read::built_in(), look);
+        let text = text(&read::built_in(), None, look);
         for line in text.lines() {
             assert!(line.chars().count() <= look::WIDTH, "{line}");
         }

@@ -22,7 +22,8 @@ pub fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
 /// Writes `iwlbench.1`, `iwlbench-run.1`, …
 pub fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
     let dir = &args.output;
+    commands::directory(dir)?;
     clap_mangen::generate_to(Cli::command(), dir)
-        .with_context(|| format!("cannot write the pages into {}; make it first", dir.display()))?;
+        .with_context(|| format!("cannot write the pages into {}", dir.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -51,7 +51,8 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     }
     let cards = args.card.iter().map(|name| commands::card(name)).collect::<Result<Vec<_>, _>>()?;
     if let Some(file) = args.firmware() {
-        fs::File::open(file).map_err(BadUsage::from_error)?;
+        std::fs::File::open(file)
+            .map_err(|error| BadUsage(format!("cannot read {}: {error}", file.display())))?;
     }
     let mut drivers = Vec::new();
     for name in &args.driver {
@@ -67,7 +68,7 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     };
     // Better to know it before an hour of runs.
     for file in args.junit.iter().chain(&args.ktap) {
-        fs::File::create(file).map_err(BadUsage::from_error)?;
+        std::fs::File::create(file).map_err(|error| commands::unwritable(file, error))?;
     }
 
     let labs = kernels
@@ -286,14 +287,7 @@ fn play_one(
             look: None,
         };
         let attempt = match play.lab.run(&spec, &progress.job(&what)) {
-            Ok(record) => Attempt {
-                outcome: record.verdict.outcome,
-                line: record.verdict.line,
-                seconds: record.seconds,
-                directory: record.directory.file_name().map(|n| n.to_string_lossy().into_owned()),
-                began: Some(record.began),
-                seen: Some(record.seen),
-            },
+            Ok(record) => Attempt::of(&record),
             Err(error) => Attempt {
                 outcome: Outcome::Environment,
                 line: format!("{error:#}"),

@@ -16,6 +16,9 @@ pub mod shell;
 pub mod soak;
 pub mod ucode;
 
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
 use guest_kit::{CacheDir, Kit, KitError, KitOptions, OwnModule};
 use iwl_card::CardSpec;
 
@@ -24,16 +27,65 @@ use crate::app::ui::Ui;
 use crate::facts::driver::{self, Choice};
 use crate::facts::failure::BadUsage;
 use crate::lab::{self, Lab, Options};
+use crate::script::scenario::no_card;
 
 /// The card of that name.
 ///
 /// # Errors
 /// There is none.
 pub fn card(name: &str) -> Result<&'static CardSpec, BadUsage> {
-    iwl_card::card(name).ok_or_else(|| {
-        let known: Vec<_> = iwl_card::cards().iter().map(|c| c.name).collect();
-        BadUsage(format!("there is no card `{name}`; there are: {}", known.join(", ")))
-    })
+    iwl_card::card(name).ok_or_else(|| BadUsage::from_error(no_card(name)))
+}
+
+/// Refuses a directory that the user named and that is none.
+///
+/// # Errors
+/// It is none.
+pub fn directory(path: &Path) -> Result<(), BadUsage> {
+    match path.is_dir() {
+        true => Ok(()),
+        false => {
+            let shown = path.display();
+            let remedy = match path.exists() {
+                true => "name one".to_owned(),
+                false => format!("make it: mkdir -p {shown}"),
+            };
+            Err(BadUsage(format!("{shown} is no directory; {remedy}")))
+        }
+    }
+}
+
+/// Refuses a file that the user named and that cannot be written, as far as that can be seen before.
+///
+/// # Errors
+/// There is no place for it.
+pub fn place_for(path: &Path) -> Result<(), BadUsage> {
+    match path.is_dir() {
+        true => Err(BadUsage(format!("{} is a directory: name a file in it", path.display()))),
+        false => directory(parent_of(path)),
+    }
+}
+
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Why a file that the user named cannot be written, and what to do about it.
+pub fn unwritable(path: &Path, error: io::Error) -> anyhow::Error {
+    let shown = path.display();
+    match error.kind() {
+        // The environment's.
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            anyhow::Error::from(error).context(format!("cannot write {shown}"))
+        }
+        _ => match place_for(path) {
+            Err(bad) => bad.into(),
+            Ok(()) => BadUsage(format!("cannot write {shown}: {error}; name another place")).into(),
+        },
+    }
 }
 
 /// A kit with the user's options.
@@ -131,8 +183,8 @@ pub fn jobs(wanted: Option<usize>) -> usize {
 /// Any other failure to write.
 pub fn print(text: &str) -> anyhow::Result<()> {
     use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
 }

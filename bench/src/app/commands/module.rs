@@ -19,9 +19,11 @@ pub fn module(command: &ModuleCommand, ui: &Ui) -> anyhow::Result<ExitCode> {
 /// Builds a directory's modules and prints where they are.
 fn build(args: &ModuleBuildArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let selector = lab::kernel_selector(&args.kernel, None, None).map_err(BadUsage::from_error)?;
-    if let Some(output) = args.output.as_deref().filter(|output| !output.is_dir()) {
-        return Err(BadUsage(format!("--output {}: no directory", output.display())).into());
+    if !args.directory.is_dir() {
+        let shown = args.directory.display();
+        return Err(BadUsage(format!("{shown} is no directory; name the modules' source")).into());
     }
+    args.output.as_deref().map(commands::directory).transpose()?;
     let kit = commands::kit(&args.fetch, ui)?;
     guest_kit::check_module_source(&args.directory)?;
     let kernel = kit.kernel(&selector)?;

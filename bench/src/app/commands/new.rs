@@ -33,9 +33,7 @@ pub fn new(args: &NewArgs) -> anyhow::Result<ExitCode> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             return Err(BadUsage(format!("{} is there already", path.display())).into());
         }
-        Err(error) => {
-            return Err(BadUsage(format!("cannot write {}: {error}", path.display())).into());
-        }
+        Err(error) => return Err(commands::unwritable(&path, error)),
     };
     let text = TEMPLATE.replace("NAME", &name);
     file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;

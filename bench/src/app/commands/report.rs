@@ -1,10 +1,8 @@
 //! `iwlbench report`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-use anyhow::Context;
-use fs_err as fs;
 
 use crate::app::cli::{ReportArgs, ReportFormat};
 use crate::app::commands;
@@ -12,6 +10,7 @@ use crate::facts::failure::BadUsage;
 use crate::record::files;
 use crate::record::rundir;
 use crate::report::baseline::Changes;
+use crate::report::exploration::{Exploration, Order};
 use crate::report::matrix::Matrix;
 use crate::report::{ReadError, Run, html, junit, ktap, locate, merge, perfetto, text};
 
@@ -44,6 +43,18 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
             false => format!("{}/", matrix.directory.display()),
         };
         return write(&matrix_page(&matrix, &base, None)?.0, Some(path));
+    }
+    if let ([directory], ReportFormat::Html) = (&directories[..], args.format)
+        && Exploration::is_at(directory)
+    {
+        let exploration = Exploration::read(directory).map_err(usage)?;
+        let own = exploration.place.join(files::PAGE);
+        let path = args.output.as_deref().unwrap_or(&own);
+        let base = match path == own {
+            true => String::new(),
+            false => format!("{}/", exploration.place.display()),
+        };
+        return write(&orders_page(&exploration, &base)?, Some(path));
     }
     let mut runs = Vec::new();
     for directory in directories {
@@ -97,12 +108,44 @@ pub fn matrix_page(
     Ok((html::matrix(matrix, &runs, &pictures, base, changes)?, runs))
 }
 
+/// The page of an exploration, which finds its runs at `base`. Each run gets its own page, in its
+/// directory.
+///
+/// # Errors
+/// A run cannot be read, or its page not be written.
+fn orders_page(exploration: &Exploration, base: &str) -> anyhow::Result<String> {
+    let mut pictures = html::Pictures::default();
+    let mut shown = None;
+    for name in exploration.orders.iter().filter_map(Order::run) {
+        let directory = exploration.place.join(&name);
+        if !directory.is_dir() {
+            continue;
+        }
+        let run = Run::read(&directory)?;
+        pictures.add(&name, &run);
+        let page = html::run(&run)?;
+        rundir::write_whole(&directory.join(files::PAGE), |out| out.write_all(page.as_bytes()))?;
+        shown.get_or_insert(run);
+    }
+    Ok(html::orders(exploration, shown.as_ref(), &pictures, base)?)
+}
+
+/// Puts the page of an exploration into its directory.
+///
+/// # Errors
+/// As there.
+pub fn exploration_page(directory: &Path) -> anyhow::Result<()> {
+    let exploration = Exploration::read(directory)?;
+    let page = orders_page(&exploration, "")?;
+    rundir::write_whole(&directory.join(files::PAGE), |out| out.write_all(page.as_bytes()))
+}
+
 /// Writes to the file, and says where it is; `None` and `-` are standard output.
 fn write(document: &str, path: Option<&Path>) -> anyhow::Result<ExitCode> {
     match path.filter(|path| *path != Path::new("-")) {
         None => commands::print(document)?,
         Some(path) => {
-            fs::write(path, document).context("give another place with -o FILE")?;
+            fs::write(path, document).map_err(|error| commands::unwritable(path, error))?;
             commands::print(&format!("{}\n", path.display()))?;
         }
     }

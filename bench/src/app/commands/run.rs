@@ -12,9 +12,11 @@ use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
 use crate::lab::{self, Look, RunSpec, shell};
 use crate::machine::session::Session;
+use crate::record::matrix::{Cell, mark_known};
 use crate::record::run::Record;
 use crate::record::rundir;
 use crate::report::render;
+use crate::script::known::Known;
 use crate::script::read;
 use crate::script::scenario::{Scenario, Vars};
 
@@ -42,6 +44,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         None => rundir::default_parent()?,
     };
 
+    let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
     let gdb = args.gdb.as_deref().map(gdb).transpose()?;
     let mut guest = args.guest.clone();
     if gdb.is_some() {
@@ -101,8 +104,11 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    tell(args, &records, ui)?;
-    Ok(verdict::combined(records.iter().map(|r| r.verdict.outcome)))
+    let mut cells: Vec<_> = records.iter().map(Cell::of).collect();
+    let whole = records.iter().all(|record| record.verdict.outcome != Outcome::Interrupted);
+    mark_known(&mut cells, &known, whole);
+    tell(args, &records, &cells, ui)?;
+    Ok(verdict::combined(cells.iter().map(Cell::counts_as)))
 }
 
 /// QEMU's word for where it awaits a debugger.
@@ -167,23 +173,36 @@ fn refuse_what_cannot_be(
 }
 
 /// What came of it all, after each run was told.
-fn tell(args: &RunArgs, records: &[Record], ui: &Ui) -> anyhow::Result<()> {
+fn tell(args: &RunArgs, records: &[Record], cells: &[Cell], ui: &Ui) -> anyhow::Result<()> {
     if args.json {
         let passed = records.iter().filter(|r| r.verdict.outcome == Outcome::Passed).count();
-        let rates = render::rates(records);
-        let document = json!({ "format": 1, "passed": passed, "rates": rates, "runs": records });
+        let known = records.iter().zip(cells).filter_map(|(record, cell)| {
+            let known = cell.known.as_ref()?;
+            Some(json!({
+                "scenario": cell.scenario, "card": cell.card, "directory": record.directory,
+                "reason": known.reason, "at": known.at, "gone": known.gone,
+            }))
+        });
+        let document = json!({
+            "format": 1, "passed": passed, "known": known.collect::<Vec<_>>(),
+            "rates": render::rates(records), "runs": records,
+        });
         commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     } else if !ui.quiet {
         // Each has told how it ended.
-        return match records.len() {
-            0 | 1 => Ok(()),
-            _ => commands::print(&render::totals(records, ui.look)),
-        };
+        if records.len() > 1 {
+            commands::print(&render::totals(records, ui.look))?;
+        }
+        return commands::print(&render::known_failures(cells, ui.look));
     }
     terminal::flush();
-    for record in records.iter().filter(|record| record.verdict.outcome != Outcome::Passed) {
+    for (record, cell) in records.iter().zip(cells) {
         let directory = record.directory.display();
-        eprintln!("iwlbench: {}; run: {directory}", render::failure(record));
+        match (&cell.known, record.verdict.outcome) {
+            (Some(_), _) => eprintln!("iwlbench: {}", render::known(cell)),
+            (None, Outcome::Passed) => {}
+            (None, _) => eprintln!("iwlbench: {}; run: {directory}", render::failure(record)),
+        }
     }
     Ok(())
 }

@@ -1,14 +1,13 @@
 //! `iwlbench ucode`.
 
+use std::fs;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use fs_err as fs;
-use std::io::Write;
-
 use crate::app::cli::{UcodeBuildArgs, UcodeCommand, UcodeInspectArgs};
 use crate::app::commands;
-use crate::facts::failure::{BadUsage, EXIT_USAGE};
+use crate::facts::failure::BadUsage;
 use crate::machine::firmware;
 
 /// Makes and reads firmware files.
@@ -20,6 +19,7 @@ pub fn ucode(command: &UcodeCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn build(args: &UcodeBuildArgs) -> anyhow::Result<ExitCode> {
+    commands::card(&args.card)?;
     let (file_name, bytes) = if args.pnvm {
         let stub = iwl_ucode::stub::for_card(&args.card);
         let named = stub.and_then(|stub| Some((stub.pnvm_name()?, stub.pnvm.as_ref()?.build())));
@@ -30,10 +30,9 @@ fn build(args: &UcodeBuildArgs) -> anyhow::Result<ExitCode> {
         (made.file_name, made.bytes)
     };
     let path = match &args.output {
-        Some(path) if path.is_dir() => path.join(&file_name),
-        Some(path) if path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
-            let path = path.display();
-            return Err(BadUsage(format!("{path} is no directory: mkdir -p {path}")).into());
+        Some(path) if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+            commands::directory(path)?;
+            path.join(&file_name)
         }
         Some(path) => path.clone(),
         None => PathBuf::from(&file_name),
@@ -44,10 +43,10 @@ fn build(args: &UcodeBuildArgs) -> anyhow::Result<ExitCode> {
         options.create_new(true);
     }
     let mut file = options.open(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            BadUsage(format!("{} exists; give --force to replace it", path.display()))
+        ErrorKind::AlreadyExists => {
+            BadUsage(format!("{} exists; give --force to replace it", path.display())).into()
         }
-        _ => BadUsage(error.to_string()),
+        _ => commands::unwritable(&path, error),
     })?;
     file.write_all(&bytes)?;
     commands::print(&format!("{}: {} bytes\n", path.display(), bytes.len()))?;
@@ -56,24 +55,29 @@ fn build(args: &UcodeBuildArgs) -> anyhow::Result<ExitCode> {
 
 fn inspect(args: &UcodeInspectArgs) -> anyhow::Result<ExitCode> {
     let mut inspections = Vec::new();
+    let mut errors = Vec::new();
     for path in &args.files {
-        let bytes = firmware::read(path).map_err(BadUsage::from_error)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        inspections.push(iwl_ucode::inspect::inspect(&name, &bytes, None));
+        match firmware::read(path) {
+            Ok(bytes) => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let inspection = iwl_ucode::inspect::inspect(&name, &bytes, None);
+                let error = inspection.error();
+                errors.extend(error.map(|error| format!("{}: {}", path.display(), error.message)));
+                inspections.push(inspection);
+            }
+            // The others are told all the same.
+            Err(error) => errors.push(error.to_string()),
+        }
     }
     if args.json {
-        commands::print(&format!("{}\n", serde_json::to_string_pretty(&inspections)?))?;
+        let document = serde_json::json!({ "format": 1, "files": inspections });
+        commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     } else {
-        for inspection in &inspections {
-            commands::print(&format!("{inspection}\n"))?;
-        }
+        let texts: Vec<_> = inspections.iter().map(ToString::to_string).collect();
+        commands::print(&texts.join("\n"))?;
     }
-    let mut code = ExitCode::SUCCESS;
-    for inspection in &inspections {
-        if let Some(error) = inspection.error() {
-            eprintln!("iwlbench: {}: {}", inspection.file_name(), error.message);
-            code = ExitCode::from(EXIT_USAGE);
-        }
+    match errors.len() {
+        0 => Ok(ExitCode::SUCCESS),
+        _ => Err(BadUsage(errors.join("\niwlbench: ")).into()),
     }
-    Ok(code)
 }

@@ -69,6 +69,13 @@ impl Touches {
         self.of(slot).for_each(|touched| (touched.bound, touched.probing) = (false, false));
     }
 
+    /// No driver has any card any more.
+    pub(super) fn forget(&mut self) {
+        for touched in &mut self.0 {
+            (touched.bound, touched.probing, touched.starting) = (false, false, false);
+        }
+    }
+
     /// An opmode was loaded: it starts on its cards, or on whatever has led to it.
     pub(super) fn loaded(&mut self, module: &str) {
         let its_own = self.0.iter().any(|touched| touched.opmode == Some(module));

@@ -28,7 +28,7 @@ impl Base {
     /// Of a scenario, for one card and kernel; `hold` names what is held beyond its own rules.
     ///
     /// # Errors
-    /// It has no gates, or a name in `hold` has an unknown variable.
+    /// It has no gates, resets its guest, or a name in `hold` has an unknown variable.
     pub fn of(
         scenario: &Scenario,
         vars: &Vars,
@@ -39,6 +39,12 @@ impl Base {
         if !scenario.gates {
             return Err(BadUsage(format!(
                 "scenario {name} has no gates: nothing is held whose order could be chosen"
+            )));
+        }
+        if scenario.reboots() {
+            return Err(BadUsage(format!(
+                "scenario {name} cannot be explored: its guest is reset, and each order is played in \
+                 one that was restored"
             )));
         }
         let mut table = scenario.table.clone();

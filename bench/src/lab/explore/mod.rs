@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use fs_err as fs;
 use iwl_card::CardSpec;
@@ -36,8 +37,11 @@ use crate::facts::verdict::Outcome;
 use crate::lab::progress::RunProgress;
 use crate::lab::{Lab, RunSpec};
 use crate::machine::signals;
+use crate::record::cite::{self, Program};
 use crate::record::files;
+use crate::record::matrix::KnownFailure;
 use crate::record::rundir::{self, RunDir};
+use crate::script::known::{Known, Place};
 use crate::script::read;
 use crate::script::scenario::{PlannedFault, Scenario};
 
@@ -55,6 +59,8 @@ pub struct Spec<'a> {
     pub bound: usize,
     /// Guests at once.
     pub jobs: usize,
+    /// Failures that are known.
+    pub known: &'a Known,
     /// Where the exploration's directory goes.
     pub parent: &'a Path,
 }
@@ -89,6 +95,9 @@ pub struct Order {
     pub file: Option<PathBuf>,
     /// Whether that came to the same end.
     pub replays: Option<bool>,
+    /// It fails as it is known to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<KnownFailure>,
     #[serde(skip)]
     played: Played,
     #[serde(skip)]
@@ -96,6 +105,17 @@ pub struct Order {
 }
 
 impl Order {
+    /// The outcome that counts for the whole: a failure that is known is none.
+    pub fn counts_as(&self) -> Outcome {
+        if self.known.is_some() { Outcome::Passed } else { self.outcome }
+    }
+
+    /// What is wrong with it, in a line.
+    fn told(&self) -> String {
+        let problems: Vec<_> = self.problems.iter().map(ToString::to_string).collect();
+        if problems.is_empty() { self.line.clone() } else { problems.join("; ") }
+    }
+
     fn is_like(&self, other: &Order) -> bool {
         let key = |order: &Order| (order.class, order.end.clone(), order.failed_steps.clone());
         self.class.is_some() && self.course == other.course && key(self) == key(other)
@@ -122,12 +142,20 @@ pub trait OrdersProgress: Sync {
 pub struct Exploration {
     /// Of this document.
     pub format: u32,
+    /// When it began, UTC.
+    pub date: String,
+    /// What played it.
+    pub iwlbench: Program,
+    /// The user's command.
+    pub command: String,
     /// Scenario.
     pub scenario: String,
     /// Card.
     pub card: String,
     /// Kernel release.
     pub kernel: String,
+    /// The driver under test, as `--driver` calls it.
+    pub driver: &'static str,
     /// The steps that are points.
     pub steps: Vec<String>,
     /// Orders at most.
@@ -136,6 +164,10 @@ pub struct Exploration {
     pub left: usize,
     /// The orders.
     pub orders: Vec<Order>,
+    /// What is known to fail here, and did so in no order, though all were played.
+    pub gone: Vec<KnownFailure>,
+    /// How long it took.
+    pub seconds: f64,
     /// Where all about it is.
     pub directory: PathBuf,
 }
@@ -157,6 +189,7 @@ pub fn explore(
     spec: &Spec<'_>,
     progress: &dyn OrdersProgress,
 ) -> anyhow::Result<Exploration> {
+    let (date, started) = (cite::now(), Instant::now());
     let vars = lab.vars(spec.card)?;
     let base = Base::of(spec.scenario, &vars, spec.hold, spec.faults)?;
     let name = format!("{}-explore-{}-{}", rundir::stamp(), spec.scenario.name, spec.card.name);
@@ -172,15 +205,22 @@ pub fn explore(
         order[0].alike = before.iter().find(|b| b.is_like(&order[0])).map(|b| b.number);
     }
     explorer.replay_all(&mut orders)?;
+    let gone = explorer.mark_known(&mut orders, left == 0 && !signals::stopping());
     let exploration = Exploration {
         format: 1,
+        date,
+        iwlbench: Program::THIS,
+        command: cite::user_command(),
         scenario: spec.scenario.name.clone(),
         card: spec.card.name.to_owned(),
         kernel: lab.kernel().to_owned(),
+        driver: lab.driver().name,
         steps: (0..base.steps.len()).map(|index| base.step_name(index)).collect(),
         bound: spec.bound,
         left,
         orders,
+        gone,
+        seconds: started.elapsed().as_secs_f64(),
         directory: dir.path().to_owned(),
     };
     dir.write(files::EXPLORATION, &serde_json::to_string_pretty(&exploration)?)?;
@@ -294,6 +334,7 @@ impl Explorer<'_> {
             directory: record.directory,
             file: None,
             replays: None,
+            known: None,
             played,
             course,
         })
@@ -361,6 +402,32 @@ impl Explorer<'_> {
             }
         });
         error.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+
+    /// Marks the orders that fail as they are known to; returns what is known and did not come, though
+    /// the `whole` was played.
+    fn mark_known(&self, orders: &mut [Order], whole: bool) -> Vec<KnownFailure> {
+        let place = Place {
+            scenario: &self.spec.scenario.name,
+            card: self.spec.card.name,
+            kernel: self.lab.kernel_version(),
+            driver: self.lab.driver().name,
+        };
+        let mut gone = Vec::new();
+        for known in self.spec.known.at(place) {
+            let (mut comes, mut unplayed) = (false, !whole);
+            for order in &mut *orders {
+                unplayed |= order.class.is_none();
+                if known.1.is(order.outcome, &order.told()) {
+                    comes = true;
+                    order.known.get_or_insert_with(|| KnownFailure::of(known, false));
+                }
+            }
+            if !comes && !unplayed {
+                gone.push(KnownFailure::of(known, true));
+            }
+        }
+        gone
     }
 
     /// Whether the file of an order comes to the order's end; none if it was not played.

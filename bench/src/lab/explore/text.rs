@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Class, Exploration, Order};
+use crate::record::files;
 use crate::report::look::Look;
 
 /// The orders with their ends, the ends with their orders, and what was not played.
@@ -25,12 +26,17 @@ pub fn table(exploration: &Exploration, lab: &str, look: Look) -> String {
         let end = if odd { look.bad(end) } else { end.to_owned() };
         line(&mut out, &format!("{:>4} × {end} ({of} {})", orders.len(), numbers.join(", ")));
     }
-    let files: Vec<_> = exploration.orders.iter().filter_map(|order| order.file.as_ref()).collect();
-    for file in &files {
+    let again: Vec<_> = exploration.orders.iter().filter_map(|order| order.file.as_ref()).collect();
+    for file in &again {
         line(&mut out, &format!("again: iwlbench run {}", file.display()));
     }
-    line(&mut out, &last(exploration, files.len(), look));
-    line(&mut out, &look.faint(&format!("all of it: {}", exploration.directory.display())));
+    for gone in &exploration.gone {
+        let told = format!("{scenario} {card} {}", gone.told(""));
+        line(&mut out, &look.bad(&look.wrapped(&told, 2)));
+    }
+    line(&mut out, &last(exploration, again.len(), look));
+    let page = exploration.directory.join(files::PAGE);
+    line(&mut out, &look.faint(&format!("page: {}", page.display())));
     line(&mut out, "");
     out
 }
@@ -40,6 +46,7 @@ fn row(out: &mut String, order: &Order, look: Look) {
     let word = order.class.map_or(order.outcome.word(), Class::word);
     let word = match order.class {
         Some(Class::Fine) => look.good(&format!("{word:<16}")),
+        _ if order.known.is_some() => look.warning(&format!("{word:<16}")),
         _ => look.bad(&format!("{word:<16}")),
     };
     let alike = order.alike.map(|n| look.faint(&format!("  (went like {n})"))).unwrap_or_default();
@@ -50,6 +57,9 @@ fn row(out: &mut String, order: &Order, look: Look) {
     }
     if order.class.is_none() {
         under(out, &order.line);
+    }
+    if let Some(known) = &order.known {
+        under(out, &look.warning(&known.told(order.outcome.word())));
     }
     for failed in &order.failed_steps {
         under(out, &look.faint(&format!("refused: {failed}")));
@@ -98,7 +108,19 @@ fn last(exploration: &Exploration, bad: usize, look: Look) -> String {
             format!("{played}: {}", look.good(which))
         }
         0 => format!("{played}{unplayed}"),
-        bad => format!("{played}{unplayed}: {}", look.bad(&format!("{bad} bad"))),
+        bad => {
+            let known = orders.iter().filter(|order| order.known.is_some()).count();
+            match bad - known.min(bad) {
+                0 => {
+                    format!("{played}{unplayed}: {}", look.warning(&format!("{bad} bad, as known")))
+                }
+                _ if known > 0 => {
+                    let told = format!("{bad} bad, {known} of them as known");
+                    format!("{played}{unplayed}: {}", look.bad(&told))
+                }
+                _ => format!("{played}{unplayed}: {}", look.bad(&format!("{bad} bad"))),
+            }
+        }
     }
 }
 

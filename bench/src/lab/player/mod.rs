@@ -23,6 +23,7 @@ use crate::facts::timeline::BenchEvent;
 use crate::facts::trouble::Trouble;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::session::{Session, Stop};
+use crate::machine::speed;
 use crate::script::expect::matches;
 use crate::script::scenario::{
     Action, Autoload, Check, Fails, FileCheck, OneOrMany, Pattern, Scenario, Step, Suspend, Text,
@@ -363,6 +364,7 @@ impl<'a> Player<'a> {
                     false => Err(StepError::Failed(left.join("; "))),
                 };
             }
+            Action::Sysrq(key) if action.reboots() => return self.reboot(*key),
             Action::Plug => self.session.plug(self.port),
             Action::Unplug => self.session.unplug(self.port, self.patience),
             Action::ReleaseAlive => self.touch(Touch::ReleaseAlive),
@@ -381,6 +383,21 @@ impl<'a> Player<'a> {
             Err(Stop::TimedOut) => {
                 Err(self.timed_out(&format!("the end of {}", action.word()), self.patience))
             }
+        }
+    }
+
+    /// Resets the machine and waits until it has booted again.
+    fn reboot(&mut self, key: char) -> Result<(), StepError> {
+        // What was seen until then is not to be lost with it.
+        self.settle()?;
+        // Nobody is left to end what was started.
+        self.pending.clear();
+        let within = speed::scaled(speed::BOOT_WITHIN);
+        let command = write("/proc/sysrq-trigger", key.to_string());
+        match self.session.reboot(command, within) {
+            Ok(()) => Ok(()),
+            Err(Stop::Verdict(verdict)) => Err(verdict.into()),
+            Err(Stop::TimedOut) => Err(self.timed_out("the guest's next boot", within)),
         }
     }
 

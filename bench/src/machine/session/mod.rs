@@ -7,6 +7,7 @@ mod limits;
 mod monitor;
 mod outgoing;
 mod port;
+mod reboot;
 mod said;
 mod take;
 
@@ -125,6 +126,9 @@ pub struct Session {
     console: Vec<u8>,
     console_file: File,
     shutdown: Option<String>,
+    /// How often the machine was reset, and after how many of these the agent came.
+    resets: usize,
+    boots: usize,
     /// QEMU was asked to end: what ends now ends by our word.
     quitting: bool,
     qemu_gone: bool,
@@ -257,6 +261,8 @@ impl Session {
             console: Vec::new(),
             console_file,
             shutdown: None,
+            resets: 0,
+            boots: 0,
             quitting: false,
             qemu_gone: false,
             card_ended: None,

@@ -42,7 +42,11 @@ impl Session {
     }
 
     /// As [`Session::qmp`], for what QEMU does not refuse unless something is wrong with it.
-    fn monitor(&mut self, command: &str, arguments: &serde_json::Value) -> Result<(), Stop> {
+    pub(super) fn monitor(
+        &mut self,
+        command: &str,
+        arguments: &serde_json::Value,
+    ) -> Result<(), Stop> {
         match self.qmp(command, arguments)? {
             Ok(_) => Ok(()),
             Err(error) => Err(environment(format!("QEMU refuses {command}: {error}"))),

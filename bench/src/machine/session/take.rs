@@ -25,6 +25,8 @@ impl Session {
             Input::Qmp(at, Qmp::Event(event, data)) => {
                 match event.as_str() {
                     "SHUTDOWN" => self.shutdown = data["reason"].as_str().map(str::to_owned),
+                    // One that nobody wanted is told as a shutdown.
+                    "RESET" if data["guest"] == true => self.was_reset(),
                     // Nobody but the bench wakes the guest.
                     "SUSPEND" => self.wake_guest(),
                     "MIGRATION" => self.migration = data["status"].as_str().map(str::to_owned),
@@ -118,6 +120,7 @@ impl Session {
                 let what = What::Hello { kind: Tag::default(), hello: hello.clone() };
                 self.record(t, Source::Agent, Some(hello.mono_ns), what);
                 self.hello = Some(hello);
+                self.has_booted();
             }
             FromGuest::Event { mono_ns, event } => {
                 let trouble = match &event {

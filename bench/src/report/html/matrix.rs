@@ -1,12 +1,9 @@
 //! The page of a matrix: a table of verdicts, what went wrong, and the timeline of each run.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde::Serialize;
-
+use super::dialog::{self, Pictures, Play, Shown, address};
 use super::page::{class, escape, page, program};
-use super::picture::{Picture, picture};
 use crate::facts::verdict::Class;
 use crate::report::baseline::Changes;
 use crate::report::fields;
@@ -14,55 +11,8 @@ use crate::report::matrix::{Attempt, Cell, Matrix};
 use crate::report::options;
 use crate::report::run::Run;
 
-const SCRIPT: &str = concat!(include_str!("timeline.js"), include_str!("matrix.js"));
-
-/// Timelines of runs that passed, beyond which only those that did not are put into the page…
-const MAX_PASSED: usize = 200;
-/// …up to this many. Each is some ten kilobytes; all of them are in the runs' own pages.
-const MAX_PICTURES: usize = 400;
 /// Places whose failures are told in full.
 const MAX_TOLD: usize = 100;
-
-/// The timelines that the page shows, by the runs' names.
-#[derive(Default)]
-pub struct Pictures(BTreeMap<String, Picture>);
-
-impl Pictures {
-    /// Adds a run's, while there is room.
-    pub fn add(&mut self, name: &str, run: &Run) {
-        let passed = run.verdict().class() == Class::Passed;
-        if self.0.len() < if passed { MAX_PASSED } else { MAX_PICTURES } {
-            self.0.insert(name.to_owned(), picture(run));
-        }
-    }
-}
-
-/// What the script shows.
-#[derive(Serialize)]
-struct Data<'a> {
-    /// By the number that the table gives them.
-    places: Vec<Shown<'a>>,
-    pictures: &'a BTreeMap<String, Picture>,
-}
-
-#[derive(Serialize)]
-struct Shown<'a> {
-    title: String,
-    plays: Vec<Play<'a>>,
-}
-
-/// One attempt of one play.
-#[derive(Serialize)]
-struct Play<'a> {
-    class: &'static str,
-    outcome: &'a str,
-    line: &'a str,
-    seconds: f64,
-    /// It was tried again.
-    again: bool,
-    run: Option<&'a str>,
-    page: Option<String>,
-}
 
 /// The plays of one scenario with one card and kernel.
 struct Place<'a> {
@@ -129,18 +79,13 @@ pub fn report(
     not_passed(&mut body, runs, base, &matrix.directory);
     known(&mut body, &matrix.cells);
     environment(&mut body, matrix, runs);
-    body.push_str(DIALOG);
+    body.push_str(dialog::BODY);
     let shown = places.iter().map(|place| Shown {
         title: format!("{} · {} · {}", place.scenario, place.card, place.kernel),
         plays: place.cells.iter().flat_map(|cell| plays(cell, base)).collect(),
     });
-    let data = Data { places: shown.collect(), pictures: &pictures.0 };
-    page("matrix", &body, &data, SCRIPT)
+    page("matrix", &body, &pictures.beside(shown.collect()), dialog::SCRIPT)
 }
-
-const DIALOG: &str = "<dialog id=\"play\">\n<form method=\"dialog\"><h2></h2>\
-<button aria-label=\"close\">✕</button></form>\n<p class=\"tools\" id=\"plays\"></p>\n\
-<p class=\"verdict\"></p>\n<div id=\"place\"></div>\n</dialog>\n";
 
 fn places(cells: &[Cell]) -> Vec<Place<'_>> {
     let mut places: Vec<Place<'_>> = Vec::new();
@@ -168,21 +113,6 @@ fn plays<'a>(cell: &'a Cell, base: &str) -> Vec<Play<'a>> {
         page: attempt.directory.as_deref().map(|name| address(base, name)),
     };
     cell.attempts.iter().enumerate().map(play).collect()
-}
-
-/// The address of a run's page.
-fn address(base: &str, name: &str) -> String {
-    let mut out = String::new();
-    for byte in format!("{base}{name}/report.html").bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-                out.push(char::from(byte));
-            }
-            // A String takes any write.
-            _ => drop(write!(out, "%{byte:02X}")),
-        }
-    }
-    out
 }
 
 fn head(out: &mut String, matrix: &Matrix, places: &[Place<'_>]) {

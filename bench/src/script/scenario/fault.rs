@@ -232,7 +232,8 @@ impl FromStr for Moment {
             None => {
                 let known = || KINDS.iter().copied().chain(EVENTS.map(|event| event.kind));
                 if milestone::fields_of(kind).is_none() {
-                    return Err(format!("{:#}", NoSuch::new("milestone or event", kind, known())));
+                    let no_such = NoSuch::new("milestone or event", kind, known());
+                    return Err(format!("{:#}", no_such.told_by("iwlbench list milestones")));
                 }
                 for (field, value) in &mut fields {
                     fit(field, value)?;

@@ -8,10 +8,11 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::Spanned;
 
-use super::pattern::{OneOrMany, Pattern, When};
+use super::pattern::{OneOrMany, Pattern, When, no_card};
 use super::{duration, number};
 use crate::facts::driver::IWLWIFI;
 use crate::facts::errno::Errno;
+use crate::facts::near::NoSuch;
 
 /// A rule of the firmware gate. Without `give` and `refuse` a request gets what it would get
 /// without the rule: the card's stub under `$firmware`, and nothing under any other name.
@@ -74,14 +75,7 @@ impl<'de> Deserialize<'de> for Source {
             Some(("file", path)) => Ok(Source::File(path.into())),
             Some(("stub", name)) => iwl_ucode::stub::for_card(name)
                 .map(|stub| Source::StubOf(stub.card))
-                .ok_or_else(|| {
-                    let known: Vec<_> =
-                        iwl_ucode::stub::STUBS.iter().map(|stub| stub.card).collect();
-                    de::Error::custom(format!(
-                        "there is no stub for a card `{name}`; there are: {}",
-                        known.join(", ")
-                    ))
-                }),
+                .ok_or_else(|| de::Error::custom(format!("{:#}", no_card(name)))),
             _ => Err(de::Error::custom(format!(
                 "`{text}` is no source of a file: write \"stub\", \"stub:CARD\" or \"file:PATH\""
             ))),
@@ -105,7 +99,24 @@ pub enum Compression {
 
 fn corruptions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Corruption>, D::Error> {
     let texts: OneOrMany<String> = Deserialize::deserialize(deserializer)?;
-    texts.iter().map(|text| text.parse().map_err(de::Error::custom)).collect()
+    texts.iter().map(|text| corruption(text).map_err(de::Error::custom)).collect()
+}
+
+/// A fault of a firmware file by its name, or `NAME=ARGUMENT`.
+///
+/// # Errors
+/// It is none, with those that there are; or it takes no such argument.
+pub fn corruption(text: &str) -> Result<Corruption, String> {
+    let name = |fault: &'static str| fault.split('=').next().unwrap_or_default();
+    let known = Corruption::EXAMPLES.map(|(example, _)| name(example));
+    let given = text.split('=').next().unwrap_or_default();
+    match known.iter().position(|known| *known == given) {
+        Some(index) => text.parse().map_err(|_| {
+            let example = Corruption::EXAMPLES[index].0;
+            format!("`{text}` is not how the fault {given} is written, which is: {example}")
+        }),
+        None => Err(format!("{:#}", NoSuch::new("fault of a firmware file", given, known))),
+    }
 }
 
 /// A rule of the module gate. Without any of `exit`, `lie`, `kill` and `hang` the real modprobe

@@ -30,8 +30,8 @@ pub use card::{CardTable, Equipped, numbered};
 pub use check::{Check, FileCheck};
 pub use duration::parse_patience;
 pub use expectation::{Expectation, LogLine};
-pub use fault::{EventPattern, Happening, Moment, PlannedFault};
-pub use gate::{Compression, FirmwareRule, ModuleRule, Source};
+pub use fault::{EVENTS, EventPattern, Happening, Moment, PlannedFault};
+pub use gate::{Compression, FirmwareRule, ModuleRule, Source, corruption};
 pub use interrupts::InterruptChoice;
 pub use limits::{MOST_CARDS, MOST_REPEATS};
 pub use pattern::{
@@ -256,6 +256,16 @@ impl Scenario {
         let mut actions = Vec::new();
         actions_of(&self.steps, &mut actions);
         actions
+    }
+
+    /// Whether the guest boots for real: one that boots again needs what a snapshot has not.
+    pub fn begins_cold(&self) -> bool {
+        self.cold || self.reboots()
+    }
+
+    /// Whether it resets its guest.
+    pub fn reboots(&self) -> bool {
+        self.actions().into_iter().any(Action::reboots)
     }
 
     /// Whether it speaks of what the image's driver module declares.

@@ -121,7 +121,10 @@ fn custom<E: de::Error>(no_such: NoSuch) -> E {
 
 /// The fields of a kind of milestone.
 pub(super) fn fields_of(milestone: &str) -> Result<&'static [(&'static str, FieldKind)], NoSuch> {
-    let no_such = || NoSuch::new("milestone", milestone, KINDS.iter().copied());
+    let no_such = || {
+        let known = KINDS.iter().copied();
+        NoSuch::new("milestone", milestone, known).told_by("iwlbench list milestones")
+    };
     milestone::fields_of(milestone).ok_or_else(no_such)
 }
 
@@ -414,7 +417,8 @@ fn known_cards<'de, D: Deserializer<'de>>(
 
 /// Says that there is no such card, and which there are.
 pub fn no_card(name: &str) -> NoSuch {
-    NoSuch::new("card", name, iwl_card::cards().iter().map(|card| card.name))
+    let known = iwl_card::cards().iter().map(|card| card.name);
+    NoSuch::new("card", name, known).told_by("iwlbench list cards")
 }
 
 impl When {

@@ -113,7 +113,8 @@ pub enum Action {
     /// exists.
     #[serde(deserialize_with = "number::whole::<_, _, 1, { MAX_REQUESTS as i64 }>")]
     RequestModules(u32),
-    /// A magic SysRq key: `c` crashes the kernel, `b` resets the machine.
+    /// A magic SysRq key: `c` crashes the kernel; `b` resets the machine, with nothing unloaded and
+    /// its cards in their slots, and the step ends when it has booted again.
     #[serde(deserialize_with = "sysrq")]
     Sysrq(char),
 }
@@ -128,7 +129,12 @@ impl Action {
                 | Action::ReleaseAlive
                 | Action::Rest
                 | Action::TearDown
-        )
+        ) && !self.reboots()
+    }
+
+    /// Whether the guest boots again.
+    pub fn reboots(&self) -> bool {
+        *self == Action::Sysrq('b')
     }
 
     /// Whether it is done to one card.
@@ -200,7 +206,10 @@ pub fn fault(text: &str) -> Result<iwl_card::Fault, String> {
     let known = || iwl_card::Fault::all().map(iwl_card::Fault::name);
     match known().any(|known| known == name) {
         true => text.parse().map_err(|error: iwl_card::FaultError| error.to_string()),
-        false => Err(format!("{:#}", NoSuch::new("fault", name, known()))),
+        false => {
+            let no_such = NoSuch::new("fault", name, known()).told_by("iwlbench list faults");
+            Err(format!("{no_such:#}"))
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 
-// The page of a matrix: a place of the table opens its plays, each with its timeline.
+// Pages of many runs: a place of the table opens its plays, each with its timeline.
 const dialog = $('play');
 
 function show(place) {
