@@ -333,6 +333,13 @@ fn patience(text: &str) -> Result<u64, String> {
     parse_patience(text)
 }
 
+fn traced(text: &str) -> Result<String, String> {
+    match text.split(':').collect::<Vec<_>>()[..] {
+        [system, event] if !system.is_empty() && !event.is_empty() => Ok(text.to_owned()),
+        _ => Err("SYSTEM:EVENT, where * stands for any characters: iwlwifi_io:*".to_owned()),
+    }
+}
+
 fn repeat(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(times @ 1..=MOST_REPEATS) => Ok(times),
@@ -393,6 +400,10 @@ pub struct TellArgs {
     /// Add this argument to QEMU's; may be repeated
     #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
     pub qemu_arg: Vec<String>,
+    /// Record these events of the guest's kernel into trace.dat, which trace-cmd(1) reads: iwlwifi:*, or
+    /// several, iwlwifi_io:*,sched:sched_switch
+    #[arg(long, value_delimiter = ',', value_name = "SYSTEM:EVENT", value_parser = traced)]
+    pub trace: Vec<String>,
 }
 
 /// Where the guest kit comes from.

@@ -8,6 +8,7 @@ mod plan;
 pub mod player;
 pub mod progress;
 pub mod shell;
+mod trace;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -105,6 +106,8 @@ pub struct Lab<'a> {
     /// More of the kernel's command line.
     append: Vec<String>,
     qemu_args: Vec<String>,
+    /// Events of the guests' kernel to record.
+    trace: Vec<String>,
     shell: bool,
     gdb: Option<String>,
     snapshots: Snapshots,
@@ -136,6 +139,8 @@ pub struct Options {
     pub append: Vec<String>,
     /// More of QEMU's.
     pub qemu_args: Vec<String>,
+    /// Events of the guests' kernel that are recorded: `SYSTEM:EVENT`, with `*` in each.
+    pub trace: Vec<String>,
     /// The guests can have a shell.
     pub shell: bool,
     /// The guests wait for a debugger, which QEMU awaits here.
@@ -261,6 +266,7 @@ impl<'a> Lab<'a> {
             with: options.with.clone(),
             append: options.append.clone(),
             qemu_args: options.qemu_args.clone(),
+            trace: options.trace.clone(),
             shell: options.shell,
             gdb: options.gdb.clone(),
             snapshots: Snapshots::new(cache.path()),
@@ -426,12 +432,23 @@ impl<'a> Lab<'a> {
             true => self.booted(&plan)?,
             false => self.restored(&plan)?,
         };
-        let Begun { session, hello, how, snapshot } = begun;
+        let Begun { mut session, hello, how, snapshot } = begun;
+        let hello = match self.begin_trace(&mut session, hello, &image.path)? {
+            Ok(hello) => hello,
+            Err(usage) => {
+                self.leave(session.end().qemu);
+                dir.remove()?;
+                return Err(usage.into());
+            }
+        };
         // A snapshot may have been made first.
         let prepared = session.timeline.start() - started;
         let Over { played, hello, console, finished } =
             play_to_the_end(spec, session, hello, &vars, &offers, progress);
         self.leave(finished.qemu);
+        if let Some(recorded) = finished.trace {
+            recorded.write(&dir, hello.as_ref())?;
+        }
         if let Some(error) = finished.write_error {
             return Err(error)
                 .with_context(|| format!("cannot write events.jsonl in {}", dir.path().display()));
@@ -542,6 +559,7 @@ impl<'a> Lab<'a> {
             with: &self.with,
             append: &self.append,
             qemu_args: &self.qemu_args,
+            trace: &self.trace,
             driver: self.driver.name,
         };
         // The orders of an exploration are its own to play.
@@ -718,6 +736,7 @@ fn play_to_the_end(
             drop((look.into)(&mut session, vars));
         }
     }
+    session.end_trace();
     let hello = session.hello.clone();
     let console = session.console_tail(usize::MAX);
     Over { played, hello, console, finished: session.end() }

@@ -10,3 +10,4 @@ pub mod session;
 pub mod signals;
 pub mod snapshot;
 pub mod speed;
+pub mod trace;

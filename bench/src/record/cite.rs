@@ -129,6 +129,8 @@ pub struct Made<'a> {
     pub append: &'a [String],
     /// More of QEMU's.
     pub qemu_args: &'a [String],
+    /// Events that are recorded.
+    pub trace: &'a [String],
     /// As `--driver` calls it.
     pub driver: &'static str,
 }
@@ -184,6 +186,9 @@ impl Made<'_> {
         }
         for argument in self.qemu_args {
             option("--qemu-arg", argument.clone());
+        }
+        if !self.trace.is_empty() {
+            option("--trace", self.trace.join(","));
         }
         if let Some(cpus) = self.cpus {
             option("--cpus", cpus.to_string());
@@ -259,6 +264,7 @@ mod tests {
             with: &[],
             append: &[],
             qemu_args: &[],
+            trace: &[],
             driver: STOCK,
         }
     }
@@ -298,6 +304,7 @@ mod tests {
             with: &["9p".to_owned(), "veth".to_owned()],
             append: &["quiet debug".to_owned()],
             qemu_args: &["-device".to_owned(), "edu".to_owned()],
+            trace: &["iwlwifi:*".to_owned(), "sched:sched_wak*".to_owned()],
             ..made(&own)
         };
         let line = all.again(Path::new("/runs/x"));
@@ -306,7 +313,7 @@ mod tests {
             "iwlbench run /runs/x/mine.toml --card 7260 --kernel /k/bzImage --modules /k/modules \
              --accel tcg --fault 'never-alive,all-ones=400' --interrupts msix --firmware '/fw/a b' --without iwlmvm \
              --module /m/iwlmvm.ko --with '9p,veth' --append 'quiet debug' --qemu-arg -device \
-             --qemu-arg edu --cpus 2 --patience 7 --repeat 1 --cold --strict"
+             --qemu-arg edu --trace 'iwlwifi:*,sched:sched_wak*' --cpus 2 --patience 7 --repeat 1 --cold --strict"
         );
         for line in [line, made(&built_in).again(Path::new("/runs/x"))] {
             let words = shlex::split(&line).expect("shell words");

@@ -28,3 +28,5 @@ pub const JUNIT: &str = "junit.xml";
 pub const KTAP: &str = "results.ktap";
 /// A run as a trace.
 pub const TRACE: &str = "trace.json";
+/// Events of a guest's kernel, for trace-cmd.
+pub const TRACE_DAT: &str = "trace.dat";

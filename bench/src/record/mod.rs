@@ -6,3 +6,4 @@ pub mod files;
 pub mod matrix;
 pub mod run;
 pub mod rundir;
+pub mod tracedat;

@@ -1,7 +1,7 @@
 //! A run's directory: everything needed to judge the run later.
 //!
 //! `run.json` (versions, hashes, verdict), `events.jsonl`, `timeline.txt`, `console.log`,
-//! `dmesg.txt`, `again.sh` and the scenario, `qemu.args`, `qemu.stderr`.
+//! `dmesg.txt`, `again.sh` and the scenario, `qemu.args`, `qemu.stderr`; `trace.dat`, if it is wanted.
 
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -37,6 +37,14 @@ impl RunDir {
             }
         }
         unreachable!("there is always a free number")
+    }
+
+    /// Takes it away: nothing came of it.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(self) -> anyhow::Result<()> {
+        Ok(fs::remove_dir_all(self.path)?)
     }
 
     /// Where it is.

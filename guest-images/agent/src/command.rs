@@ -18,7 +18,7 @@ use crate::asks::Asks;
 use crate::children::{Children, Ran, real_modprobe};
 use crate::gate;
 use crate::inventory;
-use crate::observe::{kmsg, settle};
+use crate::observe::{kmsg, record, settle};
 use crate::outbox::Outbox;
 use crate::{requests, rest, running, scrub, terminal};
 
@@ -54,6 +54,9 @@ pub(crate) fn run(
         Command::Resize { terminal } => terminal::resize(*terminal)
             .map(|()| Reply::Ok)
             .map_err(|e| failed("the terminal's size", &e)),
+        Command::Trace { events, coming, most } => record::start(events, coming, *most, outbox)
+            .map_err(|e| failed("recording the kernel's events", &e)),
+        Command::TraceEnd => record::end(outbox).map_err(|e| failed("ending the record", &e)),
         Command::Suspend { test } => suspend(*test),
         Command::AwaitBlocked { id } => {
             running::await_blocked(*id);

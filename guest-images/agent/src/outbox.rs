@@ -15,7 +15,7 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use guest_protocol::{FromGuest, GuestEvent};
+use guest_protocol::{FromGuest, GuestEvent, TracePart};
 
 use crate::clock::mono_ns;
 
@@ -23,12 +23,19 @@ use crate::clock::mono_ns;
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 enum Item {
-    /// The flag says that it counts among those that wait in a limited number.
-    Say(FromGuest, bool),
+    Say(FromGuest, Counts),
     /// Signals when all that was queued before it is written.
     Flush(Sender<()>),
     /// The port has changed.
     Look,
+}
+
+/// Among which of those that wait in a limited number an item is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    Nowhere,
+    Observed,
+    Traced,
 }
 
 /// What may be observed.
@@ -39,10 +46,12 @@ struct Limits {
     rate: u64,
     /// Waiting, of all classes.
     waiting: usize,
+    /// Parts of a trace waiting: who has one more waits until there is room.
+    traced: usize,
 }
 
 /// A driver's dump of all it knows is some hundreds of records, the kernel's boot some thousands.
-const LIMITS: Limits = Limits { burst: 20_000, rate: 2_000, waiting: 20_000 };
+const LIMITS: Limits = Limits { burst: 20_000, rate: 2_000, waiting: 20_000, traced: 8 };
 
 /// What is limited, each by itself; the kernel's log by level, so that a chatty driver does not
 /// hide a crash.
@@ -93,6 +102,7 @@ struct State {
     items: VecDeque<Item>,
     /// Items that count among those that wait in a limited number.
     waiting: usize,
+    traced: usize,
     allowances: [Allowance; CLASSES.len()],
     /// Outboxes there are.
     senders: usize,
@@ -129,7 +139,10 @@ impl State {
             let count = std::mem::take(&mut self.allowances[index].dropped);
             if count > 0 {
                 let event = GuestEvent::Dropped { what: what.to_owned(), count };
-                self.push(Item::Say(FromGuest::Event { mono_ns: mono_ns(), event }, false));
+                self.push(Item::Say(
+                    FromGuest::Event { mono_ns: mono_ns(), event },
+                    Counts::Nowhere,
+                ));
             }
         }
     }
@@ -150,6 +163,7 @@ fn channel_of(limits: Limits) -> (Outbox, Queue) {
     let state = State {
         items: VecDeque::new(),
         waiting: 0,
+        traced: 0,
         allowances: [allowance; CLASSES.len()],
         senders: 1,
         closed: false,
@@ -180,7 +194,7 @@ impl Outbox {
         if matches!(message, FromGuest::Done { .. }) {
             state.own_up(None);
         }
-        state.push(Item::Say(message, false));
+        state.push(Item::Say(message, Counts::Nowhere));
         self.0.more.notify_all();
     }
 
@@ -199,7 +213,7 @@ impl Outbox {
         if room && state.allowances[class].spend(now_ns, limits) {
             state.own_up(Some(class));
             state.waiting += 1;
-            state.push(Item::Say(message, true));
+            state.push(Item::Say(message, Counts::Observed));
             self.0.more.notify_all();
         } else {
             state.allowances[class].dropped += 1;
@@ -209,6 +223,20 @@ impl Outbox {
     /// Says an event that happens now.
     pub(crate) fn event(&self, event: GuestEvent) {
         self.event_at(mono_ns(), event);
+    }
+
+    /// Says a part of a trace, once few of them wait: what is not taken out of the kernel's buffers
+    /// meanwhile the kernel counts.
+    pub(crate) fn trace(&self, part: TracePart) {
+        let full = |state: &mut State| state.traced >= self.0.limits.traced && !state.closed;
+        let state = self.0.more.wait_while(self.0.state(), full);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if !state.closed {
+            state.traced += 1;
+            state.push(Item::Say(FromGuest::Trace(part), Counts::Traced));
+        }
+        drop(state);
+        self.0.more.notify_all();
     }
 
     /// Says something unexpected, for people.
@@ -260,7 +288,14 @@ impl Queue {
         let mut state = self.0.state();
         loop {
             if let Some(item) = state.items.pop_front() {
-                state.waiting -= usize::from(matches!(item, Item::Say(_, true)));
+                match item {
+                    Item::Say(_, Counts::Observed) => state.waiting -= 1,
+                    Item::Say(_, Counts::Traced) => {
+                        state.traced -= 1;
+                        self.0.more.notify_all();
+                    }
+                    _ => {}
+                }
                 return Some(item);
             }
             if state.senders == 0 {
@@ -276,6 +311,8 @@ impl Drop for Queue {
         let mut state = self.0.state();
         state.closed = true;
         state.items.clear();
+        drop(state);
+        self.0.more.notify_all();
     }
 }
 
@@ -336,7 +373,7 @@ mod tests {
     #[test]
     fn a_flood_is_cut_to_its_rate_and_its_count_told() {
         const SECOND: u64 = 1_000_000_000;
-        let (outbox, queue) = channel_of(Limits { burst: 3, rate: 2, waiting: 1000 });
+        let (outbox, queue) = channel_of(Limits { burst: 3, rate: 2, waiting: 1000, traced: 1 });
         for _ in 0..10 {
             outbox.observed(SECOND, 0, log(6));
         }
@@ -357,7 +394,7 @@ mod tests {
 
     #[test]
     fn what_nobody_reads_does_not_pile_up() {
-        let (outbox, queue) = channel_of(Limits { burst: 100, rate: 0, waiting: 5 });
+        let (outbox, queue) = channel_of(Limits { burst: 100, rate: 0, waiting: 5, traced: 1 });
         for _ in 0..50 {
             outbox.observed(0, 0, log(6));
         }
@@ -367,6 +404,29 @@ mod tests {
         let mut want = vec![log(6); 5];
         want.push(dropped(45));
         assert_eq!(said(queue), want);
+    }
+
+    #[test]
+    fn who_traces_waits_for_the_line() {
+        let (outbox, queue) = channel_of(Limits { burst: 0, rate: 0, waiting: 0, traced: 2 });
+        let part = |cpu| TracePart::Page { cpu, data: String::new() };
+        let (sent, sends) = mpsc::channel();
+        let traces = std::thread::spawn(move || {
+            for cpu in 0..4 {
+                outbox.trace(part(cpu));
+                sent.send(cpu).unwrap();
+            }
+        });
+        let next = || sends.recv_timeout(Duration::from_millis(200)).ok();
+        assert_eq!([next(), next(), next()], [Some(0), Some(1), None]);
+        assert!(
+            matches!(queue.next(), Some(Item::Say(FromGuest::Trace(first), _)) if first == part(0))
+        );
+        assert_eq!([next(), next()], [Some(2), None]);
+        drop(queue);
+        // Nobody is held up by a line that is gone.
+        assert_eq!(next(), Some(3));
+        traces.join().unwrap();
     }
 
     #[test]

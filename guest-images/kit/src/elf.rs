@@ -183,6 +183,47 @@ pub(crate) fn undefined(path: &Path, module: &[u8]) -> Result<BTreeSet<String>, 
     Ok(names.map(str::to_owned).collect())
 }
 
+/// Where `struct trace_event_call` has its class, and that its system.
+const CLASS_AT: u64 = 16;
+const SYSTEM_AT: u64 = 0;
+/// What the name of a pointer to an event begins with (`include/trace/trace_events.h`).
+const EVENT: &str = "__event_";
+
+/// The events of tracing that a module brings, each its system and its name; none if it is no ELF file,
+/// or cut short.
+pub(crate) fn trace_events(module: &[u8]) -> Vec<(String, String)> {
+    let Ok(elf) = Elf::parse(module) else { return Vec::new() };
+    let named = |section: &SectionHeader| elf.shdr_strtab.get_at(section.sh_name);
+    let pointers = elf.section_headers.iter().position(|s| named(s) == Some("_ftrace_events"));
+    let Some(pointers) = pointers else { return Vec::new() };
+    let mut goes_to = BTreeMap::new();
+    for (table, relocations) in &elf.shdr_relocs {
+        let Some(section) = elf.section_headers.get(*table).map(|s| s.sh_info as usize) else {
+            continue;
+        };
+        for relocation in relocations {
+            let Some(symbol) = elf.syms.get(relocation.r_sym) else { continue };
+            let to = symbol.st_value.wrapping_add_signed(relocation.r_addend.unwrap_or_default());
+            goes_to.insert((section, relocation.r_offset), (symbol.st_shndx, to));
+        }
+    }
+    let at = |(section, offset): (usize, u64), field: u64| {
+        goes_to.get(&(section, offset.checked_add(field)?)).copied()
+    };
+    let text = |(section, offset): (usize, u64)| {
+        let content = module.get(elf.section_headers.get(section)?.file_range()?)?;
+        let rest = content.get(usize::try_from(offset).ok()?..)?;
+        Some(String::from_utf8_lossy(rest.split(|byte| *byte == 0).next()?).into_owned())
+    };
+    let events =
+        elf.syms.iter().filter(|symbol| symbol.st_shndx == pointers).filter_map(|symbol| {
+            let name = elf.strtab.get_at(symbol.st_name)?.strip_prefix(EVENT)?;
+            let class = at(at((pointers, symbol.st_value), 0)?, CLASS_AT)?;
+            Some((text(at(class, SYSTEM_AT)?)?, name.to_owned()))
+        });
+    events.collect()
+}
+
 pub(crate) fn modinfo(path: &Path, module: &[u8]) -> Result<ModInfo, KitError> {
     let elf = parse(path, module)?;
     let bad = |reason: &str| {
@@ -291,6 +332,23 @@ mod tests {
         assert_eq!(info.soft, ["a_b", "c", "d", "e"]);
         let none = modinfo(Path::new("m.ko"), &testelf::module(&["depends="])).unwrap();
         assert_eq!(none, ModInfo::default());
+    }
+
+    #[test]
+    fn a_module_says_which_events_it_brings() {
+        let module = testelf::tracing("iwlwifi_io", "iwlwifi_dev_ioread32");
+        let events = [("iwlwifi_io".to_owned(), "iwlwifi_dev_ioread32".to_owned())];
+        assert_eq!(trace_events(&module), events);
+        assert_eq!(trace_events(&testelf::module(&["depends="])), []);
+        for length in 0..module.len() {
+            assert_eq!(trace_events(&module[..length]), [], "{length}");
+        }
+        for at in 0..module.len() {
+            let mut damaged = module.clone();
+            damaged[at] ^= 0xff;
+            // Whatever comes of it.
+            let _ = trace_events(&damaged);
+        }
     }
 
     #[test]

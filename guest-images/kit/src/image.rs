@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::apt::Package;
 use crate::cache::{CacheDir, Guard, read_json};
 use crate::digest::is_ours;
-use crate::elf::{LOADER, check_static, library_closure, loader_command, module_name};
+use crate::elf::{self, LOADER, check_static, library_closure, loader_command, module_name};
 use crate::error::{At, Damage, KitError};
 use crate::hash::{sha256, sha256_file};
 use crate::kernel::{self, Kernel};
@@ -72,6 +72,31 @@ pub fn check_initramfs(path: &Path) -> Result<(), KitError> {
         true => Ok(()),
         false => Err(no("it is no newc cpio archive, compressed or not")),
     }
+}
+
+/// The events of tracing that the modules of an initramfs bring, as `SYSTEM:EVENT` with their module;
+/// none of one that is compressed.
+///
+/// # Errors
+/// It cannot be read.
+pub fn trace_events(initramfs: &Path) -> Result<Vec<(String, String)>, KitError> {
+    let archive = fs::read(initramfs).at(initramfs)?;
+    let mut rest = &archive[..];
+    let mut events = Vec::new();
+    while let Ok(mut reader) = cpio::newc::Reader::new(rest) {
+        if reader.entry().is_trailer() {
+            break;
+        }
+        let name = reader.entry().name().rsplit('/').next().unwrap_or_default();
+        if let Some(module) = name.strip_suffix(".ko").map(module_name) {
+            let mut content = Vec::new();
+            reader.read_to_end(&mut content).at(initramfs)?;
+            let found = elf::trace_events(&content).into_iter();
+            events.extend(found.map(|(s, event)| (format!("{s}:{event}"), module.clone())));
+        }
+        rest = reader.finish().at(initramfs)?;
+    }
+    Ok(events)
 }
 
 /// What goes into an image.

@@ -85,7 +85,7 @@ pub use apt::Package;
 pub use cache::CacheDir;
 pub use digest::Identity;
 pub use error::{Damage, KitError, Rejected};
-pub use image::{ExtraFile, Image, ImageSpec, IncludedModule, check_initramfs};
+pub use image::{ExtraFile, Image, ImageSpec, IncludedModule, check_initramfs, trace_events};
 pub use kernel::{Flavour, Kernel, KernelSelector, KnownKernel, is_bzimage};
 pub use own::OwnModule;
 pub use progress::{Progress, Silent};

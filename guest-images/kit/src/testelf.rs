@@ -52,14 +52,15 @@ pub(crate) fn static_program(machine: u64) -> Vec<u8> {
     header(2, machine, 0, 0, 0)
 }
 
-/// A relocatable file with these sections: name, type, link, size of an entry, content.
+/// A relocatable file with these sections: name, type, link (and, 32 bits up, info), size of an entry,
+/// content.
 fn relocatable(sections: &[(&str, u64, u64, u64, Vec<u8>)]) -> Vec<u8> {
     let mut names = vec![0];
     let (mut content, mut headers) = (Vec::<u8>::new(), vec![0; 64]);
     let mut add = |name: usize, kind, link, entry, bytes: &[u8]| {
         let at = 64 + content.len() as u64;
         headers.extend(words(&[(name as u64, 4), (kind, 4), (0, 8), (0, 8), (at, 8)]));
-        headers.extend(words(&[(bytes.len() as u64, 8), (link, 4), (0, 4), (1, 8), (entry, 8)]));
+        headers.extend(words(&[(bytes.len() as u64, 8), (link, 8), (1, 8), (entry, 8)]));
         content.extend(bytes);
     };
     for (name, kind, link, entry, bytes) in sections {
@@ -94,6 +95,32 @@ pub(crate) fn kernel(names: &[&str], at: &[i64]) -> Vec<u8> {
     });
     let names = ("__ksymtab_strings", 1, 0, 0, strings(names));
     relocatable(&[("__ksymtab", 1, 0, 0, entries.collect()), names])
+}
+
+/// A module with one event of tracing.
+pub(crate) fn tracing(system: &str, event: &str) -> Vec<u8> {
+    const POINTERS: u64 = 2;
+    const DATA: u64 = 4;
+    const RODATA: u64 = 6;
+    const SYMTAB: u64 = 7;
+    let relocation =
+        |at: u64, symbol: u64, addend: u64| words(&[(at, 8), (1, 4), (symbol, 4), (addend, 8)]);
+    let symbol =
+        |name: u64, section: u64| words(&[(name, 4), (3, 1), (0, 1), (section, 2), (0, 8), (0, 8)]);
+    let symbols = [symbol(0, 0), symbol(0, DATA), symbol(0, RODATA), symbol(1, POINTERS)];
+    let (event_at, class_at) = (0, 32);
+    let pointers = relocation(0, 1, event_at);
+    let data = [relocation(event_at + 16, 1, class_at), relocation(class_at, 2, 1)];
+    relocatable(&[
+        (".modinfo", 1, 0, 0, strings(&["depends="])),
+        ("_ftrace_events", 1, 0, 0, vec![0; 8]),
+        (".rela_ftrace_events", 4, SYMTAB | POINTERS << 32, 24, pointers),
+        (".data", 1, 0, 0, vec![0; 64]),
+        (".rela.data", 4, SYMTAB | DATA << 32, 24, data.concat()),
+        (".rodata", 1, 0, 0, strings(&["", system])),
+        (".symtab", 2, SYMTAB + 1, 24, symbols.concat()),
+        (".strtab", 3, 0, 0, strings(&["", &format!("__event_{event}")])),
+    ])
 }
 
 /// A module that exports these symbols.

@@ -24,7 +24,7 @@ pub const PORT_NAME: &str = "org.iwlbench.agent";
 pub const SHELL_PORT_NAME: &str = "org.iwlbench.shell";
 
 /// Version of this protocol; the agent says it in its hello.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// Longest line the agent accepts, in bytes: a firmware file of 12 MiB, base64-encoded.
 pub const MAX_LINE: usize = 16 << 20;
@@ -35,6 +35,9 @@ pub const MAX_LINE_FROM_GUEST: usize = 256 << 10;
 /// Most bytes that the agent reads of a file ([`Command::Read`]) and keeps of each of a program's
 /// streams ([`Command::Exec`]).
 pub const MAX_TEXT: usize = 8 << 10;
+
+/// Most bytes of a [`TracePart`], before they are encoded.
+pub const MAX_TRACE_PART: usize = 64 << 10;
 
 /// Most module requests that [`Command::RequestModules`] starts: each is a thread.
 pub const MAX_REQUESTS: u32 = 200;
@@ -70,6 +73,8 @@ pub enum FromGuest {
         /// How many of the bench's lines have come.
         received: u64,
     },
+    /// A part of the trace that [`Command::Trace`] wants.
+    Trace(TracePart),
     /// A command has ended.
     Done {
         /// The command's id.
@@ -78,6 +83,29 @@ pub enum FromGuest {
         mono_ns: u64,
         /// Its result, or what went wrong.
         result: Result<Reply, CommandError>,
+    },
+}
+
+/// A part of a trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "part", rename_all = "kebab-case")]
+pub enum TracePart {
+    /// The next bytes of a file.
+    File {
+        /// Its path below tracefs: `events/SYSTEM/EVENT/format` or a file that describes all events;
+        /// `saved_cmdlines`; `per_cpu/cpuN/stats` of the trace's own buffer.
+        path: String,
+        /// They are the file's first ones: what came before is of an older reading.
+        first: bool,
+        /// Base64 (standard alphabet, padded).
+        data: String,
+    },
+    /// A page of a CPU's ring buffer, as `trace_pipe_raw` gives it, the zeros at its end left out.
+    Page {
+        /// The CPU.
+        cpu: u32,
+        /// Base64 (standard alphabet, padded).
+        data: String,
     },
 }
 
@@ -404,6 +432,21 @@ pub enum Command {
         /// What it is like now.
         terminal: Terminal,
     },
+    /// Record events of the kernel's tracing until [`Command::TraceEnd`] or the guest's end, in
+    /// [`FromGuest::Trace`]: at first what describes them, then the ring buffers' pages as they fill.
+    /// Ends in [`Reply::Traced`] when all that can be is switched on; events of modules that come later
+    /// are when they come.
+    Trace {
+        /// `SYSTEM:EVENT`, `*` in each for any characters.
+        events: Vec<String>,
+        /// Events of modules that are not loaded yet, `SYSTEM:EVENT`, with their module: kernels from
+        /// 6.14 on switch them on before the module's init runs.
+        coming: Vec<(String, String)>,
+        /// So many bytes of pages are sent at most, what is left out of them counted.
+        most: u64,
+    },
+    /// Record no more: what is in the ring buffers is sent, then who the processes are and what was lost.
+    TraceEnd,
     /// Suspend to RAM (`/sys/power/state`); ends when the kernel has resumed.
     Suspend {
         /// How far it goes before it turns round (`/sys/power/pm_test`).
@@ -525,6 +568,18 @@ pub enum Reply {
     },
     /// [`Command::State`].
     State(State),
+    /// [`Command::Trace`].
+    Traced {
+        /// Those that no event of the kernel's fits.
+        unmatched: Vec<String>,
+        /// All events that there are, if there are such; as far as they fit into a line.
+        known: Vec<String>,
+    },
+    /// [`Command::TraceEnd`].
+    TraceEnded {
+        /// Events that were recorded and not sent, for want of room.
+        lost: u64,
+    },
     /// [`Command::AtWork`].
     AtWork {
         /// Programs, steps and kernel workers, by name.
@@ -565,4 +620,65 @@ pub struct CommandError {
     pub errno: Option<i32>,
     /// What was tried and why it failed, one line.
     pub message: String,
+}
+
+/// Whether a name is what a glob asks for; `*` stands for any characters.
+#[must_use]
+pub fn glob(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let mut parts: Vec<_> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// Whether an event of tracing, `SYSTEM:EVENT`, is what [`Command::Trace`] wants.
+#[must_use]
+pub fn traces(wanted: &str, event: &str) -> bool {
+    match (wanted.split_once(':'), event.split_once(':')) {
+        (Some((system, name)), Some((its_system, its_name))) => {
+            glob(system, its_system) && glob(name, its_name)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_wanted_by_both_its_names() {
+        for (wanted, want) in [
+            ("iwlwifi_io:*", true),
+            ("iwlwifi*:*read*", true),
+            ("iwlwifi:*", false),
+            ("iwlwifi_io:*write*", false),
+            ("iwlwifi_io", false),
+        ] {
+            assert_eq!(traces(wanted, "iwlwifi_io:iwlwifi_dev_ioread32"), want, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn globs() {
+        for (pattern, name, want) in [
+            ("iwl*", "iwlwifi-7260-17.ucode", true),
+            ("iwl*.xz", "iwlwifi-7260-17.ucode", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b", "ab", true),
+            ("a*ab", "ab", false),
+            ("iwlmvm", "iwlmvm2", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(glob(pattern, name), want, "{pattern} {name}");
+        }
+    }
 }

@@ -140,6 +140,7 @@ pub fn lab_with<'a>(
         with: args.own.with.clone(),
         append: args.tell.append.clone(),
         qemu_args: args.tell.qemu_arg.clone(),
+        trace: args.tell.trace.clone(),
         shell: false,
         gdb: None,
     };

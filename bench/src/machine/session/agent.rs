@@ -8,6 +8,8 @@ use super::said::line_of;
 use super::{Session, Stop};
 use crate::facts::timeline::{BenchEvent, ClockOffset};
 use crate::facts::verdict::{Outcome, Verdict};
+use crate::machine::trace::{self, Trace};
+use crate::record::files;
 
 /// A clock known as well as this is known well enough to tell which of two steps came first.
 const CLOCK_ERROR_NS: u64 = 3_000_000;
@@ -132,6 +134,53 @@ impl Session {
             )
             .into()),
         }
+    }
+
+    /// Has the guest record its kernel's events from now on; says which wishes nothing fits, and then what
+    /// there is.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn trace(
+        &mut self,
+        events: Vec<String>,
+        coming: Vec<(String, String)>,
+    ) -> Result<(Vec<String>, Vec<String>), Stop> {
+        self.trace = Some(Trace::default());
+        let command = Command::Trace { events, coming, most: trace::MOST };
+        match self.command(command, ANSWER_WITHIN)? {
+            Ok(Reply::Traced { unmatched, known }) => Ok((unmatched, known)),
+            other => {
+                let why = match other {
+                    Err(error) => error.message,
+                    Ok(other) => format!("{other:?}"),
+                };
+                let line = format!("the guest cannot record its kernel's events: {why}");
+                Err(Verdict::new(Outcome::Environment, line).into())
+            }
+        }
+    }
+
+    /// Has the guest record no more, and send what it has. Of one that does not there is what it has
+    /// sent.
+    pub fn end_trace(&mut self) {
+        if self.trace.is_none() || self.hello.is_none() {
+            return;
+        }
+        let lost = match self.command(Command::TraceEnd, ANSWER_WITHIN) {
+            Ok(Ok(Reply::TraceEnded { lost: 0 }))
+                if !self.trace.as_ref().is_some_and(Trace::is_cut) =>
+            {
+                return;
+            }
+            Ok(Ok(Reply::TraceEnded { lost })) => {
+                format!("{lost} events, for which there was no room")
+            }
+            Ok(Ok(other)) => format!("what the agent was to send: {other:?}"),
+            Ok(Err(error)) => format!("what the agent was to send: {}", error.message),
+            Err(_) => "what the guest had not sent when it ended".to_owned(),
+        };
+        self.note(BenchEvent::Note { text: format!("{} lacks {lost}", files::TRACE_DAT) });
     }
 
     /// When the agent said its last word, as a part of a sentence.

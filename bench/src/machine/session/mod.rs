@@ -43,6 +43,7 @@ use crate::machine::memory::Memory;
 use crate::machine::qemu::{self, CardSocket, Guest, Machine, Process, Start};
 use crate::machine::signals::{self, Watched};
 use crate::machine::snapshot::Snapshot;
+use crate::machine::trace::Trace;
 use crate::record::files;
 use crate::record::rundir::RunDir;
 use crate::script::scenario::numbered;
@@ -137,6 +138,8 @@ pub struct Session {
     /// Signals interrupt this session while it lives.
     shell: Option<UnixStream>,
     all_time: bool,
+    /// What the guest has sent of its kernel's events, if it was asked to.
+    trace: Option<Trace>,
     _watched: Watched,
 }
 
@@ -269,6 +272,7 @@ impl Session {
             on_milestone: Box::new(|_| {}),
             shell,
             all_time: false,
+            trace: None,
             _watched: watched_signals,
         })
     }
@@ -499,11 +503,13 @@ impl Session {
         let cards = seats(&self.card_names);
         let summaries = std::mem::take(&mut self.summaries);
         let unmet = self.gates.unmet();
+        let trace = self.trace.take();
         let unbegun = self.faults.iter().flat_map(FaultWatch::left).collect();
         // To give it up takes whoever is the last to have it ten milliseconds and more.
         let memory = self.memory;
         std::thread::spawn(move || drop(memory));
-        Finished { events, write_error, cards, summaries, unmet, unbegun, qemu: self.process }
+        let qemu = self.process;
+        Finished { events, write_error, cards, summaries, unmet, unbegun, trace, qemu }
     }
 
     /// Whether somebody has killed QEMU.
@@ -527,6 +533,8 @@ pub struct Finished {
     pub unmet: Vec<String>,
     /// Faults that did not begin, or not end, for people.
     pub unbegun: Vec<String>,
+    /// Its kernel's events, if the user wanted them.
+    pub trace: Option<Trace>,
     /// Killed; to give up a guest's memory takes it a while yet.
     pub qemu: Process,
 }

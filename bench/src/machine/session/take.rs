@@ -169,6 +169,15 @@ impl Session {
                     self.limits.end(Outcome::Environment, line);
                 }
             }
+            FromGuest::Trace(part) => {
+                let taken = match self.trace.as_mut() {
+                    Some(trace) => trace.take(part),
+                    None => Err("a part of a trace, which nobody wants".to_owned()),
+                };
+                if let Err(what) = taken {
+                    self.bad_line(&what);
+                }
+            }
             FromGuest::Done { id, mono_ns, result } => {
                 if self.asked.remove(&id) {
                     self.replies.insert(id, (mono_ns, result));

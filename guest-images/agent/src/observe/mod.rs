@@ -2,6 +2,7 @@
 
 pub(crate) mod kmsg;
 mod marks;
+pub(crate) mod record;
 pub(crate) mod settle;
 pub(crate) mod trace;
 pub(crate) mod uevent;

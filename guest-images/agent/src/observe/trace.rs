@@ -10,6 +10,7 @@ use guest_protocol::GuestEvent;
 use crate::clock::mono_ns;
 use crate::error::{Context, SetupError};
 use crate::observe::marks::{self, Stream};
+use crate::observe::record;
 use crate::outbox::Outbox;
 
 /// An instance shares its buffer and its clock with nobody.
@@ -77,7 +78,13 @@ fn report(outbox: &Outbox, line: &str) {
         return;
     }
     match parse(line) {
-        Some((mono_ns, event)) => outbox.event_at(mono_ns, event),
+        Some((mono_ns, event)) => {
+            let loaded = matches!(event, GuestEvent::ModuleLoad { .. });
+            outbox.event_at(mono_ns, event);
+            if loaded {
+                record::module_came(outbox);
+            }
+        }
         // Among them `CPU:1 [LOST 12 EVENTS]`.
         None => outbox.note(format!("kernel trace: {line}")),
     }
