@@ -73,6 +73,57 @@ fn outcomes(cell: &Value) -> Vec<&str> {
     attempts.iter().map(|attempt| text(&attempt["outcome"])).collect()
 }
 
+/// Reads a level of KTAP by the rules of the kernel's `kunit_parser.py`: version, name, plan, as many
+/// results as planned, numbered from 1; what a level sums up has its name, and is good if all of it is.
+/// Whether the level is good.
+fn is_ktap<'l>(
+    lines: &mut std::iter::Peekable<impl Iterator<Item = &'l str> + Clone>,
+    depth: usize,
+) -> Result<bool, String> {
+    let indent = " ".repeat(4 * depth);
+    let mut next = || lines.next_if(|line| line.starts_with(&indent)).map(|l| &l[indent.len()..]);
+    if next() != Some("KTAP version 1") {
+        return Err(format!("level {depth} has no version"));
+    }
+    let plan = next().map(|line| if line.starts_with("# Subtest: ") { next() } else { Some(line) });
+    let plan = plan.flatten().and_then(|line| line.strip_prefix("1..")).ok_or("no plan")?;
+    let planned: usize = plan.parse().map_err(|_| format!("plan {plan}"))?;
+    let (mut good, mut results) = (true, 0);
+    while results < planned {
+        let line = lines.peek().copied().ok_or("fewer results than planned")?;
+        let own = line.strip_prefix(&indent).ok_or_else(|| format!("depth of `{line}`"))?;
+        let inner = match own.strip_prefix("    KTAP") {
+            Some(_) => {
+                let name =
+                    lines.clone().nth(1).and_then(|line| line.trim().strip_prefix("# Subtest: "));
+                Some((is_ktap(lines, depth + 1)?, name.unwrap_or_default().to_owned()))
+            }
+            None => None,
+        };
+        let line = loop {
+            let line = lines.next().ok_or("fewer results than planned")?;
+            let line = line.strip_prefix(&indent).ok_or_else(|| format!("depth of `{line}`"))?;
+            if !line.starts_with('#') {
+                break line;
+            }
+        };
+        results += 1;
+        let (ok, rest) = match line.strip_prefix("not ") {
+            Some(rest) => (false, rest),
+            None => (true, line),
+        };
+        let told =
+            rest.strip_prefix(&format!("ok {results} ")).ok_or_else(|| format!("`{line}`"))?;
+        if let Some((all, name)) = inner
+            && (ok, told) != (all, &*name)
+        {
+            return Err(format!("`{line}` sums up `{name}`, which is good: {all}"));
+        }
+        good &= ok;
+    }
+    Ok(good)
+}
+
 #[test]
 fn every_verdict_is_told_in_every_form() {
     let bench = Bench::new();
@@ -115,6 +166,9 @@ fn every_verdict_is_told_in_every_form() {
         assert!(ktap_text.lines().any(|l| l == line), "no `{line}` in {ktap_text}");
     }
     assert!(ktap_text.contains("# an earlier attempt: failed"), "{ktap_text}");
+    let mut lines = ktap_text.lines().peekable();
+    assert!(!is_ktap(&mut lines, 0).expect("KTAP"), "a failure is one at every level");
+    assert_eq!(lines.next(), None);
     assert_eq!(std::fs::read_to_string(ktap).expect("the copy"), ktap_text);
 
     let page = matrix.file("report.html");

@@ -160,7 +160,12 @@ fn what_is_doubtful_is_told_and_with_strict_an_error() {
     assert!(stderr.contains("warning: no twin turns this one red: t"), "{stderr}");
     let (code, stderr) = failing(&bench, &["check", "--strict", &file]);
     assert_eq!(code, Some(2), "{stderr}");
-    assert!(bench.output(&["check", "--strict", "hand-over/"]).status.success());
+    // Nothing of the set is.
+    let set = bench.output(&["check", "--strict", "card/", "firmware/", "hand-over/", "races/"]);
+    assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
+    let groups =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios")).expect("there");
+    assert_eq!(groups.flatten().filter(|entry| entry.path().is_dir()).count(), 4, "all groups");
 }
 
 #[test]

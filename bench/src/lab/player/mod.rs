@@ -573,7 +573,11 @@ fn describe(step: &Step, vars: &Vars) -> String {
         action.word().to_owned()
     } else if let Some(patterns) = &step.r#await {
         let patterns: Vec<_> = patterns.iter().map(|p| vars.pattern(p).to_string()).collect();
-        format!("await {}", patterns.join(" and "))
+        let alike = patterns.chunk_by(|a, b| a == b).map(|alike| match alike.len() {
+            1 => alike[0].clone(),
+            n => format!("{n} × {}", alike[0]),
+        });
+        format!("await {}", alike.collect::<Vec<_>>().join(" and "))
     } else {
         "check".to_owned()
     }

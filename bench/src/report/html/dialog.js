@@ -57,7 +57,7 @@ function draw(play) {
 
 const filters = $('filters');
 if (document.querySelector('tr.good') && document.querySelector('tr.bad')) {
-  button(filters, 'only what did not pass', (e) => {
+  button(filters, filters.dataset.only || 'only what did not pass', (e) => {
     e.setAttribute('aria-pressed', document.body.classList.toggle('bad-only'));
   }, false);
 }

@@ -138,6 +138,10 @@ fn head(out: &mut String, matrix: &Matrix, places: &[Place<'_>]) {
     if known > 0 {
         let _ = write!(line, ", {known} failed as known");
     }
+    let gone = cells.iter().filter(|cell| cell.is_gone()).count();
+    if gone > 0 {
+        let _ = write!(line, ", {gone} known to fail passed");
+    }
     if not_played > 0 {
         let _ = write!(line, ", {not_played} not played");
     }

@@ -63,6 +63,7 @@ fn head(out: &mut String, exploration: &Exploration) {
     let (class, word) = match (bad + exploration.gone.len(), unplayed) {
         (1.., _) => ("failed", "failed"),
         (0, 1..) => ("not-run", "incomplete"),
+        (0, 0) if known > 0 => ("flaky", "as known"),
         (0, 0) => ("passed", "fine"),
     };
     let of = |n: usize| if n == 1 { "order" } else { "orders" };
@@ -123,7 +124,7 @@ fn ends(out: &mut String, orders: &[Order]) {
 /// on.
 fn table(out: &mut String, orders: &[Order], base: &str) {
     out.push_str(
-        "<section>\n<h2>Orders</h2>\n<p class=\"tools\" id=\"filters\"></p>\n\
+        "<section>\n<h2>Orders</h2>\n<p class=\"tools\" id=\"filters\" data-only=\"only what is not fine\"></p>\n\
          <p class=\"sub note\"><i class=\"step\"></i>a step of the scenario \
          <i class=\"gate\"></i>a request that is let go; faint: as in the order above</p>\n\
          <div class=\"table orders\">\n<table>\n<tbody>\n",
