@@ -4,6 +4,7 @@ use iwl_hw::csr::{CSR_EEPROM_GP, CSR_OTP_GP_REG, eeprom_gp, eeprom_reg, otp_gp};
 use iwl_hw::eeprom as layout;
 use iwl_hw::nvm::radio_cfg;
 
+use super::names::EEPROM;
 use crate::event::CardEvent;
 use crate::faults::{Fault, FaultPlan};
 use crate::spec::{Nvm, Radio};
@@ -106,7 +107,7 @@ impl Eeprom {
     pub(crate) fn end_run(&mut self) -> Option<CardEvent> {
         let (offset, end) = self.run.take()?;
         Some(CardEvent::NvmRead {
-            section: super::EEPROM.into(),
+            section: EEPROM.into(),
             offset,
             len: end - offset,
             present: true,
