@@ -180,6 +180,31 @@ fn tree(bench: &Bench) -> PathBuf {
     tree
 }
 
+/// What a kernel holds itself is in a list beside its modules.
+#[test]
+fn scenarios_about_modules_are_not_played_where_driver_and_opmodes_are_built_in() {
+    let bench = Bench::new();
+    let kernel = kernel();
+    let modules = bench.dir.path().join(&kernel.release);
+    std::fs::create_dir(&modules).expect("made");
+    std::os::unix::fs::symlink(kernel.modules.join("kernel"), modules.join("kernel"))
+        .expect("linked");
+    let mut list = std::fs::read_to_string(kernel.modules.join("modules.builtin")).expect("a list");
+    for module in ["iwlwifi", "dvm/iwldvm", "mvm/iwlmvm"] {
+        list += &format!("kernel/drivers/net/wireless/intel/iwlwifi/{module}.ko\n");
+    }
+    std::fs::write(modules.join("modules.builtin"), list).expect("written");
+    let bzimage = kernel.bzimage.to_string_lossy().into_owned();
+    let files = ["--kernel", &bzimage, "--modules", text(&modules)];
+    for (args, says) in [
+        (&["opmode-missing"][..], "has iwlwifi and its opmodes built in: play opmode-first"),
+        (&["opmode-first", "--cold"], "without --cold the card is plugged in later"),
+    ] {
+        let (code, said) = refused(&bench, &[args, &files].concat());
+        assert!(code == Some(2) && said.contains(says), "{code:?} {said}");
+    }
+}
+
 #[test]
 fn a_kernel_is_used_in_the_tree_that_it_was_built_in() {
     let bench = Bench::new();

@@ -2,10 +2,13 @@
 
 mod common;
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::process::Stdio;
 
 use common::Bench;
+use nix::pty::{OpenptyResult, Winsize, openpty};
+use rustix::termios::{LocalModes, tcgetattr, tcsetwinsize};
 
 /// What is put in comes to the guest's program, up to its end; what it says comes back.
 fn with_input(bench: &Bench, args: &[&str], input: &str) -> (Option<i32>, String, String) {
@@ -53,6 +56,51 @@ fn a_run_that_fails_ends_in_a_shell_and_its_verdict_stays() {
     assert!(said.contains("here=42"), "{said}{errors}");
     let (code, said, _) = with_input(&bench, &args, "echo here=$((40 + 2))\n");
     assert!(code == Some(0) && !said.contains("here=42"), "{said}");
+}
+
+/// A terminal of that size, of which the test has the other end.
+fn terminal(rows: u16, columns: u16) -> OpenptyResult {
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    openpty(Some(&size), None).expect("a terminal")
+}
+
+/// What is shown until these words are.
+fn shown_until(screen: &mut File, words: &str) -> String {
+    let (mut shown, mut chunk) = (String::new(), [0; 4096]);
+    while !shown.contains(words) {
+        let length = screen.read(&mut chunk).unwrap_or_default();
+        assert!(length > 0, "it ended without {words:?}: {shown}");
+        shown += &String::from_utf8_lossy(&chunk[..length]);
+    }
+    shown
+}
+
+#[test]
+#[ignore = "fetches busybox"]
+fn the_terminal_is_the_guests_its_size_and_its_ctrl_c_too() {
+    let bench = Bench::new();
+    let OpenptyResult { master, slave } = terminal(30, 100);
+    let script = "trap 'exit 9' INT; stty size
+         until test \"$(stty size)\" = '40 120'; do sleep 0.1; done
+         echo resized; while :; do sleep 0.1; done";
+    let mut command = bench.command(&["shell", "-q", "--", "sh", "-c", script]);
+    command.stdin(slave.try_clone().expect("its end"));
+    command.stdout(slave.try_clone().expect("its end")).stderr(Stdio::null());
+    let before = tcgetattr(&slave).expect("its modes");
+    let mut child = command.spawn().expect("the program runs");
+    drop(command);
+    let mut screen = File::from(master);
+    shown_until(&mut screen, "30 100");
+    let raw = tcgetattr(&slave).expect("its modes");
+    assert!(!raw.local_modes.contains(LocalModes::ISIG), "Ctrl-C is to be the guest's");
+    let size = rustix::termios::Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&screen, size).expect("resized");
+    shown_until(&mut screen, "resized");
+    screen.write_all(b"\x03").expect("typed");
+    assert_eq!(child.wait().expect("it ends").code(), Some(9));
+    let after = tcgetattr(&slave).expect("its modes");
+    assert_eq!((after.local_modes, after.input_modes), (before.local_modes, before.input_modes));
+    bench.nothing_left();
 }
 
 #[test]

@@ -206,8 +206,13 @@ pub struct MatrixArgs {
     /// Firmware the guests are given: `stub`, or a file, given under the first name asked for
     #[arg(long, default_value = "stub", value_name = "stub|FILE")]
     pub firmware: String,
-    /// Debian kernels by version, or bzImages (with --modules)
-    #[arg(long, default_value = "default", value_delimiter = ',', value_name = "VERSION|BZIMAGE")]
+    /// Debian kernels by version, `all` for the newest of each series, or bzImages (with --modules)
+    #[arg(
+        long,
+        default_value = "default",
+        value_delimiter = ',',
+        value_name = "VERSION|all|BZIMAGE"
+    )]
     pub kernel: Vec<String>,
     /// Modules of each bzImage: …/lib/modules/RELEASE
     #[arg(long, value_delimiter = ',', value_name = "DIR")]

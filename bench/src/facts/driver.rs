@@ -67,6 +67,10 @@ pub const STOCK: &str = "stock";
 pub static IWLWIFI: Driver = iwlwifi(STOCK, Request::Nowait, false);
 /// That of older ones.
 static IWLWIFI_WAITS: Driver = iwlwifi(STOCK, Request::Waits, false);
+/// What a run with it says, where `--driver` says [`STOCK`].
+pub const BUILT_IN: &str = "builtin";
+/// The kernel's own that is no module, with opmodes that are none: it asks for none.
+pub static IWLWIFI_BUILT_IN: Driver = iwlwifi(BUILT_IN, Request::Nowait, false);
 /// The first whose iwl-drv.c does not wait for the opmode's module (3d913719df14).
 const NO_WAITING: Kernel = Kernel { major: 6, minor: 10 };
 
@@ -167,7 +171,12 @@ pub fn choices(word: &str) -> Result<Vec<&'static Choice>, NoSuch> {
 impl Driver {
     /// Whether it is the kernel's own, whose ways are as they are.
     pub fn is_stock(&self) -> bool {
-        self.name == STOCK
+        [STOCK, BUILT_IN].contains(&self.name)
+    }
+
+    /// Whether it and its opmodes are in the kernel itself.
+    pub fn is_built_in(&self) -> bool {
+        self.name == BUILT_IN
     }
 
     /// Whether a module is one of its opmodes.

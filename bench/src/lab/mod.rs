@@ -17,7 +17,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use guest_kit::{
-    CacheDir, ImageSpec, IncludedModule, Kernel, KernelSelector, Kit, OwnModule, Qemu, Variant,
+    CacheDir, ImageSpec, IncludedModule, Kernel, KernelSelector, Kit, KitError, OwnModule, Qemu,
+    Variant,
 };
 use guest_protocol::Hello;
 use iwl_card::{Card, CardOptions, CardSpec};
@@ -30,7 +31,7 @@ use progress::{LabProgress, RunProgress};
 use crate::facts::accel::Accel;
 use crate::facts::derive::{self, Seat};
 use crate::facts::diagnosis::Facts;
-use crate::facts::driver::{Choice, Driver};
+use crate::facts::driver::{Choice, Driver, IWLWIFI_BUILT_IN};
 use crate::facts::failure::BadUsage;
 use crate::facts::phases;
 use crate::facts::seen;
@@ -307,6 +308,30 @@ impl<'a> Lab<'a> {
         }
     }
 
+    /// Whether a scenario is one for this kernel's driver.
+    ///
+    /// # Errors
+    /// It is about modules, and there are none.
+    pub fn plays(&self, scenario: &Scenario, cold: bool) -> Result<(), BadUsage> {
+        if !self.driver.is_built_in() {
+            return Ok(());
+        }
+        let (name, kernel, driver) = (&scenario.name, self.kernel(), self.driver.module);
+        if !scenario.built_in {
+            return Err(BadUsage(format!(
+                "{name} is about modules, and kernel {kernel} has {driver} and its opmodes built in: \
+                 play opmode-first, or another with `built-in = true`"
+            )));
+        }
+        if cold || scenario.begins_cold() {
+            return Err(BadUsage(format!(
+                "{name} with the card present at power-on: kernel {kernel} has {driver} built in, which \
+                 asks for its firmware before there is a gate; without --cold the card is plugged in later"
+            )));
+        }
+        Ok(())
+    }
+
     /// One line: what runs what.
     pub fn describe(&self) -> String {
         format!(
@@ -388,6 +413,7 @@ impl<'a> Lab<'a> {
     ) -> anyhow::Result<Record> {
         let started = Instant::now();
         let scenario = spec.scenario;
+        self.plays(scenario, spec.cold)?;
         suited(spec.card, scenario, spec.faults)?;
         let stub = stub_of(spec.card)?;
         let kernel_api: stub::Kernel = self.kernel.release.parse()?;
@@ -604,7 +630,10 @@ impl<'a> Lab<'a> {
         // A kernel that cannot do it is no verdict about a driver.
         let cards = spec.scenario.machine(spec.card).into_iter().map(|card| card.spec);
         for module in cards.map(|card| self.opmode_of(card)).chain([Ok(self.driver.module)]) {
-            image.require(&self.kernel, module?, &without)?;
+            match image.require(&self.kernel, module?, &without) {
+                Err(KitError::BuiltIn { .. }) if self.driver.is_built_in() => {}
+                other => other?,
+            }
         }
         Ok(Initrd { path: image.path, sha256: image.sha256, modules: image.modules })
     }
@@ -775,8 +804,23 @@ pub fn driver_of(
     choice: &'static Choice,
 ) -> anyhow::Result<(&'static Driver, Option<OwnModule>)> {
     let driver = choice.driver(kernel.release.parse()?).map_err(BadUsage)?;
+    if choice.patch.is_none() && is_built_in(kernel, driver)? {
+        return Ok((&IWLWIFI_BUILT_IN, None));
+    }
     let build = |patch| kit.build_variant(kernel, &Variant { name: choice.name(), patch });
     Ok((driver, choice.patch.map(build).transpose()?))
+}
+
+/// Whether the kernel itself holds a driver, and what that hands over to.
+fn is_built_in(kernel: &Kernel, driver: &Driver) -> Result<bool, KitError> {
+    let held = |module: &str| kernel.has_built_in(module);
+    Ok(held(driver.module)?
+        && driver
+            .opmodes
+            .iter()
+            .map(|o| held(o.module))
+            .collect::<Result<Vec<_>, _>>()?
+            .contains(&true))
 }
 
 fn image_spec<'a>(
@@ -800,7 +844,7 @@ pub fn build_image(
     replace: &[OwnModule],
     without: &[String],
     with: &[String],
-) -> Result<guest_kit::Image, guest_kit::KitError> {
+) -> Result<guest_kit::Image, KitError> {
     kit.build_image(&ImageSpec {
         replace,
         with,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use toml::{Table, Value};
 
-use crate::facts::driver::STOCK;
+use crate::facts::driver::{BUILT_IN, STOCK};
 use crate::script::scenario::{Scenario, parse_patience};
 
 /// Which iwlbench.
@@ -156,7 +156,7 @@ impl Made<'_> {
                 option("--modules", path(modules));
             }
         }
-        if self.driver != STOCK {
+        if ![STOCK, BUILT_IN].contains(&self.driver) {
             option("--driver", self.driver.to_owned());
         }
         option("--accel", self.accel.to_owned());

@@ -13,6 +13,7 @@ use crate::apt::{Apt, Candidate, Package};
 use crate::cache::{CacheDir, read_json};
 use crate::config;
 use crate::error::{At, KitError};
+use crate::modules::ModuleTree;
 use crate::record::Sums;
 use crate::store::{Source, Unpacked};
 use crate::tree;
@@ -113,6 +114,14 @@ impl Kernel {
             None if !self.packages.is_empty() => Ok(false),
             None => config::is_set_in_image(&self.bzimage, "MODULE_SIG_FORCE"),
         }
+    }
+
+    /// Whether it holds a module itself.
+    ///
+    /// # Errors
+    /// Its modules' lists cannot be read.
+    pub fn has_built_in(&self, module: &str) -> Result<bool, KitError> {
+        Ok(ModuleTree::open(&self.modules, None)?.has_built_in(module))
     }
 
     /// Which of Linux's versions it is, as far as can be known: `6.1.174-1`, where the release
@@ -418,6 +427,13 @@ pub struct KnownKernel {
     pub suite: Option<String>,
     /// Whether it is in the cache.
     pub cached: bool,
+}
+
+impl KnownKernel {
+    /// `6.12` of a release.
+    pub fn series(&self) -> String {
+        self.release.split('.').take(2).collect::<Vec<_>>().join(".")
+    }
 }
 
 /// All kernels that the cache holds and, with a source, those of the archive; the newest first.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use fs_err as fs;
+use guest_kit::Flavour;
 use iwl_card::CardSpec;
 
 use crate::app::cli::{GuestArgs, MatrixArgs};
@@ -61,7 +62,11 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     drivers.dedup();
     let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
     let before = args.baseline.as_deref().map(baseline).transpose()?;
-    let kernels = kernels(args)?;
+    let all = match args.kernel.iter().any(|kernel| kernel == ALL) {
+        true => newest_of_each_series(args, ui)?,
+        false => Vec::new(),
+    };
+    let kernels = kernels(args, &all)?;
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
@@ -180,7 +185,9 @@ fn plays<'a>(
                 for card in cards {
                     lab::can_have(card, &args.fault)?;
                     // What a scenario breaks, not every card of the matrix has.
-                    if lab::suited(card, scenario, &[]).is_ok() {
+                    if lab::suited(card, scenario, &[]).is_ok()
+                        && lab.plays(scenario, args.cold).is_ok()
+                    {
                         plays.push(Play { lab, scenario, card });
                     }
                 }
@@ -190,8 +197,23 @@ fn plays<'a>(
     Ok(plays)
 }
 
-/// Each kernel with its modules, where it is a file.
-fn kernels(args: &MatrixArgs) -> Result<Vec<(&str, Option<&Path>)>, BadUsage> {
+/// What `--kernel` takes for all of the archive's.
+const ALL: &str = "all";
+
+/// Of each series of the archive, or offline of the cache, the newest.
+fn newest_of_each_series(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<Vec<String>> {
+    let kernels = commands::kit(&args.fetch, ui)?.kernels()?;
+    let mut newest: Vec<_> =
+        kernels.iter().filter(|kernel| kernel.flavour == Flavour::Plain).collect();
+    newest.dedup_by_key(|kernel| kernel.series());
+    Ok(newest.into_iter().map(|kernel| kernel.release.clone()).collect())
+}
+
+/// Each kernel with its modules, where it is a file; `all` stands for those.
+fn kernels<'a>(
+    args: &'a MatrixArgs,
+    all: &'a [String],
+) -> Result<Vec<(&'a str, Option<&'a Path>)>, BadUsage> {
     let alone = args.kernel.len() == 1 && args.modules.len() == 1;
     let is_file = |kernel: &String| alone || kernel.contains('/');
     let files = args.kernel.iter().filter(|kernel| is_file(kernel)).count();
@@ -204,7 +226,14 @@ fn kernels(args: &MatrixArgs) -> Result<Vec<(&str, Option<&Path>)>, BadUsage> {
     }
     let mut modules = args.modules.iter();
     let mut with = |kernel| if is_file(kernel) { modules.next() } else { None };
-    Ok(args.kernel.iter().map(|k| (k.as_str(), with(k).map(PathBuf::as_path))).collect())
+    let mut kernels = Vec::new();
+    for kernel in &args.kernel {
+        match kernel == ALL {
+            true => kernels.extend(all.iter().map(|kernel| (kernel.as_str(), None))),
+            false => kernels.push((kernel.as_str(), with(kernel).map(PathBuf::as_path))),
+        }
+    }
+    Ok(kernels)
 }
 
 /// How many guests at once, until when, and how many plays in all, round and round.

@@ -82,6 +82,9 @@ pub struct Scenario {
     /// guest.
     #[serde(default)]
     pub cold: bool,
+    /// It can be played where driver and opmodes are in the kernel itself, and no module is asked for.
+    #[serde(default)]
+    pub built_in: bool,
     /// The loaders' requests wait for the bench; `false`: the kernel's own modprobe and plain
     /// files.
     #[serde(default = "yes")]

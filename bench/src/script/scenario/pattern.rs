@@ -385,6 +385,8 @@ pub struct WhenDriver {
     pub verifies: Option<bool>,
     /// It is the kernel's own, whose ways are as they are; or a change of it, which is judged.
     pub stock: Option<bool>,
+    /// It and its opmodes are in the kernel itself; or they are modules.
+    pub built_in: Option<bool>,
 }
 
 impl WhenDriver {
@@ -392,6 +394,7 @@ impl WhenDriver {
         self.request.is_none_or(|request| request == driver.request)
             && self.verifies.is_none_or(|verifies| verifies == driver.verifies)
             && self.stock.is_none_or(|stock| stock == driver.is_stock())
+            && self.built_in.is_none_or(|built_in| built_in == driver.is_built_in())
     }
 }
 
@@ -667,10 +670,15 @@ mod tests {
             ("driver.verifies = true", false, true),
             ("driver = { stock = true, verifies = false }", true, false),
             ("driver.stock = false", false, true),
+            ("driver.built-in = true", false, false),
         ] {
             let when = when(text);
             assert_eq!((when.applies(&stock), when.applies(&sync)), (of_stock, of_sync), "{text}");
         }
+        let built_in =
+            Vars { driver: &crate::facts::driver::IWLWIFI_BUILT_IN, ..vars("7.3.4", "7.3.4") };
+        assert!(when("driver = { built-in = true, stock = true }").applies(&built_in));
+        assert!(!when("driver.built-in = false").applies(&built_in));
         assert!(toml::from_str::<When>("driver = 'stock'").is_err());
     }
 

@@ -60,11 +60,6 @@ impl Differs {
     }
 }
 
-/// `6.12` of a release.
-fn series(kernel: &KnownKernel) -> String {
-    kernel.release.split('.').take(2).collect::<Vec<_>>().join(".")
-}
-
 /// Prints the kernels: of each series the newest, or as JSON all.
 pub(super) fn list(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let kernels = commands::kit(&args.fetch, ui)?.kernels()?;
@@ -95,18 +90,18 @@ pub(super) fn list(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
 fn text(kernels: &[KnownKernel]) -> anyhow::Result<String> {
     let mut out = String::new();
     let mut before = None;
-    for kernels in kernels.chunk_by(|a, b| series(a) == series(b)) {
+    for kernels in kernels.chunk_by(|a, b| a.series() == b.series()) {
         let plain: Vec<_> = kernels.iter().filter(|k| k.flavour == Flavour::Plain).collect();
         let Some(newest) = plain.first().copied().or(kernels.first()) else { continue };
         let suite = newest.suite.as_deref().unwrap_or("in the cache");
         // A String takes any write.
-        let _ = write!(out, "{:<6}{:<22}{suite}", series(newest), newest.release);
+        let _ = write!(out, "{:<6}{:<22}{suite}", newest.series(), newest.release);
         let older = plain.len().saturating_sub(1);
         if older > 0 {
             let _ = write!(out, ", {older} older");
         }
         if kernels.iter().any(|kernel| kernel.flavour == Flavour::Rt) {
-            let _ = write!(out, ", also {}-rt", series(newest));
+            let _ = write!(out, ", also {}-rt", newest.series());
         }
         out.push('\n');
         let cached: Vec<_> =
