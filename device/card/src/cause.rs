@@ -3,10 +3,11 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+use strum::EnumIter;
 
 /// A cause. How it is told is the business of the interrupt controller: as a bit of `CSR_INT`, or
-/// as one of the MSI-X cause registers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// as one of the MSI-X cause registers. Of causes that share a bit there, the last here names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter)]
 pub enum Cause {
     /// A packet lies in this receive queue.
     FhRx(u8),
@@ -16,10 +17,10 @@ pub enum Cause {
     FhErr,
     /// The firmware runs.
     Alive,
-    /// It wakes up.
-    Wakeup,
     /// The image loader has done its work.
     Iml,
+    /// It wakes up.
+    Wakeup,
     /// The firmware is ready to be reset.
     ResetDone,
     /// It failed.
@@ -80,4 +81,13 @@ pub(crate) struct Told {
     /// Of `CSR_MSIX_FH_INT_CAUSES_AD`; only with MSI-X.
     pub(crate) fh_causes: Option<u32>,
     pub(crate) names: Vec<Cause>,
+}
+
+/// What each of these bits tells of, in their order.
+pub(crate) fn named<B: PartialEq>(
+    bits: impl Iterator<Item = B>,
+    causes: impl Iterator<Item = Cause> + Clone,
+    bit: impl Fn(Cause) -> B,
+) -> Vec<Cause> {
+    bits.filter_map(|one| causes.clone().filter(|cause| bit(*cause) == one).last()).collect()
 }

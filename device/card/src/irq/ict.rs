@@ -1,8 +1,9 @@
 //! `CSR_INT`, and the interrupt cause table in host memory (ICT).
 
 use iwl_hw::csr::{FhInt, Int, UNKNOWN_CAUSE, dram_int_tbl};
+use strum::IntoEnumIterator;
 
-use crate::cause::{Cause, Told};
+use crate::cause::{Cause, Told, named};
 use crate::world::{DmaError, Memory};
 
 /// The interrupt cause table in host memory.
@@ -54,20 +55,10 @@ fn fh_bit(cause: Cause) -> FhInt {
     }
 }
 
-/// What bits of `CSR_INT` tell of.
+/// What bits of `CSR_INT` tell of, from the highest down.
 fn told(bits: Int) -> Told {
-    const TOLD: [Cause; 9] = [
-        Cause::FhRx(0),
-        Cause::HwErr,
-        Cause::FhTx,
-        Cause::SwErr,
-        Cause::RfKill,
-        Cause::Unknown,
-        Cause::ResetDone,
-        Cause::Wakeup,
-        Cause::Alive,
-    ];
-    let names = TOLD.into_iter().filter(|cause| bits.intersects(bit(*cause))).collect();
+    let each = (0..u32::BITS).rev().map(|n| bits & Int::from_bits_retain(1 << n));
+    let names = named(each.filter(|one| !one.is_empty()), Cause::iter(), bit);
     Told { causes: bits.bits(), fh_causes: None, names }
 }
 
@@ -190,5 +181,21 @@ impl CsrInt {
         ict.next = (ict.next + 1) % dram_int_tbl::ENTRIES;
         self.untold.remove(causes);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cause that latches a bit is told by a name, and all are in the order of their bits.
+    #[test]
+    fn each_bit_has_a_name() {
+        let all = Cause::iter().fold(Int::empty(), |all, cause| all | bit(cause));
+        let names = told(all).names;
+        assert_eq!(names.len() as u32, all.bits().count_ones());
+        assert_eq!(names.iter().fold(Int::empty(), |all, cause| all | bit(*cause)), all);
+        assert!(names.is_sorted_by_key(|cause| std::cmp::Reverse(bit(*cause).bits())), "{names:?}");
+        assert_eq!(told(Int::HW_ERR | Int::FH_RX).names, [Cause::FhRx(0), Cause::HwErr]);
     }
 }

@@ -8,8 +8,9 @@ use iwl_hw::msix::{
     self, FhCauses, HwCauses, IVAR_VECTOR_MSK, IVARS, MSIX_NON_AUTO_CLEAR_CAUSE, UNKNOWN_CAUSE,
     VECTORS,
 };
+use strum::IntoEnumIterator;
 
-use crate::cause::{Cause, Told};
+use crate::cause::{Cause, Told, named};
 
 /// A cause register and its mask: what is set there tells nothing.
 #[derive(Debug, Clone, Copy)]
@@ -56,24 +57,17 @@ fn bit(cause: Cause, sw_err: HwCauses) -> Bit {
     }
 }
 
-/// What bits of both registers tell of.
+/// Every cause, those of each queue among them.
+fn causes() -> impl Iterator<Item = Cause> + Clone {
+    let others = Cause::iter().filter(|cause| !matches!(cause, Cause::FhRx(_)));
+    (0..msix::RX_QUEUES).map(Cause::FhRx).chain(others)
+}
+
+/// What bits of both registers tell of, from the lowest up.
 fn told(fh: u32, hw: u32, sw_err: HwCauses) -> Told {
-    const OTHERS: [Cause; 9] = [
-        Cause::FhTx,
-        Cause::FhErr,
-        Cause::Alive,
-        Cause::Wakeup,
-        Cause::ResetDone,
-        Cause::SwErr,
-        Cause::HwErr,
-        Cause::RfKill,
-        Cause::Unknown,
-    ];
-    let set = |cause: &Cause| match bit(*cause, sw_err) {
-        Bit::Fh(bit) => fh & bit != 0,
-        Bit::Hw(bit) => hw & bit != 0,
-    };
-    let names = (0..msix::RX_QUEUES).map(Cause::FhRx).chain(OTHERS).filter(set).collect();
+    let each = |bits: u32| (0..u32::BITS).map(move |n| bits & 1 << n).filter(|one| *one != 0);
+    let bits = each(fh).map(Bit::Fh).chain(each(hw).map(Bit::Hw));
+    let names = named(bits, causes(), |cause| bit(cause, sw_err));
     Told { causes: hw, fh_causes: Some(fh), names }
 }
 
@@ -180,6 +174,25 @@ mod tests {
         msix.fh.mask = 0;
         msix.hw.mask = 0;
         msix
+    }
+
+    /// A cause that latches a bit is told by a name, and all are in the order of their bits.
+    #[test]
+    fn each_bit_has_a_name() {
+        for sw_err in [HwCauses::SW_ERR, HwCauses::SW_ERR_BZ] {
+            let (mut fh, mut hw) = (0, 0);
+            for cause in causes() {
+                match bit(cause, sw_err) {
+                    Bit::Fh(bit) => fh |= bit,
+                    Bit::Hw(bit) => hw |= bit,
+                }
+            }
+            let names = told(fh, hw, sw_err).names;
+            assert_eq!(names.len() as u32, fh.count_ones() + hw.count_ones());
+            assert_eq!(names[..2], [Cause::FhRx(0), Cause::FhRx(1)]);
+            assert!(names.contains(&Cause::Wakeup) && !names.contains(&Cause::Iml), "{names:?}");
+            assert_eq!(names.last(), Some(&Cause::HwErr));
+        }
     }
 
     #[test]
