@@ -176,6 +176,7 @@ impl Card {
     /// ones, writes go nowhere, it neither interrupts nor touches memory, until it is
     /// [`Card::inserted`].
     pub fn vanish(&mut self, world: &mut dyn World) {
+        self.tell_eeprom_run(world);
         self.vanished = true;
         world.emit(CardEvent::Vanished);
     }
@@ -183,9 +184,15 @@ impl Card {
     /// The card is put into a slot: if it had vanished, it is there again as after power-on.
     pub fn inserted(&mut self) {
         if std::mem::take(&mut self.vanished) {
-            self.config.reset();
-            self.chip.reset();
+            self.power_on();
         }
+    }
+
+    /// Back to the state after power-on, all of it.
+    fn power_on(&mut self) {
+        self.config.reset();
+        self.chip.reset();
+        self.chip.sram.clear();
     }
 
     /// Reads configuration space. Only reads of up to 4 bytes are told as events: larger ones
@@ -267,9 +274,8 @@ impl Card {
         if self.vanished {
             return;
         }
-        self.config.reset();
-        self.chip.reset();
-        self.chip.sram.clear();
+        self.tell_eeprom_run(world);
+        self.power_on();
         world.set_bus_master(false);
         world.emit(CardEvent::Reset { how: ResetKind::Function });
     }
@@ -339,6 +345,10 @@ impl Card {
         if matches!(dword, csr::CSR_EEPROM_REG | csr::CSR_OTP_GP_REG) {
             return;
         }
+        self.tell_eeprom_run(world);
+    }
+
+    fn tell_eeprom_run(&mut self, world: &mut dyn World) {
         if let Some(over) = self.chip.eeprom.as_mut().and_then(Eeprom::end_run) {
             world.emit(over);
         }

@@ -114,9 +114,11 @@ impl Eeprom {
         })
     }
 
-    /// After a reset nothing is selected.
+    /// After a reset nothing is selected, and nothing was read.
     pub(crate) fn reset(&mut self) {
-        self.selected = None;
+        // Each field is named, so that none is forgotten.
+        let Self { image: _, base: _, otp: _, selected, counted, run } = self;
+        (*selected, *counted, *run) = (None, false, None);
     }
 }
 
@@ -199,6 +201,20 @@ mod tests {
             CardEvent::NvmRead { section: "eeprom".into(), offset: 0, len: 2048, present: true };
         assert_eq!(events, [whole]);
         assert_eq!(eeprom.end_run(), None);
+    }
+
+    #[test]
+    fn a_reset_ends_a_run() {
+        let mut eeprom = Eeprom::new(Nvm::Otp, vec![0; 64]);
+        let mut events = Vec::new();
+        read(&mut eeprom, 4, &mut events);
+        eeprom.reset();
+        assert!(!eeprom.selected());
+        read(&mut eeprom, 6, &mut events);
+        assert_eq!(events, []);
+        let again =
+            CardEvent::NvmRead { section: "eeprom".into(), offset: 6, len: 2, present: true };
+        assert_eq!(eeprom.end_run(), Some(again), "it does not go on with the one before");
     }
 
     #[test]

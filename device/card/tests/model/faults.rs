@@ -145,6 +145,11 @@ fn the_rf_kill_switch_is_moved_by_hand_only() {
 fn a_card_that_has_vanished_answers_nothing() {
     let mut driver = Driver::new("7260");
     driver.start_image(INIT);
+    let uploaded = |driver: &mut Driver| {
+        driver.write(csr::HBUS_TARG_MEM_RADDR, 0);
+        driver.read(csr::HBUS_TARG_MEM_RDAT)
+    };
+    assert_ne!(uploaded(&mut driver), 0);
     driver.story();
     driver.world.raised.clear();
     driver.card.vanish(&mut driver.world);
@@ -160,6 +165,7 @@ fn a_card_that_has_vanished_answers_nothing() {
     assert_eq!(driver.config_read(pci::PCI_VENDOR_ID) & 0xffff, pci::PCI_VENDOR_ID_INTEL.into());
     assert_eq!(driver.config_read(pci::PCI_COMMAND) & 0xffff, 0, "as after power-on");
     assert_eq!(driver.read(csr::CSR_HW_REV), card("7260").expect("a card").hw_rev);
+    assert_eq!(uploaded(&mut driver), 0, "no memory outlives its power");
 }
 
 #[test]
