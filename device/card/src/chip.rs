@@ -530,8 +530,9 @@ impl Chip {
                     self.send(packet, events);
                 }
             }
-            Due::Later(Later::Finish(job)) => {
-                if let Some(packet) = self.firmware.finish(job) {
+            Due::Later(Later::Notify(_, packet)) => self.send(packet, events),
+            Due::Later(Later::FinishScan) => {
+                if let Some(packet) = self.firmware.finish_scan() {
                     self.send(packet, events);
                 }
             }
@@ -810,7 +811,7 @@ impl Chip {
             }
             Effect::Cancel(job) => self
                 .timers
-                .cancel(|due| matches!(due, Due::Later(Later::Finish(running)) if *running == job)),
+                .cancel(|due| matches!(due, Due::Later(later) if later.job() == Some(job))),
             Effect::Queue(queue, start) => {
                 if !self.tx.scheduled().is_some_and(|queues| queues.switch(queue, start)) {
                     let what = format!("there is no transmit queue {queue} to switch");

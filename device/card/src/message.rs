@@ -106,6 +106,15 @@ impl Header {
 pub(crate) enum Job {
     /// A scan.
     Scan,
+    /// A time event, by its unique id.
+    TimeEvent(u32),
+    /// A session's protection.
+    Session {
+        /// Of this link.
+        link: u32,
+        /// For this.
+        conf: u32,
+    },
 }
 
 /// What happens some time after a command.
@@ -113,8 +122,21 @@ pub(crate) enum Job {
 pub(crate) enum Later {
     /// Packets go out.
     Send(Vec<Packet>),
-    /// The firmware ends a job.
-    Finish(Job),
+    /// A packet goes out, if its job was not called off.
+    Notify(Job, Packet),
+    /// The firmware ends its scan.
+    FinishScan,
+}
+
+impl Later {
+    /// With which job it is called off.
+    pub(crate) fn job(&self) -> Option<Job> {
+        match self {
+            Self::Send(_) => None,
+            Self::Notify(job, _) => Some(*job),
+            Self::FinishScan => Some(Job::Scan),
+        }
+    }
 }
 
 /// One thing that the firmware does about a command.

@@ -154,7 +154,8 @@ pub const IWL_SCD_QUEUE_REMOVE: u32 = 1;
 pub struct SessionProtCmd {
     /// The link.
     pub link: U32,
-    /// [`FW_CTXT_ACTION_ADD`](crate::mvm::FW_CTXT_ACTION_ADD), or remove.
+    /// [`FW_CTXT_ACTION_ADD`](crate::mvm::FW_CTXT_ACTION_ADD), or
+    /// [remove](crate::mvm::FW_CTXT_ACTION_REMOVE).
     pub action: U32,
     /// What for.
     pub conf_id: U32,

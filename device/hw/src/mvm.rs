@@ -396,6 +396,8 @@ pub struct TimeEventCmd {
 
 /// [`TimeEventCmd::action`]: add.
 pub const FW_CTXT_ACTION_ADD: u32 = 1;
+/// [`TimeEventCmd::action`]: remove.
+pub const FW_CTXT_ACTION_REMOVE: u32 = 3;
 
 /// `struct iwl_time_event_resp`.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]

@@ -115,10 +115,8 @@ impl Firmware for Dvm {
         effects.into()
     }
 
-    fn finish(&mut self, job: Job) -> Option<Packet> {
-        match job {
-            Job::Scan => self.scan.take().map(|complete| scan_complete(&complete)),
-        }
+    fn finish_scan(&mut self) -> Option<Packet> {
+        self.scan.take().map(|complete| scan_complete(&complete))
     }
 }
 
@@ -136,7 +134,7 @@ impl Dvm {
         vec![
             Effect::Cancel(Job::Scan),
             Effect::reply(dvm::SCAN_STATUS_OK.to_le_bytes()),
-            Effect::After(*dwell, Later::Finish(Job::Scan)),
+            Effect::After(*dwell, Later::FinishScan),
         ]
     }
 

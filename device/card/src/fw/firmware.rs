@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::event::Image;
-use crate::message::{Answer, Command, Job, Packet};
+use crate::message::{Answer, Command, Packet};
 
 /// Why a firmware has failed, and what it knows then.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +44,8 @@ pub(crate) trait Firmware: fmt::Debug + Send {
     /// A host command.
     fn command(&mut self, command: &Command<'_>) -> Answer;
 
-    /// A job's time has come: what it sends.
-    fn finish(&mut self, job: Job) -> Option<Packet>;
+    /// The scan's time is over: what it sends.
+    fn finish_scan(&mut self) -> Option<Packet>;
 
     /// It has taken the platform's NVM: what it sends.
     fn pnvm_complete(&self) -> Option<Packet> {

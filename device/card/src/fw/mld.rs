@@ -1,5 +1,5 @@
 //! MLD firmware: Wi-Fi 7, with links, as `iwlmld` speaks with it. It has one version of each command,
-//! that of the stubs' `IWL_UCODE_TLV_FW_VERSION` table.
+//! that of the stubs' `IWL_UCODE_TLV_CMD_VERSIONS` table.
 //!
 //! Sources: `fw/api/*.h`, and what `mld/*.c` does with the answers.
 
@@ -15,10 +15,10 @@ use iwl_hw::tfh::MAX_TFD_QUEUE_SIZE_AX210;
 use zerocopy::little_endian::U32;
 use zerocopy::{FromZeros, IntoBytes};
 
+use super::common::{alive_v7, error_log, finish_init, pnvm_complete};
 use super::firmware::{Failure, Firmware};
-use super::mvm::queues::{self, Queues};
-use super::mvm::scan::Scan;
-use super::mvm::{alive_v7, error_log, finish_init, pnvm_complete};
+use super::queues::{self, Queues};
+use super::scan::Scan;
 use crate::event::{CardEvent, Image};
 use crate::message::{Answer, Command, Effect, Job, Later, MILLISECOND, Packet, TU, prefix};
 use crate::world::Nanos;
@@ -144,10 +144,8 @@ impl Firmware for Mld {
         effects.into()
     }
 
-    fn finish(&mut self, job: Job) -> Option<Packet> {
-        match job {
-            Job::Scan => self.scan.finish(),
-        }
+    fn finish_scan(&mut self) -> Option<Packet> {
+        self.scan.finish()
     }
 
     fn pnvm_complete(&self) -> Option<Packet> {
@@ -230,6 +228,10 @@ fn statistics(wanted: u32) -> Vec<Effect> {
 /// `SESSION_PROTECTION_CMD`: the radio is the link's for a while.
 fn protect(session: &SessionProtCmd) -> Vec<Effect> {
     let mut effects = vec![Effect::status()];
+    let job = Job::Session { link: session.link.get(), conf: session.conf_id.get() };
+    if session.action.get() == mvm::FW_CTXT_ACTION_REMOVE {
+        effects.push(Effect::Cancel(job));
+    }
     if session.action.get() == mvm::FW_CTXT_ACTION_ADD {
         let notification = |start: u32| {
             let notification = SessionProtNotif {
@@ -240,7 +242,7 @@ fn protect(session: &SessionProtCmd) -> Vec<Effect> {
             };
             let id = mac_conf::SESSION_PROTECTION_NOTIF;
             let packet = Packet::notification(id, notification.as_bytes());
-            Later::Send(vec![Packet { group: mld::MAC_CONF_GROUP, ..packet }])
+            Later::Notify(job, Packet { group: mld::MAC_CONF_GROUP, ..packet })
         };
         let duration = Nanos::from(session.duration_tu.get()) * TU;
         effects.push(Effect::After(SESSION_START, notification(1)));

@@ -8,6 +8,8 @@ mod dvm;
 mod firmware;
 mod mld;
 mod mvm;
+mod queues;
+mod scan;
 
 pub(crate) use firmware::{Failure, FailureKind, Firmware};
 

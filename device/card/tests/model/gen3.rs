@@ -107,6 +107,32 @@ fn wifi7_speaks_what_its_file_does() {
     assert_eq!(alive.payload.len(), size_of::<mvm::AliveV3>());
 }
 
+#[test]
+fn a_session_that_is_removed_is_silent() {
+    let mut driver = Driver::new("be200");
+    driver.boot(&marker::with_api(marker::RUNTIME, 1107), 0);
+    let send = |driver: &mut Driver, action: u32, conf: u32| {
+        let mut session = mld::SessionProtCmd::new_zeroed();
+        (session.action, session.conf_id) = (action.into(), conf.into());
+        session.duration_tu = 100.into();
+        let id = mld::mac_conf::SESSION_PROTECTION_CMD;
+        driver.long_command(mld::MAC_CONF_GROUP, id, session.as_bytes());
+    };
+    let told = |driver: &mut Driver| -> Vec<_> {
+        driver.pass(150 * MILLISECOND);
+        let notifications = driver.take_packets().into_iter().map(|packet| {
+            let told = mld::SessionProtNotif::read_from_bytes(&packet.payload).expect("its size");
+            (told.conf_id.get(), told.start.get())
+        });
+        notifications.collect()
+    };
+    for conf in [3, 4] {
+        send(&mut driver, mvm::FW_CTXT_ACTION_ADD, conf);
+    }
+    send(&mut driver, mvm::FW_CTXT_ACTION_REMOVE, 3);
+    assert_eq!(told(&mut driver), [(4, 1), (4, 0)]);
+}
+
 /// The ring has 65536 indices; its places are fewer.
 #[test]
 fn commands_go_round_the_ring() {

@@ -78,6 +78,37 @@ fn both_mvm_scans_end_in_their_own_way() {
     assert_eq!((end.uid.get(), end.status), (7, mvm::IWL_SCAN_OFFLOAD_ABORTED));
 }
 
+#[test]
+fn a_time_event_that_is_removed_is_silent() {
+    let mut driver = Driver::new("7260");
+    driver.boot(RUNTIME, mvm::CMD_QUEUE);
+    let send = |driver: &mut Driver, action: u32, id: u32| {
+        let mut event = mvm::TimeEventCmd::new_zeroed();
+        (event.action, event.id, event.duration) = (action.into(), id.into(), 100.into());
+        let id = mvm::id::TIME_EVENT_CMD;
+        let answer = driver.command(mvm::CMD_QUEUE, id, event.as_bytes());
+        mvm::TimeEventResp::read_from_bytes(&answer.payload).expect("its size").unique_id.get()
+    };
+    let [before, during, other] =
+        [0; 3].map(|kind| send(&mut driver, mvm::FW_CTXT_ACTION_ADD, kind));
+    send(&mut driver, mvm::FW_CTXT_ACTION_REMOVE, before);
+    driver.take_packets();
+    let told = |driver: &mut Driver| -> Vec<_> {
+        driver.pass(50 * MILLISECOND);
+        let notifications = driver.take_packets().into_iter().map(|packet| {
+            let told = mvm::TimeEventNotif::read_from_bytes(&packet.payload).expect("its size");
+            (told.unique_id.get(), told.action.get())
+        });
+        notifications.collect()
+    };
+    let start = mvm::TE_V2_NOTIF_HOST_EVENT_START;
+    assert_eq!(told(&mut driver), [(during, start), (other, start)]);
+    send(&mut driver, mvm::FW_CTXT_ACTION_REMOVE, during);
+    driver.take_packets();
+    let rest = [told(&mut driver), told(&mut driver)].concat();
+    assert_eq!(rest, [(other, mvm::TE_V2_NOTIF_HOST_EVENT_END)]);
+}
+
 /// Ids begin anew in each group, and groups other than 0 have the long header.
 #[test]
 fn a_command_is_its_group_and_id() {

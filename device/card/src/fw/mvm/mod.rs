@@ -6,36 +6,27 @@
 //! Sources: `fw/api/*.h`, and what `mvm/*.c` does with the answers.
 
 mod nvm;
-pub(super) mod queues;
 mod request;
-pub(super) mod scan;
 mod time;
 
-use iwl_hw::mvm::{
-    self, AliveV3, AliveV7, CalibResNotifPhyDb, ErrorEventTable, LmacAlive, ScdTxqCfgCmd,
-    UmacAlive, id, regulatory_and_nvm,
-};
+use iwl_hw::mvm::{self, AliveV3, CalibResNotifPhyDb, ScdTxqCfgCmd, id};
 use iwl_hw::tfh::{MAX_TFD_QUEUE_SIZE, MAX_TFD_QUEUE_SIZE_AX210};
 use iwl_hw::tx::MVM_TX_RESP_MIDDLE;
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::IntoBytes;
 
-use super::common::transmitted;
-use super::firmware::{Failure, FailureKind, Firmware};
-use crate::event::{CardEvent, Image};
-use crate::faults::Fault;
-use crate::layout;
-use crate::message::{Answer, Command, Effect, Job, Later, MILLISECOND, Packet};
-use crate::world::Nanos;
-use queues::Queues;
+use super::common::{
+    alive_v7, error_log, finish_init, lmac_alive, pnvm_complete, transmitted, umac_alive,
+};
+use super::firmware::{Failure, Firmware};
+use super::queues::{self, Queues};
+use super::scan::Scan;
+use crate::event::Image;
+use crate::message::{Answer, Command, Effect, Packet};
 use request::Request;
-use scan::Scan;
 use time::TimeEvents;
 
 /// The version that the firmware gives itself.
 const UCODE_MAJOR: u32 = 17;
-/// How long calibration takes.
-const CALIBRATION: Nanos = 10 * MILLISECOND;
-
 /// What the families made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Era {
@@ -128,84 +119,12 @@ impl Firmware for Mvm {
         effects.into()
     }
 
-    fn finish(&mut self, job: Job) -> Option<Packet> {
-        match job {
-            Job::Scan => self.scan.finish(),
-        }
+    fn finish_scan(&mut self) -> Option<Packet> {
+        self.scan.finish()
     }
 
     fn pnvm_complete(&self) -> Option<Packet> {
         Some(pnvm_complete())
-    }
-}
-
-/// `PNVM_INIT_COMPLETE_NTFY`.
-pub(super) fn pnvm_complete() -> Packet {
-    let id = regulatory_and_nvm::PNVM_INIT_COMPLETE_NTFY;
-    let complete = Packet::notification(id, &mvm::PNVM_STATUS_OK.to_le_bytes());
-    Packet { group: mvm::REGULATORY_AND_NVM_GROUP, ..complete }
-}
-
-/// The error log of a firmware of this version.
-pub(super) fn error_log(error: &Failure, major: u32) -> Vec<u8> {
-    let mut log = ErrorEventTable::new_zeroed();
-    log.valid = 1.into();
-    log.error_id = match error.kind {
-        FailureKind::Assertion => mvm::SYSASSERT,
-        FailureKind::Nmi => mvm::NMI_INTERRUPT_HOST,
-    }
-    .into();
-    log.major = major.into();
-    log.hw_ver = error.hw_rev.into();
-    (log.hcmd, log.last_cmd_id) = (error.last_command.into(), error.last_command.into());
-    log.as_bytes().to_vec()
-}
-
-/// `UCODE_ALIVE_NTFY`, version 6.
-pub(super) fn alive_v7(major: u32, sku: [u32; 3], valid: bool) -> AliveV7 {
-    let status = if valid { mvm::IWL_ALIVE_STATUS_OK } else { mvm::IWL_ALIVE_STATUS_ERR };
-    AliveV7 {
-        status: status.into(),
-        flags: 0.into(),
-        lmac_data: [lmac_alive(major, Image::Runtime); 2],
-        umac_data: umac_alive(major),
-        sku_id: sku.map(Into::into),
-        imr: Default::default(),
-    }
-}
-
-/// What an ALIVE says of the lower MAC.
-fn lmac_alive(major: u32, image: Image) -> LmacAlive {
-    let subtype = match image {
-        Image::Init => mvm::FW_SUBTYPE_INITIALIZE,
-        _ => mvm::FW_SUBTYPE_FULL_FEATURE,
-    };
-    LmacAlive {
-        ucode_major: major.into(),
-        ucode_minor: 0.into(),
-        ver_subtype: subtype,
-        ver_type: 0,
-        mac: 0,
-        opt: 0,
-        timestamp: 0.into(),
-        error_event_table_ptr: layout::ERROR_LOG.into(),
-        log_event_table_ptr: 0.into(),
-        cpu_register_ptr: 0.into(),
-        dbgm_config_ptr: 0.into(),
-        alive_counter_ptr: 0.into(),
-        scd_base_ptr: layout::SCD_SRAM_BASE.into(),
-        st_fwrd_addr: 0.into(),
-        st_fwrd_size: 0.into(),
-    }
-}
-
-/// What it says of the upper MAC.
-fn umac_alive(major: u32) -> UmacAlive {
-    UmacAlive {
-        umac_major: major.into(),
-        umac_minor: 0.into(),
-        error_info_addr: 0.into(),
-        dbg_print_buff_addr: 0.into(),
     }
 }
 
@@ -244,17 +163,4 @@ fn calibrate(command: &Command<'_>) -> Vec<Effect> {
         })
         .collect();
     finish_init(packets, command)
-}
-
-/// Calibration ends some time later: with its results, and the word that it has.
-pub(super) fn finish_init(mut packets: Vec<Packet>, command: &Command<'_>) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    if command.faults.has(Fault::NoCalibration) {
-        effects.push(Effect::Tell(CardEvent::injected(Fault::NoCalibration)));
-    } else {
-        packets.push(Packet::notification(id::INIT_COMPLETE_NOTIF, &[0; 4]));
-    }
-    effects.push(Effect::status());
-    effects.push(Effect::After(CALIBRATION, Later::Send(packets)));
-    effects
 }

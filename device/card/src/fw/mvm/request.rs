@@ -5,7 +5,7 @@ use iwl_hw::mvm::{
     TimeEventCmd, TxQueueCfgCmd, data_path, id, regulatory_and_nvm, system,
 };
 
-use super::queues;
+use crate::fw::queues;
 use crate::message::{Command, prefix};
 
 /// A command with a meaning. What a guest left out of one reads as zero.

@@ -4,7 +4,7 @@ use iwl_hw::mvm::{self, TimeEventCmd, TimeEventNotif, TimeEventResp, id};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::U32;
 
-use crate::message::{Effect, Later, MILLISECOND, Packet, TU};
+use crate::message::{Effect, Job, Later, MILLISECOND, Packet, TU};
 use crate::world::Nanos;
 
 /// How long a time event takes to start.
@@ -32,6 +32,10 @@ impl TimeEvents {
             id_and_color: event.id_and_color,
         };
         let mut effects = vec![Effect::reply(response.as_bytes())];
+        let job = Job::TimeEvent(unique_id.get());
+        if event.action.get() == mvm::FW_CTXT_ACTION_REMOVE {
+            effects.push(Effect::Cancel(job));
+        }
         if add {
             let notification = |action: u32| {
                 let notification = TimeEventNotif {
@@ -43,7 +47,7 @@ impl TimeEvents {
                     status: 1.into(),
                 };
                 let id = id::TIME_EVENT_NOTIFICATION;
-                Later::Send(vec![Packet::notification(id, notification.as_bytes())])
+                Later::Notify(job, Packet::notification(id, notification.as_bytes()))
             };
             let start = notification(mvm::TE_V2_NOTIF_HOST_EVENT_START);
             let end = notification(mvm::TE_V2_NOTIF_HOST_EVENT_END);

@@ -28,14 +28,14 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn lmac(&mut self, scan: &ScanReqLmac) -> Vec<Effect> {
+    pub(crate) fn lmac(&mut self, scan: &ScanReqLmac) -> Vec<Effect> {
         let passive = scan.scan_flags.get() & mvm::IWL_MVM_LMAC_SCAN_FLAG_PASSIVE != 0;
         let dwell = if passive { scan.passive_dwell } else { scan.active_dwell };
         let time = Nanos::from(scan.n_channels) * Nanos::from(dwell) * TU;
         self.start(Scanner::Lmac, time)
     }
 
-    pub(super) fn umac(&mut self, scan: &ScanReqUmac) -> Vec<Effect> {
+    pub(crate) fn umac(&mut self, scan: &ScanReqUmac) -> Vec<Effect> {
         self.start(Scanner::Umac { uid: scan.uid }, UMAC_SCAN)
     }
 
@@ -46,11 +46,7 @@ impl Scan {
 
     fn start(&mut self, by: Scanner, time: Nanos) -> Vec<Effect> {
         self.running = Some(by);
-        vec![
-            Effect::Cancel(Job::Scan),
-            Effect::status(),
-            Effect::After(time, Later::Finish(Job::Scan)),
-        ]
+        vec![Effect::Cancel(Job::Scan), Effect::status(), Effect::After(time, Later::FinishScan)]
     }
 
     pub(crate) fn abort(&mut self) -> Vec<Effect> {

@@ -65,7 +65,7 @@ impl<Owner> Queues<Owner> {
 
 impl Queues<u8> {
     /// `SCD_QUEUE_CFG`: a queue for a station and traffic id.
-    pub(super) fn configure(&mut self, config: &TxQueueCfgCmd) -> Vec<Effect> {
+    pub(crate) fn configure(&mut self, config: &TxQueueCfgCmd) -> Vec<Effect> {
         if config.flags.get() & mvm::TX_QUEUE_CFG_ENABLE_QUEUE == 0 {
             return vec![respond(0, 0)];
         }
@@ -73,7 +73,7 @@ impl Queues<u8> {
     }
 
     /// `REMOVE_STA`: its queues go with it.
-    pub(super) fn remove(&mut self, station: u8) -> Vec<Effect> {
+    pub(crate) fn remove(&mut self, station: u8) -> Vec<Effect> {
         let closed = self.close(|of| *of == station);
         closed.into_iter().chain([Effect::status()]).collect()
     }
