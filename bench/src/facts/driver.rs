@@ -24,6 +24,8 @@ pub struct Driver {
     pub request: Request,
     /// It looks whether the opmode has come, and lets go of the device if not.
     pub verifies: bool,
+    /// Its modules' parameters, as the kernel's command line has them.
+    pub parameters: &'static str,
 }
 
 /// A module that a driver hands over to.
@@ -58,6 +60,29 @@ const fn iwlwifi(name: &'static str, request: Request, verifies: bool) -> Driver
         firmware: "iwl",
         request,
         verifies,
+        parameters: "",
+    }
+}
+
+/// Ours, in Rust; how it asks is a parameter's to say.
+const fn iwlrs(
+    name: &'static str,
+    request: Request,
+    verifies: bool,
+    parameters: &'static str,
+) -> Driver {
+    Driver {
+        name,
+        module: "iwlrs",
+        pci_driver: "iwlrs",
+        opmodes: &[
+            Opmode { module: "iwlrs_dvm", drives: Some(OpMode::Dvm) },
+            Opmode { module: "iwlrs_mvm", drives: Some(OpMode::Mvm) },
+        ],
+        firmware: "iwl",
+        request,
+        verifies,
+        parameters,
     }
 }
 
@@ -79,31 +104,52 @@ pub fn stock(kernel: Kernel) -> &'static Driver {
     if kernel < NO_WAITING { &IWLWIFI_WAITS } else { &IWLWIFI }
 }
 
-/// All drivers that scenarios may name.
-pub static DRIVERS: [&Driver; 1] = [&IWLWIFI];
+/// That in Rust.
+pub static IWLRS: Driver = iwlrs("rust", Request::Waits, true, "iwlrs.request=4");
+/// The first kernel that it is for: what it uses of the `kernel` crate changes with each.
+const RUST: Kernel = Kernel::V7_3;
 
-/// A driver that `--driver` names: the kernel's own as it is, or with one small change.
+/// All drivers that scenarios may name.
+pub static DRIVERS: [&Driver; 2] = [&IWLWIFI, &IWLRS];
+
+/// A driver that `--driver` names.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Choice {
     /// A line about it.
     pub about: &'static str,
-    /// As `diff -u` writes it; none if the package's own module is taken.
-    pub patch: Option<&'static str>,
+    /// What it is made of.
+    pub origin: Origin,
     driver: Driver,
 }
 
+/// What a driver is made of.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The package's own modules.
+    Package,
+    /// The kernel's own source with a patch, as `diff -u` writes it.
+    Changed(&'static str),
+    /// A source of ours, its files by their names.
+    Ours {
+        /// The files.
+        files: &'static [(&'static str, &'static str)],
+        /// And a patch of them.
+        patch: &'static str,
+    },
+}
+
 macro_rules! choices {
-    ($($name:literal, $request:ident, $verifies:literal, $patch:expr, $about:literal;)*) => {
+    ($($name:literal, $request:ident, $verifies:literal, $origin:expr, $about:literal;)*) => {
         [$(Choice {
             about: $about,
-            patch: $patch,
+            origin: $origin,
             driver: iwlwifi($name, Request::$request, $verifies),
         }),*]
     };
 }
 macro_rules! patch {
     ($name:literal) => {
-        Some(include_str!(concat!(
+        Origin::Changed(include_str!(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../guest-images/driver-variants/",
             $name,
@@ -111,11 +157,57 @@ macro_rules! patch {
         )))
     };
 }
+macro_rules! rust_choices {
+    ($($name:literal, $request:ident, $verifies:literal, $parameters:literal, $patch:expr,
+       $about:literal;)*) => {
+        [$(Choice {
+            about: $about,
+            origin: Origin::Ours { files: RUST_DRIVER, patch: $patch },
+            driver: iwlrs($name, Request::$request, $verifies, $parameters),
+        }),*]
+    };
+}
+macro_rules! files {
+    ($($name:literal)*) => {
+        &[$((
+            $name,
+            include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../guest-images/rust-driver/",
+                $name
+            )),
+        )),*]
+    };
+}
 
-/// What `--driver` takes, in the order of its tables. Their strategies are told in
-/// `guest-images/driver-variants`.
-pub static CHOICES: [Choice; 8] = choices! {
-    "stock", Nowait, false, None, "as the kernel's package ships it";
+/// The Rust driver's source.
+static RUST_DRIVER: &[(&str, &str)] = files! {
+    "Kbuild"
+    "abi.rs"
+    "abstractions/completion.rs"
+    "abstractions/device.rs"
+    "abstractions/firmware.rs"
+    "abstractions/kmod.rs"
+    "abstractions/mod.rs"
+    "abstractions/workqueue.rs"
+    "cards.rs"
+    "drv.rs"
+    "exports.rs"
+    "interface.rs"
+    "iwlrs_core.rs"
+    "iwlrs_dvm.rs"
+    "iwlrs_exports.c"
+    "iwlrs_mvm.rs"
+    "iwlrs_netdev.c"
+    "regs.rs"
+    "trans.rs"
+    "ucode.rs"
+};
+
+/// What `--driver` takes, in the order of its tables: the kernel's own and its changes, whose strategies are
+/// told in `guest-images/driver-variants`.
+static IN_C: [Choice; 8] = choices! {
+    "stock", Nowait, false, Origin::Package, "as the kernel's package ships it";
     "sync-print", Waits, false, patch!("sync-print"), "request_module(), its error printed: 2017";
     "sync-verify", Waits, true, patch!("sync-verify"),
         "that, and a look whether the opmode came: option 1";
@@ -123,11 +215,28 @@ pub static CHOICES: [Choice; 8] = choices! {
         "nowait, and a look a second later: option 2a, as it would have to be";
     "nowait-verify-mail", Nowait, true, patch!("nowait-verify-mail"), "2a to the letter of the mail";
     // Built as the others are, from the source as it is.
-    "nowait", Nowait, false, Some(""),
+    "nowait", Nowait, false, Origin::Changed(""),
         "request_module_nowait(), and no look: option 2b, 6.10 and later";
     "locked-sync", Waits, false, patch!("locked-sync"), "request_module() under the opmodes' lock";
     "async-sync", Waits, false, patch!("async-sync"), "request_module() from async_schedule()";
 };
+
+/// And the one in Rust, told of in `guest-images/rust-driver`.
+static IN_RUST: [Choice; 5] = rust_choices! {
+    "rust", Waits, true, "iwlrs.request=4", "",
+        "in Rust: a look when modprobe has ended, for which nobody waits";
+    "rust-sync", Waits, false, "iwlrs.request=2", "", "in Rust: request_module(), its error printed";
+    "rust-sync-verify", Waits, true, "iwlrs.request=3", "",
+        "in Rust: that, and a look whether the opmode came";
+    "rust-nowait-verify", Nowait, true, "iwlrs.request=1", "",
+        "in Rust: nowait, and a look a second later";
+    "rust-nowait", Nowait, false, "iwlrs.request=0", "", "in Rust: nowait, and no look";
+};
+
+/// All that `--driver` takes.
+pub fn all_choices() -> impl Iterator<Item = &'static Choice> {
+    IN_C.iter().chain(&IN_RUST)
+}
 
 impl Choice {
     /// What `--driver` calls it.
@@ -140,11 +249,15 @@ impl Choice {
     /// # Errors
     /// It is no driver of this kernel's: each change is one of a driver that does not wait.
     pub fn driver(&'static self, kernel: Kernel) -> Result<&'static Driver, String> {
-        match self.patch {
-            None => Ok(stock(kernel)),
-            Some(_) if kernel < NO_WAITING => Err(format!(
+        match self.origin {
+            Origin::Package => Ok(stock(kernel)),
+            Origin::Changed(_) if kernel < NO_WAITING => Err(format!(
                 "driver {} is a change of the driver of {NO_WAITING} and later, and not for kernel \
                  {kernel}",
+                self.name()
+            )),
+            Origin::Ours { .. } if kernel < RUST => Err(format!(
+                "driver {} is for kernels with Rust, {RUST} and later, and not for kernel {kernel}",
                 self.name()
             )),
             _ => Ok(&self.driver),
@@ -152,17 +265,21 @@ impl Choice {
     }
 }
 
-/// The choices that a word means: itself, or `all`.
+/// The choices that a word means: itself; `all`, the kernel's own and its changes; `all-rust`, those in
+/// Rust.
 ///
 /// # Errors
 /// There is none.
 pub fn choices(word: &str) -> Result<Vec<&'static Choice>, NoSuch> {
-    let found: Vec<_> =
-        CHOICES.iter().filter(|choice| word == "all" || choice.name() == word).collect();
-    match found.is_empty() {
-        false => Ok(found),
-        true => {
-            let known = CHOICES.iter().map(Choice::name).chain(["all"]);
+    match word {
+        "all" => return Ok(IN_C.iter().collect()),
+        "all-rust" => return Ok(IN_RUST.iter().collect()),
+        _ => {}
+    }
+    match all_choices().find(|choice| choice.name() == word) {
+        Some(found) => Ok(vec![found]),
+        None => {
+            let known = all_choices().map(Choice::name).chain(["all", "all-rust"]);
             Err(NoSuch::new("driver", word, known))
         }
     }
@@ -182,6 +299,12 @@ impl Driver {
     /// Whether a module is one of its opmodes.
     pub fn is_opmode(&self, module: &str) -> bool {
         self.opmodes.iter().any(|opmode| opmode.module == module)
+    }
+
+    /// The kernel's own opmode that drives the same firmware: what scenarios' conditions name.
+    pub fn stands_for(&self, opmode: &str) -> Option<&'static str> {
+        let opmode = self.opmodes.iter().find(|own| own.module == opmode)?;
+        opmode.drives.map(OpMode::module)
     }
 
     /// The opmode that a card's firmware leads to.
@@ -238,14 +361,39 @@ mod tests {
         let [old, new] = [9, 10].map(|minor| of(stock, minor).expect("a driver"));
         assert_eq!([old.request, new.request], [Request::Waits, Request::Nowait]);
         assert!(old.is_stock() && new.is_stock());
-        assert_eq!(choices("all").expect("all").len(), CHOICES.len());
+        assert_eq!(choices("all").expect("all").len(), IN_C.len());
+        assert_eq!(choices("all-rust").expect("all").len(), IN_RUST.len());
+        let rust = choices("rust").expect("there is one")[0];
+        let of = |minor| rust.driver(Kernel { major: 7, minor });
+        assert!(
+            of(2).is_err() && of(3).expect("a driver").stands_for("iwlrs_mvm") == Some("iwlmvm")
+        );
         let said = choices("sync-verfy").expect_err("none").to_string();
         assert!(said.contains("sync-verify"), "{said}");
     }
 
     #[test]
+    fn the_rust_drivers_source_is_whole() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-images/rust-driver");
+        let mut there = Vec::new();
+        for below in ["", "abstractions/"] {
+            for entry in std::fs::read_dir(format!("{dir}/{below}")).expect("it is there") {
+                let name = entry.expect("an entry").file_name().into_string().expect("a name");
+                if [".rs", ".c"].iter().any(|ending| name.ends_with(ending)) || name == "Kbuild" {
+                    there.push(format!("{below}{name}"));
+                }
+            }
+        }
+        there.sort();
+        assert_eq!(RUST_DRIVER.iter().map(|file| file.0).collect::<Vec<_>>(), there);
+    }
+
+    #[test]
     fn each_patch_changes_the_drivers_core_alone() {
-        let patches = CHOICES.iter().filter_map(|choice| Some((choice, choice.patch?)));
+        let patches = IN_C.iter().filter_map(|choice| match choice.origin {
+            Origin::Changed(patch) => Some((choice, patch)),
+            _ => None,
+        });
         for (choice, patch) in patches.filter(|(_, patch)| !patch.is_empty()) {
             assert!(patch.starts_with("--- a/iwl-drv.c\n+++ b/iwl-drv.c\n"), "{}", choice.name());
         }

@@ -17,8 +17,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use guest_kit::{
-    CacheDir, ImageSpec, IncludedModule, Kernel, KernelSelector, Kit, KitError, OwnModule, Qemu,
-    Variant,
+    CacheDir, DriverSource, ImageSpec, IncludedModule, Kernel, KernelSelector, Kit, KitError,
+    OwnModule, Qemu, Variant,
 };
 use guest_protocol::Hello;
 use iwl_card::{Card, CardOptions, CardSpec};
@@ -31,7 +31,7 @@ use progress::{LabProgress, RunProgress};
 use crate::facts::accel::Accel;
 use crate::facts::derive::{self, Seat};
 use crate::facts::diagnosis::Facts;
-use crate::facts::driver::{Choice, Driver, IWLWIFI_BUILT_IN};
+use crate::facts::driver::{Choice, Driver, IWLWIFI_BUILT_IN, Origin};
 use crate::facts::failure::BadUsage;
 use crate::facts::phases;
 use crate::facts::seen;
@@ -55,7 +55,8 @@ pub const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-agent")
 
 /// Modules that a guest may want; a kernel that has one built in needs it not.
 fn modules(driver: &Driver) -> Vec<&'static str> {
-    driver.modules().chain(BENCH_MODULES).collect()
+    // What is loaded unless a scenario says else, though not every driver depends on it.
+    driver.modules().chain([scenario::Guest::LOADED]).chain(BENCH_MODULES).collect()
 }
 
 /// Without these there is nothing to test.
@@ -259,7 +260,7 @@ impl<'a> Lab<'a> {
             kernel_sha256: cache.digest(&kernel.bzimage)?,
             kernel,
             driver,
-            built: usize::from(changed.is_some()),
+            built: changed.len(),
             // Of two of one name the user's, the later, is taken.
             modules: changed.into_iter().chain(options.modules.iter().cloned()).collect(),
             accel: decision,
@@ -429,7 +430,8 @@ impl<'a> Lab<'a> {
         let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
         let own = vars.string(&scenario.guest.command_line.0);
         let more = self.append.join(" ");
-        let append = [APPEND, HUNG_TASKS, signed, &own, &more].map(str::trim);
+        let append = [APPEND, HUNG_TASKS, signed, self.driver.parameters, &own, &more];
+        let append = append.map(str::trim);
         let append = append.into_iter().filter(|part| !part.is_empty());
         let append = append.collect::<Vec<_>>().join(" ");
         let image = self.image_for(spec, &vars)?;
@@ -794,7 +796,7 @@ pub fn check_driver(kernel: &KernelSelector, choice: &'static Choice) -> Result<
     }
 }
 
-/// The driver that a choice is in a kernel, and its module if that is not the package's own.
+/// The driver that a choice is in a kernel, and its modules as far as they are not the package's own.
 ///
 /// # Errors
 /// It is none for this kernel, or cannot be built.
@@ -802,13 +804,21 @@ pub fn driver_of(
     kit: &Kit,
     kernel: &Kernel,
     choice: &'static Choice,
-) -> anyhow::Result<(&'static Driver, Option<OwnModule>)> {
+) -> anyhow::Result<(&'static Driver, Vec<OwnModule>)> {
     let driver = choice.driver(kernel.release.parse()?).map_err(BadUsage)?;
-    if choice.patch.is_none() && is_built_in(kernel, driver)? {
-        return Ok((&IWLWIFI_BUILT_IN, None));
-    }
-    let build = |patch| kit.build_variant(kernel, &Variant { name: choice.name(), patch });
-    Ok((driver, choice.patch.map(build).transpose()?))
+    let name = choice.name();
+    let modules = match choice.origin {
+        Origin::Package if is_built_in(kernel, driver)? => {
+            return Ok((&IWLWIFI_BUILT_IN, Vec::new()));
+        }
+        Origin::Package => Vec::new(),
+        Origin::Changed(patch) => vec![kit.build_variant(kernel, &Variant { name, patch })?],
+        Origin::Ours { files, patch } => {
+            let modules: Vec<_> = driver.modules().collect();
+            kit.build_driver(kernel, &DriverSource { name, files, patch, modules: &modules })?
+        }
+    };
+    Ok((driver, modules))
 }
 
 /// Whether the kernel itself holds a driver, and what that hands over to.

@@ -373,6 +373,23 @@ pub enum KitError {
         /// Where.
         what: String,
     },
+    /// A kernel without Rust is to have modules in it.
+    #[error(
+        "kernel {release} is built without Rust (CONFIG_RUST is not set), and takes no module in it: \
+         use one that has it, as 7.3"
+    )]
+    NoRust {
+        /// The kernel.
+        release: String,
+    },
+    /// The kernel's own Rust could not be made ready for modules, or is not what it was built with.
+    #[error("kernel {release}: modules in Rust cannot be built: {what}")]
+    RustNotReady {
+        /// The kernel.
+        release: String,
+        /// What went wrong.
+        what: String,
+    },
     /// A directory holds nothing that builds modules.
     #[error("{}: {reason}", path.display())]
     BadModuleSource {

@@ -13,10 +13,10 @@
 //! |---|---|
 //! | `lock` | held while anything below changes |
 //! | `apt/` | the private apt: configuration, lists, packages being downloaded |
-//! | `tools/{qemu,kmod}/`, `kernels/<release>/`, `rooms/<release>/` | unpacked packages (`root/`), which they are (`manifest.json`) and what their files were (there, and `SHA256SUMS`) |
+//! | `tools/{qemu,kmod}/`, `kernels/<release>/`, `rooms/<release>/`, `rust/<release>/` | unpacked packages (`root/`), which they are (`manifest.json`) and what their files were (there, and `SHA256SUMS`) |
 //! | `default-kernel.json` | which kernel "default" was when it was fetched |
 //! | `sources/<release>/` | the driver's source of a kernel, unpacked |
-//! | `drivers/<release>/` | that source changed: `tree/`, where it is built, and modules (`<key>.ko`) |
+//! | `drivers/<release>/` | that source changed: `tree/`, where it is built, and modules (`<key>.ko`); the same of other drivers, built in `own/` |
 //! | `images/<key>.{cpio,json}` | guest images and what is in them |
 //! | `tmp/` | half-made things; emptied by the next run that changes anything |
 //!
@@ -36,7 +36,8 @@
 //! | `tree`, `modules`, `own` | a kernel's build tree; its modules; the user's |
 //! | `qemu`, `kernel`, `image` | what a guest is made of |
 //! | `source`, `room` | the driver's source of a kernel; where modules are built against it |
-//! | `variant` | that driver changed |
+//! | `rust` | where modules in Rust are built |
+//! | `variant` | that driver changed, and drivers of our own |
 //!
 //! To read it: this file's [`Kit`], then `kernel` as one thing that is fetched, then `store`, `apt`
 //! and `image`.
@@ -72,6 +73,7 @@ mod prune;
 mod qemu;
 mod record;
 mod room;
+mod rust;
 mod source;
 mod store;
 #[cfg(test)]
@@ -92,10 +94,10 @@ pub use progress::{Progress, Silent};
 pub use prune::Pruned;
 pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, SANDBOX, probe_qemu};
 pub use room::check_source as check_module_source;
-pub use variant::Variant;
+pub use variant::{DriverSource, Variant};
 
 use room::Room;
-use source::DriverSource;
+use source::DriverSource as KernelsSource;
 use store::{Source, Unpacked};
 
 /// A part of the cache.
@@ -111,6 +113,8 @@ pub enum Part {
     Kernel(String),
     /// The build room of the kernel of this release.
     Room(String),
+    /// The same for modules in Rust.
+    Rust(String),
     /// The driver's source of the kernel of this release.
     Source(String),
     /// A guest image.
@@ -125,6 +129,7 @@ impl fmt::Display for Part {
             Self::Busybox => f.write_str("busybox"),
             Self::Kernel(release) => write!(f, "kernel {release}"),
             Self::Room(release) => write!(f, "build room of {release}"),
+            Self::Rust(release) => write!(f, "build room for Rust of {release}"),
             Self::Source(release) => write!(f, "driver's source of {release}"),
             Self::Image => f.write_str("guest image"),
         }
@@ -243,7 +248,10 @@ impl Kit {
         directory: &Path,
     ) -> Result<Vec<PathBuf>, KitError> {
         let directory = room::check_source(directory)?;
-        let room = self.room(kernel)?;
+        let room = match rust::is_wanted(&directory)? {
+            true => self.rust_room(kernel)?,
+            false => self.room(kernel)?,
+        };
         self.progress.step(&format!("building {}", directory.display()));
         let built = room.build(&directory);
         self.progress.finish();
@@ -274,7 +282,27 @@ impl Kit {
         variant::build(&self.cache, &guard, &*self.progress, kernel, variant, parts)
     }
 
-    fn driver_source(&self, kernel: &Kernel) -> Result<DriverSource, KitError> {
+    /// The modules of a driver of the caller's own, for which [`Kit::build_modules`] goes as well.
+    pub fn build_driver(
+        &self,
+        kernel: &Kernel,
+        driver: &DriverSource<'_>,
+    ) -> Result<Vec<OwnModule>, KitError> {
+        if !kernel.is_listed() {
+            return Err(KitError::SignedModules { release: kernel.release.clone() });
+        }
+        if let Some(modules) = variant::cached_driver(&self.cache, kernel, driver)? {
+            return Ok(modules);
+        }
+        let room = match driver.files.iter().any(|(path, _)| path.ends_with(".rs")) {
+            true => self.rust_room(kernel)?,
+            false => self.room(kernel)?,
+        };
+        let guard = self.cache.lock(&*self.progress)?;
+        variant::build_driver(&self.cache, &guard, &*self.progress, kernel, driver, &room)
+    }
+
+    fn driver_source(&self, kernel: &Kernel) -> Result<KernelsSource, KitError> {
         // Before it is fetched for nothing.
         room::check_enterable()?;
         let release = kernel.release.as_str();
@@ -295,6 +323,19 @@ impl Kit {
         let command = format!("{MODULE_BUILD} DIRECTORY --kernel {release}");
         let cached = || room::cached(&self.cache, release);
         self.obtain((&what, &command), false, cached, |source| room::fetch(source, release))
+    }
+
+    fn rust_room(&self, kernel: &Kernel) -> Result<Room, KitError> {
+        let release = kernel.release.as_str();
+        if kernel.packages.is_empty() {
+            return Err(KitError::NoHeaders { release: release.to_owned() });
+        }
+        rust::check(kernel)?;
+        room::check_enterable()?;
+        let what = format!("the build room for Rust of kernel {release}");
+        let command = format!("{MODULE_BUILD} DIRECTORY --kernel {release}");
+        let cached = || rust::cached(&self.cache, release);
+        self.obtain((&what, &command), false, cached, |source| rust::fetch(source, kernel))
     }
 
     /// Kernels that can be had, by their names the newest first; offline, those in the cache.
@@ -342,6 +383,8 @@ impl Kit {
         parts.extend(kernels.map(|(release, unpacked)| (Part::Kernel(release), unpacked)));
         let rooms = room::all_unpacked(&self.cache)?.into_iter();
         parts.extend(rooms.map(|(release, unpacked)| (Part::Room(release), unpacked)));
+        let rooms = rust::all_unpacked(&self.cache)?.into_iter();
+        parts.extend(rooms.map(|(release, unpacked)| (Part::Rust(release), unpacked)));
         let sources = source::all_unpacked(&self.cache)?.into_iter();
         parts.extend(sources.map(|(release, unpacked)| (Part::Source(release), unpacked)));
         let mut verified = Vec::new();
@@ -380,6 +423,10 @@ impl Kit {
             }
             Part::Room(release) => {
                 self.with_source(|source| room::fetch(source, release)).map(drop)
+            }
+            Part::Rust(release) => {
+                let kernel = self.kernel(&KernelSelector::Version(release.clone()))?;
+                self.with_source(|source| rust::fetch(source, &kernel)).map(drop)
             }
             Part::Source(release) => {
                 let kernel = self.kernel(&KernelSelector::Version(release.clone()))?;

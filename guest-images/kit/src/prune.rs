@@ -40,7 +40,7 @@ pub(crate) fn prune(
         }
     }
     let unpacked =
-        ["kernels", "rooms", "sources", "drivers"].map(|kind| entries(&cache.join(kind)));
+        ["kernels", "rooms", "rust", "sources", "drivers"].map(|kind| entries(&cache.join(kind)));
     for path in unpacked.into_iter().collect::<Result<Vec<_>, _>>()?.concat() {
         let manifest = path.join("manifest.json");
         if manifest.is_file() && is_old(&manifest, unused_for)? {

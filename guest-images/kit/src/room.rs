@@ -13,6 +13,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread::available_parallelism;
 
 use crate::cache::{CacheDir, Guard};
@@ -23,15 +24,15 @@ use crate::tool::{Finished, UNSHARE};
 const KIND: &str = "rooms";
 
 /// Where a kernel's headers are looked for, together with the suite that has their compiler.
-const SUITES: [&[&str]; 3] =
+pub(crate) const SUITES: [&[&str]; 3] =
     [&["trixie", "trixie-backports"], &["bookworm", "bookworm-backports"], &["bullseye"]];
 
 /// First in the room, as in trixie it brings `/bin`, `/lib` and `/sbin` as links into `/usr`, which
 /// the packages after it write through.
-const FIRST: &str = "base-files";
+pub(crate) const FIRST: &str = "base-files";
 
 /// What Kbuild runs, beside the compiler. binutils is named as gcc only recommends its assembler.
-const PROGRAMS: [&str; 10] = [
+pub(crate) const PROGRAMS: [&str; 10] = [
     "binutils",
     "make",
     "dash",
@@ -47,7 +48,7 @@ const PROGRAMS: [&str; 10] = [
 /// Where the source is in the room.
 const SOURCE: &str = "/build";
 
-/// Mounts what the room lacks, and runs make in it. Its own /tmp, so that nothing is left there;
+/// Mounts what the room lacks, and runs a command in it. Its own /tmp, so that nothing is left there;
 /// `/bin` too, which before trixie is no link.
 const ENTER: &str = r#"
 set -e
@@ -57,13 +58,13 @@ mount --rbind /dev "$room/dev"
 mount --rbind /proc "$room/proc"
 mount -t tmpfs tmpfs "$room/tmp"
 mount --bind "$source" "$room/build"
-exec chroot "$room" /usr/bin/env -i PATH=/usr/bin:/bin LC_ALL=C HOME=/ make "$@"
+exec chroot "$room" /usr/bin/env -i PATH=/usr/bin:/bin LC_ALL=C HOME=/ "$@"
 "#;
 
 /// A stock kernel's build room.
 pub(crate) struct Room {
-    root: PathBuf,
-    release: String,
+    pub(crate) root: PathBuf,
+    pub(crate) release: String,
 }
 
 fn unpacked(cache: &CacheDir, release: &str) -> Result<Option<Unpacked>, KitError> {
@@ -90,7 +91,7 @@ pub(crate) fn cached(cache: &CacheDir, release: &str) -> Result<Option<Room>, Ki
 }
 
 /// Whether each use looks at the file: programs and their libraries. Headers are thousands.
-fn is_needed(path: &str) -> bool {
+pub(crate) fn is_needed(path: &str) -> bool {
     !path.starts_with("usr/share/") && !path.starts_with("usr/src/")
 }
 
@@ -124,7 +125,7 @@ pub(crate) fn fetch(source: &Source<'_>, release: &str) -> Result<Room, KitError
 }
 
 /// What installing would have done, as far as a build needs it.
-fn complete(root: &Path, release: &str) -> Result<(), KitError> {
+pub(crate) fn complete(root: &Path, release: &str) -> Result<(), KitError> {
     let build = Path::new("usr/lib/modules").join(release).join("build");
     // Before trixie, where /lib is no link of a package's yet.
     let old = Path::new("lib/modules").join(release).join("build");
@@ -162,14 +163,15 @@ pub fn check_source(directory: &Path) -> Result<PathBuf, KitError> {
 }
 
 impl Room {
-    /// Builds one module of a directory in the cache, which stays locked as long as that takes.
-    pub(crate) fn build_one(
+    /// Builds a directory in the cache, one of its modules or `modules`; the cache stays locked as
+    /// long as that takes.
+    pub(crate) fn build_in_cache(
         &self,
         directory: &Path,
-        module: &str,
+        target: &str,
         guard: &Guard,
     ) -> Result<(), KitError> {
-        self.make(directory, module, Some(guard))
+        self.make(directory, target, Some(guard))
     }
 
     /// Builds the directory's modules, and tells where they are.
@@ -188,21 +190,32 @@ impl Room {
         Ok(built)
     }
 
-    /// Has Kbuild make a target in the directory.
-    fn make(&self, directory: &Path, target: &str, guard: Option<&Guard>) -> Result<(), KitError> {
-        let jobs = available_parallelism().map_or(1, usize::from);
+    /// What runs the command that its arguments go on with in the room, the directory at `/build`.
+    pub(crate) fn enter(
+        &self,
+        directory: &Path,
+        guard: Option<&Guard>,
+    ) -> Result<Command, KitError> {
         let mut command = UNSHARE.command();
         if let Some(guard) = guard {
             command.stdin(guard.stdin()?);
         }
         command
             .args(["--map-root-user", "--mount", "sh", "-c", ENTER, "sh"])
-            .args([&self.root, directory])
-            .args(["-C", &format!("/lib/modules/{}/build", self.release)])
-            .args([&format!("M={SOURCE}"), &format!("-j{jobs}"), "--no-print-directory"])
+            .args([&self.root, directory]);
+        Ok(command)
+    }
+
+    /// Has Kbuild make a target in the directory.
+    fn make(&self, directory: &Path, target: &str, guard: Option<&Guard>) -> Result<(), KitError> {
+        let mut command = self.enter(directory, guard)?;
+        command
+            .args(["make", "-C", &format!("/lib/modules/{}/build", self.release)])
+            .args([&format!("M={SOURCE}"), &jobs(), "--no-print-directory"])
             // Debug information makes a module twenty times as large, and an image with it; pahole,
             // which makes BTF of it, is not here.
-            .args(["KCFLAGS=-g0", "CONFIG_DEBUG_INFO_BTF_MODULES=", target]);
+            .args(["KCFLAGS=-g0", "KRUSTFLAGS=-Cdebuginfo=0", "CONFIG_DEBUG_INFO_BTF_MODULES="])
+            .arg(target);
         let end = UNSHARE.run(&mut command, |_| ())?;
         if end.success {
             return Ok(());
@@ -216,6 +229,11 @@ impl Room {
             output: said(&end, directory),
         })
     }
+}
+
+/// How many programs make runs at once.
+pub(crate) fn jobs() -> String {
+    format!("-j{}", available_parallelism().map_or(1, usize::from))
 }
 
 /// What compiler and make said, of the machine's paths.

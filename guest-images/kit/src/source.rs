@@ -54,7 +54,7 @@ pub(crate) fn cached(cache: &CacheDir, release: &str) -> Result<Option<DriverSou
 }
 
 /// `linux-source-6.12` for 6.12.117-1.
-fn package_of(version: &str) -> Option<String> {
+pub(crate) fn package_of(version: &str) -> Option<String> {
     let mut numbers = version.split('.');
     let (major, minor) = (numbers.next()?, numbers.next()?);
     let minor: String = minor.chars().take_while(char::is_ascii_digit).collect();

@@ -174,6 +174,42 @@ impl<'a> Source<'a> {
         Ok(apt)
     }
 
+    /// Downloads packages, unpacks them, has `act` do something with what is there and in a second
+    /// directory, and removes both.
+    pub(crate) fn in_passing<T>(
+        &self,
+        apt: &Apt<'_>,
+        what: &str,
+        packages: &[Candidate],
+        act: impl FnOnce(&Path, &Path) -> Result<T, KitError>,
+    ) -> Result<T, KitError> {
+        let files = self.download(apt, what, packages)?;
+        let scratch = self.guard.scratch_dir()?;
+        let [root, beside] = ["root", "beside"].map(|name| scratch.path().join(name));
+        for dir in [&root, &beside] {
+            fs::create_dir(dir).at(dir)?;
+        }
+        self.unpack_all(what, &files, &root)?;
+        let acted = act(&root, &beside)?;
+        for file in files {
+            fs::remove_file(&file).at(&file)?;
+        }
+        Ok(acted)
+    }
+
+    fn download(
+        &self,
+        apt: &Apt<'_>,
+        what: &str,
+        packages: &[Candidate],
+    ) -> Result<Vec<PathBuf>, KitError> {
+        let bytes: u64 = packages.iter().map(|package| package.size).sum();
+        self.progress.step(&format!("fetching {what}, {} MB", bytes.div_ceil(1_000_000)));
+        let files = apt.download(packages);
+        self.progress.finish();
+        files
+    }
+
     /// Downloads the packages and unpacks them to `<cache>/<kind>/<name>`,
     /// unless exactly they are there, and whole. `watch` tells by their paths which files every
     /// use needs. `check` looks at the unpacked root, and may complete it, before its files are
@@ -203,21 +239,15 @@ impl<'a> Source<'a> {
             "tools" => name.to_owned(),
             "sources" => format!("the source of kernel {name}"),
             "rooms" => format!("the build room of kernel {name}"),
+            "rust" => format!("the build room for Rust of kernel {name}"),
             _ => format!("kernel {name}"),
         };
-        let bytes: u64 = packages.iter().map(|package| package.size).sum();
-        self.progress.step(&format!("fetching {what}, {} MB", bytes.div_ceil(1_000_000)));
-        let files = apt.download(packages);
-        self.progress.finish();
-        let files = files?;
+        let files = self.download(apt, &what, packages)?;
 
         let scratch = self.guard.scratch_dir()?;
         let root = scratch.path().join("root");
         fs::create_dir(&root).at(&root)?;
-        self.progress.step(&format!("unpacking {what}"));
-        let unpacked = self.unpack_all(&files, &root);
-        self.progress.finish();
-        unpacked?;
+        self.unpack_all(&what, &files, &root)?;
         check(&root, &manifest.packages)?;
         let (record, list) = Record::make(&root, watch)?;
         manifest.record = Some(record);
@@ -237,7 +267,14 @@ impl<'a> Source<'a> {
         Ok(Unpacked::of(dir, manifest))
     }
 
-    fn unpack_all(&self, files: &[PathBuf], root: &Path) -> Result<(), KitError> {
+    fn unpack_all(&self, what: &str, files: &[PathBuf], root: &Path) -> Result<(), KitError> {
+        self.progress.step(&format!("unpacking {what}"));
+        let unpacked = self.unpack_each(files, root);
+        self.progress.finish();
+        unpacked
+    }
+
+    fn unpack_each(&self, files: &[PathBuf], root: &Path) -> Result<(), KitError> {
         let size = |file: &PathBuf| fs::metadata(file).map_or(0, |metadata| metadata.len());
         let total = files.iter().map(size).sum();
         let mut done = 0;

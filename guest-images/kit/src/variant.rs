@@ -1,5 +1,5 @@
-//! The kernel's own driver with a change: its source, patched, built against that kernel and kept by
-//! what it was made of.
+//! The kernel's own driver with a change, and drivers of the caller's own: source, patched, built against
+//! a kernel and kept by what it was made of.
 //!
 //! One tree for all changes of a kernel's driver: of what a change does not touch the objects stay,
 //! so that the first costs a minute and each further one seconds.
@@ -21,7 +21,7 @@ use crate::progress::Progress;
 use crate::prune;
 use crate::record::walk;
 use crate::room::Room;
-use crate::source::DriverSource;
+use crate::source::DriverSource as KernelsSource;
 
 /// Part of every key: change it when what is built of the same inputs changes.
 const FORMAT: u32 = 1;
@@ -36,6 +36,39 @@ pub struct Variant<'a> {
     /// As `diff -u` writes it, paths below the driver's directory with one more before them; none
     /// builds the driver as it is.
     pub patch: &'a str,
+}
+
+/// A driver whose source is the caller's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DriverSource<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// Its files, by their paths.
+    pub files: &'a [(&'a str, &'a str)],
+    /// What is changed of them, as in a [`Variant`].
+    pub patch: &'a str,
+    /// The modules that it builds.
+    pub modules: &'a [&'a str],
+}
+
+impl DriverSource<'_> {
+    /// The key of one of its modules.
+    fn key(&self, module: &str) -> String {
+        let mut all = format!("{FORMAT}\0{}\0", self.patch);
+        for (path, content) in self.files {
+            all += &format!("{path}\0{}\0{content}", content.len());
+        }
+        format!("{}-{module}", sha256(all.as_bytes()))
+    }
+
+    fn changed(&self, release: &str) -> Result<BTreeMap<PathBuf, String>, KitError> {
+        let files = self.files.iter().map(|(path, content)| (path.into(), (*content).to_owned()));
+        let mut files: BTreeMap<PathBuf, String> = files.collect();
+        let read = |path: &Path| Ok(files.get(path).cloned());
+        let changed = patched(read, (self.name, self.patch), release)?;
+        files.extend(changed);
+        Ok(files)
+    }
 }
 
 impl Variant<'_> {
@@ -53,7 +86,7 @@ struct Manifest {
     built: BTreeMap<String, String>,
 }
 
-/// The directory of a kernel's variants: `tree/`, where they are built, and `KEY.ko`.
+/// The directory of a kernel's variants: `tree/` and `own/`, where they are built, and `KEY.ko`.
 struct Variants {
     dir: PathBuf,
     manifest: Manifest,
@@ -108,7 +141,7 @@ pub(crate) fn build(
     progress: &dyn Progress,
     kernel: &Kernel,
     variant: &Variant<'_>,
-    (source, room): (&DriverSource, &Room),
+    (source, room): (&KernelsSource, &Room),
 ) -> Result<OwnModule, KitError> {
     let mut variants = Variants::open(cache, kernel)?;
     let key = variant.key();
@@ -116,14 +149,16 @@ pub(crate) fn build(
     if let Some(module) = variants.module(&key)? {
         return Ok(module);
     }
-    let changed = patched(&source.dir, variant, &kernel.release)?;
+    let changed = patched(reads(&source.dir), (variant.name, variant.patch), &kernel.release)?;
     if variants.manifest.package_version.is_none() && variants.dir.exists() {
         fs::remove_dir_all(&variants.dir).at(&variants.dir)?;
     }
     let tree = variants.tree();
-    lay_out(&source.dir, &tree, &changed)?;
+    let mut files = sources(&source.dir)?;
+    files.extend(changed.into_iter().map(|(path, content)| (path, content.into_bytes())));
+    lay_out(&files, &tree)?;
     progress.step(&format!("building iwlwifi {} for kernel {}", variant.name, kernel.release));
-    let built = room.build_one(&tree, "iwlwifi.ko", guard);
+    let built = room.build_in_cache(&tree, "iwlwifi.ko", guard);
     progress.finish();
     built?;
     let module = tree.join("iwlwifi.ko");
@@ -135,23 +170,84 @@ pub(crate) fn build(
     OwnModule::read(&variants.file(&key))
 }
 
-/// The files that the variant changes, as it has them.
+/// The modules of a driver of the caller's own, if they were built before.
+pub(crate) fn cached_driver(
+    cache: &CacheDir,
+    kernel: &Kernel,
+    driver: &DriverSource<'_>,
+) -> Result<Option<Vec<OwnModule>>, KitError> {
+    let variants = Variants::open(cache, kernel)?;
+    let modules = driver.modules.iter().map(|module| variants.module(&driver.key(module)));
+    let modules: Option<Vec<_>> = modules.collect::<Result<Vec<_>, _>>()?.into_iter().collect();
+    if modules.is_some() {
+        prune::used(&variants.dir.join("manifest.json"));
+    }
+    Ok(modules)
+}
+
+/// Builds them.
+pub(crate) fn build_driver(
+    cache: &CacheDir,
+    guard: &Guard,
+    progress: &dyn Progress,
+    kernel: &Kernel,
+    driver: &DriverSource<'_>,
+    room: &Room,
+) -> Result<Vec<OwnModule>, KitError> {
+    // Whoever held the lock may have built it.
+    if let Some(modules) = cached_driver(cache, kernel, driver)? {
+        return Ok(modules);
+    }
+    let mut variants = Variants::open(cache, kernel)?;
+    if variants.manifest.package_version.is_none() && variants.dir.exists() {
+        fs::remove_dir_all(&variants.dir).at(&variants.dir)?;
+    }
+    let files = driver.changed(&kernel.release)?.into_iter();
+    let tree = variants.dir.join("own");
+    lay_out(&files.map(|(path, content)| (path, content.into_bytes())).collect(), &tree)?;
+    progress.step(&format!("building driver {} for kernel {}", driver.name, kernel.release));
+    let built = room.build_in_cache(&tree, "modules", guard);
+    progress.finish();
+    built?;
+    variants.manifest.package_version.clone_from(&kernel.package_version);
+    let mut modules = Vec::new();
+    for name in driver.modules {
+        let module = tree.join(name).with_extension("ko");
+        let (content, key) = (fs::read(&module).at(&module)?, driver.key(name));
+        guard.write(&variants.file(&key), &content)?;
+        variants.manifest.built.insert(key.clone(), sha256(&content));
+        modules.push(OwnModule::read(&variants.file(&key))?);
+    }
+    guard.write_json(&variants.dir.join("manifest.json"), &variants.manifest)?;
+    Ok(modules)
+}
+
+/// Reads files of a directory.
+fn reads(source: &Path) -> impl Fn(&Path) -> Result<Option<String>, KitError> + '_ {
+    |path| match fs::read_to_string(source.join(path)) {
+        Ok(whole) => Ok(Some(whole)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(KitError::io(&source.join(path), error)),
+    }
+}
+
+/// The files that a patch changes, as it has them.
 fn patched(
-    source: &Path,
-    variant: &Variant<'_>,
+    read: impl Fn(&Path) -> Result<Option<String>, KitError>,
+    (name, patch): (&str, &str),
     release: &str,
 ) -> Result<BTreeMap<PathBuf, String>, KitError> {
-    let (name, release) = (variant.name.to_owned(), release.to_owned());
+    let (name, release) = (name.to_owned(), release.to_owned());
     let refused = |what: String| KitError::PatchRefused {
         name: name.clone(),
         release: release.clone(),
         what,
     };
     let mut files = BTreeMap::new();
-    if variant.patch.is_empty() {
+    if patch.is_empty() {
         return Ok(files);
     }
-    for file in PatchSet::parse(variant.patch, ParseOptions::unidiff()) {
+    for file in PatchSet::parse(patch, ParseOptions::unidiff()) {
         let file = file.map_err(|error| refused(error.to_string()))?;
         let FileOperation::Modify { modified, .. } = file.operation().strip_prefix(1) else {
             return Err(refused("it does more than change files".to_owned()));
@@ -160,12 +256,8 @@ fn patched(
         if !path.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(refused(format!("{} is not in the driver", path.display())));
         }
-        let whole = match fs::read_to_string(source.join(&path)) {
-            Ok(whole) => whole,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(refused(format!("the driver has no {}", path.display())));
-            }
-            Err(error) => return Err(KitError::io(&source.join(&path), error)),
+        let Some(whole) = read(&path)? else {
+            return Err(refused(format!("the driver has no {}", path.display())));
         };
         let patch = file.patch().as_text().ok_or_else(|| refused("it is binary".to_owned()))?;
         let changed = diffy::apply(&whole, patch)
@@ -175,22 +267,22 @@ fn patched(
     Ok(files)
 }
 
-/// Makes the tree's files those of the source, changed as told; what is so already keeps its time,
-/// and with it its object.
-fn lay_out(
-    source: &Path,
-    tree: &Path,
-    changed: &BTreeMap<PathBuf, String>,
-) -> Result<(), KitError> {
+/// The files of a directory.
+fn sources(source: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>, KitError> {
     let mut paths = Vec::new();
     walk(source, "", &mut |path, kind| paths.extend(kind.is_file().then_some(path)))?;
-    for path in paths.iter().map(Path::new) {
+    let read = |path: String| {
+        let from = source.join(&path);
+        Ok((path.into(), fs::read(&from).at(&from)?))
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// Makes the tree's files these; what is so already keeps its time, and with it its object.
+fn lay_out(files: &BTreeMap<PathBuf, Vec<u8>>, tree: &Path) -> Result<(), KitError> {
+    for (path, wanted) in files {
         let place = tree.join(path);
-        let wanted = match changed.get(path) {
-            Some(changed) => changed.clone().into_bytes(),
-            None => fs::read(source.join(path)).at(&source.join(path))?,
-        };
-        if read_regular(&place).at(&place)?.is_some_and(|present| present == wanted) {
+        if read_regular(&place).at(&place)?.is_some_and(|present| present == *wanted) {
             continue;
         }
         if let Some(parent) = place.parent() {
@@ -218,29 +310,46 @@ mod tests {
 
     #[test]
     fn a_patch_applies_where_its_lines_are_or_not_at_all() {
-        let variant = Variant { name: "mine", patch: PATCH };
+        let patched = |dir: &Path, patch, release| patched(reads(dir), ("mine", patch), release);
         for lines in ["one\ntwo\nthree\nfour\n", "new\nnew\none\ntwo\nthree\nfour\nfive\n"] {
             let dir = source(lines);
-            let files = patched(dir.path(), &variant, "7.3").unwrap();
+            let files = patched(dir.path(), PATCH, "7.3").unwrap();
             assert_eq!(files[Path::new("iwl-drv.c")], lines.replace("three", "drei"));
         }
         let dir = source("one\ntwo\n3\nfour\n");
-        let said = patched(dir.path(), &variant, "6.1").unwrap_err().to_string();
+        let said = patched(dir.path(), PATCH, "6.1").unwrap_err().to_string();
         assert!(
             said.contains("mine") && said.contains("6.1") && said.contains("iwl-drv.c"),
             "{said}"
         );
         assert_eq!(said.lines().count(), 1);
         let elsewhere = PATCH.replace("iwl-drv.c", "../iwl-drv.c");
-        let variant = Variant { name: "mine", patch: &elsewhere };
-        assert!(patched(dir.path(), &variant, "6.1").is_err());
+        assert!(patched(dir.path(), &elsewhere, "6.1").is_err());
+    }
+
+    #[test]
+    fn a_driver_of_ones_own_has_a_key_for_each_module_of_what_is_in_it() {
+        let files = [("a.rs", "one\n"), ("Kbuild", "obj-m := a.o\n")];
+        let (patch, modules) = ("--- a/a.rs\n+++ b/a.rs\n@@ -1,1 +1,1 @@\n-one\n+eins\n", ["a"]);
+        let plain = DriverSource { name: "x", files: &files, patch: "", modules: &modules };
+        let changed = DriverSource { patch, ..plain };
+        assert_ne!(plain.key("a"), plain.key("b"));
+        assert_ne!(plain.key("a"), changed.key("a"));
+        assert_ne!(plain.key("a"), DriverSource { files: &files[..1], ..plain }.key("a"));
+        assert_eq!(changed.changed("7.3").unwrap()[Path::new("a.rs")], "eins\n");
+        assert_eq!(plain.changed("7.3").unwrap()[Path::new("a.rs")], "one\n");
     }
 
     #[test]
     fn what_a_change_does_not_touch_keeps_its_object() {
         let (source, tree) = (source("one\ntwo\nthree\nfour\n"), tempfile::tempdir().unwrap());
-        let patch = |patch| patched(source.path(), &Variant { name: "x", patch }, "7.3").unwrap();
-        let lay = |changed: &BTreeMap<_, _>| lay_out(source.path(), tree.path(), changed).unwrap();
+        let patch = |patch| patched(reads(source.path()), ("x", patch), "7.3").unwrap();
+        let lay = |changed: &BTreeMap<PathBuf, String>| {
+            let mut files = sources(source.path()).unwrap();
+            let changed = changed.iter().map(|(path, text)| (path.clone(), text.clone().into()));
+            files.extend(changed);
+            lay_out(&files, tree.path()).unwrap();
+        };
         let old = std::time::SystemTime::UNIX_EPOCH;
         let age = |file: &str| {
             let file = fs::File::options().write(true).open(tree.path().join(file)).unwrap();

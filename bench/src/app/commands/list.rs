@@ -73,7 +73,7 @@ const MORE_KERNELS: &str = "any other, such as 6.18 or 6.12-rt: `iwlbench list k
 
 /// Drivers that can be put to the test.
 fn drivers() -> Vec<(&'static str, &'static str)> {
-    driver::CHOICES.iter().map(|choice| (choice.name(), choice.about)).collect()
+    driver::all_choices().map(|choice| (choice.name(), choice.about)).collect()
 }
 
 /// What is known about KVM on this host: whether there is any, and with which kernels it was tried.

@@ -13,7 +13,7 @@ use serde::de::{
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Value;
 
-use crate::facts::driver::{DRIVERS, Driver, Request};
+use crate::facts::driver::{Driver, IWLWIFI, Request};
 use crate::facts::errno::Errno;
 use crate::facts::milestone::{self, FieldKind, KINDS};
 use crate::facts::near::NoSuch;
@@ -361,7 +361,7 @@ fn list(names: &[String]) -> Value {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct When {
-    /// Cards that lead to this opmode, or one of these.
+    /// Cards that lead to this opmode of the kernel's own, or one of these.
     #[serde(default, deserialize_with = "known_opmodes")]
     pub opmode: Option<OneOrMany<String>>,
     /// These cards.
@@ -402,7 +402,8 @@ fn known_opmodes<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<OneOrMany<String>>, D::Error> {
     let opmodes: OneOrMany<String> = Deserialize::deserialize(deserializer)?;
-    let known = || DRIVERS.iter().flat_map(|driver| driver.opmodes).map(|opmode| opmode.module);
+    // Of other drivers those stand for it that drive the same firmware.
+    let known = || IWLWIFI.opmodes.iter().map(|opmode| opmode.module);
     if let Some(unknown) = opmodes.iter().find(|opmode| !known().any(|module| module == **opmode)) {
         return Err(custom(NoSuch::new("opmode", unknown, known())));
     }
@@ -434,7 +435,8 @@ impl When {
 
     /// Whether it is for a run with these variables.
     pub fn applies(&self, vars: &Vars) -> bool {
-        self.opmode.as_ref().is_none_or(|of| of.iter().any(|opmode| *opmode == vars.opmode))
+        let opmode = vars.driver.stands_for(&vars.opmode).unwrap_or(&vars.opmode);
+        self.opmode.as_ref().is_none_or(|of| of.iter().any(|named| named == opmode))
             && self.card.as_ref().is_none_or(|cards| cards.iter().any(|card| *card == vars.card))
             && self.kernel.as_ref().is_none_or(|range| range.contains(&vars.kernel_version))
             && self.driver.applies(vars.driver)

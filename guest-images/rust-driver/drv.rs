@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The hand-over: from a card that was probed, by its firmware, to the opmode that drives it.
+//!
+//! Who holds what:
+//! - `TABLE` is held while an opmode starts or stops on a card, and whenever a card's stage changes. It is
+//!   never held while modprobe is waited for: the opmode's init takes it.
+//! - A card lives as long as anybody has it: the device's data, the firmware loader, work that is on the
+//!   queue. None of them waits for the others to be through but where it is said here: unbinding waits
+//!   for the firmware's callback, as that uses the bound device.
+//! - A device is let go of by work of its own, which holds nothing: the driver core takes the device's lock
+//!   for it, and whoever unbinds has that and waits for the verifier.
+//! - All work is on a queue of the module's own, and of work whose time has not come unbinding takes the
+//!   rest back; so when the module goes nothing of it is left to run.
+//!
+//! How the opmode is asked for is the `request` parameter's to say; [`Strategy`] has them. The false alarm
+//! of one that looks after a second, and the unbinding that waits of one that looks when modprobe has
+//! ended, come of where they do that: [`Strategy::Held`] waits for modprobe on the queue, where nobody
+//! waits for it, and needs no clock.
+
+use core::ffi::c_void;
+
+use kernel::{
+    device,
+    error::to_result,
+    fmt,
+    irq::{IrqReturn, ThreadedHandler, ThreadedIrqReturn},
+    new_mutex,
+    pci,
+    prelude::*,
+    str::CString,
+    sync::{
+        aref::ARef,
+        atomic::{Atomic, Relaxed},
+        global_lock,
+        Arc,
+        Completion,
+        GlobalGuard,
+        GlobalLockedBy,
+        Mutex, //
+    },
+    time::msecs_to_jiffies,
+    workqueue::{
+        impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, Work, WorkItem,
+    },
+    ThisModule,
+};
+
+use crate::{
+    abi::{Kind, Ops},
+    abstractions::{
+        device::release_driver,
+        firmware::{request_nowait, Firmware, Requester},
+        kmod::{request_module, request_module_nowait, Ended, ModuleRef},
+        workqueue::{cancel_delayed_work_sync, OwnedQueue},
+    },
+    cards::Card,
+    interface::Interface,
+    trans::Trans,
+    ucode::{self, Ucode},
+};
+
+/// How long a verifier with a clock waits.
+const PATIENCE_MS: u32 = 1000;
+
+/// How the opmode is asked for, and whether it is looked for then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    /// `request_module_nowait()`, and no look.
+    Nowait,
+    /// The same, and a look a second later.
+    NowaitVerify,
+    /// `request_module()`, its error printed, after unbinding was let go on.
+    Sync,
+    /// `request_module()`, and a look when it returns; unbinding waits for both.
+    SyncVerify,
+    /// The same by work that nobody waits for.
+    Held,
+}
+
+impl Strategy {
+    /// The one that the module's parameter names; the last, if none.
+    pub(crate) fn of(parameter: u32) -> Self {
+        match parameter {
+            0 => Strategy::Nowait,
+            1 => Strategy::NowaitVerify,
+            2 => Strategy::Sync,
+            3 => Strategy::SyncVerify,
+            _ => Strategy::Held,
+        }
+    }
+}
+
+/// Where a card is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its firmware has not come.
+    Probed,
+    /// It needs this opmode.
+    Waiting(Kind),
+    /// It has it.
+    Started(Kind),
+    /// It is to be let go of.
+    Failed,
+    /// It is unbound.
+    Gone,
+}
+
+/// The opmodes that are there, and the cards.
+pub(crate) struct Table {
+    opmodes: [Option<&'static Ops>; 2],
+    drvs: KVec<Arc<Drv>>,
+    queue: Option<OwnedQueue>,
+}
+
+global_lock! {
+    // SAFETY: Initialized in the module's init before anything else.
+    pub(crate) unsafe(uninit) static TABLE: Mutex<Table> =
+        Table { opmodes: [None; 2], drvs: KVec::new(), queue: None };
+}
+
+/// The module's queue, while it is there.
+pub(crate) struct Queue(());
+
+impl Queue {
+    /// Makes it.
+    pub(crate) fn new() -> Result<Self> {
+        let queue = OwnedQueue::new_unbound(c"iwlrs")?;
+        TABLE.lock().queue = Some(queue);
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // What is still on it runs now, and takes the lock.
+        let queue = TABLE.lock().queue.take();
+        drop(queue);
+    }
+}
+
+impl Kind {
+    fn of(file: ucode::Kind) -> Self {
+        match file {
+            ucode::Kind::Dvm => Kind::Dvm,
+            ucode::Kind::Mvm => Kind::Mvm,
+        }
+    }
+
+    fn from_number(number: u32) -> Option<Self> {
+        [Kind::Dvm, Kind::Mvm].into_iter().find(|kind| *kind as u32 == number)
+    }
+
+    fn module(self) -> &'static CStr {
+        match self {
+            Kind::Dvm => c"iwlrs_dvm",
+            Kind::Mvm => c"iwlrs_mvm",
+        }
+    }
+}
+
+/// A card that the driver is bound to, or was.
+#[pin_data]
+pub(crate) struct Drv {
+    pub(crate) dev: ARef<device::Device>,
+    module: &'static ThisModule,
+    card: Card,
+    strategy: Strategy,
+    #[pin]
+    pub(crate) trans: Trans,
+    /// The request for firmware is through.
+    #[pin]
+    asked: Completion,
+    /// The API number that was asked for last.
+    api: Atomic<u32>,
+    #[pin]
+    pub(crate) firmware: Mutex<Option<Firmware>>,
+    #[pin]
+    pub(crate) interface: Mutex<Option<Interface>>,
+    /// Whom the interface tells that it goes up.
+    #[pin]
+    pub(crate) ops: Mutex<Option<&'static Ops>>,
+    stage: GlobalLockedBy<Stage, TABLE>,
+    #[pin]
+    verifier: DelayedWork<Drv, 0>,
+    #[pin]
+    modprobe: Work<Drv, 1>,
+    #[pin]
+    releaser: Work<Drv, 2>,
+}
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<Drv, 0> for Drv { self.verifier }
+}
+impl_has_work! {
+    impl HasWork<Drv, 1> for Drv { self.modprobe }
+    impl HasWork<Drv, 2> for Drv { self.releaser }
+}
+
+impl Drv {
+    /// A card that was probed.
+    pub(crate) fn new<'a>(
+        dev: ARef<device::Device>,
+        module: &'static ThisModule,
+        card: Card,
+        strategy: Strategy,
+        trans: impl PinInit<Trans> + 'a,
+    ) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                dev,
+                module,
+                card,
+                strategy,
+                trans <- trans,
+                asked <- Completion::new(),
+                api: Atomic::new(card.api.0),
+                firmware <- new_mutex!(None, "iwlrs firmware"),
+                interface <- new_mutex!(None, "iwlrs interface"),
+                ops <- new_mutex!(None, "iwlrs ops"),
+                stage: GlobalLockedBy::new(Stage::Probed),
+                verifier <- new_delayed_work!("iwlrs verifier"),
+                modprobe <- new_work!("iwlrs modprobe"),
+                releaser <- new_work!("iwlrs releaser"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Asks for the first firmware file. From here on all goes by itself, until `unbind()`.
+    pub(crate) fn begin(self: &Arc<Self>) -> Result {
+        TABLE.lock().drvs.push(self.clone(), GFP_KERNEL)?;
+        let asked = self.ask();
+        if asked.is_err() {
+            self.forget(&mut TABLE.lock());
+        }
+        asked
+    }
+
+    fn forget(self: &Arc<Self>, table: &mut GlobalGuard<TABLE>) {
+        table.drvs.retain(|drv| !Arc::ptr_eq(drv, self));
+    }
+
+    fn file_name(&self, api: u32) -> Result<CString> {
+        CString::try_from_fmt(fmt!("{}{}.ucode", self.card.firmware, api))
+    }
+
+    fn ask(self: &Arc<Self>) -> Result {
+        let name = self.file_name(self.api.load(Relaxed))?;
+        request_nowait(self.module, &name, &self.dev, self.clone())
+    }
+
+    /// The device is unbound. It waits until the firmware's callback is through, and stops what there is.
+    pub(crate) fn unbind(self: &Arc<Self>) {
+        self.asked.wait_for_completion();
+        cancel_delayed_work_sync::<Drv, 0>(self);
+        let mut table = TABLE.lock();
+        self.stop_opmode(&mut table);
+        *self.stage.as_mut(&mut table) = Stage::Gone;
+        self.forget(&mut table);
+        drop(table);
+        self.trans.release();
+        drop(self.firmware.lock().take());
+    }
+
+    fn stop_opmode(self: &Arc<Self>, table: &mut GlobalGuard<TABLE>) {
+        let Stage::Started(kind) = *self.stage.as_ref(table) else { return };
+        if let Some(ops) = table.opmodes[kind as usize] {
+            // SAFETY: The opmode is registered, and has started on this card.
+            unsafe { (ops.stop)(self.as_card()) };
+        }
+        *self.ops.lock() = None;
+        *self.stage.as_mut(table) = Stage::Waiting(kind);
+    }
+
+    /// As the opmodes have it.
+    fn as_card(self: &Arc<Self>) -> *const c_void {
+        Arc::as_ptr(self).cast()
+    }
+
+    /// Starts the opmode. Where it fails, the device is let go of.
+    fn start_opmode(
+        self: &Arc<Self>,
+        kind: Kind,
+        ops: &'static Ops,
+        table: &mut GlobalGuard<TABLE>,
+    ) {
+        *self.ops.lock() = Some(ops);
+        // SAFETY: The opmode is registered; the card is bound, as unbinding takes the lock that is held.
+        let started = to_result(unsafe { (ops.start)(self.as_card()) });
+        match started {
+            Ok(()) => *self.stage.as_mut(table) = Stage::Started(kind),
+            Err(error) => {
+                *self.ops.lock() = None;
+                dev_err!(
+                    self.dev,
+                    "{:?} could not start: {:?}; letting go of the device\n",
+                    kind.module(),
+                    error,
+                );
+                self.let_go(table);
+            }
+        }
+    }
+
+    /// Has the device released by work of its own.
+    fn let_go(self: &Arc<Self>, table: &mut GlobalGuard<TABLE>) {
+        *self.stage.as_mut(table) = Stage::Failed;
+        if let Some(queue) = &table.queue {
+            // It is on the queue already, or it is now.
+            let _ = queue.enqueue::<_, 2>(self.clone());
+        }
+    }
+
+    /// Looks whether the opmode has come, and lets go of the device if not.
+    fn verify(self: &Arc<Self>, how: fmt::Arguments<'_>) {
+        let mut table = TABLE.lock();
+        if let Stage::Waiting(kind) = *self.stage.as_ref(&table) {
+            dev_err!(
+                self.dev,
+                "{:?} did not come ({}); letting go of the device\n",
+                kind.module(),
+                how,
+            );
+            self.let_go(&mut table);
+        }
+    }
+
+    /// What is wrong with a file, if it is not one for this card; else whose it is.
+    fn judge(&self, data: &[u8]) -> Result<Kind, ucode::Error> {
+        let file = Ucode::parse(data)?;
+        let (max, min) = self.card.api;
+        if !(min..=max).contains(&file.api()) {
+            return Err(ucode::Error::Api { found: file.api(), min, max });
+        }
+        file.check(self.card.dvm.0, self.card.dvm.1)?;
+        Ok(Kind::of(file.kind()))
+    }
+
+    /// The file was refused or is not there: asks for the next one, or gives up.
+    fn next(self: &Arc<Self>) {
+        let api = self.api.load(Relaxed);
+        let (max, min) = self.card.api;
+        if api > min {
+            self.api.store(api - 1, Relaxed);
+            match self.ask() {
+                Ok(()) => return,
+                Err(error) => dev_err!(self.dev, "no firmware can be asked for: {:?}\n", error),
+            }
+        } else {
+            dev_err!(
+                self.dev,
+                "no suitable firmware found! {}{} to {} are supported\n",
+                self.card.firmware,
+                max,
+                min,
+            );
+        }
+        self.let_go(&mut TABLE.lock());
+        self.asked.complete_all();
+    }
+
+    /// The file is good: its opmode starts, if it is there, or is asked for.
+    fn hand_over(self: &Arc<Self>, kind: Kind) {
+        let mut table = TABLE.lock();
+        if let Some(ops) = table.opmodes[kind as usize] {
+            self.start_opmode(kind, ops, &mut table);
+            drop(table);
+            self.asked.complete_all();
+            return;
+        }
+        *self.stage.as_mut(&mut table) = Stage::Waiting(kind);
+        if self.strategy == Strategy::Held {
+            if let Some(queue) = &table.queue {
+                let _ = queue.enqueue::<_, 1>(self.clone());
+            }
+        }
+        drop(table);
+        match self.strategy {
+            Strategy::Held => {}
+            Strategy::Nowait => self.not_started(request_module_nowait(kind.module())),
+            Strategy::NowaitVerify => {
+                self.not_started(request_module_nowait(kind.module()));
+                if let Some(queue) = &TABLE.lock().queue {
+                    let delay = msecs_to_jiffies(PATIENCE_MS);
+                    let _ = queue.enqueue_delayed::<_, 0>(self.clone(), delay);
+                }
+            }
+            Strategy::Sync => {
+                // Unbinding need not wait: what is used from here on is the card's own.
+                self.asked.complete_all();
+                match request_module(kind.module()) {
+                    Ended::Well => {}
+                    ended => dev_err!(
+                        self.dev,
+                        "failed to load module {:?} ({}), is dynamic loading enabled?\n",
+                        kind.module(),
+                        ended,
+                    ),
+                }
+            }
+            Strategy::SyncVerify => {
+                let ended = request_module(kind.module());
+                self.verify(fmt!("{}", ended));
+            }
+        }
+        self.asked.complete_all();
+    }
+
+    fn not_started(&self, requested: Result) {
+        if let Err(error) = requested {
+            dev_err!(self.dev, "modprobe could not be started: {:?}\n", error);
+        }
+    }
+}
+
+impl fmt::Display for ucode::Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        core::fmt::Display::fmt(self, f)
+    }
+}
+
+impl Requester for Drv {
+    fn firmware(self: Arc<Self>, file: Option<Firmware>) {
+        let Some(file) = file else { return self.next() };
+        match self.judge(file.data()) {
+            Ok(kind) => {
+                let api = self.api.load(Relaxed);
+                let version = Ucode::parse(file.data()).map_or([0; 4], |file| file.version());
+                let [major, minor, number, serial] = version;
+                dev_info!(
+                    self.dev,
+                    "loaded firmware version {}.{}.{}.{} {}{}.ucode op_mode {:?}\n",
+                    major,
+                    minor,
+                    number,
+                    serial,
+                    self.card.firmware,
+                    api,
+                    kind.module(),
+                );
+                *self.firmware.lock() = Some(file);
+                self.hand_over(kind);
+            }
+            Err(error) => {
+                let api = self.api.load(Relaxed);
+                dev_err!(self.dev, "{}{}.ucode is refused: {}\n", self.card.firmware, api, error);
+                drop(file);
+                self.next();
+            }
+        }
+    }
+}
+
+/// The verifier with a clock.
+impl WorkItem<0> for Drv {
+    type Pointer = Arc<Drv>;
+
+    fn run(this: Arc<Drv>) {
+        this.verify(fmt!("within {} ms", PATIENCE_MS));
+    }
+}
+
+/// That without one.
+impl WorkItem<1> for Drv {
+    type Pointer = Arc<Drv>;
+
+    fn run(this: Arc<Drv>) {
+        // As long as modprobe is waited for, the module is in use: unloading it is refused, and does not
+        // wait. One that is already going has no use for an opmode.
+        let Some(_module) = ModuleRef::get(this.module) else { return };
+        let kind = match *this.stage.as_ref(&TABLE.lock()) {
+            Stage::Waiting(kind) => kind,
+            _ => return,
+        };
+        let ended = request_module(kind.module());
+        this.verify(fmt!("{}", ended));
+    }
+}
+
+/// Lets go of the device.
+impl WorkItem<2> for Drv {
+    type Pointer = Arc<Drv>;
+
+    fn run(this: Arc<Drv>) {
+        // Nobody may unbind it and bind it again between this look and the release; who did would see
+        // the device let go of once more, and could bind it again.
+        let failed = *this.stage.as_ref(&TABLE.lock()) == Stage::Failed;
+        if failed {
+            release_driver(&this.dev);
+        }
+    }
+}
+
+/// An opmode has come.
+pub(crate) fn register(kind: u32, ops: &'static Ops) -> Result {
+    let kind = Kind::from_number(kind).ok_or(EINVAL)?;
+    let mut table = TABLE.lock();
+    let place = &mut table.opmodes[kind as usize];
+    if place.is_some() {
+        return Err(EBUSY);
+    }
+    *place = Some(ops);
+    let mut index = 0;
+    while let Some(drv) = table.drvs.get(index).cloned() {
+        if *drv.stage.as_ref(&table) == Stage::Waiting(kind) {
+            drv.start_opmode(kind, ops, &mut table);
+        }
+        index += 1;
+    }
+    Ok(())
+}
+
+/// It goes: no card has it any more.
+pub(crate) fn deregister(kind: u32) {
+    let Some(kind) = Kind::from_number(kind) else { return };
+    let mut table = TABLE.lock();
+    let mut index = 0;
+    while let Some(drv) = table.drvs.get(index).cloned() {
+        if *drv.stage.as_ref(&table) == Stage::Started(kind) {
+            drv.stop_opmode(&mut table);
+        }
+        index += 1;
+    }
+    table.opmodes[kind as usize] = None;
+}
+
+/// The interrupt.
+pub(crate) struct Handler(pub(crate) Arc<Drv>);
+
+impl ThreadedHandler for Handler {
+    fn handle(&self) -> ThreadedIrqReturn {
+        self.0.trans.interrupt()
+    }
+
+    fn handle_threaded(&self) -> IrqReturn {
+        let (handled, switched) = self.0.trans.handle();
+        if switched {
+            // Of a device that is gone nothing is said.
+            if let Ok(on) = self.0.trans.is_radio_on() {
+                let word = if on { "enable" } else { "disable" };
+                dev_warn!(self.0.dev, "RF_KILL bit toggled to {} radio.\n", word);
+            }
+        }
+        handled
+    }
+}
+
+/// What the driver core keeps for a bound device.
+#[pin_data]
+pub(crate) struct Bound<'bound> {
+    /// First, as it is gone before what it uses.
+    #[pin]
+    pub(crate) irq: kernel::irq::ThreadedRegistration<'bound, Handler>,
+    pub(crate) vectors: KBox<pci::IrqVectorRegistration<'bound>>,
+    pub(crate) drv: Arc<Drv>,
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A PCI driver in Rust, to begin with: it probes an emulated card, reads a register, has the card
+//! interrupt it, and loads a file of firmware.
+
+use kernel::{
+    device::Core,
+    firmware::Firmware,
+    io::{register, Io},
+    irq::{self, Handler, IrqReturn, Registration},
+    pci,
+    prelude::*,
+    sync::Completion,
+};
+
+register! {
+    /// Interrupt causes; ones are cleared.
+    CSR_INT(u32) @ 0x008 {
+        31:0 causes;
+    }
+
+    /// Which causes interrupt.
+    CSR_INT_MASK(u32) @ 0x00c {
+        31:0 causes;
+    }
+
+    /// Hardware type and step.
+    CSR_HW_REV(u32) @ 0x028 {
+        15:4 part;
+        3:0 step;
+    }
+}
+
+/// The RF-kill switch was moved: `do = { rf-kill = "on" }` in a scenario.
+const RF_KILL: u32 = 1 << 7;
+
+/// As large as the oldest card's.
+type Bar = pci::DevresBar<0x2000>;
+
+/// What the interrupt and the rest share.
+#[pin_data]
+struct Card {
+    bar: Bar,
+    #[pin]
+    interrupted: Completion,
+}
+
+impl Handler for Card {
+    fn handle(&self) -> IrqReturn {
+        let causes = self.bar.try_access_with(|bar| {
+            let causes = bar.read(CSR_INT).causes().get();
+            bar.write_reg(CSR_INT::zeroed().with_causes(causes));
+            causes
+        });
+        match causes {
+            // None of ours, or all ones: the card has gone.
+            None | Some(0 | u32::MAX) => IrqReturn::None,
+            Some(causes) => {
+                pr_info!("interrupt, causes {:#x}\n", causes);
+                self.interrupted.complete_all();
+                IrqReturn::Handled
+            }
+        }
+    }
+}
+
+/// What is kept of a bound device; fields are dropped in this order.
+#[pin_data]
+struct First<'bound> {
+    #[pin]
+    irq: Registration<'bound, Card>,
+    vectors: KBox<pci::IrqVectorRegistration<'bound>>,
+}
+
+struct Driver;
+
+kernel::pci_device_table!(
+    IDS,
+    (),
+    [
+        (pci::DeviceId::from_id(pci::Vendor::INTEL, 0x08b1), ()), // 7260
+        (pci::DeviceId::from_id(pci::Vendor::INTEL, 0x0082), ()), // 6205
+    ]
+);
+
+impl pci::Driver for Driver {
+    type IdInfo = ();
+    type Data<'bound> = First<'bound>;
+    const ID_TABLE: pci::IdTable<()> = &IDS;
+
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<First<'bound>, Error> + 'bound {
+        pin_init::pin_init_scope(move || {
+            pdev.enable_device_mem()?;
+            pdev.set_master();
+            let bar = pdev.iomap_region_sized::<0x2000>(0, c"first")?;
+
+            let revision = bar.read(CSR_HW_REV);
+            dev_info!(pdev, "part {:#x}, step {}\n", revision.part().get(), revision.step().get());
+
+            // A file that scenarios can hold, refuse or break. This waits for it; to ask for it and
+            // go on, see abstractions/firmware.rs beside this directory.
+            let file = Firmware::request(c"first.bin", pdev.as_ref())?;
+            dev_info!(pdev, "firmware of {} bytes\n", file.size());
+
+            let types = pci::IrqTypes::default().with(pci::IrqType::Msi);
+            let vectors = KBox::new(pdev.alloc_irq_vectors(1, 1, types)?, GFP_KERNEL)?;
+            // SAFETY: The vectors stay where they are, in their box, and `First` drops that after the
+            // interrupt.
+            let borrowed: &'bound pci::IrqVectorRegistration<'bound> =
+                unsafe { &*core::ptr::from_ref(&*vectors) };
+            bar.write_reg(CSR_INT_MASK::zeroed().with_causes(RF_KILL));
+            let card = try_pin_init!(Card {
+                bar: bar.into_devres()?,
+                interrupted <- Completion::new(),
+            }? Error);
+            let request = borrowed.index(0)?.into();
+            // SAFETY: It is a field of the device's data, which the driver core drops.
+            let irq = unsafe { Registration::new(request, irq::Flags::SHARED, c"first", card) };
+            Ok(try_pin_init!(First { irq <- irq, vectors }? Error))
+        })
+    }
+
+    fn unbind<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&First<'bound>>) {
+        let _ = this
+            .irq
+            .handler()
+            .bar
+            .try_access_with(|bar| bar.write_reg(CSR_INT_MASK::zeroed()));
+    }
+}
+
+kernel::module_pci_driver! {
+    type: Driver,
+    name: "first",
+    authors: ["You"],
+    description: "A first driver",
+    license: "GPL",
+}
