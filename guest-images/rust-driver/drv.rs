@@ -96,8 +96,10 @@ impl Strategy {
 enum Stage {
     /// Its firmware has not come.
     Probed,
-    /// It needs this opmode.
+    /// It needs this opmode, which has not come yet.
     Waiting(Kind),
+    /// It had it, and it was unloaded; it may come again, and nobody looks for it.
+    Left(Kind),
     /// It has it.
     Started(Kind),
     /// It is to be let go of.
@@ -173,6 +175,8 @@ pub(crate) struct Drv {
     asked: Completion,
     /// The API number that was asked for last.
     api: Atomic<u32>,
+    /// The opmode that its firmware leads to, once there is work that asks for it.
+    wanted: Atomic<u32>,
     #[pin]
     pub(crate) firmware: Mutex<Option<Firmware>>,
     #[pin]
@@ -215,6 +219,7 @@ impl Drv {
                 trans <- trans,
                 asked <- Completion::new(),
                 api: Atomic::new(card.api.0),
+                wanted: Atomic::new(Kind::Dvm as u32),
                 firmware <- new_mutex!(None, "iwlrs firmware"),
                 interface <- new_mutex!(None, "iwlrs interface"),
                 ops <- new_mutex!(None, "iwlrs ops"),
@@ -270,7 +275,7 @@ impl Drv {
             unsafe { (ops.stop)(self.as_card()) };
         }
         *self.ops.lock() = None;
-        *self.stage.as_mut(table) = Stage::Waiting(kind);
+        *self.stage.as_mut(table) = Stage::Left(kind);
     }
 
     /// As the opmodes have it.
@@ -294,7 +299,7 @@ impl Drv {
                 *self.ops.lock() = None;
                 dev_err!(
                     self.dev,
-                    "{:?} could not start: {:?}; letting go of the device\n",
+                    "{} could not start: {:?}; letting go of the device\n",
                     kind.module(),
                     error,
                 );
@@ -318,7 +323,7 @@ impl Drv {
         if let Stage::Waiting(kind) = *self.stage.as_ref(&table) {
             dev_err!(
                 self.dev,
-                "{:?} did not come ({}); letting go of the device\n",
+                "{} did not come ({}); letting go of the device\n",
                 kind.module(),
                 how,
             );
@@ -370,6 +375,7 @@ impl Drv {
             return;
         }
         *self.stage.as_mut(&mut table) = Stage::Waiting(kind);
+        self.wanted.store(kind as u32, Relaxed);
         if self.strategy == Strategy::Held {
             if let Some(queue) = &table.queue {
                 let _ = queue.enqueue::<_, 1>(self.clone());
@@ -393,7 +399,7 @@ impl Drv {
                     Ended::Well => {}
                     ended => dev_err!(
                         self.dev,
-                        "failed to load module {:?} ({}), is dynamic loading enabled?\n",
+                        "failed to load module {} ({}), is dynamic loading enabled?\n",
                         kind.module(),
                         ended,
                     ),
@@ -430,7 +436,7 @@ impl Requester for Drv {
                 let [major, minor, number, serial] = version;
                 dev_info!(
                     self.dev,
-                    "loaded firmware version {}.{}.{}.{} {}{}.ucode op_mode {:?}\n",
+                    "loaded firmware version {}.{}.{}.{} {}{}.ucode op_mode {}\n",
                     major,
                     minor,
                     number,
@@ -469,10 +475,8 @@ impl WorkItem<1> for Drv {
         // As long as modprobe is waited for, the module is in use: unloading it is refused, and does not
         // wait. One that is already going has no use for an opmode.
         let Some(_module) = ModuleRef::get(this.module) else { return };
-        let kind = match *this.stage.as_ref(&TABLE.lock()) {
-            Stage::Waiting(kind) => kind,
-            _ => return,
-        };
+        // A device that is gone by now has asked all the same, as with the other strategies.
+        let Some(kind) = Kind::from_number(this.wanted.load(Relaxed)) else { return };
         let ended = request_module(kind.module());
         this.verify(fmt!("{}", ended));
     }
@@ -503,7 +507,8 @@ pub(crate) fn register(kind: u32, ops: &'static Ops) -> Result {
     *place = Some(ops);
     let mut index = 0;
     while let Some(drv) = table.drvs.get(index).cloned() {
-        if *drv.stage.as_ref(&table) == Stage::Waiting(kind) {
+        let stage = *drv.stage.as_ref(&table);
+        if stage == Stage::Waiting(kind) || stage == Stage::Left(kind) {
             drv.start_opmode(kind, ops, &mut table);
         }
         index += 1;

@@ -79,11 +79,15 @@ impl Mvm {
         }
     }
 
-    /// The address, of words whose bytes are swapped.
-    fn address(section: &[u8], at: usize) -> Option<[u8; 6]> {
+    /// The address. That of the hardware is in words of swapped bytes, that which overrides it is not.
+    fn address(section: &[u8], holder: (u16, usize)) -> Option<[u8; 6]> {
+        let (kind, at) = holder;
         let [a, b, c, d, e, f]: [u8; 6] = section.get(at..at + 6)?.try_into().ok()?;
-        let address = [b, a, d, c, f, e];
-        let multicast = b & 1 != 0;
+        let address = match kind {
+            NVM_SECTION_TYPE_HW => [b, a, d, c, f, e],
+            _ => [a, b, c, d, e, f],
+        };
+        let multicast = address[0] & 1 != 0;
         (!multicast && address != [0; 6]).then_some(address)
     }
 }
@@ -113,7 +117,7 @@ impl Opmode for Mvm {
         let mut found = None;
         for &section in sections {
             match Self::nvm(card, section, &mut buffer)? {
-                Some(data) if section == holder.0 => found = Self::address(data, holder.1),
+                Some(data) if section == holder.0 => found = Self::address(data, holder),
                 Some(_) => {}
                 None => {
                     dev_err!(card.dev(), "the NVM has no section {}\n", section);

@@ -281,6 +281,7 @@ mod tests {
             Opmode { module: "iwlrs_mvm", drives: Some(OpMode::Mvm) },
         ],
         firmware: "intel/iwl",
+        parameters: "",
     };
 
     fn touch() -> What {

@@ -233,9 +233,15 @@ static IN_RUST: [Choice; 5] = rust_choices! {
     "rust-nowait", Nowait, false, "iwlrs.request=0", "", "in Rust: nowait, and no look";
 };
 
+/// One that is known to be wrong, for the scenario that shows it.
+static NAIVE: [Choice; 1] = rust_choices! {
+    "rust-naive", Nowait, true, "iwlrs.request=1", include_str!("../../../guest-images/rust-driver/naive.patch"),
+        "in Rust: rust-nowait-verify without taking its look back: crashes when it is unloaded";
+};
+
 /// All that `--driver` takes.
 pub fn all_choices() -> impl Iterator<Item = &'static Choice> {
-    IN_C.iter().chain(&IN_RUST)
+    IN_C.iter().chain(&IN_RUST).chain(&NAIVE)
 }
 
 impl Choice {

@@ -55,6 +55,7 @@ impl Drop for OwnedQueue {
     }
 }
 
+#[allow(dead_code, reason = "rust-naive does without")]
 /// Takes delayed work back, or waits until it has run. Not to be called by that work, nor with a lock
 /// held that it takes.
 pub(crate) fn cancel_delayed_work_sync<T, const ID: u64>(item: &Arc<T>)

@@ -5,5 +5,6 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[allow(clippy::manual_is_multiple_of, reason = "the kernel's rustc 1.85 has no is_multiple_of()")]
 #[path = "../ucode.rs"]
 pub mod ucode;

@@ -292,7 +292,7 @@ impl Vars {
     pub fn sample() -> Vars {
         let firmware = String::from("iwlwifi-7260-17.ucode");
         Vars {
-            driver: &crate::facts::driver::IWLWIFI,
+            driver: &IWLWIFI,
             card: "7260".into(),
             kernel: "7.3.4".into(),
             kernel_version: "7.3.4".into(),
