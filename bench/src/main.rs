@@ -97,6 +97,7 @@ fn main() -> ExitCode {
             Command::List(args) => app::commands::list::list(&args, &ui),
             Command::Device(args) => app::commands::device::device(&args),
             Command::Soak(args) => app::commands::soak::run(&args),
+            Command::Compare(args) => app::commands::compare::compare(&args),
             Command::Report(args) => app::commands::report::report(&args),
             Command::Ucode(command) => app::commands::ucode::ucode(&command),
             Command::Module(command) => app::commands::module::module(&command, &ui),

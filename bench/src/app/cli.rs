@@ -51,6 +51,8 @@ pub enum Command {
     Soak(SoakArgs),
     /// Show a run again: as a page, a trace, or for a CI server
     Report(ReportArgs),
+    /// Put two runs side by side: their milestones, and what their drivers did to the card
+    Compare(CompareArgs),
     /// Make and read firmware files
     #[command(subcommand)]
     Ucode(UcodeCommand),
@@ -534,6 +536,20 @@ pub struct ReportArgs {
     /// File to write; `-` is standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Parent of the runs' directories [default: ~/.local/state/iwlbench/runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `iwlbench compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// A run's directory, its name below the runs' parent, or `last`
+    #[arg(value_name = "RUN")]
+    pub left: String,
+    /// Another
+    #[arg(value_name = "RUN")]
+    pub right: String,
     /// Parent of the runs' directories [default: ~/.local/state/iwlbench/runs]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -250,6 +250,11 @@ impl Choice {
         self.driver.name
     }
 
+    /// The driver that it is, whatever the kernel.
+    pub fn described(&self) -> &Driver {
+        &self.driver
+    }
+
     /// The driver that it is in this kernel.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 //! has none, and its matrix one without it.
 
 pub mod baseline;
+pub mod compare;
 pub mod exploration;
 mod fields;
 pub mod html;

@@ -206,7 +206,7 @@ fn event(event: &Event) -> String {
     }
 }
 
-fn access(event: &Event) -> String {
+pub(super) fn access(event: &Event) -> String {
     let f = &event.fields;
     let space = match str(f, "space") {
         "csr" => String::new(),

@@ -82,7 +82,7 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// What cannot be read is the user's mistake, unless the system says no.
-fn usage(error: ReadError) -> anyhow::Error {
+pub fn usage(error: ReadError) -> anyhow::Error {
     match error {
         ReadError::Io(error) => error.into(),
         bad => BadUsage::from_error(bad).into(),
