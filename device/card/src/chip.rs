@@ -6,8 +6,6 @@
 use iwl_hw::csr::{CSR_HW_REV, CSR_HW_RF_ID};
 use iwl_hw::ctxt::info::CSR_CTXT_INFO_BA;
 use iwl_hw::ctxt::info_v2::{CSR_CTXT_INFO_ADDR, CSR_IML_DATA_ADDR, CSR_IML_SIZE_ADDR};
-use iwl_hw::ctxt::mac_addr::{CSR_MAC_ADDR0_OTP, CSR_MAC_ADDR1_OTP};
-use iwl_hw::ctxt::mac_addr_bz::{CSR_MAC_ADDR0_OTP_BZ, CSR_MAC_ADDR1_OTP_BZ};
 use iwl_hw::prph::{self, doorbell};
 use iwl_hw::rfh;
 
@@ -24,7 +22,7 @@ use crate::nvm::{Eeprom, Sections};
 use crate::reach::Reach;
 use crate::rings::Rings;
 use crate::rx::{Delivery, Receive};
-use crate::spec::{Boot, Mac, Silicon, Tx};
+use crate::spec::{Boot, Silicon, Tx};
 use crate::timers::{LIMIT, Timers};
 use crate::tx::{Fetched, Transmit};
 use crate::world::{DmaError, Events, Memory, Nanos, World};
@@ -239,11 +237,7 @@ impl Chip {
         }
         store(CSR_HW_REV, *hw_rev);
         store(CSR_HW_RF_ID, *rf_id);
-        let address = match silicon.mac {
-            Mac::Bz => [CSR_MAC_ADDR0_OTP_BZ, CSR_MAC_ADDR1_OTP_BZ],
-            Mac::Classic => [CSR_MAC_ADDR0_OTP, CSR_MAC_ADDR1_OTP],
-        };
-        if silicon.bar.map().get(address[0]).is_some() {
+        if let Some(address) = silicon.bar.mac_address() {
             let [a, b, c, d, e, f] = *mac;
             store(address[0], u32::from_be_bytes([a, b, c, d]));
             store(address[1], u32::from_be_bytes([0, 0, e, f]));

@@ -11,8 +11,8 @@
 //! Sources: the headers of Linux 7.3's `drivers/net/wireless/intel/iwlwifi` (each module names
 //! its own), read as documentation of the hardware.
 //!
-//! Not here: registers and descriptors of AX210 and later parts, the newer versions of messages, and
-//! what only drivers of other systems use.
+//! Not here: parts after the Bz family, versions of messages that no stub firmware speaks, and what
+//! only drivers of other systems use.
 #![forbid(unsafe_code)]
 
 mod bar;
@@ -30,5 +30,5 @@ pub mod register;
 pub mod tfd;
 pub mod tx;
 
-pub use bar::{csr, ctxt, fh, msix, rfh, tfh};
+pub use bar::{csr, csr_bz, ctxt, fh, msix, rfh, tfh};
 pub use register::{Access, Block, Register, RegisterMap, Width};

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use crate::register::{RegisterMap, Row};
-use crate::{csr, ctxt, fh, msix, pci, prph, rfh, tfh};
+use crate::{csr, csr_bz, ctxt, fh, msix, pci, prph, rfh, tfh};
 
 /// What BAR 0 shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +79,9 @@ impl Bar {
             ],
             Self::FamilyBz => &[
                 csr::ROWS,
-                ctxt::bz::ROWS,
+                csr_bz::ROWS,
                 ctxt::info_v2::ROWS,
-                ctxt::mac_addr_bz::ROWS,
+                csr_bz::mac_addr::ROWS,
                 tfh::ROWS,
                 msix::ROWS,
             ],
@@ -94,6 +94,20 @@ impl Bar {
                 tfh::ROWS,
                 msix::ROWS,
             ],
+        }
+    }
+
+    /// Where the MAC address from OTP is, if it shows that: both registers.
+    #[must_use]
+    pub const fn mac_address(self) -> Option<[u32; 2]> {
+        use csr_bz::mac_addr as bz;
+        use ctxt::mac_addr;
+        match self {
+            Self::Legacy => None,
+            Self::Family9000 | Self::Family22000 | Self::FamilyAx210 => {
+                Some([mac_addr::CSR_MAC_ADDR0_OTP, mac_addr::CSR_MAC_ADDR1_OTP])
+            }
+            Self::FamilyBz => Some([bz::CSR_MAC_ADDR0_OTP_BZ, bz::CSR_MAC_ADDR1_OTP_BZ]),
         }
     }
 

@@ -1,6 +1,6 @@
 //! CSR and HBUS.
 
-use iwl_hw::csr::{self, GpCntrl, GpCntrlBz, HwIfConfig, Reset, heep, otp_gp, wrptr_wide};
+use iwl_hw::csr::{self, GpCntrl, HwIfConfig, Reset, heep, otp_gp};
 use iwl_hw::{Register, csr::eeprom_gp};
 
 use super::reached::{Then, Written, keep};
@@ -8,7 +8,7 @@ use crate::chip::Chip;
 use crate::event::{CardEvent, Outcome};
 use crate::faults::Fault;
 use crate::nvm::Eeprom;
-use crate::spec::{Boot, Mac};
+use crate::spec::Boot;
 use crate::world::Events;
 
 pub(super) fn read(
@@ -21,10 +21,7 @@ pub(super) fn read(
         csr::CSR_INT => chip.irq.csr.read(),
         csr::CSR_INT_MASK => chip.irq.csr.mask(),
         csr::CSR_FH_INT_STATUS => chip.irq.csr.fh_status(),
-        csr::CSR_GP_CNTRL => match chip.silicon.mac {
-            Mac::Classic => gp_cntrl(chip, events),
-            Mac::Bz => gp_cntrl_bz(chip, events),
-        },
+        csr::CSR_GP_CNTRL => gp_cntrl(chip, events),
         csr::CSR_EEPROM_REG => eeprom(chip, events),
         csr::CSR_OTP_GP_REG => otp_gp(chip, events),
         // What other parts look at, or have put there.
@@ -55,7 +52,6 @@ pub(super) fn write(chip: &mut Chip, register: &Register, value: u32) -> Written
         csr::CSR_INT_MASK => chip.irq.csr.set_mask(value),
         csr::CSR_FH_INT_STATUS => chip.irq.csr.acknowledge_fh(value),
         csr::CSR_RESET => then = reset(chip, value),
-        csr::CSR_GP_CNTRL if chip.silicon.mac == Mac::Bz => then = control_bz(chip, value),
         csr::CSR_GP_CNTRL => {
             let shown = GpCntrl::MAC_CLOCK_READY | GpCntrl::GOING_TO_SLEEP | GpCntrl::HW_RF_KILL_SW;
             chip.store(register.offset, value & !shown.bits());
@@ -114,60 +110,32 @@ fn hw_if_config(chip: &mut Chip, events: &mut dyn Events) -> u32 {
     value
 }
 
+/// The switch lets the radio be used.
+pub(super) fn radio_allowed(chip: &mut Chip, events: &mut dyn Events) -> bool {
+    if chip.rf_kill() && chip.faults.has(Fault::RfKill) {
+        chip.repeated_fault(Fault::RfKill, events);
+    }
+    !chip.rf_kill()
+}
+
+/// The clock runs, once it is asked for.
+pub(super) fn clock_ready(chip: &mut Chip, events: &mut dyn Events) -> bool {
+    let never = chip.faults.has(Fault::ClockNeverReady);
+    if never {
+        chip.repeated_fault(Fault::ClockNeverReady, events);
+    }
+    !never
+}
+
 fn gp_cntrl(chip: &mut Chip, events: &mut dyn Events) -> u32 {
     let mut value = GpCntrl::from_bits_retain(chip.stored(csr::CSR_GP_CNTRL));
-    if chip.rf_kill() {
-        if chip.faults.has(Fault::RfKill) {
-            chip.repeated_fault(Fault::RfKill, events);
-        }
-    } else {
+    if radio_allowed(chip, events) {
         value |= GpCntrl::HW_RF_KILL_SW;
     }
-    if value.contains(GpCntrl::INIT_DONE) {
-        if chip.faults.has(Fault::ClockNeverReady) {
-            chip.repeated_fault(Fault::ClockNeverReady, events);
-        } else {
-            value |= GpCntrl::MAC_CLOCK_READY;
-        }
+    if value.contains(GpCntrl::INIT_DONE) && clock_ready(chip, events) {
+        value |= GpCntrl::MAC_CLOCK_READY;
     }
     value.bits()
-}
-
-fn gp_cntrl_bz(chip: &mut Chip, events: &mut dyn Events) -> u32 {
-    let mut value = GpCntrlBz::from_bits_retain(chip.stored(csr::CSR_GP_CNTRL));
-    let switch = GpCntrlBz::from_bits_retain(GpCntrl::HW_RF_KILL_SW.bits());
-    if chip.rf_kill() {
-        if chip.faults.has(Fault::RfKill) {
-            chip.repeated_fault(Fault::RfKill, events);
-        }
-    } else {
-        value |= switch;
-    }
-    if value.contains(GpCntrlBz::MAC_INIT) {
-        if chip.faults.has(Fault::ClockNeverReady) {
-            chip.repeated_fault(Fault::ClockNeverReady, events);
-        } else {
-            value |= GpCntrlBz::MAC_STATUS;
-        }
-    }
-    let stopped = value.contains(GpCntrlBz::BUS_MASTER_DISABLE_REQ);
-    value.set(GpCntrlBz::BUS_MASTER_DISABLE_STATUS, stopped);
-    value.bits()
-}
-
-/// `CSR_GP_CNTRL` of the Bz family: reset and start are there too.
-fn control_bz(chip: &mut Chip, value: u32) -> Then {
-    let written = GpCntrlBz::from_bits_retain(value);
-    if written.contains(GpCntrlBz::SW_RESET) {
-        return Then::Reset;
-    }
-    let shown = GpCntrlBz::MAC_STATUS | GpCntrlBz::BUS_MASTER_DISABLE_STATUS | GpCntrlBz::ROM_START;
-    let kept = value & !shown.bits() & !GpCntrl::HW_RF_KILL_SW.bits();
-    chip.store(csr::CSR_GP_CNTRL, kept);
-    if written.contains(GpCntrlBz::ROM_START) {
-        chip.fetch_image();
-    }
-    Then::Nothing
 }
 
 fn eeprom(chip: &mut Chip, events: &mut dyn Events) -> u32 {
@@ -210,16 +178,9 @@ fn reset(chip: &mut Chip, value: u32) -> Then {
     Then::Nothing
 }
 
-fn doorbell(chip: &mut Chip, value: u32) -> Then {
+/// Of a transmit queue.
+pub(super) fn doorbell(chip: &mut Chip, value: u32) -> Then {
     chip.store(csr::HBUS_TARG_WRPTR, value);
-    let queue = wrptr_wide::queue(value);
-    if chip.silicon.mac == Mac::Bz
-        && let Some(queue) = queue.checked_sub(wrptr_wide::RX_QUEUES)
-        && let Some(rfh) = chip.rx.rfh()
-    {
-        rfh.offer(queue, wrptr_wide::index(value).into());
-        return Then::Nothing;
-    }
     match chip.tx.doorbell(value) {
         Ok(()) => Then::Nothing,
         Err(queue) => {

@@ -30,10 +30,13 @@ pub(crate) fn read(chip: &mut Chip, register: &Register, events: &mut dyn Events
     }
     let (value, outcome) = match register.block {
         Block::Csr => csr::read(chip, register, events),
+        Block::CsrBz => csr_bz::read(chip, register, events),
         Block::Fh => fh::read(chip, register),
         Block::Msix => msix::read(chip, register),
         Block::Ctxt => (ctxt(chip, register, events), Outcome::Implemented),
-        _ => (chip.stored(register.offset), Outcome::Stub),
+        Block::Rfh | Block::Tfh => (chip.stored(register.offset), Outcome::Stub),
+        // None of BAR 0.
+        Block::Prph | Block::Scd | Block::Umac | Block::Config => (0, Outcome::Stub),
     };
     let value = if register.access == Access::WriteOnly { 0 } else { value };
     named(register, value, outcome)
@@ -77,7 +80,11 @@ pub(crate) fn write(
             chip.store(register.offset, merged);
             (Outcome::Implemented, Then::Nothing)
         }
-        _ => reached::keep(chip, register, merged),
+        (_, Block::Tfh) => reached::keep(chip, register, merged),
+        // None of BAR 0.
+        (_, Block::Prph | Block::Scd | Block::Umac | Block::Config) => {
+            (Outcome::Stub, Then::Nothing)
+        }
     };
     (named(register, value, outcome), then)
 }

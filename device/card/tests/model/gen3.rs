@@ -3,7 +3,7 @@
 use expect_test::expect;
 use iwl_card::{Fault, FaultPlan, Irq};
 use iwl_hw::csr::{self, GpCntrlBz, Int, wrptr_wide};
-use iwl_hw::ctxt::bz::CSR_DOORBELL_VECTOR;
+use iwl_hw::csr_bz::CSR_DOORBELL_VECTOR;
 use iwl_hw::ctxt::info_v2::Region;
 use iwl_hw::mld::{self, AliveV8, NvmGetInfoRspV4, ScdQueueCfgCmd};
 use iwl_hw::msix::{CSR_MSIX_HW_INT_CAUSES_AD, HwCauses};
@@ -260,7 +260,7 @@ fn the_csr_of_wifi7_is_another() {
     let mut driver = Driver::new("be200");
     driver.init();
     assert!(driver.clock_ready());
-    assert_eq!(driver.read(iwl_hw::ctxt::mac_addr_bz::CSR_MAC_ADDR0_OTP_BZ), 0x0269_7727);
+    assert_eq!(driver.read(iwl_hw::csr_bz::mac_addr::CSR_MAC_ADDR0_OTP_BZ), 0x0269_7727);
     driver.set(csr::CSR_GP_CNTRL, GpCntrlBz::BUS_MASTER_DISABLE_REQ.bits());
     let stopped = GpCntrlBz::BUS_MASTER_DISABLE_STATUS.bits();
     assert_eq!(driver.read(csr::CSR_GP_CNTRL) & stopped, stopped);

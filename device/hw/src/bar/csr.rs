@@ -1,4 +1,4 @@
-//! CSR and HBUS: BAR 0 below 0x1000, as parts up to AX210 have them.
+//! CSR and HBUS: BAR 0 below 0x1000. What the Bz family has otherwise is in `csr_bz.rs`.
 //!
 //! Source: `iwl-csr.h`.
 
@@ -15,7 +15,6 @@ registers! {
     CSR_FH_INT_STATUS = 0x010: WriteOneToClear, "bus-master interrupt causes";
     CSR_GPIO_IN = 0x018: ReadOnly, "external chip pins";
     CSR_RESET = 0x020: ReadWrite, "bus-master stop, NMI, software reset, CPU release";
-    CSR_GP_CNTRL = 0x024: ReadWrite, "clock, wake-up, RF-kill switch";
     CSR_HW_REV = 0x028: ReadOnly, "hardware type and step";
     CSR_GP_UCODE_REG = 0x048: ReadWrite, "microcode general purpose";
     CSR_GP_DRIVER_REG = 0x050: ReadWrite, "driver general purpose: radio variant";
@@ -51,7 +50,6 @@ registers! {
     HBUS_TARG_PRPH_WDAT = 0x44c: WriteOnly, "periphery: write data";
     HBUS_TARG_PRPH_RDAT = 0x450: ReadOnly, "periphery: read data";
     HBUS_TARG_TEST_REG = 0x45c: ReadWrite, "debug monitor enable";
-    HBUS_TARG_WRPTR = 0x460: WriteOnly, "transmit queue write pointer: the doorbell";
 }
 
 /// What the Bz family has something else in the place of.
@@ -60,15 +58,19 @@ mod before_bz {
 
     registers! {
         Csr;
+        CSR_GP_CNTRL = 0x024: ReadWrite, "clock, wake-up, RF-kill switch";
         CSR_EEPROM_REG = 0x02c: ReadWrite, "EEPROM/OTP word access";
         CSR_EEPROM_GP = 0x030: ReadWrite, "EEPROM signature and owner";
         CSR_OTP_GP_REG = 0x034: ReadWrite, "OTP selection and ECC state";
         CSR_GIO_REG = 0x03c: ReadWrite, "PCIe link power";
+        HBUS_TARG_WRPTR = 0x460: WriteOnly, "transmit queue write pointer: the doorbell";
     }
 }
 
 pub(crate) use before_bz::ROWS as ROWS_BEFORE_BZ;
-pub use before_bz::{CSR_EEPROM_GP, CSR_EEPROM_REG, CSR_GIO_REG, CSR_OTP_GP_REG};
+pub use before_bz::{
+    CSR_EEPROM_GP, CSR_EEPROM_REG, CSR_GIO_REG, CSR_GP_CNTRL, CSR_OTP_GP_REG, HBUS_TARG_WRPTR,
+};
 
 /// Byte of [`CSR_INT_COALESCING`] with the periodic interrupt's timer.
 pub const CSR_INT_PERIODIC_REG: u32 = 0x005;
@@ -194,7 +196,7 @@ bitflags! {
 }
 
 bitflags! {
-    /// Bits of [`CSR_GP_CNTRL`] of the Bz family, beside [`GpCntrl::HW_RF_KILL_SW`].
+    /// Bits of [`CSR_GP_CNTRL`](crate::csr_bz::CSR_GP_CNTRL) of the Bz family, beside [`GpCntrl::HW_RF_KILL_SW`].
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct GpCntrlBz: u32 {
         /// Full operation.

@@ -1,4 +1,4 @@
-//! Context information, and MAC addresses: what 9000 and 22000 have in CSR beside `csr.rs`.
+//! Context information, and MAC addresses: what parts from 9000 on have in CSR beside `csr.rs`.
 //!
 //! Sources: `iwl-csr.h`, `pcie/iwl-context-info.h`.
 
@@ -238,29 +238,5 @@ pub mod mac_addr {
         CSR_MAC_ADDR1_OTP = 0x384: ReadOnly, "MAC address from OTP, bytes 4 and 5";
         CSR_MAC_ADDR0_STRAP = 0x388: ReadOnly, "MAC address by strap, bytes 0 to 3; zero if none";
         CSR_MAC_ADDR1_STRAP = 0x38c: ReadOnly, "MAC address by strap, bytes 4 and 5; zero if none";
-    }
-}
-
-/// The same of the Bz family.
-pub mod mac_addr_bz {
-    use crate::register::registers;
-
-    registers! {
-        Ctxt;
-        CSR_MAC_ADDR0_OTP_BZ = 0x030: ReadOnly, "MAC address from OTP, bytes 0 to 3, the first the highest";
-        CSR_MAC_ADDR1_OTP_BZ = 0x034: ReadOnly, "MAC address from OTP, bytes 4 and 5";
-        CSR_MAC_ADDR0_STRAP_BZ = 0x038: ReadOnly, "MAC address by strap, bytes 0 to 3; zero if none";
-        CSR_MAC_ADDR1_STRAP_BZ = 0x03c: ReadOnly, "MAC address by strap, bytes 4 and 5; zero if none";
-    }
-}
-
-/// What the Bz family has in CSR beside these.
-pub mod bz {
-    use crate::register::registers;
-
-    registers! {
-        CsrBz;
-        CSR_FUNC_SCRATCH = 0x02c: ReadWrite, "scratch, for debugging";
-        CSR_DOORBELL_VECTOR = 0x130: WriteOnly, "doorbell to the upper MAC";
     }
 }
