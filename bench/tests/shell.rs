@@ -75,13 +75,15 @@ fn shown_until(screen: &mut File, words: &str) -> String {
     shown
 }
 
+/// What the guest's shell is made of is fetched, a few megabytes, if it is not there.
 #[test]
-#[ignore = "fetches busybox"]
 fn the_terminal_is_the_guests_its_size_and_its_ctrl_c_too() {
     let bench = Bench::new();
     let OpenptyResult { master, slave } = terminal(30, 100);
-    let script = "trap 'exit 9' INT; stty size
-         until test \"$(stty size)\" = '40 120'; do sleep 0.1; done
+    let script = "trap 'exit 9' INT; stty size; n=0
+         until test \"$(stty size)\" = '40 120'; do
+             sleep 0.1; n=$((n + 1)); test $n -lt 100 || { echo never resized; exit 8; }
+         done
          echo resized; while :; do sleep 0.1; done";
     let mut command = bench.command(&["shell", "-q", "--", "sh", "-c", script]);
     command.stdin(slave.try_clone().expect("its end"));
@@ -95,7 +97,8 @@ fn the_terminal_is_the_guests_its_size_and_its_ctrl_c_too() {
     assert!(!raw.local_modes.contains(LocalModes::ISIG), "Ctrl-C is to be the guest's");
     let size = rustix::termios::Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&screen, size).expect("resized");
-    shown_until(&mut screen, "resized");
+    let shown = shown_until(&mut screen, "resized");
+    assert!(!shown.contains("never"), "{shown}");
     screen.write_all(b"\x03").expect("typed");
     assert_eq!(child.wait().expect("it ends").code(), Some(9));
     let after = tcgetattr(&slave).expect("its modes");
