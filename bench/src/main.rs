@@ -23,16 +23,20 @@
 //! # Recipes
 //!
 //! **A milestone.** A variant in `facts/milestone.rs` with its fields, which are all that scenarios
-//! can name; its words in the `Display` below, and an arm of `is_bad` if it is bad news. The event
-//! that it is derived from in `facts/derive.rs`. A row of the table in `scenarios/README.md`: a
+//! can name; its words in the `Display` below, an arm of `is_bad` if it is bad news, and of
+//! `is_of_the_guest` if the guest does not do it. The event that it is derived from in
+//! `facts/derive.rs`; if that is a card's own, its name in `IS_OF_A_CARD` there (a test compares). What
+//! can bring it, if not every run: `script/possible.rs`. A row of the table in `scenarios/README.md`: a
 //! test compares. Where its mark goes in a picture: `lane_of` in `report/html/picture.rs`.
 //!
 //! **A step.** A variant of `Action` in `script/scenario/step.rs`, whose word is the variant's own;
-//! `can_start` there if the host does it at once. What it does: `guest_command` in
-//! `lab/player/mod.rs` if the agent does it (a new command is one of `guest-protocol`'s), else an
-//! arm of `act`. If it is about one of several cards: its arm in `is_of_a_card`, in `step.rs`, too.
-//! If the card itself does it: a variant of `card_host::Touch`, and the milestone by which it is
-//! felt in `is_touch`, at the end of `lab/player/mod.rs`. Its word in `scenarios/README.md` (a test
+//! there, `may_unbind` (the compiler asks), and where they fit `can_start`, `is_a_point` and
+//! `is_of_a_card`. What it does: `guest_command` in `lab/player/mod.rs` (the compiler asks) if the agent
+//! does it (a new command is one of `guest-protocol`'s), else an arm of `act`. If the card itself does
+//! it: a variant of `card_host::Touch` with its words in `device/host/src/record.rs` and the card's
+//! `tests/replay.rs`, and the milestone by which it is felt in `is_touch`, at the end of
+//! `lab/player/mod.rs`. What it breaks on purpose is no cause of a failure: `own` in `lab/judge.rs`. Its
+//! word in `scenarios/README.md` (a test
 //! in `script/read.rs` compares), and a scenario that has it.
 //!
 //! **A report.** A file in [`report`] that takes a [`report::Run`] and returns text; a variant of
@@ -67,7 +71,7 @@ mod record;
 mod report;
 mod script;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
                 .from_env_lossy(),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let cli = Cli::parse();
     let ui = app::ui::Ui::new(cli.color, cli.quiet);

@@ -342,14 +342,6 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn image(image: Image) -> &'static str {
-    match image {
-        Image::Init => "INIT",
-        Image::Runtime => "RT",
-        Image::Unknown => "unmarked",
-    }
-}
-
 fn times(count: usize) -> String {
     match count {
         1 => String::new(),
@@ -400,8 +392,8 @@ fn ucode_error(facts: &Facts<'_>) -> Option<Found> {
     let released = facts.told().take_while(|(seq, _)| *seq < first).filter_map(|(_, event)| {
         let CardEvent::CpuReleased { image: of, api, .. } = event else { return None };
         Some(match api {
-            Some(api) => format!("{} ucode (API {api})", image(*of)),
-            None => format!("{} ucode", image(*of)),
+            Some(api) => format!("{of} ucode (API {api})"),
+            None => format!("{of} ucode"),
         })
     });
     let whose = released.last().unwrap_or_else(|| "ucode".to_owned());
@@ -423,7 +415,7 @@ fn not_valid(facts: &Facts<'_>) -> Option<Found> {
     }
     let seqs: Vec<_> = alive.iter().filter(|(.., valid)| !valid).map(|(seq, ..)| *seq).collect();
     let sentence =
-        format!("the {} ucode's ALIVE says that it is not valid{}", image(of), times(seqs.len()));
+        format!("the {} ucode's ALIVE says that it is not valid{}", of, times(seqs.len()));
     Some(Found::new("alive-invalid", sentence, seqs).by(Fault::AliveInvalid))
 }
 
@@ -448,9 +440,9 @@ fn lost_interrupts(facts: &Facts<'_>) -> Option<Found> {
     let last =
         facts.told().take_while(|(at, _)| *at <= seq).filter_map(|(at, event)| match event {
             CardEvent::SectionUploaded { image: of, index, .. } => {
-                Some((at, format!("section {index} of the {} ucode was uploaded", image(*of))))
+                Some((at, format!("section {index} of the {of} ucode was uploaded")))
             }
-            CardEvent::Alive { image: of, .. } => Some((at, format!("the {} ALIVE", image(*of)))),
+            CardEvent::Alive { image: of, .. } => Some((at, format!("the {of} ALIVE"))),
             CardEvent::Packet { name, .. } => Some((at, format!("the card sent {name}"))),
             _ => None,
         });
@@ -471,8 +463,7 @@ fn no_alive(facts: &Facts<'_>) -> Option<Found> {
         }
     }
     let (_, of) = *silent.last()?;
-    let sentence =
-        format!("no ALIVE after the {} ucode was released{}", image(of), times(silent.len()));
+    let sentence = format!("no ALIVE after the {} ucode was released{}", of, times(silent.len()));
     let found = Found::new("no-alive", sentence, silent.iter().map(|(seq, _)| *seq).collect());
     Some(match facts.fault(Fault::AliveHeld) {
         Some(_) => found.by(Fault::AliveHeld).remedy("`do = \"release-alive\"` lets it go"),
@@ -531,9 +522,8 @@ fn upload_not_announced(facts: &Facts<'_>) -> Option<Found> {
     }
     let (seq, of, index) = last?;
     let sentence = format!(
-        "section {index} of the {} ucode was uploaded and its interrupt (FH_TX) did not come: the \
-         ucode was not released",
-        image(of)
+        "section {index} of the {of} ucode was uploaded and its interrupt (FH_TX) did not come: the \
+         ucode was not released"
     );
     Some(Found::new("upload-not-announced", sentence, vec![seq]).by(Fault::NoFhTx))
 }

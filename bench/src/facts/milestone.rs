@@ -459,13 +459,16 @@ pub struct Reached {
     pub milestone: Milestone,
 }
 
-/// Which image, as the field says it.
-pub fn words_of(image: Image) -> &'static str {
-    match image {
-        Image::Init => "INIT",
-        Image::Runtime => "RT",
-        Image::Unknown => "unmarked",
-    }
+/// Several reads of the NVM as one: a driver reads a dozen sections, most of them absent.
+pub fn nvm_words<'a>(sections: impl IntoIterator<Item = (&'a str, bool)>) -> String {
+    let (present, absent): (Vec<_>, Vec<_>) = sections.into_iter().partition(|(_, there)| *there);
+    let short = |(name, _): &(&'a str, bool)| name.trim_start_matches("NVM_SECTION_TYPE_");
+    let present: Vec<_> = present.iter().map(short).collect();
+    let absent = match absent.len() {
+        0 => String::new(),
+        n => format!("; {n} absent"),
+    };
+    format!("NVM read: {}{absent}", present.join(", "))
 }
 
 impl std::fmt::Display for Milestone {
@@ -504,16 +507,16 @@ impl std::fmt::Display for Milestone {
             Milestone::ModuleUnloaded { module } => write!(f, "module unloaded: {module}"),
             Milestone::OpmodeStarted { .. } => write!(f, "opmode started: it touches the card"),
             Milestone::SectionUploaded { image: i, index, bytes, .. } => {
-                write!(f, "{} ucode section {index} uploaded, {bytes} bytes", words_of(*i))
+                write!(f, "{i} ucode section {index} uploaded, {bytes} bytes")
             }
             Milestone::ImlLoaded { bytes, .. } => write!(f, "image loader fetched, {bytes} bytes"),
             Milestone::PnvmLoaded { bytes: 0, .. } => write!(f, "PNVM taken: there is none"),
             Milestone::PnvmLoaded { bytes, .. } => write!(f, "PNVM taken, {bytes} bytes"),
             Milestone::CpuReleased { image: i, sections, .. } => {
-                write!(f, "{} ucode released to run, {sections} sections", words_of(*i))
+                write!(f, "{i} ucode released to run, {sections} sections")
             }
             Milestone::Alive { image: i, valid, .. } => {
-                write!(f, "{} ALIVE{}", words_of(*i), if *valid { "" } else { ", not valid" })
+                write!(f, "{} ALIVE{}", i, if *valid { "" } else { ", not valid" })
             }
             Milestone::NvmRead { section, present, .. } => {
                 write!(f, "NVM read: {section}{}", if *present { "" } else { " (absent)" })

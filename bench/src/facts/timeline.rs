@@ -103,7 +103,7 @@ pub enum What {
         /// The question, again, so that a line stands alone.
         #[serde(flatten)]
         question: Question,
-        /// In one word: `proceed`, `exit`, `kill`, `file`, `errno`.
+        /// In one word: `proceed`, `exit`, `kill`, `file`, `directory`, `errno`.
         answer: &'static str,
         /// Bytes of the file given, the exit status, the signal or the errno.
         #[serde(skip_serializing_if = "Option::is_none")]

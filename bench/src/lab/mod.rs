@@ -149,6 +149,18 @@ pub struct Options {
     pub gdb: Option<String>,
 }
 
+/// What there is of a run before anything boots.
+struct Prepared {
+    vars: Vars,
+    cards: Vec<Playing>,
+    gates: Gates,
+    /// Firmware that a request gets, by its name.
+    offers: Vec<(String, Vec<u8>)>,
+    /// The kernel's command line.
+    append: String,
+    image: Initrd,
+}
+
 /// What one run is made of, beside the lab.
 pub struct RunSpec<'a> {
     /// What is played.
@@ -414,43 +426,19 @@ impl<'a> Lab<'a> {
     ) -> anyhow::Result<Record> {
         let started = Instant::now();
         let scenario = spec.scenario;
-        self.plays(scenario, spec.cold)?;
-        suited(spec.card, scenario, spec.faults)?;
-        let stub = stub_of(spec.card)?;
-        let kernel_api: stub::Kernel = self.kernel.release.parse()?;
-        let mut vars = self.vars(spec.card)?;
-        let cards = Playing::all(spec, &vars)?;
-        let own = spec.firmware.map(crate::machine::firmware::read).transpose();
-        let gates = own
-            .and_then(|own| Gates::new(scenario, &vars, stub, kernel_api, own))
-            .map_err(BadUsage::from_error)?;
-        let offers = gates.offers(&vars);
-        let from = spec.firmware.map_or("stub".to_owned(), |path| path.display().to_string());
-        let given = offers.iter().map(|(name, bytes)| Given::new(name, bytes, &from)).collect();
-        let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
-        let own = vars.string(&scenario.guest.command_line.0);
-        let more = self.append.join(" ");
-        let append = [APPEND, HUNG_TASKS, signed, self.driver.parameters, &own, &more];
-        let append = append.map(str::trim);
-        let append = append.into_iter().filter(|part| !part.is_empty());
-        let append = append.collect::<Vec<_>>().join(" ");
-        let image = self.image_for(spec, &vars)?;
-        self.check_signatures(&append, &image.modules)?;
-        if let Some(driver) = image.modules.iter().find(|module| module.name == self.driver.module)
-        {
-            vars.declared_firmware.clone_from(&driver.firmware);
-        }
+        let prepared = self.prepare(spec)?;
+        let Prepared { vars, cards, gates, offers, append, image } = &prepared;
 
         let name = format!("{}-{}-{}", rundir::stamp(), scenario.name, spec.card.name);
         let dir = RunDir::create_in(spec.parent, &name)?;
-        let cited = self.cited(spec, &dir, &append)?;
+        let cited = self.cited(spec, &dir, append)?;
         let plan = Plan {
             machine: Machine {
                 gdb: self.gdb.as_deref(),
-                ..self.machine(self.accel.accel, &image.path, &append)
+                ..self.machine(self.accel.accel, &image.path, append)
             },
             image_sha256: &image.sha256,
-            loaded: &Loaded::new(&scenario.guest, &vars),
+            loaded: &Loaded::new(&scenario.guest, vars),
             dir: &dir,
             cards: &|| cards.iter().map(Playing::equipped).collect(),
             gates: &|| gates.clone(),
@@ -470,9 +458,9 @@ impl<'a> Lab<'a> {
             }
         };
         // A snapshot may have been made first.
-        let prepared = session.timeline.start() - started;
+        let before = session.timeline.start() - started;
         let Over { played, hello, console, finished } =
-            play_to_the_end(spec, session, hello, &vars, &offers, progress);
+            play_to_the_end(spec, session, hello, vars, offers, progress);
         self.leave(finished.qemu);
         if let Some(recorded) = finished.trace {
             recorded.write(&dir, hello.as_ref())?;
@@ -487,36 +475,13 @@ impl<'a> Lab<'a> {
             events: &finished.events,
             cards: &finished.cards,
         };
-        let expectations = expect::judge(scenario, &vars, evidence);
-        let verdict = verdict(scenario, &vars, played, &expectations, &finished.events, &console);
+        let expectations = expect::judge(scenario, vars, evidence);
+        let verdict = verdict(scenario, vars, played, &expectations, &finished.events, &console);
         let verdict = match &scenario.twin {
             Some(twin) => expect::judge_twin(twin, &expectations, &verdict),
             // An order has problems, not causes.
             None if spec.play.is_some() => verdict,
-            None => {
-                let target = |asked| Target { card: stub, kernel: kernel_api, asked };
-                let files: Vec<_> = offers
-                    .iter()
-                    .map(|(name, bytes)| judge::on_offer(name, bytes, target))
-                    .collect();
-                let names: Vec<_> =
-                    image.modules.iter().map(|module| module.name.clone()).collect();
-                judge::explained(
-                    verdict,
-                    &Facts {
-                        events: &finished.events,
-                        milestones: &milestones,
-                        driver: self.driver.module,
-                        card: &vars.card,
-                        opmode: &vars.opmode,
-                        files: &files,
-                        modules: &names,
-                        own: judge::own(scenario),
-                        console: &console,
-                        description: self.driver,
-                    },
-                )
-            }
+            None => self.explained(verdict, spec, &prepared, evidence, &console)?,
         };
         let mut unmet = if scenario.gates { finished.unmet } else { Vec::new() };
         unmet.extend(finished.unbegun);
@@ -530,7 +495,11 @@ impl<'a> Lab<'a> {
         let seen =
             seen::seen(&finished.events, &milestones, self.driver, judge::end_of(verdict.outcome));
         let total = started.elapsed();
-        let phases = phases::phases(&finished.events, &milestones, prepared, total);
+        let phases = phases::phases(&finished.events, &milestones, before, total);
+        let from = spec.firmware.map_or("stub".to_owned(), |path| path.display().to_string());
+        let given = offers.iter().map(|(name, bytes)| Given::new(name, bytes, &from)).collect();
+        let faults = fault_words(&finished.cards, cards);
+        let Prepared { vars, image, .. } = prepared;
         let record = Record {
             format: 1,
             scenario: scenario.name.clone(),
@@ -538,7 +507,7 @@ impl<'a> Lab<'a> {
             seen,
             cited,
             vars,
-            faults: fault_words(&finished.cards, &cards),
+            faults,
             verdict,
             expectations,
             milestones,
@@ -562,6 +531,67 @@ impl<'a> Lab<'a> {
         };
         keep(&dir, &record)?;
         Ok(record)
+    }
+
+    /// What there is of a run before anything boots.
+    fn prepare(&self, spec: &RunSpec<'_>) -> anyhow::Result<Prepared> {
+        let scenario = spec.scenario;
+        self.plays(scenario, spec.cold)?;
+        suited(spec.card, scenario, spec.faults)?;
+        let stub = stub_of(spec.card)?;
+        let kernel: stub::Kernel = self.kernel.release.parse()?;
+        let mut vars = self.vars(spec.card)?;
+        let cards = Playing::all(spec, &vars)?;
+        let own = spec.firmware.map(crate::machine::firmware::read).transpose();
+        let gates = own
+            .and_then(|own| Gates::new(scenario, &vars, stub, kernel, own))
+            .map_err(BadUsage::from_error)?;
+        let offers = gates.offers(&vars);
+        let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
+        let own = vars.string(&scenario.guest.command_line.0);
+        let more = self.append.join(" ");
+        let append = [APPEND, HUNG_TASKS, signed, self.driver.parameters, &own, &more];
+        let append = append.map(str::trim);
+        let append = append.into_iter().filter(|part| !part.is_empty());
+        let append = append.collect::<Vec<_>>().join(" ");
+        let image = self.image_for(spec, &vars)?;
+        self.check_signatures(&append, &image.modules)?;
+        if let Some(driver) = image.modules.iter().find(|module| module.name == self.driver.module)
+        {
+            vars.declared_firmware.clone_from(&driver.firmware);
+        }
+        Ok(Prepared { vars, cards, gates, offers, append, image })
+    }
+
+    /// The verdict, with the cause of a failure where it is seen.
+    fn explained(
+        &self,
+        verdict: Verdict,
+        spec: &RunSpec<'_>,
+        prepared: &Prepared,
+        evidence: expect::Evidence<'_>,
+        console: &str,
+    ) -> anyhow::Result<Verdict> {
+        let (card, kernel) = (stub_of(spec.card)?, self.kernel.release.parse()?);
+        let target = |asked| Target { card, kernel, asked };
+        let offers = prepared.offers.iter();
+        let files: Vec<_> =
+            offers.map(|(name, bytes)| judge::on_offer(name, bytes, target)).collect();
+        let modules: Vec<_> =
+            prepared.image.modules.iter().map(|module| module.name.clone()).collect();
+        let facts = Facts {
+            events: evidence.events,
+            milestones: evidence.milestones,
+            driver: self.driver.module,
+            card: &prepared.vars.card,
+            opmode: &prepared.vars.opmode,
+            files: &files,
+            modules: &modules,
+            own: judge::own(spec.scenario),
+            console,
+            description: self.driver,
+        };
+        Ok(judge::explained(verdict, &facts))
     }
 
     /// What the run can be cited by; what plays it again is put into its directory.

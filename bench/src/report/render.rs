@@ -9,7 +9,7 @@ use iwl_card::CardEvent;
 use serde::Serialize;
 
 use crate::facts::driver::STOCK;
-use crate::facts::milestone::{Milestone, Reached};
+use crate::facts::milestone::{self, Milestone, Reached};
 use crate::facts::phases;
 use crate::facts::timeline::seconds;
 use crate::facts::timeline::{BenchEvent, Event, What};
@@ -357,6 +357,14 @@ fn row(t_ns: u64, source: &str, text: &str, style: impl Fn(&str) -> String, look
     format!("{:>9.3}  {} {}", seconds(t_ns), look.faint(&format!("{source:<8}")), style(rest))
 }
 
+/// The section that a milestone says was read, and whether it is there.
+fn read_of(reached: &Reached) -> Option<(&str, bool)> {
+    match &reached.milestone {
+        Milestone::NvmRead { section, present, .. } => Some((section, *present)),
+        _ => None,
+    }
+}
+
 fn timeline(out: &mut String, record: &Record, verbose: bool, look: Look) {
     if verbose {
         for event in &record.events {
@@ -375,25 +383,14 @@ fn timeline(out: &mut String, record: &Record, verbose: bool, look: Look) {
     let mut milestones = record.milestones.iter().peekable();
     while let Some(reached) = milestones.next() {
         let source = source_of(record, reached);
-        if let Milestone::NvmRead { .. } = reached.milestone {
-            // A driver reads a dozen sections, most of them absent: one line.
-            let mut present = Vec::new();
-            let mut absent = 0;
-            let mut note = |reached: &Reached| {
-                if let Milestone::NvmRead { section, present: there, .. } = &reached.milestone {
-                    let short = section.trim_start_matches("NVM_SECTION_TYPE_").to_owned();
-                    if *there { present.push(short) } else { absent += 1 }
-                }
-            };
-            note(reached);
-            while let Some(next) = milestones.next_if(|r| {
-                matches!(r.milestone, Milestone::NvmRead { .. })
-                    && r.milestone.card() == reached.milestone.card()
-            }) {
-                note(next);
+        if let Some(first) = read_of(reached) {
+            let mut reads = vec![first];
+            while let Some(next) = milestones
+                .next_if(|r| r.milestone.card() == reached.milestone.card() && read_of(r).is_some())
+            {
+                reads.extend(read_of(next));
             }
-            let absent = if absent > 0 { format!("; {absent} absent") } else { String::new() };
-            let text = format!("{}NVM read: {}{absent}", whose(reached), present.join(", "));
+            let text = format!("{}{}", whose(reached), milestone::nvm_words(reads));
             line(out, &row(reached.t_ns, source, &text, str::to_owned, look));
             continue;
         }

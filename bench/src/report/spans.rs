@@ -1,5 +1,7 @@
 //! What lasts: gates that wait, programs that run, steps, uploads.
 
+use iwl_card::Image;
+
 use super::run::{Event, Run};
 use super::words::subject;
 
@@ -96,11 +98,8 @@ fn effect(event: &Event) -> (Vec<Key>, Opens) {
     let modprobe = |id| Key("modprobe", String::new(), id);
     let image = |what| Key(what, format!("{} {}", event.str("card"), event.str("image")), 0);
     let step = || Key("step", String::new(), event.u64("index").unwrap_or_default());
-    let image_name = match event.str("image") {
-        "init" => "INIT",
-        "runtime" => "RT",
-        _ => "ucode",
-    };
+    let known = [Image::Init, Image::Runtime].into_iter().find(|i| i.word() == event.str("image"));
+    let image_name = known.map_or("ucode".to_owned(), |image| image.to_string());
     match event.kind.as_str() {
         "step-started" => (vec![], Some((Kind::Step, step(), event.str("step").to_owned()))),
         "step-ended" => (vec![step()], None),

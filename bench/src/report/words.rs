@@ -1,11 +1,11 @@
 //! Events and milestones in a line, wherever they are shown. What is not known is shown as its
 //! fields.
 
+use iwl_card::Image;
 use serde_json::{Map, Value};
 
 use super::fields::{plain, str};
 use super::run::{Event, Milestone};
-use crate::facts::milestone;
 use crate::facts::timeline::{self, seconds};
 
 type Fields = Map<String, Value>;
@@ -27,7 +27,7 @@ fn is(fields: &Fields, field: &str) -> bool {
 
 fn image(fields: &Fields) -> String {
     let known = fields.get("image").and_then(|image| serde_json::from_value(image.clone()).ok());
-    known.map_or_else(|| show(fields, "image"), |image| milestone::words_of(image).to_owned())
+    known.map_or_else(|| show(fields, "image"), |image: Image| image.to_string())
 }
 
 fn words(fields: &Fields, field: &str) -> String {

@@ -43,30 +43,14 @@ struct Play<'a> {
 
 /// Plays everything, `--jobs` at a time.
 pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
-    let mut scenarios = match args.scenario.is_empty() {
-        true => read::built_in(),
-        false => read::select(&args.scenario)?,
-    };
-    if let Some(patience) = args.patience {
-        scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
-    }
+    let scenarios = scenarios(args)?;
     let cards = args.card.iter().map(|name| commands::card(name)).collect::<Result<Vec<_>, _>>()?;
     if let Some(file) = args.firmware() {
         std::fs::File::open(file)
             .map_err(|error| BadUsage(format!("cannot read {}: {error}", file.display())))?;
     }
-    let mut drivers = Vec::new();
-    for name in &args.driver {
-        drivers.extend(driver::choices(name).map_err(BadUsage::from_error)?);
-    }
-    drivers.dedup();
     let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
     let before = args.baseline.as_deref().map(baseline).transpose()?;
-    let all = match args.kernel.iter().any(|kernel| kernel == ALL) {
-        true => newest_of_each_series(args, ui)?,
-        false => Vec::new(),
-    };
-    let kernels = kernels(args, &all)?;
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
@@ -76,24 +60,7 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         std::fs::File::create(file).map_err(|error| commands::unwritable(file, error))?;
     }
 
-    let labs = kernels
-        .into_iter()
-        .flat_map(|kernel| drivers.iter().map(move |driver| (kernel, driver)))
-        .map(|((kernel, modules), driver)| {
-            let guest = GuestArgs {
-                kernel: kernel.to_owned(),
-                modules: modules.map(Path::to_owned),
-                driver: driver.name().to_owned(),
-                kdir: args.kdir.clone(),
-                accel: args.accel,
-                cpus: args.cpus,
-                own: args.own.clone(),
-                tell: args.tell.clone(),
-                fetch: args.fetch.clone(),
-            };
-            commands::lab(&guest, ui)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let labs = labs(args, ui)?;
     let plays = plays(args, &labs, &scenarios, &cards)?;
     let jobs = commands::jobs(args.jobs);
     let dir = RunDir::create_in(&parent, &format!("{}-matrix", rundir::stamp()))?;
@@ -141,16 +108,11 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let document = serde_json::to_string_pretty(&results)?;
     // What was found is told, whether or not it can be written.
     let written = write_reports(args, &dir, &document, before.as_ref());
+    let changes = written.as_ref().ok().and_then(Option::as_ref);
     if args.json {
         commands::print(&format!("{document}\n"))?;
     } else if !ui.quiet {
-        commands::print(&render::matrix(&cells, planned, results.seconds, ui.look))?;
-        commands::print(&render::failures(&cells, dir.path(), ui.look))?;
-        commands::print(&options::table(&cells, ui.look))?;
-        if let Ok(Some(changes)) = &written {
-            commands::print(&render::changes(changes, ui.look))?;
-        }
-        commands::print(&format!("page: {}\n", dir.path().join(files::PAGE).display()))?;
+        tell(&results, changes, ui)?;
     }
     terminal::flush();
     if args.json || ui.quiet {
@@ -161,6 +123,61 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         return Err(crate::facts::failure::Interrupted.into());
     }
     Ok(verdict::combined(cells.iter().map(Cell::counts_as)))
+}
+
+/// What is to be played.
+fn scenarios(args: &MatrixArgs) -> anyhow::Result<Vec<Scenario>> {
+    let mut scenarios = match args.scenario.is_empty() {
+        true => read::built_in(),
+        false => read::select(&args.scenario)?,
+    };
+    if let Some(patience) = args.patience {
+        scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
+    }
+    Ok(scenarios)
+}
+
+/// One for each kernel and driver.
+fn labs<'a>(args: &MatrixArgs, ui: &'a Ui) -> anyhow::Result<Vec<Lab<'a>>> {
+    let mut drivers = Vec::new();
+    for name in &args.driver {
+        drivers.extend(driver::choices(name).map_err(BadUsage::from_error)?);
+    }
+    drivers.dedup();
+    let all = match args.kernel.iter().any(|kernel| kernel == ALL) {
+        true => newest_of_each_series(args, ui)?,
+        false => Vec::new(),
+    };
+    let mut labs = Vec::new();
+    for (kernel, modules) in kernels(args, &all)? {
+        for driver in &drivers {
+            let guest = GuestArgs {
+                kernel: kernel.to_owned(),
+                modules: modules.map(Path::to_owned),
+                driver: driver.name().to_owned(),
+                kdir: args.kdir.clone(),
+                accel: args.accel,
+                cpus: args.cpus,
+                own: args.own.clone(),
+                tell: args.tell.clone(),
+                fetch: args.fetch.clone(),
+            };
+            labs.push(commands::lab(&guest, ui)?);
+        }
+    }
+    Ok(labs)
+}
+
+/// What people read of the results.
+fn tell(results: &Results<'_>, changes: Option<&Changes>, ui: &Ui) -> anyhow::Result<()> {
+    let Results { cells, planned, seconds, directory, .. } = *results;
+    commands::print(&render::matrix(cells, planned, seconds, ui.look))?;
+    commands::print(&render::failures(cells, directory, ui.look))?;
+    commands::print(&options::table(cells, ui.look))?;
+    if let Some(changes) = changes {
+        commands::print(&render::changes(changes, ui.look))?;
+    }
+    commands::print(&format!("page: {}\n", directory.join(files::PAGE).display()))
 }
 
 /// Everything, round by round: what is played often is spread over the whole time.

@@ -125,7 +125,6 @@ fn points(steps: Option<&Value>, vars: &Vars) -> Vec<Table> {
 }
 
 fn flatten(steps: Option<&Value>, vars: &Vars, points: &mut Vec<Table>) {
-    const NO_POINTS: [&str; 4] = ["release", "release-one", "rest", "tear-down"];
     let Some(Value::Array(steps)) = steps else { return };
     for step in steps.iter().filter_map(Value::as_table) {
         let when = step.get("when").cloned().map(When::deserialize);
@@ -139,12 +138,10 @@ fn flatten(steps: Option<&Value>, vars: &Vars, points: &mut Vec<Table>) {
                 flatten(step.get("step"), vars, points);
             }
         }
-        let word = match step.get("do") {
-            Some(Value::String(word)) => Some(word.as_str()),
-            Some(Value::Table(action)) => action.keys().next().map(String::as_str),
-            _ => None,
-        };
-        if word.is_some_and(|word| !NO_POINTS.contains(&word)) {
+        let action = step.get("do").cloned().map(Action::deserialize);
+        if let Some(Ok(action)) = action
+            && action.is_a_point()
+        {
             let mut point = step.clone();
             for key in ["when", "fails"] {
                 point.remove(key);

@@ -68,14 +68,14 @@ impl Player<'_> {
                 let seen = self.session.functions_added() + 1;
                 (self.session.insert(self.port), Work::Plug(seen))
             }
-            Action::Vanish | Action::RfKill(_) | Action::Fault(_) | Action::FaultEnd(_) => {
-                self.act(action)?;
-                (Ok(()), Work::Done)
-            }
-            _ => {
-                let command = self.guest_command(action)?;
-                (Ok(()), Work::Command(self.session.start_command(command)))
-            }
+            _ => match self.guest_command(action)? {
+                Some(command) => (Ok(()), Work::Command(self.session.start_command(command))),
+                // The host does it at once.
+                None => {
+                    self.act(action)?;
+                    (Ok(()), Work::Done)
+                }
+            },
         };
         moved.map(|()| work).map_err(|stop| over(stop).into())
     }

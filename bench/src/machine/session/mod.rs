@@ -172,30 +172,7 @@ impl Session {
         let (sender, inputs) = inputs::channel();
         let mut timeline = Timeline::new(Some(Box::new(dir.live_events()?)));
         let card_names = numbered(cards.iter().map(|equipped| equipped.card.spec().name));
-        let mut watched = Vec::new();
-        let recording = std::env::var_os(RECORD).is_some();
-        let mut served = Vec::new();
-        let mut sockets = Vec::new();
-        for (index, Equipped { card, faults }) in cards.into_iter().enumerate() {
-            let (listener, file) = CardSocket::new()?.split();
-            sockets.push(file);
-            let server = vfio_server::Server::from_fd(listener)?;
-            let sender = sender.clone();
-            let record = recording
-                .then(|| dir.create(&format!("{}.trace", card_names[index])))
-                .transpose()?
-                .map(|file| Box::new(BufWriter::new(file)) as Box<dyn Write + Send>);
-            let faults = FaultWatch::new(&card_names[index], faults);
-            let looks = faults.clone();
-            let watch = (!faults.is_empty())
-                .then(|| Box::new(move |event: &CardEvent| looks.card_does(event)) as Watch);
-            watched.push(faults);
-            let beside = Beside { record, watch };
-            served.push(Served::start_with(card, server, beside, move |at, notice| {
-                // It waits while the session has no time for it, and the guest for the card.
-                let _ = sender.send(size_of::<Notice>(), Input::Card(index, at, notice));
-            })?);
-        }
+        let Servers { sockets, served, watched } = serve(cards, &card_names, &sender, dir)?;
         // Gone before the cards, should nothing come of the start: a card that waits for it ends.
         let inputs = inputs;
         let (start, snapshot) = match start {
@@ -517,6 +494,47 @@ impl Session {
         use std::os::unix::process::ExitStatusExt;
         matches!(self.process.status(), Some(status) if status.signal() == Some(9))
     }
+}
+
+/// The cards of a session, in the order of their ports.
+#[derive(Default)]
+struct Servers {
+    /// What QEMU connects to.
+    sockets: Vec<OwnedFd>,
+    served: Vec<Served>,
+    watched: Vec<FaultWatch>,
+}
+
+/// Has each card served by a thread of its own.
+fn serve(
+    cards: Vec<Equipped>,
+    names: &[String],
+    sender: &inputs::Sender,
+    dir: &RunDir,
+) -> anyhow::Result<Servers> {
+    let recording = std::env::var_os(RECORD).is_some();
+    let mut servers = Servers::default();
+    for (index, (Equipped { card, faults }, name)) in cards.into_iter().zip(names).enumerate() {
+        let (listener, file) = CardSocket::new()?.split();
+        servers.sockets.push(file);
+        let server = vfio_server::Server::from_fd(listener)?;
+        let sender = sender.clone();
+        let record = recording
+            .then(|| dir.create(&format!("{name}.trace")))
+            .transpose()?
+            .map(|file| Box::new(BufWriter::new(file)) as Box<dyn Write + Send>);
+        let faults = FaultWatch::new(name, faults);
+        let looks = faults.clone();
+        let watch = (!faults.is_empty())
+            .then(|| Box::new(move |event: &CardEvent| looks.card_does(event)) as Watch);
+        servers.watched.push(faults);
+        let beside = Beside { record, watch };
+        servers.served.push(Served::start_with(card, server, beside, move |at, notice| {
+            // It waits while the session has no time for it, and the guest for the card.
+            let _ = sender.send(size_of::<Notice>(), Input::Card(index, at, notice));
+        })?);
+    }
+    Ok(servers)
 }
 
 /// What is left of a session.

@@ -82,16 +82,11 @@ pub(super) fn shown_milestones(run: &Run) -> Vec<(&Milestone, String)> {
 }
 
 fn nvm<'a>(sections: &[&'a Milestone]) -> Option<(&'a Milestone, String)> {
-    let present: Vec<_> = sections
-        .iter()
-        .filter(|m| m.fields.get("present") == Some(&Value::Bool(true)))
-        .map(|m| fields::str(&m.fields, "section").trim_start_matches("NVM_SECTION_TYPE_"))
-        .collect();
-    let absent = match sections.len() - present.len() {
-        0 => String::new(),
-        n => format!("; {n} absent"),
-    };
-    Some((*sections.first()?, format!("NVM read: {}{absent}", present.join(", "))))
+    let reads = sections.iter().map(|read| {
+        let there = read.fields.get("present") == Some(&Value::Bool(true));
+        (fields::str(&read.fields, "section"), there)
+    });
+    Some((*sections.first()?, milestone::nvm_words(reads)))
 }
 
 pub(super) fn picture(run: &Run) -> Picture {

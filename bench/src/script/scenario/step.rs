@@ -176,8 +176,33 @@ impl Action {
             Action::Modprobe(args) => {
                 args.iter().any(|arg| arg.0.starts_with("-r") || arg.0 == "--remove")
             }
-            _ => false,
+            Action::Coldplug
+            | Action::Bind
+            | Action::ModprobeD(_)
+            | Action::Autoload(_)
+            | Action::Rescan
+            | Action::Plug
+            | Action::ReleaseAlive
+            | Action::Vanish
+            | Action::RfKill(_)
+            | Action::Fault(_)
+            | Action::FaultEnd(_)
+            | Action::LinkUp
+            | Action::LinkDown
+            | Action::Release(_)
+            | Action::ReleaseOne(_)
+            | Action::Rest
+            | Action::RequestModules(_) => false,
         }
+    }
+
+    /// Whether it is a point of an exploration, to be put in another order: the others order or end
+    /// what there is.
+    pub fn is_a_point(&self) -> bool {
+        !matches!(
+            self,
+            Action::Release(_) | Action::ReleaseOne(_) | Action::Rest | Action::TearDown
+        )
     }
 
     /// As the scenario writes it.
