@@ -50,6 +50,20 @@ impl<R> Rule<R> {
     }
 }
 
+/// What the loader looks for behind a name that is not there.
+const COMPRESSED: [&str; 2] = [".zst", ".xz"];
+
+impl Rule<FirmwareRule> {
+    /// Whether it can be about this name: a pattern that gives files as they are does not mean the
+    /// compressed ones, though it may fit their names.
+    fn suits(&self, path: &str) -> bool {
+        let other = |suffix: &&str| path.ends_with(*suffix) && !self.name.ends_with(*suffix);
+        self.rule.refuse.is_some()
+            || self.rule.compress.is_some()
+            || !COMPRESSED.iter().any(|suffix| other(&suffix))
+    }
+}
+
 /// Where the bytes of firmware files come from.
 #[derive(Debug, Clone)]
 struct Files {
@@ -300,7 +314,7 @@ impl Gates {
     }
 
     fn firmware_answer(&mut self, question: Question, path: &str) -> (Answered, Option<Until>) {
-        let rule = self.firmware.iter_mut().position(|rule| rule.takes(path));
+        let rule = self.firmware.iter_mut().position(|rule| rule.suits(path) && rule.takes(path));
         let rule = rule.map(|index| &self.firmware[index]);
         let until = rule.and_then(|r| until(r.until.as_ref(), r.rule.hold, r.rule.delay));
         let rule = rule.map(|r| &r.rule);
@@ -468,6 +482,24 @@ mod tests {
         assert_eq!(word(gates.ask(6, file(&format!("{name}.xz")), &[])), Some(("errno", Some(5))));
         assert_eq!(gates.offers(&Vars::sample()).len(), 1);
         assert_eq!(gates.unmet(), [""; 0]);
+    }
+
+    /// The loader looks for `NAME.zst` and `NAME.xz` where there is no NAME.
+    #[test]
+    fn a_file_as_it_is_is_given_under_its_own_name() {
+        let mut gates = gates(
+            "[[firmware]]\nname = \"iwlwifi-7260-17.ucode\"\nrefuse = \"ENOENT\"\n\
+             [[firmware]]\nname = \"iwlwifi-*.zst\"\ncompress = \"zst\"\ngive = \"stub\"\n\
+             [[firmware]]\ngive = \"stub\"",
+        );
+        for (path, want) in [
+            ("iwlwifi-7260-17.ucode", "errno"),
+            ("iwlwifi-7260-17.ucode.zst", "file"),
+            ("iwlwifi-7260-17.ucode.xz", "errno"),
+            ("iwlwifi-7260-16.ucode", "file"),
+        ] {
+            assert_eq!(word(gates.ask(1, file(path), &[])).expect("answered").0, want, "{path}");
+        }
     }
 
     #[test]
