@@ -101,6 +101,7 @@ fn main() -> ExitCode {
             Command::Check(args) => app::commands::check::check(&args),
             Command::List(args) => app::commands::list::list(&args, &ui),
             Command::Device(args) => app::commands::device::device(&args),
+            Command::Sweep(args) => app::commands::sweep::sweep(&args, &ui),
             Command::Soak(args) => app::commands::soak::run(&args),
             Command::Compare(args) => app::commands::compare::compare(&args),
             Command::Report(args) => app::commands::report::report(&args),

@@ -75,6 +75,34 @@ fn a_place_that_is_none_is_named_with_a_remedy() {
 }
 
 #[test]
+fn an_identity_is_refused_where_it_is_wrong() {
+    let bench = Bench::new();
+    let cases: [(&[&str], &str); 5] = [
+        (&["run", "--card", "9260,hw-rev=0x340"], "take a card of that one (ax200, ax201)"),
+        (&["matrix", "--card", "7260,9260,devcie=1"], "`devcie=1` is no part of a card's identity"),
+        (&["run", "--card", "device=0x271b"], "write --card 9260,device=0x271b"),
+        (&["device", "--card", "7260,mac=1", "--socket-path", "x"], "is no MAC address"),
+        (&["sweep", "x"], "`x` is no PCI device id"),
+    ];
+    for (args, expected) in cases {
+        let (code, stderr) = failing(&bench, args);
+        assert_eq!(code, Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(expected), "{args:?}: {stderr}");
+    }
+    let file = bench.file(
+        "part.toml",
+        "about = \"x\"\ncards = [\"7260\"]\ncard.identity = \"rf-id=0x105110\"\n\
+         [[step]]\ndo = \"coldplug\"\n",
+    );
+    let (code, stderr) = failing(&bench, &["check", &file.to_string_lossy()]);
+    assert_eq!(code, Some(2));
+    assert!(
+        stderr.contains("part.toml:2:10") && stderr.contains("has no CSR_HW_RF_ID"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named() {
     let bench = Bench::new();
     for args in [

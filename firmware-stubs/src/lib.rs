@@ -6,6 +6,7 @@
 //! - [`reader`] reads them by the driver's own rules; [`error`] says what it refuses and where.
 //! - [`fate`]: what becomes of a file that was read: which module the driver asks for, or why
 //!   it oopses, unbinds the card or tries another file.
+//! - [`skeleton()`](skeleton): a file without what the driver only hands on.
 //! - [`pnvm`]: `.pnvm` files, made and read.
 //! - [`inspect`](mod@inspect) and [`make`](mod@make): what `iwlbench ucode inspect` and
 //!   `iwlbench ucode build` show, typed and as text.
@@ -52,6 +53,7 @@ pub mod marker;
 pub mod names;
 pub mod pnvm;
 pub mod reader;
+mod skeleton;
 pub mod stub;
 
 pub use builder::{CmdVersion, LegacyBuilder, UcodeBuilder};
@@ -63,3 +65,4 @@ pub use make::{Made, make};
 pub use names::TlvType;
 pub use pnvm::{Pnvm, PnvmBuilder};
 pub use reader::Ucode;
+pub use skeleton::skeleton;

@@ -170,7 +170,7 @@ enum Content {
 }
 
 /// One card's stub.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct StubDef {
     /// The card's name, as in `iwlbench --card`.
     pub card: &'static str,
@@ -189,7 +189,7 @@ pub struct StubDef {
 }
 
 /// One card's `.pnvm` file.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct PnvmDef {
     /// What the section is for: that of Intel's own file.
     pub sku: SkuId,
@@ -214,6 +214,29 @@ impl StubDef {
     #[must_use]
     pub fn file_name(&self, api: impl Into<Api>) -> String {
         format!("{}{}.ucode", self.stem, api.into())
+    }
+
+    /// The API number that a name of this file's asks for.
+    #[must_use]
+    pub fn api_of(&self, file_name: &str) -> Option<Api> {
+        file_name.strip_prefix(self.stem)?.strip_suffix(".ucode")?.parse().ok()
+    }
+
+    /// This stub for a card of which `kernel`'s driver looks these names up instead, in order; `None`
+    /// if they are no firmware's. Its names are kept for as long as the program runs.
+    #[must_use]
+    pub fn renamed(&self, kernel: Kernel, names: &[String]) -> Option<&'static Self> {
+        let (first, last) = (names.first()?, names.last()?);
+        let stem_of = |name: &str| {
+            let plain = name.strip_suffix(".ucode")?;
+            Some(plain[..=plain.rfind('-')?].to_owned())
+        };
+        let stem: &'static str = Box::leak(stem_of(first)?.into_boxed_str());
+        let renamed = Self { stem, ranges: &[], ..*self };
+        let (max, min) = (renamed.api_of(first)?, renamed.api_of(last)?);
+        let content = self.range(kernel).content;
+        let ranges = Box::leak(Box::new([ApiRange { since: kernel, min, max, content }]));
+        Some(Box::leak(Box::new(Self { ranges, ..renamed })))
     }
 
     /// `iwlwifi-ty-a0-gf-a0.pnvm`, for a card that has one.

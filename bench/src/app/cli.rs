@@ -38,6 +38,9 @@ pub enum Command {
     Matrix(MatrixArgs),
     /// Play every order of a scenario's steps and held requests, each in a guest of its own
     Explore(ExploreArgs),
+    /// Plug every part that the driver knows, up to the request for its opmode: its name, the
+    /// firmware asked for, and whether the distribution has that
+    Sweep(SweepArgs),
     /// Write a scenario to change, each part of it explained
     New(NewArgs),
     /// Say what is wrong with scenario files, without playing them
@@ -80,8 +83,10 @@ pub struct RunArgs {
     /// Play the scenarios' negative twins instead: each must fail, and only for its reason
     #[arg(long)]
     pub twins: bool,
-    /// Cards; each is played in a guest of its own [default: as the scenario says]
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    /// Cards; each is played in a guest of its own [default: as the scenario says]. A part of yours
+    /// is a card with its identity behind it, as far as it differs:
+    /// 9260,device=0x271b,subsystem=0x0210,hw-rev=0x322,rf-id=0x105110,mac=02:00:5e:10:00:01
+    #[arg(long, value_delimiter = ',', value_name = "NAME[,KEY=VALUE…]")]
     pub card: Vec<String>,
     /// Make the card fail (`iwlbench list faults`), from power-on, or from a moment on until
     /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
@@ -91,8 +96,9 @@ pub struct RunArgs {
     /// Interrupts the card offers [default: as the scenario says, or what suits the card]
     #[arg(long)]
     pub interrupts: Option<InterruptChoice>,
-    /// Firmware the guest is given: `stub`, or a file, given under the first name asked for
-    #[arg(long, default_value = "stub", value_name = "stub|FILE")]
+    /// Firmware the guest is given: `stub`, `real` for Intel's own, of the distribution's package, which is
+    /// fetched, or a file, given under the first name asked for
+    #[arg(long, default_value = "stub", value_name = "stub|real|FILE")]
     pub firmware: String,
     /// Leave a module out of the guest's image
     #[arg(long, value_delimiter = ',', value_name = "MODULE")]
@@ -142,15 +148,15 @@ pub struct ShellArgs {
     /// A program of the guest's and its arguments [default: a shell]
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
-    /// The card
-    #[arg(long, default_value = "7260", value_name = "NAME")]
+    /// The card, and behind it what of its identity is yours, as for `run`
+    #[arg(long, default_value = "7260", value_name = "NAME[,KEY=VALUE…]")]
     pub card: String,
     /// What the gates do, the guest lacks and the card has wrong is as in this scenario
     #[arg(long, value_name = "NAME|FILE")]
     pub scenario: Option<String>,
     /// Firmware file instead of the stub
     #[arg(long, value_name = "FILE")]
-    pub firmware: Option<PathBuf>,
+    pub firmware: Option<String>,
     /// The guest has this directory at /mnt, to read
     #[arg(long, value_name = "DIR")]
     pub share: Option<PathBuf>,
@@ -194,8 +200,8 @@ pub struct MatrixArgs {
     /// Scenarios: built-in names, groups (`races/`), patterns (`unbind-*`) or .toml files
     /// [default: all built-in ones]
     pub scenario: Vec<String>,
-    /// Cards [default: as each scenario says]
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    /// Cards, as for `run` [default: as each scenario says]
+    #[arg(long, value_delimiter = ',', value_name = "NAME[,KEY=VALUE…]")]
     pub card: Vec<String>,
     /// Make the card fail (`iwlbench list faults`), from power-on, or from a moment on until
     /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
@@ -280,20 +286,13 @@ pub struct MatrixArgs {
     pub json: bool,
 }
 
-impl MatrixArgs {
-    /// A file instead of the stub.
-    pub fn firmware(&self) -> Option<&std::path::Path> {
-        (self.firmware != "stub").then(|| std::path::Path::new(&self.firmware))
-    }
-}
-
 /// `iwlbench explore`.
 #[derive(Debug, Args)]
 pub struct ExploreArgs {
     /// Scenario: a built-in name or a .toml file
     pub scenario: String,
-    /// Cards; each is explored by itself [default: as the scenario says]
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    /// Cards, as for `run`; each is explored by itself [default: as the scenario says]
+    #[arg(long, value_delimiter = ',', value_name = "NAME[,KEY=VALUE…]")]
     pub card: Vec<String>,
     /// Make the card fail (`iwlbench list faults`), from power-on, or from a moment on until
     /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
@@ -462,8 +461,8 @@ pub enum ListWhat {
 /// `iwlbench device`.
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
-    /// The card
-    #[arg(long, value_name = "NAME")]
+    /// The card, and behind it what of its identity is yours, as for `run`
+    #[arg(long, value_name = "NAME[,KEY=VALUE…]")]
     pub card: String,
     /// Listen on a new socket here
     #[arg(long, value_name = "PATH", required_unless_present = "fd")]
@@ -485,6 +484,41 @@ pub struct DeviceArgs {
     /// Trace as JSON lines
     #[arg(long)]
     pub json: bool,
+}
+
+/// `iwlbench sweep`.
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// PCI ids, of devices or with the subsystem's, as 2725 or 2725:0094: their parts alone
+    #[arg(value_name = "ID")]
+    pub device: Vec<String>,
+    /// Kernels: `default` or versions; of two, what differs between them is told
+    #[arg(long, default_value = "default", value_delimiter = ',', value_name = "VERSION")]
+    pub kernel: Vec<String>,
+    /// Guests at once [default: as many as there are CPUs]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub jobs: Option<usize>,
+    /// Write the table as CSV here too
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Write the table as JUnit XML here too: a case for each part, which fails if anything is amiss
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// How the guests' CPUs are run
+    #[arg(long, default_value = "auto")]
+    pub accel: Choice,
+    /// Modules of the user's choice
+    #[command(flatten)]
+    pub own: OwnModuleArgs,
+    /// Where things are fetched from
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+    /// Parent of the sweep's directory [default: ~/.local/state/iwlbench/runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `iwlbench soak`.

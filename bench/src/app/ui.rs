@@ -13,7 +13,9 @@ use crate::facts::milestone::Reached;
 use crate::facts::verdict::Outcome;
 use crate::lab::explore::{Class, Order, OrdersProgress};
 use crate::lab::progress::{LabProgress, RunProgress};
+use crate::lab::sweep::SweepProgress;
 use crate::record::matrix::Cell;
+use crate::record::sweep::Swept;
 use crate::report::look::{self, Look};
 
 /// The terminal.
@@ -107,6 +109,17 @@ impl Ui {
         );
         bar.enable_steady_tick(Duration::from_millis(500));
         OrdersLine { ui: self.clone(), bar, bad: AtomicUsize::new(0) }
+    }
+
+    /// Progress of a sweep of this many parts.
+    pub fn sweep_progress(&self, kernel: &str, parts: usize) -> SweepLine {
+        let bar = self.bars.add(ProgressBar::new(parts as u64));
+        bar.set_style(
+            ProgressStyle::with_template("{elapsed:>5} {wide_bar} {pos}/{len} {msg}")
+                .expect("a valid template"),
+        );
+        bar.enable_steady_tick(Duration::from_millis(500));
+        SweepLine { ui: self.clone(), bar, kernel: kernel.to_owned() }
     }
 
     /// Progress of the kit.
@@ -247,6 +260,37 @@ impl OrdersProgress for OrdersLine {
 }
 
 impl Drop for OrdersLine {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A sweep.
+pub struct SweepLine {
+    ui: Ui,
+    bar: ProgressBar,
+    kernel: String,
+}
+
+/// Where nothing is drawn, a line for so many parts.
+const PARTS_A_LINE: u64 = 100;
+
+impl SweepProgress for SweepLine {
+    fn guest(&self, what: &str) -> Rc<dyn RunProgress> {
+        Rc::new(RunLine { bar: self.ui.spinner(what), what: what.into(), lines: false })
+    }
+
+    fn done(&self, part: &Swept) {
+        self.bar.inc(1);
+        self.bar.set_message(format!("{:04x}:{:04x}", part.device, part.subsystem));
+        let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
+        if !self.ui.terminal && (done.is_multiple_of(PARTS_A_LINE) || done == all) {
+            self.ui.plain(&format!("{done}/{all} parts of kernel {}", self.kernel));
+        }
+    }
+}
+
+impl Drop for SweepLine {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

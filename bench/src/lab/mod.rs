@@ -8,8 +8,10 @@ mod plan;
 pub mod player;
 pub mod progress;
 pub mod shell;
+pub mod sweep;
 mod trace;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Mutex, Once, PoisonError};
@@ -21,7 +23,7 @@ use guest_kit::{
     OwnModule, Qemu, Variant,
 };
 use guest_protocol::Hello;
-use iwl_card::{Card, CardOptions, CardSpec};
+use iwl_card::{Card, CardOptions, CardSpec, Identity, KnownSections};
 use iwl_ucode::Target;
 use iwl_ucode::stub::{self, StubDef};
 use judge::verdict;
@@ -38,14 +40,15 @@ use crate::facts::seen;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::accel::{self, Decision};
 use crate::machine::faults::Equipped;
-use crate::machine::gates::Gates;
+use crate::machine::gates::{Gates, Instead};
 use crate::machine::qemu::{self, Machine};
 use crate::machine::session::{Finished, Session};
 use crate::machine::snapshot::{Key, Snapshots};
-use crate::record::cite::{self, Cited, Made};
+use crate::record::cite::{self, Cited, Made, Supply};
 use crate::record::files;
 use crate::record::run::{Given, Record};
 use crate::record::rundir::{self, RunDir};
+use crate::record::sweep::Swept;
 use crate::report::render;
 use crate::script::expect;
 use crate::script::scenario::{self, InterruptChoice, PlannedFault, Scenario, Vars};
@@ -115,6 +118,9 @@ pub struct Lab<'a> {
     snapshots: Snapshots,
     /// Those that could not be made: to try again in each run would cost a boot each time.
     unmade: Mutex<Vec<Key>>,
+    ask: Ask,
+    /// What the driver looks up for parts that have no row.
+    renamed: Mutex<Vec<((&'static str, Identity), &'static StubDef)>>,
     /// Those that were killed and have not ended yet: a verdict does not wait for them, the lab's
     /// end does.
     leaving: Mutex<Vec<qemu::Process>>,
@@ -145,6 +151,8 @@ pub struct Options {
     pub trace: Vec<String>,
     /// The guests can have a shell.
     pub shell: bool,
+    /// Asks the driver what it asks for with a part that has no row.
+    pub ask: Ask,
     /// The guests wait for a debugger, which QEMU awaits here.
     pub gdb: Option<String>,
 }
@@ -152,14 +160,22 @@ pub struct Options {
 /// What there is of a run before anything boots.
 struct Prepared {
     vars: Vars,
+    /// What of the first card is not as its row says.
+    identity: Identity,
+    stub: &'static StubDef,
     cards: Vec<Playing>,
     gates: Gates,
     /// Firmware that a request gets, by its name.
     offers: Vec<(String, Vec<u8>)>,
+    /// Where that comes from.
+    from: String,
     /// The kernel's command line.
     append: String,
     image: Initrd,
 }
+
+/// How a lab's driver is asked about a part, in a guest of its own: [`sweep::ask`].
+pub type Ask = fn(&Lab<'_>, &CardSpec) -> anyhow::Result<Swept>;
 
 /// What one run is made of, beside the lab.
 pub struct RunSpec<'a> {
@@ -171,8 +187,8 @@ pub struct RunSpec<'a> {
     pub faults: &'a [PlannedFault],
     /// Its interrupts, if the user chooses them.
     pub interrupts: Option<InterruptChoice>,
-    /// A firmware file instead of the stub.
-    pub firmware: Option<&'a Path>,
+    /// Whose firmware the guest is given.
+    pub firmware: Supply<'a>,
     /// An initramfs instead of a built one.
     pub image: Option<&'a Path>,
     /// Modules left out by the user.
@@ -285,6 +301,8 @@ impl<'a> Lab<'a> {
             gdb: options.gdb.clone(),
             snapshots: Snapshots::new(cache.path()),
             unmade: Mutex::default(),
+            ask: options.ask,
+            renamed: Mutex::default(),
             leaving: Mutex::default(),
             cache,
             progress,
@@ -387,7 +405,7 @@ impl<'a> Lab<'a> {
     /// There is no stub for the card, or none knows this kernel.
     pub fn vars(&self, card: &CardSpec) -> anyhow::Result<Vars> {
         let kernel: stub::Kernel = self.kernel.release.parse()?;
-        let walk_down: Vec<String> = stub_of(card)?.names_tried(kernel).collect();
+        let walk_down: Vec<String> = self.stub(card)?.names_tried(kernel).collect();
         Ok(Vars {
             card: card.name.to_owned(),
             kernel: self.kernel.release.clone(),
@@ -399,6 +417,33 @@ impl<'a> Lab<'a> {
             walk_down,
             declared_firmware: Vec::new(),
         })
+    }
+
+    /// The stub firmware of a card, under the names that the driver looks up for it: those of a part
+    /// that has no row the driver tells, in a guest of its own.
+    fn stub(&self, card: &CardSpec) -> anyhow::Result<&'static StubDef> {
+        let stub = stub_of(card)?;
+        if !card.identity.is_another_part() {
+            return Ok(stub);
+        }
+        let key = (card.name, card.identity);
+        // Whoever waits here wants to know the same.
+        let mut renamed = self.renamed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, stub)) = renamed.iter().find(|(known, _)| *known == key) {
+            return Ok(stub);
+        }
+        let asked = (self.ask)(self, card)?;
+        let found = stub.renamed(self.kernel.release.parse()?, &asked.asked);
+        if found.is_none() {
+            let why = asked.said.map_or(String::new(), |said| format!("; it says: {said}"));
+            let (name, identity) = key;
+            self.progress.note(&format!(
+                "the driver asks for no firmware for the card {name},{identity}{why}"
+            ));
+        }
+        let found = found.unwrap_or(stub);
+        renamed.push((key, found));
+        Ok(found)
     }
 
     fn opmode_of(&self, card: &CardSpec) -> anyhow::Result<&'static str> {
@@ -427,7 +472,7 @@ impl<'a> Lab<'a> {
         let started = Instant::now();
         let scenario = spec.scenario;
         let prepared = self.prepare(spec)?;
-        let Prepared { vars, cards, gates, offers, append, image } = &prepared;
+        let Prepared { vars, cards, gates, offers, append, image, .. } = &prepared;
 
         let name = format!("{}-{}-{}", rundir::stamp(), scenario.name, spec.card.name);
         let dir = RunDir::create_in(spec.parent, &name)?;
@@ -496,16 +541,17 @@ impl<'a> Lab<'a> {
             seen::seen(&finished.events, &milestones, self.driver, judge::end_of(verdict.outcome));
         let total = started.elapsed();
         let phases = phases::phases(&finished.events, &milestones, before, total);
-        let from = spec.firmware.map_or("stub".to_owned(), |path| path.display().to_string());
-        let given = offers.iter().map(|(name, bytes)| Given::new(name, bytes, &from)).collect();
+        let given = offers.iter();
+        let given = given.map(|(name, bytes)| Given::new(name, bytes, &prepared.from)).collect();
         let faults = fault_words(&finished.cards, cards);
-        let Prepared { vars, image, .. } = prepared;
+        let Prepared { vars, identity, image, .. } = prepared;
         let record = Record {
             format: 1,
             scenario: scenario.name.clone(),
             driver: self.driver.name,
             seen,
             cited,
+            identity,
             vars,
             faults,
             verdict,
@@ -538,15 +584,19 @@ impl<'a> Lab<'a> {
         let scenario = spec.scenario;
         self.plays(scenario, spec.cold)?;
         suited(spec.card, scenario, spec.faults)?;
-        let stub = stub_of(spec.card)?;
+        let first = scenario.machine(spec.card).into_iter().next();
+        let first = first.map_or(Ok(*spec.card), |card| card.part());
+        let first = first.map_err(BadUsage::from_error)?;
+        let stub = self.stub(&first)?;
         let kernel: stub::Kernel = self.kernel.release.parse()?;
-        let mut vars = self.vars(spec.card)?;
-        let cards = Playing::all(spec, &vars)?;
-        let own = spec.firmware.map(crate::machine::firmware::read).transpose();
-        let gates = own
-            .and_then(|own| Gates::new(scenario, &vars, stub, kernel, own))
-            .map_err(BadUsage::from_error)?;
+        let mut vars = self.vars(&first)?;
+        let (given, from) = self.given(spec, &vars)?;
+        let gates = Gates::new(scenario, &vars, stub, kernel, given);
+        let gates = gates.map_err(BadUsage::from_error)?;
         let offers = gates.offers(&vars);
+        let mut cards = Playing::all(spec, &vars)?;
+        let known = KnownSections::of(offers.iter().map(|(_, bytes)| bytes.as_slice()));
+        cards.iter_mut().for_each(|card| card.options.known = known.clone());
         let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
         let own = vars.string(&scenario.guest.command_line.0);
         let more = self.append.join(" ");
@@ -560,7 +610,8 @@ impl<'a> Lab<'a> {
         {
             vars.declared_firmware.clone_from(&driver.firmware);
         }
-        Ok(Prepared { vars, cards, gates, offers, append, image })
+        let identity = first.identity;
+        Ok(Prepared { vars, identity, stub, cards, gates, offers, from, append, image })
     }
 
     /// The verdict, with the cause of a failure where it is seen.
@@ -572,7 +623,7 @@ impl<'a> Lab<'a> {
         evidence: expect::Evidence<'_>,
         console: &str,
     ) -> anyhow::Result<Verdict> {
-        let (card, kernel) = (stub_of(spec.card)?, self.kernel.release.parse()?);
+        let (card, kernel) = (prepared.stub, self.kernel.release.parse()?);
         let target = |asked| Target { card, kernel, asked };
         let offers = prepared.offers.iter();
         let files: Vec<_> =
@@ -594,11 +645,51 @@ impl<'a> Lab<'a> {
         Ok(judge::explained(verdict, &facts))
     }
 
+    /// What the guest is given instead of stubs, and where that comes from.
+    fn given(&self, spec: &RunSpec<'_>, vars: &Vars) -> anyhow::Result<(Instead, String)> {
+        Ok(match spec.firmware {
+            Supply::Stub => (Instead::Nothing, "stub".to_owned()),
+            Supply::File(file) => {
+                let read = crate::machine::firmware::read(file).map_err(BadUsage::from_error)?;
+                (Instead::File(read), file.display().to_string())
+            }
+            Supply::Real => {
+                let package = self.kit.firmware(&self.kernel)?;
+                let kernel = self.kernel.release.parse()?;
+                let mut names = vars.walk_down.clone();
+                for card in spec.scenario.machine(spec.card) {
+                    let stub = stub_of(card.spec)?;
+                    names.extend(stub.names_tried(kernel));
+                    names.extend(stub.pnvm_name());
+                }
+                let mut files = BTreeMap::new();
+                for name in names {
+                    if let Some(file) = package.file(&name)? {
+                        files.insert(name, file.content);
+                    }
+                }
+                if !vars.walk_down.iter().any(|name| files.contains_key(name)) {
+                    let (first, last) = (&vars.firmware, vars.walk_down.last());
+                    self.progress.note(&format!(
+                        "{} has no firmware for the card {}, of {first} to {}",
+                        package.package,
+                        vars.card,
+                        last.unwrap_or(first)
+                    ));
+                }
+                (Instead::Package(files), package.package)
+            }
+        })
+    }
+
     /// What the run can be cited by; what plays it again is put into its directory.
     fn cited(&self, spec: &RunSpec<'_>, dir: &RunDir, append: &str) -> anyhow::Result<Cited> {
         let made = Made {
             scenario: spec.scenario,
-            card: spec.card.name,
+            card: match spec.card.identity.is_empty() {
+                true => spec.card.name.to_owned(),
+                false => format!("{},{}", spec.card.name, spec.card.identity),
+            },
             faults: spec.faults.iter().map(ToString::to_string).collect(),
             interrupts: spec.interrupts.map(InterruptChoice::word),
             firmware: spec.firmware,
@@ -717,7 +808,7 @@ fn fault_words(seats: &[Seat], cards: &[Playing]) -> Vec<String> {
 
 /// A card of a run's machine.
 struct Playing {
-    spec: &'static CardSpec,
+    spec: CardSpec,
     options: CardOptions,
     /// All that is wrong with it in this run, at some time.
     faults: Vec<PlannedFault>,
@@ -738,7 +829,8 @@ impl Playing {
                 slot: u8::try_from(index).unwrap_or_default(),
                 ..CardOptions::default()
             };
-            Ok(Playing { spec: card.spec, options, faults })
+            let spec = card.part().map_err(BadUsage::from_error)?;
+            Ok(Playing { spec, options, faults })
         };
         spec.scenario.machine(spec.card).into_iter().enumerate().map(card).collect()
     }
@@ -747,7 +839,7 @@ impl Playing {
     fn equipped(&self) -> Equipped {
         let timed = self.faults.iter().filter(|fault| fault.moments().next().is_some());
         let faults = timed.cloned().collect();
-        Equipped { card: Card::new(self.spec, self.options.clone()), faults }
+        Equipped { card: Card::new(&self.spec, self.options.clone()), faults }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The gates: what the bench answers when the guest's loaders ask, and when.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -73,10 +74,22 @@ struct Files {
     firmware: String,
     /// The same for further cards.
     more: Vec<(String, &'static StubDef)>,
-    /// The user's file instead of the stub.
-    given: Option<Vec<u8>>,
+    /// What is given instead of the stub.
+    given: Instead,
     /// Files of the scenario's own, read.
     own: Vec<(Source, Vec<u8>)>,
+}
+
+/// What cards are given instead of their stubs.
+#[derive(Debug, Clone, Default)]
+pub enum Instead {
+    /// Nothing else.
+    #[default]
+    Nothing,
+    /// The user's file, under the first name asked for.
+    File(Vec<u8>),
+    /// The files of a package, under their own names; no others.
+    Package(BTreeMap<String, Vec<u8>>),
 }
 
 /// A request that waits.
@@ -109,7 +122,7 @@ pub struct Answered {
 }
 
 impl Gates {
-    /// The gates of a scenario. `given` stands in for the card's stub.
+    /// The gates of a scenario. What is `given` stands in for the cards' stubs.
     ///
     /// # Errors
     /// A file cannot be read, or a fault cannot be put into it.
@@ -118,7 +131,7 @@ impl Gates {
         vars: &Vars,
         stub: &'static StubDef,
         kernel: stub::Kernel,
-        given: Option<Vec<u8>>,
+        given: Instead,
     ) -> Result<Gates, FirmwareError> {
         let first = iwl_card::card(&vars.card).map(|card| scenario.machine(card));
         let more = first.into_iter().flatten().skip(1);
@@ -399,6 +412,9 @@ impl Files {
 
     /// What a name gets where no rule says otherwise.
     fn by_default(&self, name: &str) -> Option<Vec<u8>> {
+        if let Instead::Package(files) = &self.given {
+            return files.get(name).cloned();
+        }
         if name == self.firmware {
             return Some(self.stub(name));
         }
@@ -411,19 +427,24 @@ impl Files {
 
     /// The card's stub with the API number that the name asks for.
     fn stub(&self, name: &str) -> Vec<u8> {
-        if let Some(given) = &self.given {
-            return given.clone();
+        match &self.given {
+            Instead::File(given) => given.clone(),
+            Instead::Package(files) => {
+                // The name that is asked for, or else the newest that there is.
+                let plain = name.trim_end_matches(".zst").trim_end_matches(".xz");
+                let own = |name: &&String| self.stub.api_of(name).is_some();
+                let newest = || files.keys().filter(own).max_by_key(|name| self.stub.api_of(name));
+                let file = files.get(plain).or_else(|| files.get(newest()?));
+                file.cloned().unwrap_or_default()
+            }
+            Instead::Nothing => self.stub.build(self.api(name)),
         }
-        self.stub.build(self.api(name))
     }
 
     /// The API number that a name asks for.
     fn api(&self, name: &str) -> stub::Api {
         let plain = name.trim_end_matches(".zst").trim_end_matches(".xz");
-        match stub::for_file_name(plain) {
-            Some((stub, api)) if stub.card == self.stub.card => api,
-            _ => self.stub.newest(self.kernel),
-        }
+        self.stub.api_of(plain).unwrap_or_else(|| self.stub.newest(self.kernel))
     }
 }
 
@@ -452,7 +473,8 @@ mod tests {
             format!("about = \"t\"\ncards = [\"7260\"]\n{rules}\n[[step]]\ndo = \"unbind\"\n");
         let scenario = crate::script::read::parse("t", "t.toml", &text).expect("valid");
         let stub = stub::for_card("7260").expect("there");
-        Gates::new(&scenario, &Vars::sample(), stub, stub::Kernel::V7_3, None).expect("made")
+        Gates::new(&scenario, &Vars::sample(), stub, stub::Kernel::V7_3, Instead::Nothing)
+            .expect("made")
     }
 
     fn module(name: &str) -> Question {
@@ -589,7 +611,8 @@ mod tests {
                     corrupt = \"truncate=99999999\"\n[[step]]\ndo = \"unbind\"\n";
         let scenario = crate::script::read::parse("t", "t.toml", text).expect("valid");
         let stub = stub::for_card("7260").expect("there");
-        let error = Gates::new(&scenario, &Vars::sample(), stub, stub::Kernel::V7_3, None);
+        let error =
+            Gates::new(&scenario, &Vars::sample(), stub, stub::Kernel::V7_3, Instead::Nothing);
         assert!(error.expect_err("too long").to_string().contains("cannot be cut"));
     }
 }

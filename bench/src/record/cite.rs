@@ -92,19 +92,44 @@ pub fn text(scenario: &Scenario) -> String {
     toml::to_string(&table).unwrap_or_default()
 }
 
+/// The word for the distribution's own firmware.
+const REAL: &str = "real";
+
+/// Whose firmware the guest is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supply<'a> {
+    /// The cards' stubs.
+    Stub,
+    /// Intel's own, of the distribution's package.
+    Real,
+    /// The user's file, under the first name asked for.
+    File(&'a Path),
+}
+
+impl<'a> Supply<'a> {
+    /// As `--firmware` has it.
+    pub fn of(word: &'a str) -> Supply<'a> {
+        match word {
+            "stub" => Supply::Stub,
+            REAL => Supply::Real,
+            file => Supply::File(Path::new(file)),
+        }
+    }
+}
+
 /// What a run was made of beside its scenario's file, for the command that plays it again.
 #[derive(Debug)]
 pub struct Made<'a> {
     /// Scenario.
     pub scenario: &'a Scenario,
-    /// Card.
-    pub card: &'a str,
+    /// Card, and what of its identity the user wanted.
+    pub card: String,
     /// Faults that the user wanted.
     pub faults: Vec<String>,
     /// Interrupts that the user wanted.
     pub interrupts: Option<&'static str>,
-    /// A firmware file instead of the stub.
-    pub firmware: Option<&'a Path>,
+    /// Whose firmware it was given.
+    pub firmware: Supply<'a>,
     /// An initramfs instead of a built one.
     pub image: Option<&'a Path>,
     /// Modules left out by the user.
@@ -145,7 +170,7 @@ impl Made<'_> {
         };
         let mut line = vec![PROGRAM.to_owned(), "run".to_owned(), named];
         let mut option = |name: &str, value: String| line.extend([name.to_owned(), value]);
-        option("--card", self.card.to_owned());
+        option("--card", self.card.clone());
         match self.kernel {
             _ if self.kdir.is_some() => {
                 self.kdir.into_iter().for_each(|tree| option("--kdir", path(tree)));
@@ -166,8 +191,10 @@ impl Made<'_> {
         if let Some(interrupts) = self.interrupts {
             option("--interrupts", interrupts.to_owned());
         }
-        if let Some(file) = self.firmware {
-            option("--firmware", path(file));
+        match self.firmware {
+            Supply::Stub => {}
+            Supply::Real => option("--firmware", REAL.to_owned()),
+            Supply::File(file) => option("--firmware", path(file)),
         }
         if let Some(file) = self.image {
             option("--image", path(file));
@@ -248,10 +275,10 @@ mod tests {
     fn made(scenario: &Scenario) -> Made<'_> {
         Made {
             scenario,
-            card: "7260",
+            card: "7260".to_owned(),
             faults: Vec::new(),
             interrupts: None,
-            firmware: None,
+            firmware: Supply::Stub,
             image: None,
             without: &[],
             cold: false,
@@ -294,7 +321,7 @@ mod tests {
         let all = Made {
             faults: vec!["never-alive".into(), "all-ones=400".into()],
             interrupts: Some("msix"),
-            firmware: Some(Path::new("/fw/a b")),
+            firmware: Supply::File(Path::new("/fw/a b")),
             without: &["iwlmvm".to_owned()],
             cold: true,
             strict: true,

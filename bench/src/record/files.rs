@@ -20,6 +20,8 @@ pub const QEMU_STDERR: &str = "qemu.stderr";
 pub const MATRIX: &str = "matrix.json";
 /// What an exploration came to.
 pub const EXPLORATION: &str = "explore.json";
+/// What a sweep came to.
+pub const SWEEP: &str = "sweep.json";
 /// A run or matrix as a page.
 pub const PAGE: &str = "report.html";
 /// A matrix for a CI server.

@@ -6,4 +6,5 @@ pub mod files;
 pub mod matrix;
 pub mod run;
 pub mod rundir;
+pub mod sweep;
 pub mod tracedat;

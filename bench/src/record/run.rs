@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use guest_kit::{IncludedModule, Kernel};
+use iwl_card::Identity;
 use serde::Serialize;
 
 use crate::facts::accel::Accel;
@@ -57,6 +58,9 @@ pub struct Record {
     /// What it can be cited by.
     #[serde(flatten)]
     pub cited: Cited,
+    /// What of the first card is not as its row says.
+    #[serde(skip_serializing_if = "Identity::is_empty")]
+    pub identity: Identity,
     /// What the scenario's variables stood for.
     pub vars: Vars,
     /// The faults of the card, as `--fault` takes them; of a further card, with its name before.

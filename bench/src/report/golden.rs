@@ -79,6 +79,7 @@ fn record(passed: bool) -> Record {
             scenario_text: String::new(),
             kernel_command_line: String::new(),
         },
+        identity: iwl_card::Identity::default(),
         vars: Vars { firmware: String::new(), walk_down: Vec::new(), ..Vars::sample() },
         faults: Vec::new(),
         verdict: if passed {

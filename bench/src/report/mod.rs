@@ -24,6 +24,7 @@ mod read;
 pub mod render;
 pub mod run;
 mod spans;
+pub mod sweep;
 pub mod text;
 pub mod words;
 

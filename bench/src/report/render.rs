@@ -34,6 +34,10 @@ pub fn text(record: &Record, verbose: bool, look: Look) -> String {
     let passed = record.verdict.outcome == Outcome::Passed;
     let head = format!("{} · {} → {}", record.scenario, record.vars.card, record.vars.opmode);
     line(&mut out, &look.bold(&look.wrapped(&head, 2)));
+    if !record.identity.is_empty() {
+        let identity = format!("{} is here {}", record.vars.card, record.identity);
+        line(&mut out, &look.faint(&look.wrapped(&identity, 2)));
+    }
     let accel = record.accel.word();
     let (kernel, driver) = (&record.kernel.release, driver(record.driver));
     let mut lab = format!("kernel {kernel}{driver} · QEMU {} · {accel}", record.qemu);

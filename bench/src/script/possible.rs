@@ -350,8 +350,11 @@ impl<'s> Possible<'s> {
                 None => stub.pnvm_name().as_deref() == Some(name),
             })
         };
-        let there =
-            |name: &String| of_a_card(name) || FIRMWARE.contains(&&**name) || self.speaks_of(name);
+        let driver =
+            |name: &str| name.starts_with(IWLWIFI.firmware) && self.scenario.has_another_part();
+        let there = |name: &String| {
+            of_a_card(name) || driver(name) || FIRMWARE.contains(&&**name) || self.speaks_of(name)
+        };
         if all.iter().any(there) {
             return None;
         }

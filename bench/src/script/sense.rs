@@ -94,6 +94,9 @@ fn check_machine(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
             return;
         }
         for card in machine {
+            if let Err(what) = card.part() {
+                wrong.push(Complaint::new(at.clone(), what.to_string()));
+            }
             let choice = card.table.and_then(|table| table.interrupts);
             if let Some(Err(what)) = choice.map(|choice| choice.of(card.spec)) {
                 wrong.push(Complaint::new(at.clone(), what.to_string()));

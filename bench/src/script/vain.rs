@@ -128,7 +128,7 @@ fn module_doubt(name: &str) -> Option<String> {
 }
 
 fn firmware_doubt(scenario: &Scenario, name: &str) -> Option<String> {
-    if name.contains('$') {
+    if name.contains('$') || scenario.has_another_part() {
         return None;
     }
     let asked = Possible::of(scenario).names_asked();

@@ -5,6 +5,7 @@ use iwl_hw::maps;
 use iwl_hw::pci::PCI_CFG_SPACE_EXP_SIZE;
 use iwl_hw::{Access, Register, RegisterMap, Width};
 
+use crate::boot::KnownSections;
 use crate::chip::{Chip, Parts};
 use crate::event::{CardEvent, Outcome, RegName, ResetKind, Space};
 use crate::faults::{Fault, FaultPlan};
@@ -36,6 +37,8 @@ pub struct CardOptions {
     pub faults: FaultPlan,
     /// Which of several cards in one guest this is.
     pub slot: u8,
+    /// The sections of the firmware that its driver may be given.
+    pub known: KnownSections,
 }
 
 /// One card.
@@ -44,7 +47,9 @@ pub struct CardOptions {
 /// which does what the access set off.
 #[derive(Debug)]
 pub struct Card {
-    spec: &'static CardSpec,
+    spec: CardSpec,
+    /// What it was made with.
+    options: CardOptions,
     /// The registers of BAR 0.
     bar: &'static RegisterMap,
     bar_size: u64,
@@ -68,7 +73,7 @@ struct Part {
 impl Card {
     /// A card after power-on.
     #[must_use]
-    pub fn new(spec: &'static CardSpec, options: CardOptions) -> Self {
+    pub fn new(spec: &CardSpec, options: CardOptions) -> Self {
         let silicon = spec.generation.silicon();
         let usual = match spec.wants_msix() {
             true => Interrupts::MsiAndMsix,
@@ -80,7 +85,8 @@ impl Card {
         };
         let [high, low] = spec.pci.device.to_be_bytes();
         // Locally administered.
-        let mac = options.mac.unwrap_or([0x02, 0x69, 0x77, high, low, options.slot]);
+        let mac = options.mac.or(spec.identity.mac);
+        let mac = mac.unwrap_or([0x02, 0x69, 0x77, high, low, options.slot]);
         let [a, b, c, d, e, f] = mac;
         let serial = u64::from_be_bytes([a, b, c, 0xff, 0xff, d, e, f]);
         let (version, radio) = (spec.nvm_version, spec.radio);
@@ -101,15 +107,17 @@ impl Card {
             sections,
             dialect,
             sku: spec.sku_id,
+            known: options.known.clone(),
         };
         Self {
-            spec,
+            spec: *spec,
             bar: silicon.bar.map(),
             bar_size: silicon.bar.size(),
             msix_vectors,
             config: Config::new(spec, silicon.bar.size(), msix_vectors, serial),
             all_ones: options.faults.all_ones_from().map(|from| (from, false)),
-            chip: Chip::new(parts, options.faults),
+            chip: Chip::new(parts, options.faults.clone()),
+            options,
             counters: Counters::default(),
             vanished: false,
         }
@@ -117,8 +125,21 @@ impl Card {
 
     /// What it is.
     #[must_use]
-    pub fn spec(&self) -> &'static CardSpec {
-        self.spec
+    pub fn spec(&self) -> &CardSpec {
+        &self.spec
+    }
+
+    /// Becomes another card, as after power-on: what a host finds that looks for it anew. What a host
+    /// has learnt of the slot stays as it was: the size of its BAR, the interrupts that it offers.
+    pub fn turn_into(&mut self, world: &mut dyn World, spec: &CardSpec) {
+        let (bar_size, msix_vectors) = (self.bar_size, self.msix_vectors);
+        let mut options = self.options.clone();
+        if msix_vectors == 0 {
+            options.interrupts = Some(Interrupts::MsiOnly);
+        }
+        *self = Self { bar_size, msix_vectors, ..Self::new(spec, options) };
+        world.set_bus_master(false);
+        world.emit(CardEvent::Reset { how: ResetKind::Function });
     }
 
     /// Bytes of configuration space.

@@ -3,13 +3,14 @@
 //! Register accesses (`regs`) only change state. What they set off is done by [`Chip::run`], one work item after the other; each reads all it needs from
 //! host memory before its first effect, so that it can be dropped and repeated.
 
-use iwl_hw::csr::{CSR_HW_REV, CSR_HW_RF_ID};
+use iwl_hw::csr::{self, CSR_HW_REV, CSR_HW_RF_ID};
 use iwl_hw::ctxt::info::CSR_CTXT_INFO_BA;
 use iwl_hw::ctxt::info_v2::{CSR_CTXT_INFO_ADDR, CSR_IML_DATA_ADDR, CSR_IML_SIZE_ADDR};
+use iwl_hw::maps::UMAC_PRPH_OFFSET;
 use iwl_hw::prph::{self, doorbell};
 use iwl_hw::rfh;
 
-use crate::boot::{self, Context, Done, Section, Setup, Start, Upload, Uploaded};
+use crate::boot::{self, Context, Done, KnownSections, Section, Setup, Start, Upload, Uploaded};
 use crate::cause::Cause;
 use crate::event::{self, CardEvent, Image};
 use crate::faults::{Engine, Fault, FaultPlan};
@@ -22,7 +23,7 @@ use crate::nvm::{Eeprom, Sections};
 use crate::reach::Reach;
 use crate::rings::Rings;
 use crate::rx::{Delivery, Receive};
-use crate::spec::{Boot, Silicon, Tx};
+use crate::spec::{Boot, Mac, Silicon, Tx};
 use crate::timers::{LIMIT, Timers};
 use crate::tx::{Fetched, Transmit};
 use crate::world::{DmaError, Events, Memory, Nanos, World};
@@ -95,6 +96,8 @@ pub(crate) struct Parts {
     pub(crate) dialect: Dialect,
     /// Which part of the platform's NVM is for it.
     pub(crate) sku: [u32; 3],
+    /// What its driver may be given.
+    pub(crate) known: KnownSections,
 }
 
 /// The chip.
@@ -124,6 +127,8 @@ pub(crate) struct Chip {
     dialect: Dialect,
     /// Which part of the platform's NVM is for it.
     sku: [u32; 3],
+    /// What its driver may be given.
+    known: KnownSections,
     firmware: Box<dyn Firmware>,
     cpu: Cpu,
     /// The API number of the image that it runs, if that tells.
@@ -151,7 +156,7 @@ pub(crate) struct Chip {
 
 impl Chip {
     pub(crate) fn new(parts: Parts, faults: FaultPlan) -> Self {
-        let Parts { silicon, hw_rev, rf_id, mac, eeprom, sections, dialect, sku } = parts;
+        let Parts { silicon, hw_rev, rf_id, mac, eeprom, sections, dialect, sku, known } = parts;
         let mut chip = Self {
             silicon,
             rf_kill: faults.has(Fault::RfKill),
@@ -175,6 +180,7 @@ impl Chip {
             sections,
             dialect,
             sku,
+            known,
             firmware: fw::start(dialect, None, sku),
             cpu: Cpu::Off,
             api: None,
@@ -202,6 +208,7 @@ impl Chip {
             sections: _,
             dialect: _,
             sku: _,
+            known: _,
             faults: _,
             hold_alive: _,
             rf_kill: _,
@@ -249,6 +256,13 @@ impl Chip {
             }
         }
         prph.clear();
+        if silicon.mac == Mac::Bz {
+            let mask = silicon.prph.map().mask();
+            for (address, value) in companion(*hw_rev) {
+                // It is empty, and has room.
+                let _ = prph.write_word(address & mask, value);
+            }
+        }
         irq.reset();
         *upload = Upload::new();
         *context = Context::default();
@@ -610,7 +624,7 @@ impl Chip {
 
     fn step_upload(&mut self, world: &mut dyn World) -> Step {
         let mut reach = self.reach(Engine::Upload, world);
-        match self.upload.step(&mut self.sram, &mut reach) {
+        match self.upload.step(&mut self.sram, &self.known, &mut reach) {
             Err(_) => return Step::Waiting,
             Ok(Done::Idle) => return Step::Idle,
             Ok(Done::Fault { addr, len }) => {
@@ -830,6 +844,19 @@ impl Chip {
             }
             Effect::Tell(event) => world.emit(event),
         }
+    }
+}
+
+/// What parts of Wi-Fi 7 say of themselves, and of the radio beside them, behind the periphery.
+fn companion(hw_rev: u32) -> Vec<(u32, u32)> {
+    let [asked, granted] = [prph::WFPM_RSRCS_4PHS_REQ_STTS, prph::WFPM_RSRCS_4PHS_ACK_STTS]
+        .map(|register| register + UMAC_PRPH_OFFSET);
+    match csr::hw_rev_type(hw_rev) {
+        csr::MAC_TYPE_BZ | csr::MAC_TYPE_BZ_W => {
+            vec![(prph::CNVI_AUX_MISC_CHIP, prph::cnvi_aux_misc_chip(csr::hw_rev_step(hw_rev)))]
+        }
+        csr::MAC_TYPE_GL => Vec::new(),
+        _ => vec![(asked, prph::RSRC_CNVR_TOP), (granted, prph::RSRC_CNVR_TOP)],
     }
 }
 

@@ -87,11 +87,15 @@ mod timers;
 mod tx;
 mod world;
 
+pub use boot::KnownSections;
 pub use card::{Card, CardOptions, Interrupts};
 pub use cause::{Cause, Irq};
 pub use event::{CardEvent, DMA_WORKS, Image, Outcome, RegName, ResetKind, Space};
 pub use faults::{Bits, Engine, Fault, FaultError, FaultPlan, MIN_EVERY, NvmSection};
 pub use nvm::section_names;
-pub use spec::{CardSpec, Generation, OpMode, PciIds, Radio, card, cards, one_of_each_generation};
+pub use spec::{
+    CardSpec, Generation, Identity, IdentityError, OpMode, PciIds, Radio, card, cards,
+    one_of_each_generation,
+};
 pub use summary::{Summary, Unmodelled};
 pub use world::{Clock, DmaError, Events, Memory, Nanos, Raise, World};

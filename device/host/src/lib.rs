@@ -16,7 +16,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use confine::{Confinement, confine};
-use iwl_card::{Card, CardEvent, Clock, Events, Irq, Memory, Nanos, Raise, Summary, World};
+use iwl_card::{
+    Card, CardEvent, CardSpec, Clock, Events, Irq, Memory, Nanos, Raise, Summary, World,
+};
 pub use notices::{NoticeReceiver, NoticeSender, Told, notices};
 use record::{Operation, Recorded, Recorder};
 use vfio_server::{
@@ -60,6 +62,8 @@ pub enum Touch {
     ReleaseAlive,
     /// The card is off the bus, and nobody is told; see [`Card::vanish`].
     Vanish,
+    /// It becomes another card; see [`Card::turn_into`].
+    TurnInto(CardSpec),
     /// A fault begins or ends; see [`Card::set_fault`].
     Fault {
         /// Which.
@@ -75,6 +79,7 @@ impl Touch {
             Touch::RfKill(on) => card.set_rf_kill(world, on),
             Touch::ReleaseAlive => card.release_alive(world),
             Touch::Vanish => card.vanish(world),
+            Touch::TurnInto(spec) => card.turn_into(world, &spec),
             Touch::Fault { fault, on } => card.set_fault(world, fault, on),
         }
     }

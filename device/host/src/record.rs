@@ -60,6 +60,9 @@ impl fmt::Display for Operation<'_> {
             Self::Touch(Touch::RfKill(on)) => write!(f, "rf-kill {on}"),
             Self::Touch(Touch::ReleaseAlive) => f.write_str("release-alive"),
             Self::Touch(Touch::Vanish) => f.write_str("vanish"),
+            Self::Touch(Touch::TurnInto(spec)) => {
+                write!(f, "turn-into {},{}", spec.name, spec.identity)
+            }
             Self::Touch(Touch::Fault { fault, on }) => write!(f, "fault {fault} {on}"),
         }
     }

@@ -41,7 +41,7 @@ const PRPH_MASK: u32 = 0x000f_ffff;
 /// The same of AX210 and later parts.
 const PRPH_MASK_AX210: u32 = 0x00ff_ffff;
 /// What drivers of 22000 and later parts add to an address of the upper MAC's (`umac_prph_offset`).
-const UMAC_PRPH_OFFSET: u32 = 0x30_0000;
+pub const UMAC_PRPH_OFFSET: u32 = 0x30_0000;
 
 impl Bar {
     /// Every variant.

@@ -121,12 +121,34 @@ fn library_closure(resolved: &[Candidate], roots: &[&str]) -> Vec<Candidate> {
     taken.into_values().cloned().collect()
 }
 
+/// A part of each suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Component {
+    /// What is free.
+    Main,
+    /// Firmware that is not, from bookworm on.
+    NonFreeFirmware,
+    /// Where that was before.
+    NonFree,
+}
+
+impl Component {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::NonFreeFirmware => "non-free-firmware",
+            Self::NonFree => "non-free",
+        }
+    }
+}
+
 /// The private apt over some suites, under the cache's lock.
 pub(crate) struct Apt<'a> {
     dir: PathBuf,
     mirror: String,
     keyring: PathBuf,
     suites: &'a [&'a str],
+    component: Component,
     guard: &'a Guard,
     progress: &'a dyn Progress,
 }
@@ -137,7 +159,7 @@ impl<'a> Apt<'a> {
         cache: &CacheDir,
         guard: &'a Guard,
         mirror: &str,
-        suites: &'a [&'a str],
+        (suites, component): (&'a [&'a str], Component),
         progress: &'a dyn Progress,
     ) -> Result<Self, KitError> {
         let keyring = KEYRINGS
@@ -151,7 +173,7 @@ impl<'a> Apt<'a> {
             fs::create_dir_all(&sub).at(&sub)?;
         }
         let mirror = mirror.to_owned();
-        let apt = Self { dir, mirror, keyring, suites, guard, progress };
+        let apt = Self { dir, mirror, keyring, suites, component, guard, progress };
         guard.write(&apt.dir.join("status"), b"")?;
         guard.write(&apt.dir.join("apt.conf"), apt.config(&network_options()?).as_bytes())?;
         guard.write(&apt.sources(), apt.sources_list().as_bytes())?;
@@ -160,7 +182,15 @@ impl<'a> Apt<'a> {
 
     /// Each set of suites has its own sources; they share the lists.
     fn sources(&self) -> PathBuf {
-        self.dir.join("sources").join(format!("{}.list", self.suites.join("+")))
+        self.dir.join("sources").join(format!("{}.list", self.key()))
+    }
+
+    /// Names what it looks at.
+    pub(crate) fn key(&self) -> String {
+        match self.component {
+            Component::Main => self.suites.join("+"),
+            other => format!("{}.{}", self.suites.join("+"), other.word()),
+        }
     }
 
     fn sources_list(&self) -> String {
@@ -169,7 +199,11 @@ impl<'a> Apt<'a> {
             let keyring = self.keyring.display();
             let mirror = &self.mirror;
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "deb [arch=amd64 signed-by={keyring}] {mirror} {suite} main");
+            let _ = writeln!(
+                text,
+                "deb [arch=amd64 signed-by={keyring}] {mirror} {suite} {}",
+                self.component.word()
+            );
         }
         text
     }

@@ -20,7 +20,7 @@ const LIBRARY_DIRS: [&str; 4] =
 /// The dynamic loader as programs name it (PT_INTERP).
 pub(crate) const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 
-fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Elf<'a>, KitError> {
+pub(crate) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Elf<'a>, KitError> {
     let bad = |reason: String| KitError::BadElf { path: path.to_path_buf(), reason };
     let elf = Elf::parse(bytes).map_err(|error| bad(format!("no ELF file: {error}")))?;
     if elf.header.e_machine != EM_X86_64 {
@@ -120,6 +120,8 @@ pub(crate) struct ModInfo {
     pub(crate) vermagic: Option<String>,
     /// It states the versions of the symbols that it uses.
     pub(crate) versions: bool,
+    /// What udev knows it by, as `modinfo -F alias` lists them.
+    pub(crate) aliases: Vec<String>,
 }
 
 /// A module's name as the kernel spells it.
@@ -128,7 +130,7 @@ pub(crate) fn module_name(name: &str) -> String {
 }
 
 /// The content of a section.
-fn section<'a>(elf: &Elf<'_>, bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
+pub(crate) fn section<'a>(elf: &Elf<'_>, bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let named = |section: &&SectionHeader| elf.shdr_strtab.get_at(section.sh_name) == Some(name);
     elf.section_headers.iter().find(named)?.file_range().and_then(|range| bytes.get(range))
 }
@@ -256,6 +258,7 @@ pub(crate) fn modinfo(path: &Path, module: &[u8]) -> Result<ModInfo, KitError> {
                 info.soft.extend(names.map(module_name));
             }
             Some(("firmware", name)) => info.firmware.push(name.to_owned()),
+            Some(("alias", alias)) => info.aliases.push(alias.to_owned()),
             Some(("name", name)) => info.name = Some(name.to_owned()),
             Some(("vermagic", magic)) => info.vermagic = Some(magic.to_owned()),
             _ => {}

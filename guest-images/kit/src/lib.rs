@@ -16,6 +16,7 @@
 //! | `tools/{qemu,kmod}/`, `kernels/<release>/`, `rooms/<release>/`, `rust/<release>/` | unpacked packages (`root/`), which they are (`manifest.json`) and what their files were (there, and `SHA256SUMS`) |
 //! | `default-kernel.json` | which kernel "default" was when it was fetched |
 //! | `sources/<release>/` | the driver's source of a kernel, unpacked |
+//! | `firmware/<suite>/` | the distribution's package of Intel's firmware, unpacked |
 //! | `drivers/<release>/` | that source changed: `tree/`, where it is built, and modules (`<key>.ko`); the same of other drivers, built in `own/` |
 //! | `images/<key>.{cpio,json}` | guest images and what is in them |
 //! | `tmp/` | half-made things; emptied by the next run that changes anything |
@@ -32,10 +33,10 @@
 //! | `tool`, `mirror`, `cache`, `digest`, `prune` | the host's programs; which archive; the directory and its lock; what is known of its files; what goes when |
 //! | `record` | what unpacked files were |
 //! | `apt`, `store` | packages chosen and fetched; packages unpacked and put in place |
-//! | `compressed`, `elf`, `vmlinux`, `config` | compressed files; what programs and modules need; what a kernel exports; its `.config` |
+//! | `compressed`, `elf`, `vmlinux`, `config`, `btf`, `devices` | compressed files; what programs and modules need; what a kernel exports; its `.config`; its structures; its driver's tables of devices |
 //! | `tree`, `modules`, `own` | a kernel's build tree; its modules; the user's |
 //! | `qemu`, `kernel`, `image` | what a guest is made of |
-//! | `source`, `room` | the driver's source of a kernel; where modules are built against it |
+//! | `source`, `room`, `firmware` | the driver's source of a kernel; where modules are built against it; its distribution's firmware |
 //! | `rust` | where modules in Rust are built |
 //! | `variant` | that driver changed, and drivers of our own |
 //!
@@ -55,13 +56,16 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 mod apt;
+mod btf;
 mod cache;
 mod compressed;
 mod config;
 mod control;
+mod devices;
 mod digest;
 mod elf;
 mod error;
+mod firmware;
 mod hash;
 mod image;
 mod kernel;
@@ -85,8 +89,10 @@ mod vmlinux;
 
 pub use apt::Package;
 pub use cache::CacheDir;
+pub use devices::{DeviceId, DeviceRow, DeviceTables};
 pub use digest::Identity;
 pub use error::{Damage, KitError, Rejected};
+pub use firmware::{Firmware, FirmwareFile};
 pub use image::{ExtraFile, Image, ImageSpec, IncludedModule, check_initramfs, trace_events};
 pub use kernel::{Flavour, Kernel, KernelSelector, KnownKernel, is_bzimage};
 pub use own::OwnModule;
@@ -96,6 +102,7 @@ pub use qemu::{MINIMUM_QEMU, Qemu, QemuOrigin, SANDBOX, probe_qemu};
 pub use room::check_source as check_module_source;
 pub use variant::{DriverSource, Variant};
 
+use modules::ModuleTree;
 use room::Room;
 use source::DriverSource as KernelsSource;
 use store::{Source, Unpacked};
@@ -117,6 +124,8 @@ pub enum Part {
     Rust(String),
     /// The driver's source of the kernel of this release.
     Source(String),
+    /// The firmware package of this suite.
+    Firmware(String),
     /// A guest image.
     Image,
 }
@@ -131,6 +140,7 @@ impl fmt::Display for Part {
             Self::Room(release) => write!(f, "build room of {release}"),
             Self::Rust(release) => write!(f, "build room for Rust of {release}"),
             Self::Source(release) => write!(f, "driver's source of {release}"),
+            Self::Firmware(suite) => write!(f, "firmware package of {suite}"),
             Self::Image => f.write_str("guest image"),
         }
     }
@@ -312,6 +322,45 @@ impl Kit {
         self.obtain((&what, &command), false, cached, |from| source::fetch(from, kernel))
     }
 
+    /// Intel's own firmware, as the distribution has it beside this kernel; fetched if need be. Its
+    /// licence is told then.
+    pub fn firmware(&self, kernel: &Kernel) -> Result<Firmware, KitError> {
+        let what = format!("the distribution's firmware for kernel {}", kernel.release);
+        let command = format!("iwlbench run --firmware real --kernel {}", kernel.release);
+        let cached = || firmware::cached(&self.cache, kernel);
+        self.obtain((&what, &command), false, cached, |source| {
+            let fetched = firmware::fetch(source, kernel)?;
+            self.progress.note(&format!(
+                "{} is Intel's, under a licence of its own: {}",
+                fetched.package,
+                fetched.licence.display()
+            ));
+            Ok(fetched)
+        })
+    }
+
+    /// What the driver of a kernel, or one in its place, says of its devices.
+    pub fn device_tables(
+        &self,
+        kernel: &Kernel,
+        driver: &str,
+        own: &[OwnModule],
+    ) -> Result<DeviceTables, KitError> {
+        let mut tree = ModuleTree::open(&kernel.modules, kernel::sums(&self.cache, kernel)?)?;
+        for own in own.iter().filter(|own| own.name() == driver) {
+            tree.replace(own.as_module());
+        }
+        let image = vmlinux::unpacked(&kernel.bzimage)?;
+        let module = tree.require(driver, &kernel.release)?;
+        devices::tables(&module.origin, &module.bytes, image.as_deref())
+    }
+
+    /// Whether a kernel has a module of this name, or has it built in.
+    pub fn has_module(&self, kernel: &Kernel, name: &str) -> Result<bool, KitError> {
+        let sums = kernel::sums(&self.cache, kernel)?;
+        Ok(ModuleTree::open(&kernel.modules, sums)?.has(name))
+    }
+
     fn room(&self, kernel: &Kernel) -> Result<Room, KitError> {
         let release = kernel.release.as_str();
         if kernel.packages.is_empty() {
@@ -387,6 +436,8 @@ impl Kit {
         parts.extend(rooms.map(|(release, unpacked)| (Part::Rust(release), unpacked)));
         let sources = source::all_unpacked(&self.cache)?.into_iter();
         parts.extend(sources.map(|(release, unpacked)| (Part::Source(release), unpacked)));
+        let firmware = firmware::all_unpacked(&self.cache)?.into_iter();
+        parts.extend(firmware.map(|(suite, unpacked)| (Part::Firmware(suite), unpacked)));
         let mut verified = Vec::new();
         for (part, unpacked) in parts {
             self.progress.step(&format!("verifying {part}"));
@@ -431,6 +482,9 @@ impl Kit {
             Part::Source(release) => {
                 let kernel = self.kernel(&KernelSelector::Version(release.clone()))?;
                 self.with_source(|source| source::fetch(source, &kernel)).map(drop)
+            }
+            Part::Firmware(suite) => {
+                self.with_source(|source| firmware::fetch_suite(source, suite)).map(drop)
             }
             Part::Image => {
                 let _guard = self.cache.lock(&*self.progress)?;

@@ -127,6 +127,14 @@ impl ModuleTree {
             || self.builtin.contains(&name)
     }
 
+    /// A module that has to be there.
+    pub(crate) fn require(&self, name: &str, release: &str) -> Result<Module, KitError> {
+        self.module(name)?.ok_or_else(|| KitError::MissingModule {
+            name: name.to_owned(),
+            release: release.to_owned(),
+        })
+    }
+
     /// The vermagic of one of the tree's own modules, if there is any.
     pub(crate) fn vermagic(&self) -> Result<Option<String>, KitError> {
         let Some((name, path)) = self.files.iter().next() else { return Ok(None) };

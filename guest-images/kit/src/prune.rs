@@ -39,8 +39,8 @@ pub(crate) fn prune(
             pruned.push(remove_image(&path.with_extension("cpio"))?);
         }
     }
-    let unpacked =
-        ["kernels", "rooms", "rust", "sources", "drivers"].map(|kind| entries(&cache.join(kind)));
+    let unpacked = ["kernels", "rooms", "rust", "sources", "drivers", "firmware"]
+        .map(|kind| entries(&cache.join(kind)));
     for path in unpacked.into_iter().collect::<Result<Vec<_>, _>>()?.concat() {
         let manifest = path.join("manifest.json");
         if manifest.is_file() && is_old(&manifest, unused_for)? {

@@ -11,7 +11,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::apt::{Apt, Candidate, Package};
+use crate::apt::{Apt, Candidate, Component, Package};
 use crate::cache::{CacheDir, Guard, read_json};
 use crate::digest::replace_json;
 use crate::error::{At, Damage, KitError};
@@ -163,10 +163,23 @@ pub(crate) struct Source<'a> {
 impl<'a> Source<'a> {
     /// Apt on these suites, their lists up to date.
     pub(crate) fn apt(&self, suites: &'a [&'a str]) -> Result<Apt<'a>, KitError> {
-        let apt = Apt::open(self.cache, self.guard, self.mirror, suites, self.progress)?;
+        self.apt_of(suites, Component::Main)
+    }
+
+    /// As [`Self::apt`], of another component.
+    pub(crate) fn apt_of<'s>(
+        &self,
+        suites: &'s [&'s str],
+        component: Component,
+    ) -> Result<Apt<'s>, KitError>
+    where
+        'a: 's,
+    {
+        let of = (suites, component);
+        let apt = Apt::open(self.cache, self.guard, self.mirror, of, self.progress)?;
         // A set of names stays whole whatever a panicking thread did with it.
         let updated = || self.updated.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = suites.join("+");
+        let key = apt.key();
         if !updated().contains(&key) {
             apt.update()?;
             updated().insert(key);
@@ -240,6 +253,7 @@ impl<'a> Source<'a> {
             "sources" => format!("the source of kernel {name}"),
             "rooms" => format!("the build room of kernel {name}"),
             "rust" => format!("the build room for Rust of kernel {name}"),
+            "firmware" => format!("Intel's firmware, of {name}"),
             _ => format!("kernel {name}"),
         };
         let files = self.download(apt, &what, packages)?;

@@ -87,6 +87,11 @@ pub(crate) fn module(entries: &[&str]) -> Vec<u8> {
     relocatable(&[(".modinfo", 1, 0, 0, strings(entries))])
 }
 
+/// A file with this section.
+pub(crate) fn with_section(name: &'static str, content: &[u8]) -> Vec<u8> {
+    relocatable(&[(name, 1, 0, 0, content.to_vec())])
+}
+
 /// A kernel whose table of exported symbols has names at these places of these strings.
 pub(crate) fn kernel(names: &[&str], at: &[i64]) -> Vec<u8> {
     let entries = at.iter().zip(0_i64..).flat_map(|(at, n)| {

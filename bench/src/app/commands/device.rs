@@ -85,7 +85,7 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
         let stub = lab::stub_of(spec)?;
         format!(
             "card {}: {} (8086:{:04x}), drives {}\n\
-             firmware in the guest: /lib/firmware/{}<API>.ucode (`iwlbench ucode build --card {}` makes one)\n\n\
+             firmware in the guest: {}\n\n\
              QEMU from 10.1 on; the card reads and writes guest memory, so share it:\n\n  \
              -object memory-backend-memfd,id=mem,size=1G,share=on -m 1G \\\n  \
              -machine q35,memory-backend=mem \\\n  \
@@ -96,16 +96,24 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
             spec.marketing,
             spec.pci.device,
             spec.opmode.module(),
-            stub.stem,
-            spec.name,
+            match spec.identity.is_another_part() {
+                true => format!(
+                    "what the driver asks for, as its log says; here it is {}",
+                    spec.identity
+                ),
+                false => format!(
+                    "/lib/firmware/{}<API>.ucode (`iwlbench ucode build --card {}` makes one)",
+                    stub.stem, spec.name
+                ),
+            },
             qemu::card_device("rp0", "wlan-card", &socket)
         )
     };
     // Whoever reads may have stopped reading (Ctrl-S): that must not keep the card from ending.
     let (printed, done) = mpsc::channel();
-    let (name, json, verbose) = (args.card.clone(), args.json, args.verbose);
+    let (name, json, verbose) = (spec.name, args.json, args.verbose);
     std::thread::Builder::new().name("printer".into()).spawn(move || {
-        let result = commands::print(&head).and_then(|()| trace(&notices, &name, json, verbose));
+        let result = commands::print(&head).and_then(|()| trace(&notices, name, json, verbose));
         // The receiver goes only with the process.
         let _ = printed.send(result);
     })?;

@@ -25,11 +25,13 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
             i64::try_from(patience).map_err(crate::facts::failure::BadUsage::from_error)?;
         scenario.table.insert("patience".into(), seconds.into());
     }
-    let names: Vec<&str> = match args.card.is_empty() {
-        true => scenario.cards.iter().map(|card| card.get_ref().as_str()).collect(),
-        false => args.card.iter().map(String::as_str).collect(),
+    let cards = match args.card.is_empty() {
+        true => {
+            let names = scenario.cards.iter();
+            names.map(|card| commands::card(card.get_ref())).collect::<Result<_, _>>()?
+        }
+        false => commands::cards(&args.card)?,
     };
-    let cards = names.into_iter().map(commands::card).collect::<Result<Vec<_>, _>>()?;
     let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
     let parent = match &args.out {
         Some(out) => out.clone(),

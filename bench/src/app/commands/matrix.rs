@@ -20,7 +20,7 @@ use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
 use crate::lab::{self, Lab, RunSpec};
 use crate::machine::signals;
-use crate::record::cite::{self, Program};
+use crate::record::cite::{self, Program, Supply};
 use crate::record::files;
 use crate::record::matrix::{Attempt, Cell, Results, mark_known};
 use crate::record::rundir;
@@ -44,8 +44,8 @@ struct Play<'a> {
 /// Plays everything, `--jobs` at a time.
 pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let scenarios = scenarios(args)?;
-    let cards = args.card.iter().map(|name| commands::card(name)).collect::<Result<Vec<_>, _>>()?;
-    if let Some(file) = args.firmware() {
+    let cards = commands::cards(&args.card)?;
+    if let Supply::File(file) = Supply::of(&args.firmware) {
         std::fs::File::open(file)
             .map_err(|error| BadUsage(format!("cannot read {}: {error}", file.display())))?;
     }
@@ -323,7 +323,7 @@ fn play_one(
             card: play.card,
             faults: &args.fault,
             interrupts: args.interrupts,
-            firmware: args.firmware(),
+            firmware: Supply::of(&args.firmware),
             image: None,
             without: &[],
             cold: args.cold,

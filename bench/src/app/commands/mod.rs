@@ -15,27 +15,60 @@ pub mod run;
 pub mod setup;
 pub mod shell;
 pub mod soak;
+pub mod sweep;
 pub mod ucode;
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use guest_kit::{CacheDir, Kit, KitError, KitOptions, OwnModule};
-use iwl_card::CardSpec;
+use iwl_card::{CardSpec, Identity};
 
 use crate::app::cli::{FetchArgs, GuestArgs, OwnModuleArgs};
 use crate::app::ui::Ui;
 use crate::facts::driver::{self, Choice};
 use crate::facts::failure::BadUsage;
+use crate::lab::sweep::ask as sweep_ask;
 use crate::lab::{self, Lab, Options};
 use crate::script::scenario::no_card;
 
-/// The card of that name.
+/// The card of that name, with the identity that follows it: `9260,device=0x271b,hw-rev=0x322`.
 ///
 /// # Errors
-/// There is none.
-pub fn card(name: &str) -> Result<&'static CardSpec, BadUsage> {
-    iwl_card::card(name).ok_or_else(|| BadUsage::from_error(no_card(name)))
+/// There is none, or its hardware cannot be that.
+pub fn card(words: &str) -> Result<&'static CardSpec, BadUsage> {
+    let (name, identity) = words.split_once(',').unwrap_or((words, ""));
+    let row = iwl_card::card(name).ok_or_else(|| BadUsage::from_error(no_card(name)))?;
+    if identity.is_empty() {
+        return Ok(row);
+    }
+    let wrong = |error| BadUsage(format!("--card {words}: {error}"));
+    let card = identity.parse::<Identity>().and_then(|identity| identity.of(row)).map_err(wrong)?;
+    // One for each such word of the command line.
+    Ok(Box::leak(Box::new(card)))
+}
+
+/// The cards of a list; a part of an identity belongs to the name before it.
+///
+/// # Errors
+/// As [`card()`].
+pub fn cards(words: &[String]) -> Result<Vec<&'static CardSpec>, BadUsage> {
+    let mut cards: Vec<String> = Vec::new();
+    for word in words {
+        match (cards.last_mut(), word.contains('=')) {
+            (Some(last), true) => {
+                last.push(',');
+                last.push_str(word);
+            }
+            (None, true) => {
+                return Err(BadUsage(format!(
+                    "--card {word}: it is no card's: write --card 9260,{word}"
+                )));
+            }
+            (_, false) => cards.push(word.clone()),
+        }
+    }
+    cards.iter().map(|words| card(words)).collect()
 }
 
 /// Refuses a directory that the user named and that is none.
@@ -143,6 +176,7 @@ pub fn lab_with<'a>(
         qemu_args: args.tell.qemu_arg.clone(),
         trace: args.tell.trace.clone(),
         shell: false,
+        ask: sweep_ask,
         gdb: None,
     };
     more(&mut options);

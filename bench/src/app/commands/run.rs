@@ -1,6 +1,5 @@
 //! `iwlbench run`.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use iwl_card::CardSpec;
@@ -12,6 +11,7 @@ use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
 use crate::lab::{self, Look, RunSpec, shell};
 use crate::machine::session::Session;
+use crate::record::cite::Supply;
 use crate::record::matrix::{Cell, mark_known};
 use crate::record::run::Record;
 use crate::record::rundir;
@@ -37,7 +37,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         }
         scenarios = twins;
     }
-    let firmware = (args.firmware != "stub").then(|| Path::new(&args.firmware));
+    let firmware = Supply::of(&args.firmware);
     refuse_what_cannot_be(args, firmware, &scenarios)?;
     let parent = match &args.out {
         Some(out) => out.clone(),
@@ -128,14 +128,16 @@ fn plays<'s>(
     scenarios: &'s [Scenario],
 ) -> Result<Vec<(&'s Scenario, &'static CardSpec)>, BadUsage> {
     let mut plays = Vec::new();
+    let chosen = commands::cards(&args.card)?;
     for scenario in scenarios {
-        let names: Vec<&str> = if args.card.is_empty() {
-            scenario.cards.iter().map(|c| c.get_ref().as_str()).collect()
-        } else {
-            args.card.iter().map(String::as_str).collect()
+        let cards = match chosen.is_empty() {
+            true => {
+                let names = scenario.cards.iter();
+                names.map(|card| commands::card(card.get_ref())).collect::<Result<_, _>>()?
+            }
+            false => chosen.clone(),
         };
-        for name in names {
-            let card = commands::card(name)?;
+        for card in cards {
             lab::suited(card, scenario, &args.fault)?;
             plays.push((scenario, card));
         }
@@ -146,10 +148,14 @@ fn plays<'s>(
 /// What the user's files and the scenarios do not allow.
 fn refuse_what_cannot_be(
     args: &RunArgs,
-    firmware: Option<&Path>,
+    firmware: Supply<'_>,
     scenarios: &[Scenario],
 ) -> Result<(), BadUsage> {
-    for file in firmware.into_iter().chain(args.image.as_deref()) {
+    let own = match firmware {
+        Supply::File(file) => Some(file),
+        Supply::Stub | Supply::Real => None,
+    };
+    for file in own.into_iter().chain(args.image.as_deref()) {
         std::fs::File::open(file)
             .map_err(|error| BadUsage(format!("cannot read {}: {error}", file.display())))?;
     }

@@ -8,6 +8,7 @@ use crate::app::{commands, terminal, ui::Ui};
 use crate::facts::failure::{BadUsage, EXIT_ENVIRONMENT};
 use crate::facts::verdict::Outcome;
 use crate::lab::{Look, RunSpec, shell};
+use crate::record::cite::Supply;
 use crate::record::rundir;
 use crate::script::read;
 
@@ -43,7 +44,7 @@ pub fn shell(args: &ShellArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
             card,
             interrupts: None,
             faults: &[],
-            firmware: args.firmware.as_deref(),
+            firmware: args.firmware.as_deref().map_or(Supply::Stub, Supply::of),
             image: None,
             without: &[],
             cold: args.cold,

@@ -13,7 +13,7 @@ use crate::machine::signals;
 
 /// Until enough is sent, the time is up or a signal comes; 1 if anything grew, hung or died.
 pub fn run(args: &SoakArgs) -> anyhow::Result<ExitCode> {
-    let cards = args.card.iter().map(|name| commands::card(name)).collect::<Result<Vec<_>, _>>()?;
+    let cards = commands::cards(&args.card)?;
     let options = SoakOptions {
         cards: match cards.is_empty() {
             true => iwl_card::one_of_each_generation().collect(),

@@ -37,7 +37,7 @@ use crate::facts::verdict::Outcome;
 use crate::lab::progress::RunProgress;
 use crate::lab::{Lab, RunSpec};
 use crate::machine::signals;
-use crate::record::cite::{self, Program};
+use crate::record::cite::{self, Program, Supply};
 use crate::record::files;
 use crate::record::matrix::KnownFailure;
 use crate::record::rundir::{self, RunDir};
@@ -347,7 +347,7 @@ impl Explorer<'_> {
             // In the base already, so that a replay has them too.
             faults: &[],
             interrupts: None,
-            firmware: None,
+            firmware: Supply::Stub,
             image: None,
             without: &[],
             cold: false,

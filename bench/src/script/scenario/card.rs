@@ -1,8 +1,9 @@
 //! The cards of a machine.
 
-use iwl_card::CardSpec;
+use iwl_card::{CardSpec, Identity, IdentityError};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::{self, Deserializer};
 use toml::Spanned;
 
 use super::fault::PlannedFault;
@@ -24,6 +25,11 @@ pub struct CardTable {
     /// card's generation takes nothing else.
     #[serde(default)]
     pub interrupts: Option<InterruptChoice>,
+    /// What of its identity is not as its row says, as behind `--card`: its ids, its revisions, its
+    /// address. The command line's goes before it.
+    #[serde(default, deserialize_with = "identity")]
+    #[schemars(with = "Option<String>")]
+    pub identity: Identity,
     /// Of the first, where it is the only table: further cards in the same machine, in the slots after
     /// it, without faults.
     #[serde(default)]
@@ -40,7 +46,24 @@ pub struct Equipped<'s> {
     pub table: Option<&'s CardTable>,
 }
 
+fn identity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Identity, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+}
+
 impl Equipped<'_> {
+    /// The card with the identity that the user and its table want.
+    ///
+    /// # Errors
+    /// Its hardware cannot be that.
+    pub fn part(&self) -> Result<CardSpec, IdentityError> {
+        let table = self.table.map(|table| table.identity).unwrap_or_default();
+        let identity = self.spec.identity.over(table);
+        match iwl_card::card(self.spec.name).filter(|_| !identity.is_empty()) {
+            Some(row) => identity.of(row),
+            None => Ok(*self.spec),
+        }
+    }
+
     /// What is wrong with it, at some time.
     pub fn faults(&self) -> impl Iterator<Item = &PlannedFault> {
         self.table.into_iter().flat_map(|table| &table.faults).map(Spanned::get_ref)

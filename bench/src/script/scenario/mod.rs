@@ -236,6 +236,11 @@ impl Scenario {
         models.filter(|model| model.get_ref() != card::FIRST)
     }
 
+    /// Whether one of its cards is a part without a row: what its driver asks for only that knows.
+    pub fn has_another_part(&self) -> bool {
+        self.card.iter().any(|table| table.identity.is_another_part())
+    }
+
     /// All that is wrong with any card, at some time.
     pub fn faults(&self) -> impl Iterator<Item = &Spanned<PlannedFault>> {
         self.card.iter().flat_map(|table| &table.faults)

@@ -12,7 +12,7 @@ use iwl_ucode::marker;
 use zerocopy::little_endian::U64;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::section::{Section, Uploaded, image_of};
+use super::section::{Section, Uploaded};
 use crate::event::Image;
 use crate::reach::Reach;
 use crate::rings::Rings;
@@ -213,7 +213,8 @@ pub(crate) fn pnvm(scratch: u64, host: &mut Reach<'_>) -> Result<u32, DmaError> 
 
 impl Fetching {
     fn new(setup: Setup, left: Vec<u64>) -> Self {
-        let uploaded = Uploaded { image: Image::Unknown, api: None, sections: 0, bytes: 0 };
+        // There is one for all purposes.
+        let uploaded = Uploaded { image: Image::Runtime, api: None, sections: 0, bytes: 0 };
         Self { setup, left: left.into_iter(), uploaded }
     }
 
@@ -225,7 +226,6 @@ impl Fetching {
         host.read(address, &mut start)?;
         self.left.next();
         let Uploaded { image, api, sections, bytes } = &mut self.uploaded;
-        *image = image_of(&start).unwrap_or(*image);
         *api = marker::api_of(&start).or(*api);
         let index = *sections;
         *sections += 1;

@@ -3,7 +3,7 @@
 use iwl_hw::fh::{FH_MEM_TB_MAX_LENGTH, srvc};
 use iwl_ucode::marker;
 
-use super::section::{Section, Uploaded, image_of};
+use super::section::{KnownSections, Section, Uploaded};
 use crate::event::Image;
 use crate::memory::SparseMemory;
 use crate::reach::Reach;
@@ -60,6 +60,7 @@ impl Upload {
     pub(crate) fn step(
         &mut self,
         sram: &mut SparseMemory,
+        known: &KnownSections,
         host: &mut Reach<'_>,
     ) -> Result<Done, DmaError> {
         let Some(transfer) = self.pending else { return Ok(Done::Idle) };
@@ -74,7 +75,7 @@ impl Upload {
         }
         self.pending = None;
         let fits = sram.write(transfer.dst, &data).is_ok();
-        self.account(transfer, &data);
+        self.account(transfer, &data, known);
         let Transfer { dst, len, .. } = transfer;
         let index = self.sections.saturating_sub(1);
         let section = Section { image: self.image, index, dst: Some(dst), len };
@@ -88,7 +89,7 @@ impl Upload {
         (sections > 0).then_some(Uploaded { image, api, sections, bytes })
     }
 
-    fn account(&mut self, transfer: Transfer, data: &[u8]) {
+    fn account(&mut self, transfer: Transfer, data: &[u8], known: &KnownSections) {
         // A section larger than a transfer comes in full chunks that follow one another.
         let continues = self.last.is_some_and(|last| {
             last.len == FH_MEM_TB_MAX_LENGTH && last.dst.wrapping_add(last.len) == transfer.dst
@@ -98,7 +99,7 @@ impl Upload {
         }
         self.bytes = self.bytes.saturating_add(transfer.len);
         self.last = Some(transfer);
-        self.image = image_of(data).unwrap_or(self.image);
+        self.image = known.image_of(data, Some(transfer.dst)).unwrap_or(self.image);
         self.api = marker::api_of(data).or(self.api);
     }
 }

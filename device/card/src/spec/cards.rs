@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::identity::Identity;
 use super::silicon::Generation;
 use crate::event::Image;
 
@@ -39,7 +40,7 @@ pub struct PciIds {
 }
 
 /// One card: a row of facts.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct CardSpec {
     /// What a user types: `7260`.
     pub name: &'static str,
@@ -67,6 +68,9 @@ pub struct CardSpec {
     pub radio: Radio,
     /// Which part of the platform's NVM is for it; all zero: none.
     pub sku_id: [u32; 3],
+    /// What of this is not as the row of its name says.
+    #[serde(skip_serializing_if = "Identity::is_empty")]
+    pub identity: Identity,
 }
 
 /// What a radio can do, as its EEPROM or NVM says.
@@ -132,6 +136,7 @@ const fn base(generation: Generation, opmode: OpMode) -> CardSpec {
         nvm_version: 0,
         radio: TWO,
         sku_id: [0; 3],
+        identity: Identity { device: None, subsystem: None, hw_rev: None, rf_id: None, mac: None },
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A generation that is new on one axis is a variant there; the compiler tells where it matters.
 
+use iwl_hw::csr::hw_rev_type;
 use iwl_hw::maps::{Bar, Prph};
 use iwl_hw::msix::{self, HwCauses};
 use iwl_hw::tfh;
@@ -223,6 +224,23 @@ impl Generation {
             Self::GenAx210 => "ax210",
             Self::GenBz => "bz",
         }
+    }
+
+    /// That of a part with this `CSR_HW_REV`, by the type of its MAC; `None` before 9000, where the
+    /// revision does not tell hardware apart.
+    #[must_use]
+    pub fn of_mac(hw_rev: u32) -> Option<Self> {
+        Some(match hw_rev_type(hw_rev) {
+            // PU, TH
+            0x31 | 0x32 => Self::Gen9000,
+            // QU, CC, QUZ, QNJ
+            0x33..=0x36 => Self::Gen22000,
+            // SO, TY, SOF, MA
+            0x37 | 0x42..=0x44 => Self::GenAx210,
+            // BZ, GL, SC, SC2, SC2F, BZ_W, BR, DR
+            0x46..=0x4d => Self::GenBz,
+            _ => return None,
+        })
     }
 
     /// Its hardware.

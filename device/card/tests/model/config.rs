@@ -1,14 +1,15 @@
 //! Configuration space, as a bus driver sees it.
 
 use crate::support::{Driver, INIT, TestWorld, last_outcome};
-use iwl_card::{Card, CardOptions, Irq, Outcome, card};
-use iwl_hw::csr::Int;
+use iwl_card::{Card, CardOptions, Identity, Irq, Outcome, card};
+use iwl_hw::csr::{self, GpCntrlBz, Int};
 use iwl_hw::pci::{self, Command, cap_id};
+use iwl_hw::prph::{CNVI_AUX_MISC_CHIP, cnvi_aux_misc_chip};
 
 #[test]
 fn the_identity_is_the_cards() {
     let mut driver = Driver::new("6205");
-    let spec = driver.card.spec();
+    let spec = *driver.card.spec();
     let id = driver.config_read(pci::PCI_VENDOR_ID);
     assert_eq!(id, u32::from(spec.pci.device) << 16 | u32::from(pci::PCI_VENDOR_ID_INTEL));
     let subsystem = driver.config_read(pci::PCI_SUBSYSTEM_VENDOR_ID);
@@ -93,9 +94,9 @@ fn interrupts_take_the_selected_line() {
 fn a_sleeping_function_does_not_answer() {
     let mut driver = Driver::new("6205");
     driver.config_write(pci::PCI_PM_CTRL, &pci::PCI_D3HOT.to_le_bytes());
-    assert_eq!(driver.read(iwl_hw::csr::CSR_HW_REV), u32::MAX);
+    assert_eq!(driver.read(csr::CSR_HW_REV), u32::MAX);
     driver.config_write(pci::PCI_PM_CTRL, &0u16.to_le_bytes());
-    assert_eq!(driver.read(iwl_hw::csr::CSR_HW_REV), driver.card.spec().hw_rev);
+    assert_eq!(driver.read(csr::CSR_HW_REV), driver.card.spec().hw_rev);
 }
 
 /// Cards in one guest must have serial numbers and addresses of their own.
@@ -109,4 +110,24 @@ fn slots_tell_cards_apart() {
         data
     };
     assert_ne!(serial(0), serial(1));
+}
+
+/// A host that looks for the card anew finds another one, of other silicon.
+#[test]
+fn a_card_becomes_another() {
+    let mut driver = Driver::new("7260");
+    driver.config_write(pci::PCI_COMMAND, &Command::MASTER.bits().to_le_bytes());
+    let identity: Identity = "device=0xa840,subsystem=0x0114,hw-rev=0x461".parse().expect("one");
+    let spec = identity.of(card("be200").expect("a card")).expect("a Bz");
+    driver.card.turn_into(&mut driver.world, &spec);
+    assert_eq!(driver.config_read(pci::PCI_VENDOR_ID), 0xa840_8086);
+    assert_eq!(driver.config_read(pci::PCI_SUBSYSTEM_VENDOR_ID) >> 16, 0x0114);
+    assert_eq!(driver.read(csr::CSR_HW_REV), 0x461);
+    // Wi-Fi 7 has its clock's bit elsewhere, and the step of a Bz MAC beside the radio's ids.
+    driver.write(csr::CSR_GP_CNTRL, GpCntrlBz::MAC_INIT.bits());
+    assert_ne!(driver.read(csr::CSR_GP_CNTRL) & GpCntrlBz::MAC_STATUS.bits(), 0);
+    driver.write(csr::HBUS_TARG_PRPH_RADDR, CNVI_AUX_MISC_CHIP);
+    assert_eq!(driver.read(csr::HBUS_TARG_PRPH_RDAT), cnvi_aux_misc_chip(1));
+    assert_eq!(driver.card.bar_size(), 0x2000, "QEMU has mapped no more");
+    assert_eq!(driver.card.msix_vectors(), 0);
 }

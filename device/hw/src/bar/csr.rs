@@ -52,6 +52,25 @@ registers! {
     HBUS_TARG_TEST_REG = 0x45c: ReadWrite, "debug monitor enable";
 }
 
+/// Which MAC a [`CSR_HW_REV`] is of (`CSR_HW_REV_TYPE`).
+#[must_use]
+pub const fn hw_rev_type(hw_rev: u32) -> u32 {
+    (hw_rev & 0xf_fff0) >> 4
+}
+
+/// Bz: the companion tells its step (`IWL_CFG_MAC_TYPE_BZ`).
+pub const MAC_TYPE_BZ: u32 = 0x46;
+/// The first part of Wi-Fi 7, one of its own (`IWL_CFG_MAC_TYPE_GL`).
+pub const MAC_TYPE_GL: u32 = 0x47;
+/// As [`MAC_TYPE_BZ`] (`IWL_CFG_MAC_TYPE_BZ_W`).
+pub const MAC_TYPE_BZ_W: u32 = 0x4b;
+
+/// The step of that MAC (`CSR_HW_REV_STEP_DASH`), where the register has it.
+#[must_use]
+pub const fn hw_rev_step(hw_rev: u32) -> u32 {
+    hw_rev & 0xf
+}
+
 /// What the Bz family has something else in the place of.
 mod before_bz {
     use crate::register::registers;

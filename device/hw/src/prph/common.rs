@@ -38,6 +38,8 @@ registers! {
     WFPM_GP2 = 0xa0_30b4: ReadWrite, "general purpose 2, kept over resume for debugging";
     WFPM_MAC_OTP_CFG7_ADDR = 0xa0_3338: ReadOnly, "OTP configuration 7, address";
     WFPM_MAC_OTP_CFG7_DATA = 0xa0_333c: ReadOnly, "OTP configuration 7, data; the OTP minor version";
+    WFPM_RSRCS_4PHS_REQ_STTS = 0xa0_33f8: ReadOnly, "resources that are asked for";
+    WFPM_RSRCS_4PHS_ACK_STTS = 0xa0_33fc: ReadOnly, "resources that are granted";
     HPM_SECONDARY_DEVICE_STATE = 0xa0_3404: ReadOnly, "secondary device state";
     HPM_DEBUG = 0xa0_3440: ReadWrite, "persistence";
     MON_BUFF_SAMPLE_CTL = 0xa0_3c00: ReadWrite, "debug monitor: sampling";
@@ -61,6 +63,16 @@ registers! {
     DTSC_VREF_AVG = 0xa1_0648: ReadOnly, "digital temperature sensor reference";
     DTSC_VREF5_AVG = 0xa1_064c: ReadOnly, "digital temperature sensor reference 5";
     DTSC_PTAT_AVG = 0xa1_0650: ReadOnly, "digital temperature sensor reading";
-    CNVI_AUX_MISC_CHIP = 0xa2_00b0: ReadOnly, "integrated companion's chip id; none on these cards";
+    CNVI_AUX_MISC_CHIP = 0xa2_00b0: ReadOnly, "integrated companion's chip id, and the step of a Bz MAC";
     SD_REG_VER = 0xa2_9600: ReadOnly, "radio companion's version; none on these cards";
+}
+
+/// In [`WFPM_RSRCS_4PHS_REQ_STTS`] and [`WFPM_RSRCS_4PHS_ACK_STTS`]: the radio companion's top.
+pub const RSRC_CNVR_TOP: u32 = 1 << 6;
+
+/// A [`CNVI_AUX_MISC_CHIP`] (`CNVI_AUX_MISC_CHIP_PROD_TYPE_BZ_I`) whose MAC is of this step
+/// (`CNVI_AUX_MISC_CHIP_MAC_STEP`).
+#[must_use]
+pub const fn cnvi_aux_misc_chip(step: u32) -> u32 {
+    (step & 0xf) << 24 | 0x900
 }
