@@ -59,9 +59,7 @@ impl Rule<FirmwareRule> {
     /// compressed ones, though it may fit their names.
     fn suits(&self, path: &str) -> bool {
         let other = |suffix: &&str| path.ends_with(*suffix) && !self.name.ends_with(*suffix);
-        self.rule.refuse.is_some()
-            || self.rule.compress.is_some()
-            || !COMPRESSED.iter().any(|suffix| other(&suffix))
+        self.rule.refuse.is_some() || self.rule.compress.is_some() || !COMPRESSED.iter().any(other)
     }
 }
 
