@@ -26,8 +26,8 @@
 //! The `iwlwifi` driver of kernel 7.3: `fw/file.h`, `fw/img.h`, `fw/pnvm.c` and, for what is accepted and
 //! what follows, `iwl-drv.c` (`iwl_parse_v1_v2_firmware`, `iwl_parse_tlv_firmware`,
 //! `validate_sec_sizes`, `iwl_req_fw_callback`, `iwl_request_firmware`). API ranges of older
-//! kernels and the contents of the stubs: the device contract, sections 4.2 to 4.4, 7.3 and
-//! 8.1, where the stubs were run under Debian's kernels 6.1, 6.12 and 7.3.
+//! kernels: `cfg/*.c` of Debian's 6.1 and 6.12. The contents of the stubs are what `iwldvm`, `iwlmvm`
+//! and `iwlmld` of these kernels and of 7.3 were seen to need.
 //!
 //! # What is left out
 //! - The parser is that of 7.3. Older drivers skip TLVs that it checks (`CMD_BIOS_TABLE`,

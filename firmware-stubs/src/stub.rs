@@ -364,7 +364,7 @@ fn section(marker: [u8; 16]) -> [u8; SECTION_SIZE] {
     bytes
 }
 
-/// The versions that the `iwlmld` interpreter speaks (contract, 7.2).
+/// The versions that the model of `iwlmld`'s firmware speaks (`iwl-card`, `fw/mld.rs`).
 const MLD_CMD_VERSIONS: &[CmdVersion] = &[
     cmd(1, 0, 99, 8),
     cmd(0x0d, 1, 17, 99),

@@ -1,5 +1,5 @@
 //! Each way to break a file, what the driver prints for it, and what it does then. The lines
-//! are those of the contract, section 8.1.
+//! are those of 7.3's `iwl-drv.c`.
 
 use iwl_ucode::fate::Finding;
 use iwl_ucode::names::*;

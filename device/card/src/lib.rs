@@ -31,16 +31,23 @@
 //!
 //! # Recipes
 //! - *A card* of silicon that is there: a row in `spec/cards.rs`, and one of its stub firmware in
-//!   `iwl-ucode`'s `stub.rs`, if that has none. One of new silicon: a `Generation` and its constant
-//!   in `spec/silicon.rs`, a variant on each axis where it differs, its registers in
-//!   `iwl_hw::maps`; the compiler names the rest.
+//!   `iwl-ucode`'s `stub.rs`, if that has none. From AX210 on that names the platform's NVM too
+//!   (`pnvm`), and the card's row the `sku_id` that it is for. One of new silicon: a `Generation`
+//!   and its constant in `spec/silicon.rs`, a variant on each axis where it differs, its registers
+//!   in `iwl_hw::maps`; the compiler names the rest.
 //! - *A register*: its row in the table of its block in `iwl-hw` (`bar/*.rs`, `prph/*.rs`); from
-//!   there on it is kept, and is told by its name as a stub. One that does something: a match arm in
-//!   that block's file of `regs`.
+//!   there on it is kept, and is told by its name as a stub. One that does something: a match arm
+//!   in that block's file of `regs`. If a recorded driver touches it, name and outcome in the
+//!   record change with it, and `tests/replay.rs` turns red: run that card on that kernel again
+//!   with `$IWLBENCH_RECORD` set, and put what it leaves in the place of the trace.
 //! - *A host command*: its layout in `iwl_hw::mvm` (or `dvm`) and its name in `iwl_hw::names`; a
 //!   variant of `Request` and its line in `parse`; an arm in `command`, with the effects in their
-//!   order. A test of it: `tests/model/mvm.rs`. What a recorded driver sends, too, is answered
-//!   otherwise from then on: `tests/replay.rs` tells, and says how records are made.
+//!   order: in `fw/mvm` (`parse` is in `request.rs`), in `fw/mld.rs` or in `fw/dvm.rs`; what mvm
+//!   and mld answer alike is in `fw/common.rs`, `fw/queues.rs`, `fw/scan.rs`. A layout of Wi-Fi 7
+//!   is in `iwl_hw::mld`. A version that the driver has to know of: `iwl-ucode`'s
+//!   `MLD_CMD_VERSIONS`. A test of it: `tests/model/mvm.rs`, `dvm.rs`, or `gen3.rs` for Wi-Fi 7.
+//!   What a recorded driver sends, too, is answered otherwise from then on: `tests/replay.rs`
+//!   tells, and says how records are made.
 //! - *A fault*: a variant of [`Fault`] with its name, its argument and a row in `ALL`; where it takes
 //!   effect it is asked for by the plan and told by `CardEvent::injected`, or by `repeated_fault` where
 //!   that would be again and again. A line in `spec/suits.rs` if it is of a part that some cards lack.
@@ -54,7 +61,8 @@
 //! # What is not implemented
 //! - Parts after Bz: the Sc and Dr families. The image loader's code; paging, and the length of a
 //!   section that the card fetches itself: it reads the start of each, by which the image is known.
-//! - Firmware in the newest versions of its commands (LAR, UMAC scan, TLC): the stubs do without.
+//! - Firmware in the newest versions of its commands, but for those that Wi-Fi 7's stub names; and of
+//!   rate scaling (TLC) any.
 //! - A radio: scans take their time and find nothing, frames are never acknowledged, no beacons.
 //! - Encryption, aggregation, power saving, wake on WLAN, temperature.
 //! - Byte count tables, keep-warm memory, interrupt coalescing, the periodic interrupt, and
