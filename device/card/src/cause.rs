@@ -86,7 +86,7 @@ pub(crate) struct Told {
 /// What each of these bits tells of, in their order.
 pub(crate) fn named<B: PartialEq>(
     bits: impl Iterator<Item = B>,
-    causes: impl Iterator<Item = Cause> + Clone,
+    causes: &(impl Iterator<Item = Cause> + Clone),
     bit: impl Fn(Cause) -> B,
 ) -> Vec<Cause> {
     bits.filter_map(|one| causes.clone().filter(|cause| bit(*cause) == one).last()).collect()

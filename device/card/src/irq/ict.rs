@@ -58,7 +58,7 @@ fn fh_bit(cause: Cause) -> FhInt {
 /// What bits of `CSR_INT` tell of, from the highest down.
 fn told(bits: Int) -> Told {
     let each = (0..u32::BITS).rev().map(|n| bits & Int::from_bits_retain(1 << n));
-    let names = named(each.filter(|one| !one.is_empty()), Cause::iter(), bit);
+    let names = named(each.filter(|one| !one.is_empty()), &Cause::iter(), bit);
     Told { causes: bits.bits(), fh_causes: None, names }
 }
 

@@ -67,7 +67,7 @@ fn causes() -> impl Iterator<Item = Cause> + Clone {
 fn told(fh: u32, hw: u32, sw_err: HwCauses) -> Told {
     let each = |bits: u32| (0..u32::BITS).map(move |n| bits & 1 << n).filter(|one| *one != 0);
     let bits = each(fh).map(Bit::Fh).chain(each(hw).map(Bit::Hw));
-    let names = named(bits, causes(), |cause| bit(cause, sw_err));
+    let names = named(bits, &causes(), |cause| bit(cause, sw_err));
     Told { causes: hw, fh_causes: Some(fh), names }
 }
 
