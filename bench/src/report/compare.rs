@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::run::{Event, Run};
 use super::words;
-use crate::facts::driver::{Driver, all_choices};
+use crate::facts::driver::{Choice, Driver, all_choices};
 use crate::facts::timeline::seconds;
 
 /// A line of a run.
@@ -86,7 +86,7 @@ fn cell(text: &str, width: usize) -> String {
 /// The driver that a run was made with, as far as this bench knows it.
 fn driver(run: &Run) -> Option<&'static Driver> {
     let name = run.record.as_ref()?.facts.get("driver")?.as_str()?;
-    all_choices().find(|choice| choice.name() == name).map(|choice| choice.described())
+    all_choices().find(|choice| choice.name() == name).map(Choice::described)
 }
 
 /// A text with what the driver's modules are called replaced by what stands for it in every driver.
