@@ -47,8 +47,8 @@
 //! `report/words.rs`, its row in `EVENTS.md` and one of it in `report/kinds.rs`: a test compares.
 //!
 //! **A driver.** One more [`facts::driver::Driver`] in `facts/driver.rs`. A change of the kernel's own:
-//! its patch in `guest-images/driver-variants`, a row of [`facts::driver::CHOICES`] with what it does, a
-//! sentence in the READMEs.
+//! its patch in `guest-images/driver-variants`, a row of `IN_C` (or `IN_RUST`) there with what it does,
+//! which [`facts::driver::all_choices`] gives on, a sentence in the READMEs.
 //!
 //! # Words
 //!
