@@ -122,7 +122,10 @@ fn what_cannot_be_reported_is_bad_usage() {
     std::fs::create_dir_all(&explored).expect("made");
     failing(&["report", "all-orders"], "holds no run and no matrix");
     std::fs::write(explored.join("explore.json"), "{}").expect("written");
-    failing(&["report", "all-orders"], "is an exploration: name one of the orders' runs in it");
+    failing(
+        &["report", "all-orders"],
+        "all-orders/explore.json:1: format version null is not known",
+    );
     std::fs::write(dir.join("events.jsonl"), EVENTS.replace(":1}", ":9}")).expect("written");
     failing(&["report", "one"], "one/events.jsonl:1: format version 9 is not known");
 }
