@@ -205,6 +205,26 @@ pub struct RunSpec<'a> {
     pub look: Option<Look<'a>>,
 }
 
+impl<'a> RunSpec<'a> {
+    /// A scenario with a card, and nothing more.
+    pub fn new(scenario: &'a Scenario, card: &'static CardSpec, parent: &'a Path) -> Self {
+        RunSpec {
+            scenario,
+            card,
+            faults: &[],
+            interrupts: None,
+            firmware: Supply::Stub,
+            image: None,
+            without: &[],
+            cold: false,
+            strict: false,
+            parent,
+            play: None,
+            look: None,
+        }
+    }
+}
+
 /// A look into a guest.
 #[derive(Clone, Copy)]
 pub struct Look<'a> {

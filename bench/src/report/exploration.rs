@@ -1,12 +1,10 @@
 //! An exploration's directory, read back; `explore.json` is described in `bench/OUTPUT.md`.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use serde::Deserialize;
 
-use super::read::{ReadError, check_format};
+use super::read::{ReadError, document};
 use super::run::{Known, Verdict};
 use crate::record::files;
 
@@ -166,18 +164,8 @@ impl Exploration {
     /// # Errors
     /// It holds none, or one of a format that is not known here.
     pub fn read(directory: &Path) -> Result<Exploration, ReadError> {
-        let directory = fs::canonicalize(directory)?;
-        let path = directory.join(files::EXPLORATION);
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(ReadError::NotARun { directory });
-            }
-            other => other?,
-        };
-        check_format(&path, &text, FORMAT)?;
-        let mut read: Exploration = serde_json::from_slice(&text).map_err(|error| {
-            ReadError::Line { path, line: error.line(), error: error.to_string() }
-        })?;
+        let (directory, mut read): (_, Exploration) =
+            document(directory, files::EXPLORATION, FORMAT)?;
         read.place = directory;
         Ok(read)
     }

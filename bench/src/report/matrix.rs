@@ -1,14 +1,12 @@
 //! A matrix' directory, read back; `matrix.json` is described in `bench/OUTPUT.md`.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::options::Play;
-use super::read::{ReadError, check_format};
+use super::read::{ReadError, document};
 use super::run::{Known, Record, Run, Vars, Verdict};
 use crate::facts::driver::STOCK;
 use crate::facts::verdict::Class;
@@ -136,18 +134,7 @@ impl Matrix {
     /// # Errors
     /// It holds none, or one of a format that is not known here.
     pub fn read(directory: &Path) -> Result<Matrix, ReadError> {
-        let directory = fs::canonicalize(directory)?;
-        let path = directory.join(files::MATRIX);
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(ReadError::NotARun { directory });
-            }
-            other => other?,
-        };
-        check_format(&path, &text, FORMAT)?;
-        let mut matrix: Matrix = serde_json::from_slice(&text).map_err(|error| {
-            ReadError::Line { path, line: error.line(), error: error.to_string() }
-        })?;
+        let (directory, mut matrix): (_, Matrix) = document(directory, files::MATRIX, FORMAT)?;
         matrix.directory = directory;
         Ok(matrix)
     }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::run::{Event, Record, Run};
@@ -173,7 +174,29 @@ fn bad_json(path: &Path, error: &serde_json::Error) -> ReadError {
 }
 
 /// Whether a JSON document says that it is of this format.
-pub(super) fn check_format(path: &Path, text: &[u8], known: u64) -> Result<(), ReadError> {
+/// Reads a directory's one document of this format, and says where the directory is.
+///
+/// # Errors
+/// It has no such file, or one of a format that is not known here.
+pub(super) fn document<T: DeserializeOwned>(
+    directory: &Path,
+    file: &str,
+    known: u64,
+) -> Result<(PathBuf, T), ReadError> {
+    let directory = fs::canonicalize(directory)?;
+    let path = directory.join(file);
+    let text = match fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(ReadError::NotARun { directory });
+        }
+        other => other?,
+    };
+    check_format(&path, &text, known)?;
+    let read = serde_json::from_slice(&text).map_err(|error| bad_json(&path, &error))?;
+    Ok((directory, read))
+}
+
+fn check_format(path: &Path, text: &[u8], known: u64) -> Result<(), ReadError> {
     let document: Value = serde_json::from_slice(text).map_err(|error| bad_json(path, &error))?;
     let format = document.get("format").cloned().unwrap_or_default();
     if format.as_u64() == Some(known) {

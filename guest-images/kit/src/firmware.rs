@@ -96,11 +96,7 @@ fn directory(root: &Path) -> Result<PathBuf, KitError> {
 
 /// All that were fetched, by their suites.
 pub(crate) fn all_unpacked(cache: &CacheDir) -> Result<Vec<(String, Unpacked)>, KitError> {
-    let mut all = Vec::new();
-    for suite in Unpacked::names(cache, KIND)? {
-        all.extend(Unpacked::open(cache, KIND, &suite)?.map(|unpacked| (suite, unpacked)));
-    }
-    Ok(all)
+    Unpacked::all(cache, KIND)
 }
 
 /// That of a kernel's suite, if it was fetched.

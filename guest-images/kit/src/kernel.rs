@@ -329,8 +329,7 @@ fn chosen(
         KernelSelector::Default => read_json(&default_file(cache))?,
         _ => None,
     };
-    for release in Unpacked::names(cache, KIND)? {
-        let Some(unpacked) = Unpacked::open(cache, KIND, &release)? else { continue };
+    for (release, unpacked) in all_unpacked(cache)? {
         let fits = match selector {
             KernelSelector::Default => default.as_ref().is_some_and(|d| d.release == release),
             KernelSelector::Version(wanted) => {
@@ -364,13 +363,7 @@ pub(crate) fn sums(cache: &CacheDir, kernel: &Kernel) -> Result<Option<Sums>, Ki
 
 /// All fetched kernels.
 pub(crate) fn all_unpacked(cache: &CacheDir) -> Result<Vec<(String, Unpacked)>, KitError> {
-    let mut all = Vec::new();
-    for release in Unpacked::names(cache, KIND)? {
-        if let Some(unpacked) = Unpacked::open(cache, KIND, &release)? {
-            all.push((release, unpacked));
-        }
-    }
-    Ok(all)
+    Unpacked::all(cache, KIND)
 }
 
 /// The image package that the metapackage depends on, and its release.
@@ -442,8 +435,7 @@ pub(crate) fn known(
     source: Option<&Source<'_>>,
 ) -> Result<Vec<KnownKernel>, KitError> {
     let mut all: Vec<KnownKernel> = Vec::new();
-    for release in Unpacked::names(cache, KIND)? {
-        let Some(unpacked) = Unpacked::open(cache, KIND, &release)? else { continue };
+    for (release, unpacked) in all_unpacked(cache)? {
         let Some(flavour) = Flavour::of(&release) else { continue };
         let version = unpacked.version(&format!("{PREFIX}{release}")).unwrap_or_default();
         let package_version = version.to_owned();

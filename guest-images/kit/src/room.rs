@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::available_parallelism;
 
+use crate::apt::{Apt, Candidate};
 use crate::cache::{CacheDir, Guard};
 use crate::error::{At, KitError};
 use crate::store::{Source, Unpacked};
@@ -24,7 +25,7 @@ use crate::tool::{Finished, UNSHARE};
 const KIND: &str = "rooms";
 
 /// Where a kernel's headers are looked for, together with the suite that has their compiler.
-pub(crate) const SUITES: [&[&str]; 3] =
+const SUITES: [&[&str]; 3] =
     [&["trixie", "trixie-backports"], &["bookworm", "bookworm-backports"], &["bullseye"]];
 
 /// First in the room, as in trixie it brings `/bin`, `/lib` and `/sbin` as links into `/usr`, which
@@ -67,27 +68,25 @@ pub(crate) struct Room {
     pub(crate) release: String,
 }
 
-fn unpacked(cache: &CacheDir, release: &str) -> Result<Option<Unpacked>, KitError> {
-    Unpacked::open(cache, KIND, release)
-}
-
 /// All fetched rooms, by their kernels' releases.
 pub(crate) fn all_unpacked(cache: &CacheDir) -> Result<Vec<(String, Unpacked)>, KitError> {
-    let mut all = Vec::new();
-    for release in Unpacked::names(cache, KIND)? {
-        if let Some(unpacked) = unpacked(cache, &release)? {
-            all.push((release, unpacked));
-        }
-    }
-    Ok(all)
+    Unpacked::all(cache, KIND)
 }
 
 /// The fetched room, if any.
 pub(crate) fn cached(cache: &CacheDir, release: &str) -> Result<Option<Room>, KitError> {
-    let Some(unpacked) = unpacked(cache, release)? else { return Ok(None) };
+    cached_of(cache, KIND, release)
+}
+
+/// The same of another kind.
+pub(crate) fn cached_of(
+    cache: &CacheDir,
+    kind: &str,
+    release: &str,
+) -> Result<Option<Room>, KitError> {
+    let Some(unpacked) = Unpacked::open(cache, kind, release)? else { return Ok(None) };
     unpacked.used();
-    let unpacked = unpacked.whole()?;
-    Ok(Some(Room { root: unpacked.root(), release: release.to_owned() }))
+    Ok(Some(Room { root: unpacked.whole()?.root(), release: release.to_owned() }))
 }
 
 /// Whether each use looks at the file: programs and their libraries. Headers are thousands.
@@ -95,9 +94,17 @@ pub(crate) fn is_needed(path: &str) -> bool {
     !path.starts_with("usr/share/") && !path.starts_with("usr/src/")
 }
 
-/// Fetches the room.
-pub(crate) fn fetch(source: &Source<'_>, release: &str) -> Result<Room, KitError> {
-    let headers = format!("linux-headers-{release}");
+/// The package that a kernel's modules are built against.
+pub(crate) fn headers_of(release: &str) -> String {
+    format!("linux-headers-{release}")
+}
+
+/// Apt on the suites that have a kernel's headers, with their compiler.
+pub(crate) fn apt_with_headers<'a>(
+    source: &Source<'a>,
+    release: &str,
+) -> Result<Apt<'a>, KitError> {
+    let headers = headers_of(release);
     let mut missing = None;
     for suites in SUITES {
         let apt = match source.apt(suites) {
@@ -113,15 +120,27 @@ pub(crate) fn fetch(source: &Source<'_>, release: &str) -> Result<Room, KitError
             missing.get_or_insert(apt.no_package(&headers));
             continue;
         }
-        let roots: Vec<&str> = [FIRST, &headers].into_iter().chain(PROGRAMS).collect();
-        let mut packages = apt.resolve_all(None, &roots)?;
-        packages.sort_by_key(|candidate| candidate.package.name != FIRST);
-        let unpacked = source.unpack(&apt, (KIND, release), &packages, is_needed, |root, _| {
-            complete(root, release)
-        })?;
-        return Ok(Room { root: unpacked.root(), release: release.to_owned() });
+        return Ok(apt);
     }
     Err(missing.unwrap_or_else(|| KitError::NoHeaders { release: release.to_owned() }))
+}
+
+/// A room's packages, with all that they depend on, in the order in which they are unpacked.
+pub(crate) fn packages(apt: &Apt<'_>, roots: &[&str]) -> Result<Vec<Candidate>, KitError> {
+    let mut packages = apt.resolve_all(None, roots)?;
+    packages.sort_by_key(|candidate| candidate.package.name != FIRST);
+    Ok(packages)
+}
+
+/// Fetches the room.
+pub(crate) fn fetch(source: &Source<'_>, release: &str) -> Result<Room, KitError> {
+    let apt = apt_with_headers(source, release)?;
+    let headers = headers_of(release);
+    let roots: Vec<&str> = [FIRST, &headers].into_iter().chain(PROGRAMS).collect();
+    let packages = packages(&apt, &roots)?;
+    let unpacked = source
+        .unpack(&apt, (KIND, release), &packages, is_needed, |root, _| complete(root, release))?;
+    Ok(Room { root: unpacked.root(), release: release.to_owned() })
 }
 
 /// What installing would have done, as far as a build needs it.

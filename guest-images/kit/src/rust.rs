@@ -19,7 +19,7 @@ use crate::cache::CacheDir;
 use crate::config;
 use crate::error::{At, KitError};
 use crate::kernel::Kernel;
-use crate::room::{FIRST, PROGRAMS, Room, SUITES, complete, is_needed, jobs};
+use crate::room::{self, FIRST, PROGRAMS, Room, complete, is_needed, jobs};
 use crate::source::package_of;
 use crate::store::{Source, Unpacked};
 use crate::tool::UNSHARE;
@@ -87,24 +87,14 @@ cp rust/*.rmeta rust/*.so ../kept/rust/
 cp scripts/target.json ../kept/scripts/
 "#;
 
-fn unpacked(cache: &CacheDir, release: &str) -> Result<Option<Unpacked>, KitError> {
-    Unpacked::open(cache, KIND, release)
-}
-
 /// All rooms for Rust, by their kernels' releases.
 pub(crate) fn all_unpacked(cache: &CacheDir) -> Result<Vec<(String, Unpacked)>, KitError> {
-    let mut all = Vec::new();
-    for release in Unpacked::names(cache, KIND)? {
-        all.extend(unpacked(cache, &release)?.map(|unpacked| (release, unpacked)));
-    }
-    Ok(all)
+    Unpacked::all(cache, KIND)
 }
 
 /// The room, if it was made.
 pub(crate) fn cached(cache: &CacheDir, release: &str) -> Result<Option<Room>, KitError> {
-    let Some(unpacked) = unpacked(cache, release)? else { return Ok(None) };
-    unpacked.used();
-    Ok(Some(Room { root: unpacked.whole()?.root(), release: release.to_owned() }))
+    room::cached_of(cache, KIND, release)
 }
 
 /// Refuses a kernel that is known to have no Rust.
@@ -149,44 +139,25 @@ pub(crate) fn is_wanted(directory: &Path) -> Result<bool, KitError> {
 /// Fetches the room and makes it ready.
 pub(crate) fn fetch(source: &Source<'_>, kernel: &Kernel) -> Result<Room, KitError> {
     let release = kernel.release.as_str();
-    let headers = format!("linux-headers-{release}");
     let version = kernel.package_version.as_deref();
     let package = version.and_then(package_of);
     let package = package.ok_or_else(|| KitError::NoSource { release: release.to_owned() })?;
-    let mut missing = None;
-    for suites in SUITES {
-        let apt = match source.apt(suites) {
-            Ok(apt) => apt,
-            Err(error @ KitError::NoSuite { .. }) => {
-                missing.get_or_insert(error);
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        if apt.candidate(&headers)?.is_none() {
-            missing.get_or_insert(apt.no_package(&headers));
-            continue;
-        }
-        let always: Vec<&str> = [FIRST, &headers, COMPILER].into_iter().chain(PROGRAMS).collect();
-        let once: Vec<&str> = always.iter().copied().chain(ONCE).chain([&*package]).collect();
-        let choose = |roots: &[&str]| {
-            let mut packages = apt.resolve_all(None, roots)?;
-            packages.sort_by_key(|candidate| candidate.package.name != FIRST);
-            Ok(packages)
-        };
-        let what = format!("what makes the Rust of kernel {release} ready for modules");
-        let kept = source.in_passing(&apt, &what, &choose(&once)?, |root, beside| {
-            complete(root, release)?;
-            prepare(source, root, beside, (release, &package))
-        })?;
-        let packages = choose(&always)?;
-        let unpacked = source.unpack(&apt, (KIND, release), &packages, is_needed, |root, _| {
-            complete(root, release)?;
-            lay_over(root, release, &kept)
-        })?;
-        return Ok(Room { root: unpacked.root(), release: release.to_owned() });
-    }
-    Err(missing.unwrap_or_else(|| KitError::NoHeaders { release: release.to_owned() }))
+    let apt = room::apt_with_headers(source, release)?;
+    let headers = room::headers_of(release);
+    let always: Vec<&str> = [FIRST, &headers, COMPILER].into_iter().chain(PROGRAMS).collect();
+    let once: Vec<&str> = always.iter().copied().chain(ONCE).chain([&*package]).collect();
+    let what = format!("what makes the Rust of kernel {release} ready for modules");
+    let packages = room::packages(&apt, &once)?;
+    let kept = source.in_passing(&apt, &what, &packages, |root, beside| {
+        complete(root, release)?;
+        prepare(source, root, beside, (release, &package))
+    })?;
+    let packages = room::packages(&apt, &always)?;
+    let unpacked = source.unpack(&apt, (KIND, release), &packages, is_needed, |root, _| {
+        complete(root, release)?;
+        lay_over(root, release, &kept)
+    })?;
+    Ok(Room { root: unpacked.root(), release: release.to_owned() })
 }
 
 /// A file of a prepared tree, below `rust/` or `scripts/`.

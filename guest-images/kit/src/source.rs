@@ -33,22 +33,14 @@ fn place(unpacked: &Unpacked) -> DriverSource {
     DriverSource { dir: unpacked.root().join("iwlwifi") }
 }
 
-fn unpacked(cache: &CacheDir, release: &str) -> Result<Option<Unpacked>, KitError> {
-    Unpacked::open(cache, KIND, release)
-}
-
 /// All fetched sources, by their kernels' releases.
 pub(crate) fn all_unpacked(cache: &CacheDir) -> Result<Vec<(String, Unpacked)>, KitError> {
-    let mut all = Vec::new();
-    for release in Unpacked::names(cache, KIND)? {
-        all.extend(unpacked(cache, &release)?.map(|unpacked| (release, unpacked)));
-    }
-    Ok(all)
+    Unpacked::all(cache, KIND)
 }
 
 /// The fetched source, if any.
 pub(crate) fn cached(cache: &CacheDir, release: &str) -> Result<Option<DriverSource>, KitError> {
-    let Some(unpacked) = unpacked(cache, release)? else { return Ok(None) };
+    let Some(unpacked) = Unpacked::open(cache, KIND, release)? else { return Ok(None) };
     unpacked.used();
     Ok(Some(place(&unpacked.whole()?)))
 }

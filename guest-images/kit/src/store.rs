@@ -96,7 +96,7 @@ impl Unpacked {
     }
 
     /// Names of all complete directories of a kind.
-    pub(crate) fn names(cache: &CacheDir, kind: &str) -> Result<Vec<String>, KitError> {
+    fn names(cache: &CacheDir, kind: &str) -> Result<Vec<String>, KitError> {
         let dir = cache.join(kind);
         if !dir.exists() {
             return Ok(Vec::new());
@@ -112,6 +112,15 @@ impl Unpacked {
         }
         names.sort();
         Ok(names)
+    }
+
+    /// All of a kind, by their names.
+    pub(crate) fn all(cache: &CacheDir, kind: &str) -> Result<Vec<(String, Self)>, KitError> {
+        let mut all = Vec::new();
+        for name in Self::names(cache, kind)? {
+            all.extend(Self::open(cache, kind, &name)?.map(|unpacked| (name, unpacked)));
+        }
+        Ok(all)
     }
 
     /// One that is nowhere.

@@ -108,6 +108,14 @@ impl Variants {
         self.dir.join("tree")
     }
 
+    /// Removes what was built for a kernel of another version of the package.
+    fn forget_others(&self) -> Result<(), KitError> {
+        if self.manifest.package_version.is_none() && self.dir.exists() {
+            fs::remove_dir_all(&self.dir).at(&self.dir)?;
+        }
+        Ok(())
+    }
+
     fn module(&self, key: &str) -> Result<Option<OwnModule>, KitError> {
         let (path, Some(sum)) = (self.file(key), self.manifest.built.get(key)) else {
             return Ok(None);
@@ -150,9 +158,7 @@ pub(crate) fn build(
         return Ok(module);
     }
     let changed = patched(reads(&source.dir), (variant.name, variant.patch), &kernel.release)?;
-    if variants.manifest.package_version.is_none() && variants.dir.exists() {
-        fs::remove_dir_all(&variants.dir).at(&variants.dir)?;
-    }
+    variants.forget_others()?;
     let tree = variants.tree();
     let mut files = sources(&source.dir)?;
     files.extend(changed.into_iter().map(|(path, content)| (path, content.into_bytes())));
@@ -199,9 +205,7 @@ pub(crate) fn build_driver(
         return Ok(modules);
     }
     let mut variants = Variants::open(cache, kernel)?;
-    if variants.manifest.package_version.is_none() && variants.dir.exists() {
-        fs::remove_dir_all(&variants.dir).at(&variants.dir)?;
-    }
+    variants.forget_others()?;
     let files = driver.changed(&kernel.release)?.into_iter();
     let tree = variants.dir.join("own");
     lay_out(&files.map(|(path, content)| (path, content.into_bytes())).collect(), &tree)?;

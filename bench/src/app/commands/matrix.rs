@@ -319,18 +319,11 @@ fn play_one(
         }
         let what = format!("{} {}", play.scenario.name, play.card.name);
         let spec = RunSpec {
-            scenario: play.scenario,
-            card: play.card,
             faults: &args.fault,
             interrupts: args.interrupts,
             firmware: Supply::of(&args.firmware),
-            image: None,
-            without: &[],
             cold: args.cold,
-            strict: false,
-            parent,
-            play: None,
-            look: None,
+            ..RunSpec::new(play.scenario, play.card, parent)
         };
         let attempt = match play.lab.run(&spec, &progress.job(&what)) {
             Ok(record) => Attempt::of(&record),

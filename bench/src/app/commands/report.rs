@@ -35,26 +35,15 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         && Matrix::is_at(directory)
     {
         let matrix = Matrix::read(directory).map_err(usage)?;
-        let own = matrix.directory.join(files::PAGE);
-        let path = args.output.as_deref().unwrap_or(&own);
-        // Elsewhere, the page has to say where its runs are.
-        let base = match path == own {
-            true => String::new(),
-            false => format!("{}/", matrix.directory.display()),
-        };
-        return write(&matrix_page(&matrix, &base, None)?.0, Some(path));
+        let (path, base) = place(&matrix.directory, args.output.as_deref());
+        return write(&matrix_page(&matrix, &base, None)?.0, Some(&path));
     }
     if let ([directory], ReportFormat::Html) = (&directories[..], args.format)
         && Exploration::is_at(directory)
     {
         let exploration = Exploration::read(directory).map_err(usage)?;
-        let own = exploration.place.join(files::PAGE);
-        let path = args.output.as_deref().unwrap_or(&own);
-        let base = match path == own {
-            true => String::new(),
-            false => format!("{}/", exploration.place.display()),
-        };
-        return write(&orders_page(&exploration, &base)?, Some(path));
+        let (path, base) = place(&exploration.place, args.output.as_deref());
+        return write(&orders_page(&exploration, &base)?, Some(&path));
     }
     let mut runs = Vec::new();
     for directory in directories {
@@ -79,6 +68,15 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         ReportFormat::Text => runs.iter().map(text::report).collect::<Vec<_>>().join("\n"),
     };
     write(&document, target(args, &runs).as_deref())
+}
+
+/// Where a directory's page goes, and where that finds the runs: elsewhere, it has to say so.
+fn place(directory: &Path, output: Option<&Path>) -> (PathBuf, String) {
+    let own = directory.join(files::PAGE);
+    match output {
+        Some(path) if path != own => (path.to_owned(), format!("{}/", directory.display())),
+        _ => (own, String::new()),
+    }
 }
 
 /// What cannot be read is the user's mistake, unless the system says no.

@@ -40,16 +40,8 @@ pub fn shell(args: &ShellArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let status = Mutex::new(None);
     let record = lab.run(
         &RunSpec {
-            scenario: &scenario,
-            card,
-            interrupts: None,
-            faults: &[],
             firmware: args.firmware.as_deref().map_or(Supply::Stub, Supply::of),
-            image: None,
-            without: &[],
             cold: args.cold,
-            strict: false,
-            parent: &parent,
             play: Some(&|_, _| Ok(())),
             look: Some(Look {
                 always: true,
@@ -59,6 +51,7 @@ pub fn shell(args: &ShellArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
                     Ok(())
                 },
             }),
+            ..RunSpec::new(&scenario, card, &parent)
         },
         &ui.run_progress("shell"),
     )?;

@@ -37,7 +37,7 @@ use crate::facts::verdict::Outcome;
 use crate::lab::progress::RunProgress;
 use crate::lab::{Lab, RunSpec};
 use crate::machine::signals;
-use crate::record::cite::{self, Program, Supply};
+use crate::record::cite::{self, Program};
 use crate::record::files;
 use crate::record::matrix::KnownFailure;
 use crate::record::rundir::{self, RunDir};
@@ -341,21 +341,8 @@ impl Explorer<'_> {
     }
 
     fn run_spec<'s>(&'s self, scenario: &'s Scenario) -> RunSpec<'s> {
-        RunSpec {
-            scenario,
-            card: self.spec.card,
-            // In the base already, so that a replay has them too.
-            faults: &[],
-            interrupts: None,
-            firmware: Supply::Stub,
-            image: None,
-            without: &[],
-            cold: false,
-            strict: false,
-            parent: self.dir,
-            play: None,
-            look: None,
-        }
+        // The faults are in the base already, so that a replay has them too.
+        RunSpec::new(scenario, self.spec.card, self.dir)
     }
 
     /// Writes each bad order as a scenario, and plays that: what does not come again was chance.

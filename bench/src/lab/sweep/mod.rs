@@ -28,7 +28,6 @@ use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::session::{Session, Stop};
 use crate::machine::signals;
-use crate::record::cite::Supply;
 use crate::record::sweep::{Sweep, Swept};
 use crate::script::read;
 
@@ -219,18 +218,12 @@ impl<'l, 'p> Asker<'l, 'p> {
             };
             let record = self.lab.run(
                 &RunSpec {
-                    scenario: &scenario,
-                    card: card(SOCKET).context("no card to begin with")?,
-                    faults: &[],
-                    interrupts: None,
-                    firmware: Supply::Stub,
-                    image: None,
-                    without: &[],
-                    cold: false,
-                    strict: false,
-                    parent,
                     play: Some(&play),
-                    look: None,
+                    ..RunSpec::new(
+                        &scenario,
+                        card(SOCKET).context("no card to begin with")?,
+                        parent,
+                    )
                 },
                 &progress.guest("sweep"),
             )?;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::dialog::{self, Pictures, Play, Shown, address};
-use super::page::{class, escape, page, program};
+use super::page::{self, class, escape, page, program};
 use crate::facts::verdict::Class;
 use crate::report::baseline::Changes;
 use crate::report::fields;
@@ -450,11 +450,7 @@ fn environment(out: &mut String, matrix: &Matrix, runs: &[Run]) {
         "acceleration" => 5,
         _ => 6,
     });
-    out.push_str("<section>\n<h2>Environment</h2>\n<dl>\n");
-    for (name, value) in facts {
-        let _ = writeln!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(&value));
-    }
-    out.push_str("</dl>\n</section>\n");
+    page::environment(out, facts, "");
 }
 
 /// One attempt; of one that failed as the one before it did, only that.

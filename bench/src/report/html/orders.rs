@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::dialog::{self, Pictures, Play, Shown, address};
-use super::page::{escape, page, program};
+use super::page::{self, escape, page, program};
 use crate::report::exploration::{Exploration, Order};
 use crate::report::fields;
 use crate::report::run::Run;
@@ -223,24 +223,14 @@ fn environment(out: &mut String, exploration: &Exploration, run: Option<&Run>) {
         ("date", exploration.date.clone()),
         ("iwlbench", program(&exploration.iwlbench)),
         ("command", exploration.command.clone()),
-        ("kernel", [exploration.kernel.clone(), text("/kernel/package_version")].join(" ")),
+        (
+            "kernel",
+            [&*exploration.kernel, &*text("/kernel/package_version")].join(" ").trim().to_owned(),
+        ),
         ("kernel SHA-256", text("/kernel_sha256")),
         ("QEMU", text("/qemu")),
         ("acceleration", accel),
         ("directory", exploration.place.display().to_string()),
     ];
-    out.push_str("<section>\n<h2>Environment</h2>\n<dl>\n");
-    for (name, value) in facts.iter().filter(|(_, value)| !value.trim().is_empty()) {
-        let _ = writeln!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(value.trim()));
-    }
-    out.push_str("</dl>\n");
-    let scenario = text("/scenario_text");
-    if !scenario.is_empty() {
-        let _ = writeln!(
-            out,
-            "<details><summary>the scenario</summary><pre>{}</pre></details>",
-            escape(&scenario)
-        );
-    }
-    out.push_str("</section>\n");
+    page::environment(out, facts, &text("/scenario_text"));
 }

@@ -37,6 +37,28 @@ pub(super) fn page(
     Ok(out)
 }
 
+/// What something was played with; what has no value is left out.
+pub(super) fn environment<N: AsRef<str>>(
+    out: &mut String,
+    facts: impl IntoIterator<Item = (N, String)>,
+    scenario: &str,
+) {
+    out.push_str("<section>\n<h2>Environment</h2>\n<dl>\n");
+    for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
+        let name = escape(name.as_ref());
+        let _ = writeln!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(&value));
+    }
+    out.push_str("</dl>\n");
+    if !scenario.is_empty() {
+        let _ = writeln!(
+            out,
+            "<details><summary>the scenario</summary><pre>{}</pre></details>",
+            escape(scenario)
+        );
+    }
+    out.push_str("</section>\n");
+}
+
 fn hash(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     format!("sha256-{}", base64::engine::general_purpose::STANDARD.encode(digest))

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::events::{self, Row};
-use super::page::{class, escape, page, program};
+use super::page::{self, class, escape, page, program};
 use super::picture::{Picture, picture, shown_milestones};
 use crate::facts::phases;
 use crate::facts::timeline::seconds;
@@ -145,13 +145,8 @@ fn complaint(out: &mut String, run: &Run) {
 
 fn facts(out: &mut String, run: &Run) {
     let Some(record) = &run.record else { return };
-    out.push_str("<section>\n<h2>Environment</h2>\n<dl>\n");
-    let mut fact = |name: &str, value: String| {
-        if !value.is_empty() {
-            let _ =
-                writeln!(out, "<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(&value));
-        }
-    };
+    let mut facts: Vec<(String, String)> = Vec::new();
+    let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
     let text = |path: &str| record.facts_at(path).map(fields::plain).unwrap_or_default();
     fact("date", text("/date"));
     fact("iwlbench", record.facts_at("/iwlbench").map(program).unwrap_or_default());
@@ -193,16 +188,7 @@ fn facts(out: &mut String, run: &Run) {
     fact("to the verdict", format!("{:.2} s", record.seconds));
     fact("seconds of it", phases::in_words(&record.phases));
     fact("run", run.directory.display().to_string());
-    out.push_str("</dl>\n");
-    let scenario = text("/scenario_text");
-    if !scenario.is_empty() {
-        let _ = writeln!(
-            out,
-            "<details><summary>the scenario</summary><pre>{}</pre></details>",
-            escape(&scenario)
-        );
-    }
-    out.push_str("</section>\n");
+    page::environment(out, facts, &text("/scenario_text"));
 }
 
 fn array<'a>(record: &'a Record, path: &str) -> &'a [Value] {
