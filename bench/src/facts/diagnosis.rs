@@ -14,7 +14,7 @@ use guest_protocol::{GuestEvent, LoaderOutcome};
 use iwl_card::{CardEvent, Cause as CardCause, Fault, Image, Space};
 use serde::{Deserialize, Serialize};
 
-use crate::facts::driver::Driver;
+use crate::facts::driver::{self, Driver};
 use crate::facts::milestone::{Milestone, Reached, Unbinder};
 use crate::facts::seen::{self, Seen};
 use crate::facts::timeline::{BenchEvent, Event, What, seconds};
@@ -707,7 +707,7 @@ fn no_firmware(facts: &Facts<'_>) -> Option<Found> {
         _ => None,
     });
     if let Some((seq, name)) = given.last() {
-        let plain = name.trim_end_matches(".zst").trim_end_matches(".xz");
+        let plain = driver::as_asked(name);
         let known = facts.files.iter().find(|(known, _)| known == name || known == plain);
         let why = known.and_then(|(_, why)| why.as_deref());
         let sentence = match why {

@@ -276,6 +276,14 @@ impl Choice {
     }
 }
 
+/// What the kernel's loader looks for behind the name of a file that is not there.
+pub const COMPRESSED: [&str; 2] = [".zst", ".xz"];
+
+/// A firmware file's name as the driver asks for it.
+pub fn as_asked(name: &str) -> &str {
+    COMPRESSED.iter().fold(name, |name, suffix| name.trim_end_matches(suffix))
+}
+
 /// The choices that a word means: itself; `all`, the kernel's own and its changes; `all-rust`, those in
 /// Rust.
 ///

@@ -7,6 +7,7 @@ use base64::Engine;
 use guest_protocol::{Answer, Question};
 use iwl_ucode::stub::{self, StubDef};
 
+use crate::facts::driver::{COMPRESSED, as_asked};
 use crate::facts::errno::Errno;
 use crate::facts::milestone::Reached;
 use crate::facts::timeline::Source as EventSource;
@@ -50,9 +51,6 @@ impl<R> Rule<R> {
         true
     }
 }
-
-/// What the loader looks for behind a name that is not there.
-const COMPRESSED: [&str; 2] = [".zst", ".xz"];
 
 impl Rule<FirmwareRule> {
     /// Whether it can be about this name: a pattern that gives files as they are does not mean the
@@ -429,10 +427,9 @@ impl Files {
             Instead::File(given) => given.clone(),
             Instead::Package(files) => {
                 // The name that is asked for, or else the newest that there is.
-                let plain = name.trim_end_matches(".zst").trim_end_matches(".xz");
                 let own = |name: &&String| self.stub.api_of(name).is_some();
                 let newest = || files.keys().filter(own).max_by_key(|name| self.stub.api_of(name));
-                let file = files.get(plain).or_else(|| files.get(newest()?));
+                let file = files.get(as_asked(name)).or_else(|| files.get(newest()?));
                 file.cloned().unwrap_or_default()
             }
             Instead::Nothing => self.stub.build(self.api(name)),
@@ -441,8 +438,7 @@ impl Files {
 
     /// The API number that a name asks for.
     fn api(&self, name: &str) -> stub::Api {
-        let plain = name.trim_end_matches(".zst").trim_end_matches(".xz");
-        self.stub.api_of(plain).unwrap_or_else(|| self.stub.newest(self.kernel))
+        self.stub.api_of(as_asked(name)).unwrap_or_else(|| self.stub.newest(self.kernel))
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::fmt::Write;
 
+use similar::{Algorithm, DiffTag, capture_diff_slices};
+
 use super::run::{Event, Run};
 use super::words;
 use crate::facts::driver::{Choice, Driver, all_choices};
@@ -134,34 +136,18 @@ fn accesses(run: &Run) -> Vec<Line> {
 
 /// The longest that both have in common, and what each has beside. Of longer runs the rest is beside.
 fn align(a: &[Line], b: &[Line]) -> Vec<Row> {
-    let (n, m) = (a.len().min(MOST), b.len().min(MOST));
-    let width = m + 1;
-    // How much the rests from (i, j) on have in common.
-    let mut table = vec![0u16; (n + 1) * width];
-    for i in (0..n).rev() {
-        for j in (0..m).rev() {
-            table[i * width + j] = match a[i].same == b[j].same {
-                true => table[(i + 1) * width + j + 1] + 1,
-                false => table[(i + 1) * width + j].max(table[i * width + j + 1]),
-            };
-        }
-    }
-    let (mut i, mut j) = (0, 0);
+    let same = |lines: &[Line]| lines.iter().take(MOST).map(|l| l.same.clone()).collect::<Vec<_>>();
+    let (left, right) = (same(a), same(b));
     let mut rows = Vec::new();
-    while i < n && j < m {
-        if a[i].same == b[j].same {
-            rows.push(Row::Both(i, j));
-            (i, j) = (i + 1, j + 1);
-        } else if table[(i + 1) * width + j] >= table[i * width + j + 1] {
-            rows.push(Row::Left(i));
-            i += 1;
-        } else {
-            rows.push(Row::Right(j));
-            j += 1;
+    for op in capture_diff_slices(Algorithm::Myers, &left, &right) {
+        let (old, new) = (op.old_range(), op.new_range());
+        match op.tag() {
+            DiffTag::Equal => rows.extend(old.zip(new).map(|(i, j)| Row::Both(i, j))),
+            _ => rows.extend(old.map(Row::Left).chain(new.map(Row::Right))),
         }
     }
-    rows.extend((i..a.len()).map(Row::Left));
-    rows.extend((j..b.len()).map(Row::Right));
+    rows.extend((left.len()..a.len()).map(Row::Left));
+    rows.extend((right.len()..b.len()).map(Row::Right));
     rows
 }
 
