@@ -64,7 +64,7 @@ impl Deriver {
                 self.unbinding.insert(*index);
                 None
             }
-            What::Bench(BenchEvent::StepEnded { index, step, error }) => {
+            What::Bench(BenchEvent::StepEnded { index, step, error, .. }) => {
                 self.unbinding.remove(index);
                 Some(Milestone::StepEnded { step: step.clone(), ok: error.is_none() })
             }

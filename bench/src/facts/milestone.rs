@@ -404,10 +404,10 @@ impl Milestone {
         match self {
             Milestone::KernelTrouble { .. }
             | Milestone::ModprobeMissing { .. }
-            | Milestone::FirmwareRefused { .. }
             | Milestone::DmaFault { .. }
             | Milestone::FaultInjected { .. }
             | Milestone::Vanished { .. } => true,
+            Milestone::FirmwareRefused { name, .. } => !OPTIONAL.contains(&name.as_str()),
             Milestone::ModprobeEnded { status, .. } => *status != 0,
             Milestone::StepEnded { ok, .. } => !ok,
             Milestone::Alive { valid, .. } => !valid,
@@ -415,6 +415,11 @@ impl Milestone {
         }
     }
 }
+
+/// Files that are asked for and that few machines have: what debugging is set by, and who may use
+/// which channel.
+const OPTIONAL: [&str; 4] =
+    ["iwl-debug-yoyo.bin", "iwl-dbg-cfg.ini", "regulatory.db", "regulatory.db.p7s"];
 
 /// The names of all milestones.
 pub const KINDS: &[&str] = Milestone::VARIANTS;
@@ -553,6 +558,10 @@ mod tests {
         assert!(!modprobe(0).is_bad() && modprobe(1).is_bad());
         let (card, during) = (String::from("7260"), String::from("upload"));
         assert!(Milestone::DmaFault { card, during }.is_bad());
+        let refused = |name: &str| {
+            Milestone::FirmwareRefused { name: name.into(), errno: Errno::ENOENT }.is_bad()
+        };
+        assert!(refused("iwlwifi-7260-17.ucode") && !refused("iwl-debug-yoyo.bin"));
     }
 
     #[test]

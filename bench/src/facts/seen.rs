@@ -225,7 +225,7 @@ mod tests {
         let (index, step) = (3, "unbind".to_owned());
         What::Bench(match on {
             true => BenchEvent::StepStarted { index, step, unbinds: true },
-            false => BenchEvent::StepEnded { index, step, error: None },
+            false => BenchEvent::StepEnded { index, step, error: None, wanted: false },
         })
     }
     fn trouble(trouble: Trouble) -> What {

@@ -196,6 +196,9 @@ pub enum BenchEvent {
         /// What went wrong, if it did.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+        /// It has to fail so.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        wanted: bool,
     },
     /// The guest's kernel complained; told from its log by the text's first words.
     KernelTrouble {

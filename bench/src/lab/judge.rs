@@ -282,7 +282,12 @@ mod tests {
         };
         let step = |error: &str| {
             let error = Some(format!("exit status 1: modprobe: ERROR: {error}"));
-            What::Bench(BenchEvent::StepEnded { index: 0, step: "coldplug".to_owned(), error })
+            What::Bench(BenchEvent::StepEnded {
+                index: 0,
+                step: "coldplug".to_owned(),
+                error,
+                wanted: false,
+            })
         };
         for of_another in [
             log("iwlmvm: disagrees about version of symbol iwl_trans_alloc"),

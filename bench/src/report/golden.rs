@@ -126,11 +126,9 @@ fn record(passed: bool) -> Record {
     }
 }
 
-/// As it is, and within the columns; paths and commands are not broken.
+/// As it is, and within the columns; paths are not broken.
 fn shows(text: &str, as_expected: &Expect) {
-    for line in
-        text.lines().filter(|line| !line.starts_with("run: ") && !line.starts_with("again: "))
-    {
+    for line in text.lines().filter(|line| !line.starts_with("run: ")) {
         assert!(line.chars().count() <= look::WIDTH, "{line}");
     }
     as_expected.assert_eq(text);
@@ -194,7 +192,8 @@ fn a_run_that_failed_says_so_once() {
               seen 0.25 · opmode asked for 0.25
             FAILED opmode-load 7260 in 1.6 s: no ALIVE after the RT ucode was released,
               three times; iwlmvm gave up (-110)
-            again: iwlbench run opmode-load --card 7260 --kernel 7.3.4 --accel tcg --fault never-alive --repeat 1
+            again: iwlbench run opmode-load --card 7260 --kernel 7.3.4 --accel tcg \
+              --fault never-alive --repeat 1
             run: /runs/20261128-004000-opmode-load-7260
 
         "#]],
@@ -228,6 +227,26 @@ fn success_has_no_colour_of_a_warning() {
         "{text}"
     );
     assert!(render::text(&self::record(true), false, look).contains("\u{1b}[33mfirmware refused"));
+}
+
+/// Nor has a step that has to fail, and does.
+#[test]
+fn a_failure_that_is_wanted_has_no_colour_of_a_warning() {
+    let look = Look { colour: true, ..AT_80 };
+    let told = |wanted| {
+        let mut record = record(true);
+        record.milestones.clear();
+        let (step, error) = ("rmmod".to_owned(), Some("EBUSY".to_owned()));
+        let what =
+            What::Bench(BenchEvent::StepEnded { index: 0, step: step.clone(), error, wanted });
+        let event = Event { seq: 2, t_ns: 0, source: Source::Bench, guest_ns: None, what };
+        let milestone = Milestone::StepEnded { step, ok: false };
+        record.milestones.push(Reached { milestone, seq: 2, t_ns: 0 });
+        record.events.push(event);
+        render::text(&record, false, look)
+    };
+    assert!(told(true).contains("step rmmod: failed, as it has to"), "{}", told(true));
+    assert!(!told(true).contains("\u{1b}[33m") && told(false).contains("\u{1b}[33mstep rmmod"));
 }
 
 fn cell(scenario: &str, kernel: &str, outcomes: &[Outcome]) -> Cell {

@@ -97,7 +97,7 @@ fn bench() -> Vec<BenchEvent> {
         BenchEvent::GuestResumed { again: 1 },
         BenchEvent::ClockMeasured { error_ns: 1 },
         BenchEvent::StepStarted { index: 0, step: step.clone(), unbinds: true },
-        BenchEvent::StepEnded { index: 0, step, error: Some("EIO".into()) },
+        BenchEvent::StepEnded { index: 0, step, error: Some("EIO".into()), wanted: true },
         BenchEvent::KernelTrouble { trouble: Trouble::Oops, text: text.clone() },
         BenchEvent::Qmp { event: "RESET".into(), data: Value::Null },
         BenchEvent::QemuExited { status: text.clone() },

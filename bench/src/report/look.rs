@@ -64,4 +64,56 @@ impl Look {
             .word_splitter(textwrap::WordSplitter::NoHyphenation);
         textwrap::fill(text, options)
     }
+
+    /// A shell's command in as many lines as it takes, which are one to the shell: an option and
+    /// its value stay together.
+    pub fn command(self, head: &str, command: &str) -> String {
+        let columns = |text: &str| text.chars().count();
+        let whole = format!("{head}{command}");
+        let Some(words) = shlex::split(command).filter(|_| columns(&whole) > self.width) else {
+            return whole;
+        };
+        let mut pieces: Vec<String> = Vec::new();
+        for word in words {
+            let quoted = shlex::try_quote(&word).unwrap_or_default();
+            match pieces.last_mut() {
+                Some(piece) if !word.starts_with("--") => piece.extend([" ", &quoted]),
+                _ => pieces.push(quoted.into_owned()),
+            }
+        }
+        let mut lines = vec![head.to_owned()];
+        for (n, piece) in pieces.iter().enumerate() {
+            let line = lines.last_mut().expect("it begins with one");
+            // A backslash needs its room too.
+            if n > 0 && columns(line) + 1 + columns(piece) + 2 > self.width {
+                line.push_str(" \\");
+                lines.push(format!("  {piece}"));
+            } else {
+                line.extend([if n > 0 { " " } else { "" }, piece]);
+            }
+        }
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_of_several_lines_is_one_to_a_shell() {
+        let look = Look { colour: false, width: 40 };
+        let short = "iwlbench run opmode-load --card 7260";
+        assert_eq!(look.command("", short), short);
+        let long = "iwlbench run opmode-load --card 7260 --kernel '/k/a b' --fault 'all-ones=4,rf-kill' --cold";
+        let told = look.command("again: ", long);
+        assert_eq!(
+            told,
+            "again: iwlbench run opmode-load \\\n  --card 7260 --kernel '/k/a b' \\\n  \
+             --fault 'all-ones=4,rf-kill' --cold"
+        );
+        let lines = told.strip_prefix("again: ").expect("its head");
+        assert_eq!(shlex::split(&lines.replace("\\\n", "")), shlex::split(long));
+        assert_eq!(Look::FILE.command("again: ", long), format!("again: {long}"));
+    }
 }

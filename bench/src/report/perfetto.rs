@@ -17,6 +17,9 @@ use crate::facts::driver::DRIVERS;
 /// Process, track and place of the track among those of its process.
 type Track = (&'static str, String, u32);
 
+/// Name and category of the arrows.
+const FLOW: &str = "hand-over";
+
 const BENCH: &str = "bench";
 const LOADER: &str = "module and firmware loader";
 const GUEST: &str = "guest kernel";
@@ -117,11 +120,15 @@ impl Trace {
     fn flow(&mut self, id: usize, chain: &[&Span]) {
         for (n, span) in chain.iter().enumerate() {
             let (phase, rest) = match n {
-                0 => ("s", json!({ "id": id })),
-                n if n + 1 == chain.len() => ("f", json!({ "id": id, "bp": "e" })),
-                _ => ("t", json!({ "id": id })),
+                0 => ("s", json!({})),
+                n if n + 1 == chain.len() => ("f", json!({ "bp": "e" })),
+                _ => ("t", json!({})),
             };
-            self.add(&track_of(span), phase, span.from, "hand-over", rest);
+            self.add(&track_of(span), phase, span.from, FLOW, rest);
+            // What belongs together has number, name and category in common.
+            if let Some(Value::Object(step)) = self.events.last_mut() {
+                step.extend([("id".to_owned(), id.into()), ("cat".to_owned(), FLOW.into())]);
+            }
         }
     }
 

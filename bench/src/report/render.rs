@@ -77,7 +77,7 @@ pub fn text(record: &Record, verbose: bool, look: Look) -> String {
         line(&mut out, &look.faint(&look.wrapped(&format!("what failed: {failed}"), 2)));
     }
     if let Some(again) = record.cited.again.as_ref().filter(|_| verbose || !passed) {
-        line(&mut out, &look.faint(&format!("again: {again}")));
+        line(&mut out, &look.faint(&look.command("again: ", again)));
     }
     line(&mut out, &look.faint(&format!("run: {}", record.directory.display())));
     line(&mut out, "");
@@ -398,9 +398,11 @@ fn timeline(out: &mut String, record: &Record, verbose: bool, look: Look) {
             line(out, &row(reached.t_ns, source, &text, str::to_owned, look));
             continue;
         }
-        let text = format!("{}{}", whose(reached), reached.milestone);
+        let wanted = failed_as_wanted(record, reached);
+        let so = if wanted { ", as it has to" } else { "" };
+        let text = format!("{}{}{so}", whose(reached), reached.milestone);
         let style = |text: &str| match &reached.milestone {
-            bad if bad.is_bad() => look.warning(text),
+            bad if bad.is_bad() && !wanted => look.warning(text),
             Milestone::StepEnded { .. } => look.faint(text),
             _ => text.to_owned(),
         };
@@ -408,11 +410,20 @@ fn timeline(out: &mut String, record: &Record, verbose: bool, look: Look) {
     }
 }
 
+fn event_of<'r>(record: &'r Record, reached: &Reached) -> Option<&'r Event> {
+    usize::try_from(reached.seq).ok().and_then(|seq| record.events.get(seq))
+}
+
 fn source_of(record: &Record, reached: &Reached) -> &'static str {
-    usize::try_from(reached.seq)
-        .ok()
-        .and_then(|seq| record.events.get(seq))
-        .map_or("", |event| event.source.label())
+    event_of(record, reached).map_or("", |event| event.source.label())
+}
+
+/// The end of a step that has to fail, and does.
+fn failed_as_wanted(record: &Record, reached: &Reached) -> bool {
+    let wanted = |event: &Event| {
+        matches!(event.what, What::Bench(BenchEvent::StepEnded { wanted: true, .. }))
+    };
+    event_of(record, reached).is_some_and(wanted)
 }
 
 fn expectations(out: &mut String, record: &Record, look: Look) {

@@ -118,6 +118,16 @@ pub struct Verdict {
     /// The event that decided it.
     #[serde(default)]
     pub cause: Option<u64>,
+    /// Why it failed, where that is known.
+    #[serde(default)]
+    pub diagnosis: Option<Diagnosis>,
+}
+
+/// Why a run failed.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Diagnosis {
+    /// The same word for the same cause.
+    pub cause: String,
 }
 
 /// An expectation and what came of it.
@@ -193,6 +203,11 @@ impl Event {
         self.fields.get(field)?.as_u64()
     }
 
+    /// It has this, and it is true.
+    pub(super) fn is(&self, field: &str) -> bool {
+        self.fields.get(field) == Some(&Value::Bool(true))
+    }
+
     pub(super) fn is_access(&self) -> bool {
         matches!(self.kind.as_str(), "reg-read" | "reg-write")
     }
@@ -200,7 +215,7 @@ impl Event {
 
 impl Milestone {
     /// It is bad news; one that is not known here is none.
-    pub(super) fn bad(&self) -> bool {
+    fn bad(&self) -> bool {
         self.known().is_some_and(|known| known.is_bad())
     }
 
@@ -221,6 +236,7 @@ impl Run {
                 line: "the bench was killed before the run had ended; there is no run.json"
                     .to_owned(),
                 cause: None,
+                diagnosis: None,
             },
             |record| record.verdict.clone(),
         )
@@ -283,6 +299,17 @@ impl Run {
             true => String::new(),
             false => format!("{own}: "),
         }
+    }
+
+    /// It is bad news, and not what a step has to come to.
+    pub(super) fn is_bad(&self, milestone: &Milestone) -> bool {
+        milestone.bad() && !self.failed_as_wanted(milestone)
+    }
+
+    /// The end of a step that has to fail, and does.
+    pub(super) fn failed_as_wanted(&self, milestone: &Milestone) -> bool {
+        let event = usize::try_from(milestone.seq).ok().and_then(|seq| self.events.get(seq));
+        event.is_some_and(|event| event.seq == milestone.seq && event.is("wanted"))
     }
 
     /// What the kernel complained of, with its trace, if that decided the run; and the log's end.

@@ -132,7 +132,7 @@ fn effect(event: &Event) -> (Vec<Key>, Opens) {
 
 fn bad_end(event: &Event) -> bool {
     match event.kind.as_str() {
-        "step-ended" => event.fields.contains_key("error"),
+        "step-ended" => event.fields.contains_key("error") && !event.is("wanted"),
         "section-uploaded" => true,
         "alive" => event.fields.get("valid") != Some(&true.into()),
         // An alias, `ledtrig:phy0radio` say, need have no module.

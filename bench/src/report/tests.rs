@@ -167,8 +167,9 @@ fn outcomes_mean_what_exit_codes_say() {
         Environment,
         Interrupted,
     ] {
+        let outcome_word = outcome.word().to_owned();
         let verdict =
-            Verdict { outcome: outcome.word().to_owned(), line: String::new(), cause: None };
+            Verdict { outcome: outcome_word, line: String::new(), cause: None, diagnosis: None };
         let class = match outcome.exit_code() {
             0 => Class::Passed,
             1 => Class::Failed,
@@ -341,8 +342,11 @@ fn perfetto_leads_from_the_request_to_the_start() {
     let steps: Vec<_> = flow.iter().map(|e| (e["ph"].as_str(), e["ts"].as_f64())).collect();
     let want = [("s", 30.0), ("t", 40.0), ("t", 80.0), ("f", 90.0)];
     assert_eq!(steps, want.map(|(phase, at)| (Some(phase), Some(at))));
-    // An arrow begins and ends in a slice of its track.
-    for step in flow {
+    // An arrow begins and ends in a slice of its track, and its parts know each other by three fields.
+    for step in &flow {
+        for field in ["id", "cat", "name"] {
+            assert_eq!(step[field], flow[0][field], "{step}");
+        }
         let bound = all.iter().any(|e| {
             e["ph"] == "X"
                 && e["ts"] == step["ts"]
@@ -391,4 +395,83 @@ fn each_line_says_whose_it_is_where_there_are_several_cards() {
     assert!(page.contains("<span class=\"what\">7260-2: probe"), "{page}");
     let (text, _) = shown(&["7260"]);
     assert!(text.contains("  probe: ") && !text.contains("7260: probe"), "{text}");
+}
+
+/// The lines of a cause differ, as how often it was tried; its word does not.
+#[test]
+fn a_matrix_page_groups_what_failed_by_its_cause() {
+    let run = |line: &str, cause: Option<&str>| {
+        let mut record = run_json("failed", &Value::Null);
+        record["verdict"]["line"] = json!(line);
+        if let Some(cause) = cause {
+            record["verdict"]["diagnosis"] =
+                json!({ "cause": cause, "sentence": line, "events": [], "added-later": 1 });
+        }
+        let dir = directory(Some(&record), &events());
+        Run::read(dir.path()).expect("readable")
+    };
+    let alone = "each for a reason of its own";
+    let page = |runs: &[Run]| {
+        let matrix = serde_json::from_value(json!({ "planned": runs.len(), "cells": [] }));
+        let matrix = matrix.expect("a matrix");
+        html::matrix(&matrix, runs, &html::Pictures::default(), "", None).expect("page")
+    };
+    let heads = |page: &str| -> Vec<String> {
+        let heads = page.split("<h3 class=\"cause\">").skip(1);
+        heads.filter_map(|head| Some(head.split_once("</h3>")?.0.to_owned())).collect()
+    };
+    let grouped = page(&[
+        run("no opmode", Some("no-opmode")),
+        run("no ALIVE", Some("no-alive")),
+        run("an interface", None),
+        run("no ALIVE, three times", Some("no-alive")),
+        run("an interface", None),
+    ]);
+    assert_eq!(heads(&grouped), ["2 × no-alive", "2 × failed: an interface", alone]);
+    let at = |text: &str| grouped.find(text).unwrap_or_else(|| panic!("no {text}"));
+    assert!(at("no ALIVE") < at("2 × failed") && at(alone) < at("no opmode"));
+    let apart = page(&[run("no opmode", Some("no-opmode")), run("no ALIVE", Some("no-alive"))]);
+    assert_eq!(heads(&apart), [""; 0]);
+}
+
+#[test]
+fn a_step_that_has_to_fail_is_no_bad_news() {
+    let mut lines = events();
+    lines.truncate(3);
+    let ended = |wanted: bool| {
+        json!({ "seq": 2, "t_ns": 20_000, "source": "bench", "kind": "step-ended", "index": 0,
+            "step": "rmmod", "error": "EBUSY", "wanted": wanted })
+        .to_string()
+    };
+    let mut record = run_json("passed", &Value::Null);
+    record["milestones"] = json!([{ "seq": 2, "t_ns": 20_000, "milestone": "step-ended", "step": "rmmod", "ok": false }]);
+    let told = |wanted| {
+        let lines = [&lines[..], &[ended(wanted)]].concat();
+        let dir = directory(Some(&record), &lines);
+        let run = Run::read(dir.path()).expect("readable");
+        (text::report(&run), html::run(&run).expect("page"))
+    };
+    let (text, page) = told(true);
+    assert!(text.contains("step rmmod failed, as it has to: EBUSY"), "{text}");
+    assert!(!page.contains("<li class=\"bad\""), "{page}");
+    assert!(told(false).1.contains("<li class=\"bad\""));
+}
+
+#[test]
+fn causes_and_errors_are_told_by_name() {
+    let told = |fields: Value| {
+        let mut event = json!({ "seq": 0, "t_ns": 0, "source": "card" });
+        event.as_object_mut().expect("one").extend(fields.as_object().expect("fields").clone());
+        serde_json::from_value::<super::run::Event>(event).expect("an event").text()
+    };
+    let interrupt = |names: Value| json!({ "kind": "interrupt", "line": "msix", "vector": 1, "causes": 0x800_0000, "names": names });
+    assert_eq!(told(interrupt(json!(["FH_TX", "ALIVE"]))), "interrupt msix 1: FH_TX ALIVE");
+    assert_eq!(told(interrupt(json!([]))), "interrupt msix 1: causes 0x8000000");
+    let answer = |answer: &str, value: Value| {
+        let gate = "firmware-lookup";
+        json!({ "kind": "answer", "gate": gate, "path": "f", "answer": answer, "value": value })
+    };
+    assert_eq!(told(answer("errno", json!(2))), "bench answers f: ENOENT");
+    assert_eq!(told(answer("file", json!(1196))), "bench answers f: file, 1196 bytes");
+    assert_eq!(told(answer("proceed", Value::Null)), "bench answers f: proceed");
 }

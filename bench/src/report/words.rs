@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{plain, str};
 use super::run::{Event, Milestone};
+use crate::facts::errno::Errno;
 use crate::facts::timeline::{self, seconds};
 
 type Fields = Map<String, Value>;
@@ -81,7 +82,11 @@ fn event(event: &Event) -> String {
         "reset" => format!("{} reset", str(f, "how")),
         "interrupt" => {
             let vector = f.get("vector").map_or(String::new(), |v| format!(" {v}"));
-            format!("interrupt {}{vector}, causes {}", str(f, "line"), hex(f, "causes"))
+            let causes = match words(f, "names") {
+                none if none.is_empty() => format!("causes {}", hex(f, "causes")),
+                names => names,
+            };
+            format!("interrupt {}{vector}: {causes}", str(f, "line"))
         }
         "dma-fault" => format!(
             "DMA fault at {}, {} bytes, during {}",
@@ -139,8 +144,7 @@ fn event(event: &Event) -> String {
         "ask" if str(f, "gate") == "module" => format!("kernel runs {}", words(f, "argv")),
         "ask" => format!("loader looks up {}", subject(event)),
         "answer" => {
-            let value = f.get("value").map_or(String::new(), |v| format!(" {v}"));
-            format!("bench answers {}: {}{value}", subject(event), str(f, "answer"))
+            format!("bench answers {}: {}", subject(event), answer(f))
         }
         "hello" => format!(
             "guest is up: kernel {}, {}",
@@ -193,7 +197,10 @@ fn event(event: &Event) -> String {
         "step-started" => format!("step {}", str(f, "step")),
         "step-ended" => match f.get("error") {
             None => format!("step {} done", str(f, "step")),
-            Some(error) => format!("step {} failed: {}", str(f, "step"), plain(error)),
+            Some(error) => {
+                let wanted = if is(f, "wanted") { ", as it has to" } else { "" };
+                format!("step {} failed{wanted}: {}", str(f, "step"), plain(error))
+            }
         },
         "kernel-trouble" => format!("kernel trouble, {}: {}", str(f, "trouble"), str(f, "text")),
         "qmp" => {
@@ -221,6 +228,20 @@ pub(super) fn access(event: &Event) -> String {
     };
     let letter = if event.kind == "reg-read" { 'R' } else { 'W' };
     format!("{letter} {space}{} = {}{note}", str(f, "reg"), hex(f, "value"))
+}
+
+fn answer(fields: &Fields) -> String {
+    let (answer, value) = (str(fields, "answer"), fields.get("value").and_then(Value::as_i64));
+    match (answer, value) {
+        ("file", Some(bytes)) => format!("file, {bytes} bytes"),
+        ("exit", Some(status)) => format!("exit status {status}"),
+        ("kill", Some(signal)) => format!("killed by signal {signal}"),
+        ("errno", Some(number)) => {
+            i32::try_from(number).map_or_else(|_| number.to_string(), |n| Errno(n).to_string())
+        }
+        (answer, None) => answer.to_owned(),
+        (answer, Some(value)) => format!("{answer} {value}"),
+    }
 }
 
 fn loader_outcome(fields: &Fields) -> String {

@@ -70,6 +70,17 @@ pub struct Ended {
     pub result: Result<(), StepError>,
 }
 
+impl Ended {
+    /// It went well, or failed as it has to.
+    pub(super) fn is_as_wanted(&self) -> bool {
+        match (&self.result, self.fails) {
+            (Ok(()), None) | (Err(StepError::Refused(..)), Some(Fails::Somehow)) => true,
+            (Err(StepError::Refused(_, got)), Some(want)) => *got == want,
+            _ => false,
+        }
+    }
+}
+
 /// What is not as it should be when all is torn down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Left {

@@ -90,7 +90,8 @@ impl Player<'_> {
             Err(StepError::Stop(verdict)) => Some(verdict.line.clone()),
         };
         let (index, step) = (ended.index, ended.word.clone());
-        self.session.note(BenchEvent::StepEnded { index, step, error });
+        let wanted = error.is_some() && ended.is_as_wanted();
+        self.session.note(BenchEvent::StepEnded { index, step, error, wanted });
     }
 
     /// Takes note of the ends of steps that run by themselves.

@@ -9,7 +9,7 @@ use crate::report::baseline::Changes;
 use crate::report::fields;
 use crate::report::matrix::{Attempt, Cell, Matrix};
 use crate::report::options;
-use crate::report::run::Run;
+use crate::report::run::{Run, Verdict};
 
 /// Places whose failures are told in full.
 const MAX_TOLD: usize = 100;
@@ -313,32 +313,23 @@ fn not_passed(out: &mut String, runs: &[Run], base: &str, directory: &std::path:
     ];
     let kinds: Vec<_> = kinds.iter().filter(|(_, there)| *there).map(|(word, _)| *word).collect();
     let _ = writeln!(out, "<section>\n<h2 class=\"kinds\">{}</h2>", kinds.join(", "));
-    let mut cause = None;
-    for (of, run) in by_cause(&told).into_iter().take(MAX_TOLD) {
-        if cause.as_ref() != Some(&of) {
-            let times = told.iter().filter(|run| cause_of(run) == of).count();
-            if times > 1 {
-                let _ = writeln!(out, "<h3 class=\"cause\">{times} × {}</h3>", escape(&of));
-            }
-            cause = Some(of);
+    let mut left = MAX_TOLD;
+    let mut before = 1;
+    for runs in by_cause(&told) {
+        let head = match runs.len() {
+            1 => "each for a reason of its own".to_owned(),
+            n => format!("{n} × {}", reason(&runs)),
+        };
+        // The most frequent come first: those that are alone have one heading, if others have any.
+        if left > 0 && before.max(runs.len()) > 1 {
+            let _ = writeln!(out, "<h3 class=\"cause\">{}</h3>", escape(&head));
         }
-        let verdict = run.verdict();
-        let flaky = verdict.class() == Class::Passed;
-        let word = if flaky { "flaky" } else { &verdict.outcome };
-        let class = if flaky { "flaky" } else { class(verdict.class()) };
-        let _ = write!(
-            out,
-            "<article class=\"{class}\">\n<h3>{} <span class=\"sub\">{}</span> \
-             <strong>{}</strong></h3>\n",
-            escape(&run.scenario()),
-            escape(&run.combination()),
-            escape(word),
-        );
-        for (n, attempt) in run.earlier.iter().chain([run]).enumerate() {
-            let before = n.checked_sub(1).map(|before| &run.earlier[before]);
-            told_attempt(out, n, attempt, before, base, directory);
+        before = runs.len();
+        let shown = &runs[..runs.len().min(left)];
+        left -= shown.len();
+        for run in shown {
+            not_passed_once(out, run, base, directory);
         }
-        out.push_str("</article>\n");
     }
     if told.len() > MAX_TOLD {
         let _ = writeln!(out, "<p>And {} more: see junit.xml.</p>", told.len() - MAX_TOLD);
@@ -346,31 +337,64 @@ fn not_passed(out: &mut String, runs: &[Run], base: &str, directory: &std::path:
     out.push_str("</section>\n");
 }
 
-/// What the last attempt that failed came to: runs with the same belong together.
-fn cause_of(run: &Run) -> String {
+/// A run that did not pass, or not at once, with each of its attempts.
+fn not_passed_once(out: &mut String, run: &Run, base: &str, directory: &std::path::Path) {
+    let verdict = run.verdict();
+    let flaky = verdict.class() == Class::Passed;
+    let word = if flaky { "flaky" } else { &verdict.outcome };
+    let class = if flaky { "flaky" } else { class(verdict.class()) };
+    let _ = write!(
+        out,
+        "<article class=\"{class}\">\n<h3>{} <span class=\"sub\">{}</span> \
+         <strong>{}</strong></h3>\n",
+        escape(&run.scenario()),
+        escape(&run.combination()),
+        escape(word),
+    );
+    for (n, attempt) in run.earlier.iter().chain([run]).enumerate() {
+        let before = n.checked_sub(1).map(|before| &run.earlier[before]);
+        told_attempt(out, n, attempt, before, base, directory);
+    }
+    out.push_str("</article>\n");
+}
+
+/// What the last attempt that failed came to.
+fn end_of(run: &Run) -> Verdict {
     let passed = run.verdict().class() == Class::Passed;
-    let verdict = match run.earlier.last() {
+    match run.earlier.last() {
         Some(earlier) if passed => earlier.verdict(),
         _ => run.verdict(),
-    };
+    }
+}
+
+/// In a line.
+fn line_of(run: &Run) -> String {
+    let verdict = end_of(run);
     format!("{}: {}", verdict.outcome, verdict.line)
 }
 
-/// The runs by their causes, the most frequent first, else as they came.
-fn by_cause<'r>(told: &[&'r Run]) -> Vec<(String, &'r Run)> {
+/// What runs failed of together: the word for it, unless all have the same line.
+fn reason(runs: &[&Run]) -> String {
+    let first = line_of(runs[0]);
+    match end_of(runs[0]).diagnosis {
+        Some(diagnosis) if runs.iter().any(|run| line_of(run) != first) => diagnosis.cause,
+        _ => first,
+    }
+}
+
+/// The runs by their causes, the most frequent first, else as they came. Those of which no cause is
+/// known belong together where they came to the same.
+fn by_cause<'r>(told: &[&'r Run]) -> Vec<Vec<&'r Run>> {
     let mut causes: Vec<(String, Vec<&Run>)> = Vec::new();
     for run in told {
-        let cause = cause_of(run);
+        let cause = end_of(run).diagnosis.map_or_else(|| line_of(run), |known| known.cause);
         match causes.iter_mut().find(|(known, _)| *known == cause) {
             Some((_, runs)) => runs.push(run),
             None => causes.push((cause, vec![run])),
         }
     }
     causes.sort_by_key(|(_, runs)| std::cmp::Reverse(runs.len()));
-    let each = |(cause, runs): (String, Vec<&'r Run>)| {
-        runs.into_iter().map(move |run| (cause.clone(), run)).collect::<Vec<_>>()
-    };
-    causes.into_iter().flat_map(each).collect()
+    causes.into_iter().map(|(_, runs)| runs).collect()
 }
 
 /// What is known to fail, and what of it does not any more.

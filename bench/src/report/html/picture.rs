@@ -60,7 +60,7 @@ const KERNEL: usize = 2;
 /// The first card's.
 const CARD: usize = 3;
 
-/// Milestones as the picture numbers them: steps that went well are bars, and NVM reads that
+/// Milestones as the picture numbers them: steps that went as they have to are bars, and NVM reads that
 /// follow each other are one.
 pub(super) fn shown_milestones(run: &Run) -> Vec<(&Milestone, String)> {
     let mut shown: Vec<(&Milestone, String)> = Vec::new();
@@ -70,7 +70,7 @@ pub(super) fn shown_milestones(run: &Run) -> Vec<(&Milestone, String)> {
             sections.push(milestone);
             continue;
         }
-        if milestone.kind == "step-ended" && !milestone.bad() {
+        if milestone.kind == "step-ended" && !run.is_bad(milestone) {
             continue;
         }
         shown.extend(nvm(&sections));
@@ -112,7 +112,7 @@ pub(super) fn picture(run: &Run) -> Picture {
                 lane,
                 t: seconds(milestone.t_ns),
                 text: whose + &text,
-                bad: milestone.bad(),
+                bad: run.is_bad(milestone),
                 seq: milestone.seq,
             }
         })

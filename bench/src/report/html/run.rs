@@ -86,7 +86,7 @@ fn milestones(out: &mut String, run: &Run) {
             out,
             "<li{} data-mark=\"{number}\"><span class=\"n\">{}</span><span class=\"t\">{t:.3}</span>\
              <span class=\"gap\">{gap}</span><span class=\"what\">{}</span></li>",
-            if milestone.bad() { " class=\"bad\"" } else { "" },
+            if run.is_bad(milestone) { " class=\"bad\"" } else { "" },
             number + 1,
             escape(&(run.whose(milestone) + text)),
         );

@@ -85,7 +85,7 @@ function timeline(data, figure, tools, detail) {
   });
 
   // ---- the picture ----------------------------------------------------------------------------
-  const NAMES = innerWidth < 600 ? 72 : 92, ROW = 15, MOST_ROWS = 14, BAR = 15, FOOT = 26, BOOT = 54;
+  const NAMES = innerWidth < 600 ? 72 : 92, ROW = 15, MOST_ROWS = 20, BAR = 15, FOOT = 26, BOOT = 54;
   function explain(node, text, mark) {
     node.appendChild(svg('title', {}, text));
     const show = () => { detail.textContent = text; highlight(mark); };
