@@ -13,9 +13,12 @@ fn main() {
     for watched in ["guest-images/agent", "guest-images/protocol", "Cargo.lock", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
+    let mut version = env!("CARGO_PKG_VERSION").to_owned();
     if let Some(commit) = commit(root) {
         println!("cargo::rustc-env=IWLBENCH_COMMIT={commit}");
+        version += &format!(" ({commit})");
     }
+    println!("cargo::rustc-env=IWLBENCH_VERSION={version}");
     list_scenarios(&manifest.join("scenarios"), &out.join("scenarios.rs"));
     let built = build_agent(root, &out.join("agent"));
     // `guest-trouble` is for the tests.

@@ -76,8 +76,10 @@ fn qemu_comes_and_goes() {
     let socket = bench.dir.path().join("card.sock");
     let mut device = Device::start(&bench, &socket);
     let printed = device.until("Ctrl-C ends it.");
+    assert!(printed.contains("qemu-system-x86_64"), "the program that takes them: {printed}");
     // The arguments are there to be pasted: use them as they are printed.
-    let argument = printed.split('\'').nth(1).expect("a quoted device").to_owned();
+    let mut quoted = printed.split('\'');
+    let argument = quoted.find(|text| text.starts_with('{')).expect("a device").to_owned();
     assert!(argument.contains("vfio-user-pci"), "{printed}");
     let shared = [
         "-object",

@@ -77,6 +77,18 @@ pub fn words(words: impl IntoIterator<Item = String>) -> String {
         .join(" ")
 }
 
+/// The same, an option to a line.
+pub fn in_lines(words: &[String]) -> String {
+    let mut text = String::new();
+    for (i, word) in words.iter().enumerate() {
+        if i > 0 {
+            text.push_str(if word.starts_with('-') { " \\\n  " } else { " " });
+        }
+        text.push_str(&shlex::try_quote(word).unwrap_or_default());
+    }
+    text
+}
+
 /// The scenario as a file. What it names by a path is named from the root: the file may be read
 /// elsewhere.
 pub fn text(scenario: &Scenario) -> String {
@@ -346,6 +358,13 @@ mod tests {
             let words = shlex::split(&line).expect("shell words");
             <crate::app::cli::Cli as clap::Parser>::try_parse_from(words).expect("taken");
         }
+    }
+
+    #[test]
+    fn a_command_has_its_options_in_lines_that_a_shell_takes_as_one() {
+        let words = ["/a b/ld.so", "--inhibit-cache", "--path", "/x:/y", "qemu", "-L", "/d"];
+        let told = in_lines(&words.map(str::to_owned));
+        assert_eq!(told, "'/a b/ld.so' \\\n  --inhibit-cache \\\n  --path /x:/y qemu \\\n  -L /d");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use card_host::{Beside, Ended, Notice, NoticeReceiver, Served, Told, Watch, notices};
+use guest_kit::{CacheDir, Kit, KitOptions, Silent};
 use iwl_card::{Card, CardEvent, CardOptions};
 use serde_json::json;
 use vfio_server::{Exit, Server};
@@ -86,7 +87,8 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
         format!(
             "card {}: {} (8086:{:04x}), drives {}\n\
              firmware in the guest: {}\n\n\
-             QEMU from 10.1 on; the card reads and writes guest memory, so share it:\n\n  \
+             QEMU from 10.1 on{}\n\
+             The card reads and writes guest memory, so share it:\n\n  \
              -object memory-backend-memfd,id=mem,size=1G,share=on -m 1G \\\n  \
              -machine q35,memory-backend=mem \\\n  \
              -device pcie-root-port,id=rp0 \\\n  \
@@ -106,6 +108,7 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
                     stub.stem, spec.name
                 ),
             },
+            kits_qemu(),
             qemu::card_device("rp0", "wlan-card", &socket)
         )
     };
@@ -122,6 +125,16 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
         Ok(result) => result,
         // Nor may a word about it.
         Err(_) => std::process::exit(1),
+    }
+}
+
+/// The QEMU that is here, if one is: none is fetched for it.
+fn kits_qemu() -> String {
+    let options = KitOptions { offline: true, ..KitOptions::default() };
+    let kit = CacheDir::from_env().map(|cache| Kit::new(cache, options, Box::new(Silent)));
+    match kit.and_then(|kit| kit.qemu()) {
+        Ok((qemu, _)) => format!(", as the one here:\n\n  {}\n", commands::started_by(&qemu)),
+        Err(_) => "; `iwlbench setup` fetches one.".to_owned(),
     }
 }
 

@@ -18,10 +18,11 @@ pub mod soak;
 pub mod sweep;
 pub mod ucode;
 
+use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use guest_kit::{CacheDir, Kit, KitError, KitOptions, OwnModule};
+use guest_kit::{CacheDir, Kit, KitError, KitOptions, OwnModule, Qemu};
 use iwl_card::{CardSpec, Identity};
 
 use crate::app::cli::{FetchArgs, GuestArgs, OwnModuleArgs};
@@ -30,6 +31,7 @@ use crate::facts::driver::{self, Choice};
 use crate::facts::failure::BadUsage;
 use crate::lab::sweep::ask as sweep_ask;
 use crate::lab::{self, Lab, Options};
+use crate::record::cite;
 use crate::script::scenario::no_card;
 
 /// The card of that name, with the identity that follows it: `9260,device=0x271b,hw-rev=0x322`.
@@ -129,6 +131,19 @@ pub fn unwritable(path: &Path, error: io::Error) -> anyhow::Error {
 pub fn kit(fetch: &FetchArgs, ui: &Ui) -> anyhow::Result<Kit> {
     let options = KitOptions { mirror: fetch.mirror.clone(), offline: fetch.offline };
     Ok(Kit::new(CacheDir::from_env()?, options, Box::new(ui.kit_progress())))
+}
+
+/// How a shell starts this QEMU: one that the kit has unpacked runs by a loader and libraries of its
+/// own.
+pub fn started_by(qemu: &Qemu) -> String {
+    let set =
+        |(name, value): &(OsString, OsString)| format!("{}={}", name.display(), value.display());
+    let mut words: Vec<_> = qemu.env.iter().map(set).collect();
+    if !words.is_empty() {
+        words.insert(0, "env".to_owned());
+    }
+    words.extend(qemu.argv.iter().map(|word| word.display().to_string()));
+    cite::in_lines(&words)
 }
 
 /// The one driver of that name.

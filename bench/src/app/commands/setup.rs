@@ -32,7 +32,8 @@ pub fn setup(args: &SetupArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         QemuOrigin::Path(path) => path.display().to_string(),
         QemuOrigin::Kit(packages) => format!("the kit's, {} Debian packages", packages.len()),
     };
-    let mut text = format!("QEMU    {major}.{minor}.{micro}  {origin}\n");
+    let mut text = format!("QEMU    {major}.{minor}.{micro}  {origin}; it is started by\n");
+    text += &format!("{}\n", commands::started_by(&qemu));
     for kernel in kernels {
         text += &format!("kernel  {}  {}\n", kernel.release, kernel.bzimage.display());
     }

@@ -44,6 +44,7 @@ use crate::machine::qemu::{self, CardSocket, Guest, Machine, Process, Start};
 use crate::machine::signals::{self, Watched};
 use crate::machine::snapshot::Snapshot;
 use crate::machine::trace::Trace;
+use crate::record::cite;
 use crate::record::files;
 use crate::record::rundir::RunDir;
 use crate::script::scenario::numbered;
@@ -566,18 +567,10 @@ fn seats(names: &[String]) -> Vec<Seat> {
 
 /// A command line as a shell takes it, and why it is no use there.
 fn shell_words(args: &[String]) -> String {
-    let mut text = String::from(
+    format!(
         "# To be read, not to be played: the monitor, the console, the agent, the cards, the memory\n\
          # and the snapshot are descriptors that the bench hands down, and it is the other end of\n\
-         # most of them. again.sh plays the run again.\n",
-    );
-    for (i, arg) in args.iter().enumerate() {
-        if i > 0 {
-            text.push_str(if arg.starts_with('-') { " \\\n  " } else { " " });
-        }
-        // QEMU was given it, so there is no NUL in it.
-        text.push_str(&shlex::try_quote(arg).unwrap_or_default());
-    }
-    text.push('\n');
-    text
+         # most of them. again.sh plays the run again.\n{}\n",
+        cite::in_lines(args)
+    )
 }
