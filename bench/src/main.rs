@@ -103,7 +103,7 @@ fn main() -> ExitCode {
             Command::Device(args) => app::commands::device::device(&args),
             Command::Sweep(args) => app::commands::sweep::sweep(&args, &ui),
             Command::Soak(args) => app::commands::soak::run(&args),
-            Command::Compare(args) => app::commands::compare::compare(&args),
+            Command::Compare(args) => app::commands::compare::compare(&args, &ui),
             Command::Report(args) => app::commands::report::report(&args),
             Command::Ucode(command) => app::commands::ucode::ucode(&command),
             Command::Module(command) => app::commands::module::module(&command, &ui),

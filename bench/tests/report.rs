@@ -4,12 +4,14 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::Bench;
+use common::{Bench, is_described};
 
 const EVENTS: &str = concat!(
     r#"{"format":"iwlbench-events","version":1}"#,
     "\n",
     r#"{"seq":0,"t_ns":5,"source":"bench","kind":"guest-started"}"#,
+    "\n",
+    r#"{"seq":1,"t_ns":9,"source":"card","card":"7260","kind":"reg-write","space":"csr","reg":"CSR_INT","value":1,"outcome":"implemented"}"#,
     "\n",
 );
 const RECORD: &str = r#"{"format":1,"scenario":"opmode-load","vars":{"card":"7260"},
@@ -61,6 +63,24 @@ fn each_form_goes_where_it_is_told() {
     let trace = std::fs::read(dir.join("trace.json")).expect("written");
     let trace: serde_json::Value = serde_json::from_slice(&trace).expect("JSON");
     assert!(trace["traceEvents"].is_array());
+}
+
+#[test]
+fn two_runs_are_compared_in_text_and_json() {
+    let bench = Bench::new();
+    leave(&bench, "one");
+    let two = leave(&bench, "two");
+    let more = r#"{"seq":2,"t_ns":9,"source":"card","card":"7260","kind":"reg-write","space":"csr","reg":"CSR_RESET","value":128,"outcome":"implemented"}"#;
+    std::fs::write(two.join("events.jsonl"), format!("{EVENTS}{more}\n")).expect("written");
+    let said = stdout(&bench, &["compare", "one", "two"]);
+    assert!(said.contains("\n>            0.000  W CSR_RESET = 0x80\n"), "{said}");
+    assert!(said.contains("1 in both, 1 in one alone"), "{said}");
+    let json = stdout(&bench, &["compare", "one", "two", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    is_described(&json, &["`compare --json`"]);
+    let rows = json["registers"].as_array().expect("rows");
+    assert_eq!((rows.len(), &rows[1]["left"]), (2, &serde_json::Value::Null));
+    assert_eq!(rows[1]["right"]["text"], "W CSR_RESET = 0x80");
 }
 
 fn junit_of(cases: &[(&str, &str)]) -> String {

@@ -12,7 +12,7 @@ use crate::script::scenario::{
 /// Boots the real iwlwifi against an emulated Intel wireless card and asserts the order of the
 /// hand-over: firmware request, opmode request, upload, ALIVE, interface.
 #[derive(Debug, Parser)]
-#[command(name = "iwlbench", version, after_help = EXIT_CODES)]
+#[command(name = "iwlbench", version = env!("IWLBENCH_VERSION"), after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -211,8 +211,9 @@ pub struct MatrixArgs {
     /// Interrupts the card offers [default: as the scenario says, or what suits the card]
     #[arg(long)]
     pub interrupts: Option<InterruptChoice>,
-    /// Firmware the guests are given: `stub`, or a file, given under the first name asked for
-    #[arg(long, default_value = "stub", value_name = "stub|FILE")]
+    /// Firmware the guests are given: `stub`, `real` for Intel's own, of the distribution's package,
+    /// which is fetched, or a file, given under the first name asked for
+    #[arg(long, default_value = "stub", value_name = "stub|real|FILE")]
     pub firmware: String,
     /// Debian kernels by version, `all` for the newest of each series, or bzImages (with --modules)
     #[arg(
@@ -233,7 +234,7 @@ pub struct MatrixArgs {
     #[arg(long, value_name = "TREE", conflicts_with_all = ["kernel", "modules"])]
     pub kdir: Option<PathBuf>,
     /// Guests at once [default: half as many again as there are CPUs]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, short, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
     /// How often to play each scenario with each card and kernel [default: as the scenario says]
     #[arg(long, value_parser = repeat, value_name = "K")]
@@ -307,7 +308,7 @@ pub struct ExploreArgs {
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = at_least_one)]
     pub bound: usize,
     /// Guests at once [default: half as many again as there are CPUs]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, short, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
     /// Longest that the guest may take to come to rest [default: as the scenario says]
     #[arg(long, value_name = "DURATION", value_parser = patience)]
@@ -496,7 +497,7 @@ pub struct SweepArgs {
     #[arg(long, default_value = "default", value_delimiter = ',', value_name = "VERSION")]
     pub kernel: Vec<String>,
     /// Guests at once [default: as many as there are CPUs]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, short, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
     /// Write the table as CSV here too
     #[arg(long, value_name = "FILE")]
@@ -584,6 +585,9 @@ pub struct CompareArgs {
     /// Another
     #[arg(value_name = "RUN")]
     pub right: String,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
     /// Parent of the runs' directories [default: ~/.local/state/iwlbench/runs]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -717,7 +721,8 @@ pub struct ImageArgs {
 /// `iwlbench completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// The shell
+    /// The shell; what is printed goes where it looks, as
+    /// ~/.local/share/bash-completion/completions/iwlbench
     pub shell: clap_complete::Shell,
 }
 

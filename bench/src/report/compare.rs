@@ -3,86 +3,139 @@
 //! Names that stand for the same in both, the driver's and its opmodes', are compared as one.
 
 use std::fmt::Write;
+use std::path::Path;
 
+use serde::Serialize;
 use similar::{Algorithm, DiffTag, capture_diff_slices};
 
+use super::look::Look;
 use super::run::{Event, Run};
 use super::words;
 use crate::facts::driver::{Choice, Driver, all_choices};
 use crate::facts::timeline::seconds;
 
 /// A line of a run.
+#[derive(Serialize)]
 struct Line {
     /// When.
     t_ns: u64,
     /// As it is shown.
+    #[serde(rename = "text")]
     shown: String,
     /// As it is compared.
+    #[serde(skip)]
     same: String,
     /// How often in a row.
     times: usize,
 }
 
 /// Two lines that are one, or one that the other run lacks.
-enum Row {
-    Both(usize, usize),
-    Left(usize),
-    Right(usize),
+#[derive(Serialize)]
+struct Row {
+    left: Option<Line>,
+    right: Option<Line>,
+}
+
+impl Row {
+    fn is_common(&self) -> bool {
+        self.left.is_some() && self.right.is_some()
+    }
+}
+
+/// One of the runs.
+#[derive(Serialize)]
+struct Side<'a> {
+    directory: &'a Path,
+    scenario: String,
+    /// What it was made of.
+    combination: String,
+}
+
+/// Two runs beside each other; `compare --json`.
+#[derive(Serialize)]
+pub struct Comparison<'a> {
+    format: u32,
+    left: Side<'a>,
+    right: Side<'a>,
+    milestones: Vec<Row>,
+    registers: Vec<Row>,
 }
 
 /// Lines of each that are compared at most: as much work as their product.
 const MOST: usize = 4000;
 
-/// How wide a column is.
-const WIDTH: usize = 58;
+/// Where the text of a row begins.
+const TEXT_AT: usize = 20;
 
-/// The milestones of two runs, and the accesses of their drivers to the cards.
-pub fn report(left: &Run, right: &Run) -> String {
+impl<'a> Comparison<'a> {
+    /// The milestones of two runs, and the accesses of their drivers to the cards.
+    pub fn of(left: &'a Run, right: &'a Run) -> Comparison<'a> {
+        let side = |run: &'a Run| Side {
+            directory: &run.directory,
+            scenario: run.scenario(),
+            combination: run.combination(),
+        };
+        Comparison {
+            format: 1,
+            left: side(left),
+            right: side(right),
+            milestones: align(milestones(left), milestones(right)),
+            registers: align(accesses(left), accesses(right)),
+        }
+    }
+
+    /// For people.
+    pub fn text(&self, look: Look) -> String {
+        let mut out = String::new();
+        for (mark, side) in [('<', &self.left), ('>', &self.right)] {
+            let head = format!("{mark} {} · {}", side.scenario, side.combination);
+            // A String takes any write.
+            let _ = writeln!(out, "{}", look.wrapped(&head, 4));
+        }
+        for (title, rows) in [
+            ("Milestones", &self.milestones),
+            ("Registers (configuration space left out, repeats counted)", &self.registers),
+        ] {
+            if rows.is_empty() {
+                continue;
+            }
+            let _ = writeln!(out, "\n{}", look.bold(title));
+            out.extend(rows.iter().map(|row| told(row, look)));
+            let common = rows.iter().filter(|row| row.is_common()).count();
+            let alone = rows.len() - common;
+            let _ = writeln!(out, "{common} in both, {alone} in one alone");
+        }
+        out
+    }
+}
+
+/// A row: both times, and the text once if it is the same.
+fn told(row: &Row, look: Look) -> String {
+    let (a, b) = (row.left.as_ref(), row.right.as_ref());
+    let mark = match (a, b) {
+        (Some(_), None) => '<',
+        (None, Some(_)) => '>',
+        _ => ' ',
+    };
+    let time = |line: Option<&Line>| match line {
+        Some(line) => format!("{:>7.3}", seconds(line.t_ns)),
+        None => " ".repeat(7),
+    };
+    let text = |line: &Line| match line.times {
+        1 => line.shown.clone(),
+        times => format!("{} ×{times}", line.shown),
+    };
+    let mut texts: Vec<_> = a.into_iter().chain(b).map(text).collect();
+    texts.dedup();
+    let mut head = format!("{mark} {}  {}  ", time(a), time(b));
     let mut out = String::new();
-    let head = |run: &Run| format!("{} · {}", run.scenario(), run.combination());
-    // A String takes any write.
-    let _ = writeln!(out, "{} | {}", cell(&head(left), WIDTH + 10), head(right));
-    for (title, lines) in [
-        ("Milestones", milestones as fn(&Run) -> Vec<Line>),
-        ("Registers (configuration space left out, repeats counted)", accesses),
-    ] {
-        let (a, b) = (lines(left), lines(right));
-        if a.is_empty() && b.is_empty() {
-            continue;
-        }
-        let _ = writeln!(out, "\n{title}");
-        let rows = align(&a, &b);
-        let mut alone = 0;
-        for row in &rows {
-            let (mark, a, b) = match row {
-                Row::Both(i, j) => (' ', a.get(*i), b.get(*j)),
-                Row::Left(i) => ('<', a.get(*i), None),
-                Row::Right(j) => ('>', None, b.get(*j)),
-            };
-            alone += usize::from(mark != ' ');
-            let told = format!("{mark} {} | {}", side(a), side(b));
-            let _ = writeln!(out, "{}", told.trim_end());
-        }
-        let common = rows.len() - alone;
-        let _ = writeln!(out, "{common} in both, {alone} in one alone");
+    for text in texts {
+        out += &look.wrapped(&format!("{head}{text}"), TEXT_AT + 2);
+        out.push('\n');
+        // What differs in the other stands below.
+        head = " ".repeat(TEXT_AT);
     }
     out
-}
-
-/// A line's half of a row.
-fn side(line: Option<&Line>) -> String {
-    let Some(line) = line else { return " ".repeat(WIDTH + 8) };
-    let times = if line.times > 1 { format!(" ×{}", line.times) } else { String::new() };
-    format!("{:>7.3} {}", seconds(line.t_ns), cell(&format!("{}{times}", line.shown), WIDTH))
-}
-
-fn cell(text: &str, width: usize) -> String {
-    let short: String = match text.chars().count() > width {
-        true => text.chars().take(width - 1).chain(['…']).collect(),
-        false => text.to_owned(),
-    };
-    let pad = width.saturating_sub(short.chars().count());
-    short + &" ".repeat(pad)
 }
 
 /// The driver that a run was made with, as far as this bench knows it.
@@ -135,25 +188,31 @@ fn accesses(run: &Run) -> Vec<Line> {
 }
 
 /// The longest that both have in common, and what each has beside. Of longer runs the rest is beside.
-fn align(a: &[Line], b: &[Line]) -> Vec<Row> {
+fn align(a: Vec<Line>, b: Vec<Line>) -> Vec<Row> {
     let same = |lines: &[Line]| lines.iter().take(MOST).map(|l| l.same.clone()).collect::<Vec<_>>();
-    let (left, right) = (same(a), same(b));
+    let operations = capture_diff_slices(Algorithm::Myers, &same(&a), &same(&b));
+    // Operations take both in their order.
+    let (mut a, mut b) = (a.into_iter(), b.into_iter());
     let mut rows = Vec::new();
-    for op in capture_diff_slices(Algorithm::Myers, &left, &right) {
-        let (old, new) = (op.old_range(), op.new_range());
-        match op.tag() {
-            DiffTag::Equal => rows.extend(old.zip(new).map(|(i, j)| Row::Both(i, j))),
-            _ => rows.extend(old.map(Row::Left).chain(new.map(Row::Right))),
+    for operation in operations {
+        let (old, new) = (operation.old_range().len(), operation.new_range().len());
+        if operation.tag() == DiffTag::Equal {
+            let both = a.by_ref().take(old).zip(b.by_ref().take(new));
+            rows.extend(both.map(|(a, b)| Row { left: Some(a), right: Some(b) }));
+        } else {
+            rows.extend(a.by_ref().take(old).map(|a| Row { left: Some(a), right: None }));
+            rows.extend(b.by_ref().take(new).map(|b| Row { left: None, right: Some(b) }));
         }
     }
-    rows.extend((left.len()..a.len()).map(Row::Left));
-    rows.extend((right.len()..b.len()).map(Row::Right));
+    rows.extend(a.map(|a| Row { left: Some(a), right: None }));
+    rows.extend(b.map(|b| Row { left: None, right: Some(b) }));
     rows
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::look;
 
     fn lines(names: &[&str]) -> Vec<Line> {
         let line = |name: &&str| {
@@ -166,16 +225,17 @@ mod tests {
     #[test]
     fn what_both_have_stands_in_one_row() {
         let (a, b) = (lines(&["p", "x", "q", "r"]), lines(&["p", "q", "y", "r", "s"]));
-        let marks: String = align(&a, &b)
-            .iter()
-            .map(|row| match row {
-                Row::Both(..) => '=',
-                Row::Left(_) => '<',
-                Row::Right(_) => '>',
-            })
-            .collect();
-        assert_eq!(marks, "=<=>=>");
-        assert_eq!(align(&a, &[]).len(), 4);
+        let rows = align(a, b);
+        let marks = rows.iter().map(|row| match (&row.left, &row.right) {
+            (Some(a), Some(b)) => {
+                assert_eq!(a.shown, b.shown);
+                '='
+            }
+            (Some(_), None) => '<',
+            _ => '>',
+        });
+        assert_eq!(marks.collect::<String>(), "=<=>=>");
+        assert_eq!(align(lines(&["p", "x"]), Vec::new()).len(), 2);
     }
 
     #[test]
@@ -191,8 +251,19 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_is_as_wide_as_it_is() {
-        assert_eq!(cell("abc", 5), "abc  ");
-        assert_eq!(cell("abcdef", 5), "abcd…");
+    fn what_is_the_same_is_told_once() {
+        let look = Look { colour: false, width: look::WIDTH };
+        let line = |t_ns, shown: &str, times| {
+            Some(Line { t_ns, shown: shown.to_owned(), same: "R".to_owned(), times })
+        };
+        let a = || line(1_000_000, "R CSR_RESET = 0x0", 1);
+        let of = |left, right| told(&Row { left, right }, look);
+        assert_eq!(of(a(), a()), "    0.001    0.001  R CSR_RESET = 0x0\n");
+        assert_eq!(of(a(), None), "<   0.001           R CSR_RESET = 0x0\n");
+        let both = of(a(), line(12_000_000_000, "R CSR_RESET = 0x1", 2));
+        let below = format!("{:20}R CSR_RESET = 0x1 ×2\n", "");
+        assert_eq!(both, format!("    0.001   12.000  R CSR_RESET = 0x0\n{below}"));
+        let long = of(line(0, &"word ".repeat(30), 1), None);
+        assert!(long.lines().all(|line| line.len() <= look::WIDTH), "{long}");
     }
 }
