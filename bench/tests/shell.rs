@@ -114,3 +114,20 @@ fn what_cannot_be_shared_is_bad_usage() {
     let (code, _, errors) = with_input(&bench, &["run", "--gdb=here"], "");
     assert!(code == Some(2) && errors.contains("neither a TCP port"), "{errors}");
 }
+
+/// Nothing is drawn where nothing can be: each line is a line, without colours.
+#[test]
+fn a_terminal_that_can_only_print_gets_lines() {
+    let bench = Bench::new();
+    let OpenptyResult { master, slave } = terminal(30, 80);
+    let mut command = bench.command(&["run", "opmode-load", "--card", "7260"]);
+    let end = || slave.try_clone().expect("its end");
+    command.stdin(end()).stdout(end()).stderr(end()).env("TERM", "dumb");
+    let mut child = command.spawn().expect("the program runs");
+    drop(command);
+    let mut screen = File::from(master);
+    let shown = shown_until(&mut screen, "\nrun: ");
+    assert!(child.wait().expect("it ends").success(), "{shown}");
+    assert!(shown.contains("the guest is up") && !shown.contains('\x1b'), "{shown:?}");
+    bench.nothing_left();
+}

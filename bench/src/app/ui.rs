@@ -33,8 +33,8 @@ pub struct Ui {
 const WIDTHS: std::ops::RangeInclusive<usize> = 60..=120;
 
 impl Ui {
-    /// For this process. Nothing is drawn where standard error is no terminal; steps that take
-    /// long are then named in a line each.
+    /// For this process. Nothing is drawn where standard error is no terminal, or one that can
+    /// only print (`TERM=dumb`); steps that take long are then named in a line each.
     pub fn new(color: clap::ColorChoice, quiet: bool) -> Ui {
         // What anstream knows beside: NO_COLOR, CLICOLOR, TERM.
         match color {
@@ -50,7 +50,8 @@ impl Ui {
             }
             None => look::WIDTH,
         };
-        let terminal = std::io::stderr().is_terminal() && !quiet;
+        let drawable = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let terminal = std::io::stderr().is_terminal() && drawable && !quiet;
         let target = match terminal {
             true => ProgressDrawTarget::term_like_with_hz(Box::<Screen>::default(), 20),
             false => ProgressDrawTarget::hidden(),
@@ -73,7 +74,9 @@ impl Ui {
     fn spinner(&self, what: &str) -> ProgressBar {
         let bar = self.bars.add(ProgressBar::new_spinner());
         bar.set_style(
-            ProgressStyle::with_template("{spinner} {elapsed:>3} {msg}").expect("a valid template"),
+            // What does not fit is cut: a line that wraps would move all below it.
+            ProgressStyle::with_template("{spinner} {elapsed:>3} {wide_msg}")
+                .expect("a valid template"),
         );
         bar.set_message(what.to_owned());
         bar.enable_steady_tick(Duration::from_millis(120));

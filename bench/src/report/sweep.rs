@@ -54,17 +54,22 @@ pub fn table(sweep: &Sweep, look: Look) -> String {
         }
         line
     };
-    let mut text = format!("{}\n", look.bold(&format!("{}{}", line(head), head[4])));
+    let head = look.wrapped(&format!("{}{}", line(head), head[4]), 4);
+    let mut text = format!("{}\n", look.bold(&head));
     for row in &rows {
         let cells = [0, 1, 2, 3, 4].map(|at| row[at].as_str());
-        text.push_str(&line(cells));
-        text.push_str(&match row[4].is_empty() {
-            true => look.good("ok"),
-            false => look.warning(&row[4]),
+        let end = if row[4].is_empty() { "ok" } else { &row[4] };
+        let whole = look.wrapped(&format!("{}{end}", line(cells)), 4);
+        text.push_str(&match whole.strip_suffix(end) {
+            Some(before) if row[4].is_empty() => format!("{before}{}", look.good(end)),
+            Some(before) => format!("{before}{}", look.warning(end)),
+            // It is too long for one line.
+            None => whole,
         });
         text.push('\n');
     }
-    text.push_str(&totals(sweep));
+    text.push_str(&look.wrapped(&totals(sweep), 2));
+    text.push('\n');
     text
 }
 
@@ -78,7 +83,7 @@ fn totals(sweep: &Sweep) -> String {
     let amiss = if amiss.is_empty() { "nothing amiss".to_owned() } else { amiss.join(", ") };
     let per_minute = sweep.parts.len() as f64 * 60.0 / sweep.seconds.max(0.001);
     format!(
-        "kernel {}: {} parts of {} ids and {} rows, {amiss}; {} in {:.1} s, {per_minute:.0} a minute\n",
+        "kernel {}: {} parts of {} ids and {} rows, {amiss}; {} in {:.1} s, {per_minute:.0} a minute",
         sweep.kernel,
         sweep.parts.len(),
         sweep.ids,
@@ -104,11 +109,8 @@ pub fn difference(difference: &Difference, look: Look) -> String {
         };
         let parts =
             if change.parts == 1 { "1 part".to_owned() } else { format!("{} parts", change.parts) };
-        text.push_str(&format!(
-            "{:8}  {what}  ({parts}, as {})\n",
-            change.what,
-            key(change.example)
-        ));
+        let line = format!("{:8}  {what}  ({parts}, as {})", change.what, key(change.example));
+        text += &format!("{}\n", look.wrapped(&line, 10));
     }
     text
 }

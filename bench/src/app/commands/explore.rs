@@ -73,18 +73,21 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     }
     terminal::flush();
     let orders = || explorations.iter().flat_map(|exploration| &exploration.orders);
-    for order in orders().filter(|order| order.class != Some(Class::Fine)) {
-        match &order.known {
-            Some(known) => {
-                let told = known.told(order.outcome.word());
-                eprintln!("iwlbench: order {}: {told}", order.number);
-            }
-            None => eprintln!("iwlbench: {}", explore::text::failure(order)),
-        }
-    }
     let gone = || explorations.iter().flat_map(|exploration| &exploration.gone);
-    for known in gone() {
-        eprintln!("iwlbench: what is known of {} {}", scenario.name, known.told(""));
+    // The table has told of all of it.
+    if args.json || ui.quiet {
+        for order in orders().filter(|order| order.class != Some(Class::Fine)) {
+            match &order.known {
+                Some(known) => {
+                    let told = known.told(order.outcome.word());
+                    eprintln!("iwlbench: order {}: {told}", order.number);
+                }
+                None => eprintln!("iwlbench: {}", explore::text::failure(order)),
+            }
+        }
+        for known in gone() {
+            eprintln!("iwlbench: what is known of {} {}", scenario.name, known.told(""));
+        }
     }
     if signals::stopping() {
         return Err(Interrupted.into());

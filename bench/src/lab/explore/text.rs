@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Class, Exploration, Order};
-use crate::record::files;
+use crate::record::{cite, files};
 use crate::report::look::Look;
 
 /// The orders with their ends, the ends with their orders, and what was not played.
@@ -11,8 +11,8 @@ pub fn table(exploration: &Exploration, lab: &str, look: Look) -> String {
     let mut out = String::new();
     let Exploration { scenario, card, bound, .. } = exploration;
     let head = format!("{scenario} · {card} · every order, at most {bound} (--bound)");
-    line(&mut out, &look.bold(&head));
-    line(&mut out, &look.faint(lab));
+    line(&mut out, &look.bold(&look.wrapped(&head, 2)));
+    line(&mut out, &look.faint(&look.wrapped(lab, 2)));
     for order in &exploration.orders {
         row(&mut out, order, look);
     }
@@ -23,12 +23,14 @@ pub fn table(exploration: &Exploration, lab: &str, look: Look) -> String {
         let odd = orders.iter().any(|order| {
             order.problems.iter().any(|problem| problem.class == Class::UnexpectedState)
         });
-        let end = if odd { look.bad(end) } else { end.to_owned() };
-        line(&mut out, &format!("{:>4} × {end} ({of} {})", orders.len(), numbers.join(", ")));
+        let end = format!("{:>4} × {end} ({of} {})", orders.len(), numbers.join(", "));
+        let end = look.wrapped(&end, 7);
+        line(&mut out, &if odd { look.bad(&end) } else { end });
     }
     let again: Vec<_> = exploration.orders.iter().filter_map(|order| order.file.as_ref()).collect();
     for file in &again {
-        line(&mut out, &format!("again: iwlbench run {}", file.display()));
+        let again = format!("iwlbench run {}", cite::words([file.display().to_string()]));
+        line(&mut out, &look.command("again: ", &again));
     }
     for gone in &exploration.gone {
         let told = format!("{scenario} {card} {}", gone.told(""));
@@ -41,34 +43,49 @@ pub fn table(exploration: &Exploration, lab: &str, look: Look) -> String {
     out
 }
 
+/// Where the text of a row begins.
+const TEXT_AT: usize = 22;
+
 fn row(out: &mut String, order: &Order, look: Look) {
     let points: Vec<_> = order.points.iter().map(ToString::to_string).collect();
     let word = order.class.map_or(order.outcome.word(), Class::word);
+    let head = format!("{:>4} {word:<16} ", order.number);
+    // It stays together.
+    let alike = order.alike.map(|n| format!("(went\u{a0}like\u{a0}{n})")).unwrap_or_default();
+    let whole = format!("{head}{}  {alike}", points.join(" · "));
+    let whole = look.wrapped(whole.trim_end(), TEXT_AT);
+    let text = whole.strip_prefix(&head).and_then(|text| text.strip_suffix(&alike));
     let word = match order.class {
         Some(Class::Fine) => look.good(&format!("{word:<16}")),
         _ if order.known.is_some() => look.warning(&format!("{word:<16}")),
         _ => look.bad(&format!("{word:<16}")),
     };
-    let alike = order.alike.map(|n| look.faint(&format!("  (went like {n})"))).unwrap_or_default();
-    line(out, &format!("{:>4} {word} {}{alike}", order.number, points.join(" · ")));
-    let under = |out: &mut String, text: &str| line(out, &format!("{:22}{text}", ""));
+    let alike = match alike.replace('\u{a0}', " ") {
+        none if none.is_empty() => none,
+        alike => look.faint(&alike),
+    };
+    line(out, &format!("{:>4} {word} {}{alike}", order.number, text.unwrap_or_default()));
+    let under = |out: &mut String, text: &str, style: fn(Look, &str) -> String| {
+        line(out, &style(look, &look.wrapped(&format!("{:TEXT_AT$}{text}", ""), TEXT_AT + 2)));
+    };
+    let plain = |_: Look, text: &str| text.to_owned();
     for problem in &order.problems {
-        under(out, &look.bad(&problem.to_string()));
+        under(out, &problem.to_string(), Look::bad);
     }
     if order.class.is_none() {
-        under(out, &order.line);
+        under(out, &order.line, plain);
     }
     if let Some(known) = &order.known {
-        under(out, &look.warning(&known.told(order.outcome.word())));
+        under(out, &known.told(order.outcome.word()), Look::warning);
     }
     for failed in &order.failed_steps {
-        under(out, &look.faint(&format!("refused: {failed}")));
+        under(out, &format!("refused: {failed}"), Look::faint);
     }
     match order.replays {
         Some(false) => {
-            under(out, "its replay ended otherwise: this order does not decide it alone");
+            under(out, "its replay ended otherwise: this order does not decide it alone", plain);
         }
-        Some(true) => under(out, &look.faint("its replay ended the same")),
+        Some(true) => under(out, "its replay ended the same", Look::faint),
         None => {}
     }
 }

@@ -11,6 +11,7 @@ use crate::app::cli::ListArgs;
 use crate::app::{commands, ui::Ui};
 use crate::facts::driver::{self, Request};
 use crate::lab;
+use crate::report::look::Look;
 
 /// What the driver of a kernel does otherwise than that of another.
 struct Differs {
@@ -47,16 +48,19 @@ impl Differs {
     }
 
     /// `iwlwifi-8265-36 to -22` of one card of each generation.
-    fn firmware(&self) -> String {
+    fn firmware(&self, look: Look) -> String {
         let stem = |name: &String| name.trim_end_matches(".ucode").to_owned();
         let shown = |card: &str| iwl_card::one_of_each_generation().any(|of| of.name == card);
         let ranges =
             self.firmware.iter().filter(|(card, _)| shown(card)).filter_map(|(_, names)| {
                 let (first, last) = (stem(names.first()?), stem(names.last()?));
                 let api = last.rsplit('-').next().unwrap_or_default();
-                Some(if first == last { first } else { format!("{first} to -{api}") })
+                // A name and its range stay together.
+                let range = if first == last { first } else { format!("{first} to -{api}") };
+                Some(range.replace(' ', "\u{a0}"))
             });
-        ranges.collect::<Vec<_>>().join(", ")
+        let ranges = format!("      {}", ranges.collect::<Vec<_>>().join(", "));
+        look.wrapped(&ranges, 6).replace('\u{a0}', " ")
     }
 }
 
@@ -81,13 +85,13 @@ pub(super) fn list(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         let document = json!({ "format": 1, "kernels": rows });
         commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     } else {
-        commands::print(&text(&kernels)?)?;
+        commands::print(&text(&kernels, ui.look)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// The newest of each series, with what differs for the driver below.
-fn text(kernels: &[KnownKernel]) -> anyhow::Result<String> {
+fn text(kernels: &[KnownKernel], look: Look) -> anyhow::Result<String> {
     let mut out = String::new();
     let mut before = None;
     for kernels in kernels.chunk_by(|a, b| a.series() == b.series()) {
@@ -107,20 +111,21 @@ fn text(kernels: &[KnownKernel]) -> anyhow::Result<String> {
         let cached: Vec<_> =
             kernels.iter().filter(|kernel| kernel.cached).map(|kernel| &*kernel.release).collect();
         if !cached.is_empty() {
-            let _ = writeln!(out, "      here: {}", cached.join(", "));
+            let here = format!("      here: {}", cached.join(", "));
+            let _ = writeln!(out, "{}", look.wrapped(&here, 8));
         }
         let differs = Differs::of(&newest.release)?;
         let (waits, opmodes) = (differs.waits(), differs.opmodes.join(", "));
-        let said = format!("{waits}; {opmodes};\n      {}", differs.firmware());
+        let said = format!("      {waits}; {opmodes};\n{}", differs.firmware(look));
         if before.as_ref() == Some(&said) {
             out.push_str("      for the driver as above\n");
         } else {
-            let _ = writeln!(out, "      {said}");
+            let _ = writeln!(out, "{said}");
         }
         before = Some(said);
     }
     out.push_str(
-        "\n--kernel takes a series (6.12), a version (6.12.117), a release, each with -rt too.\n",
+        "\n--kernel takes a series (6.12), a version (6.12.117), a release; each with -rt.\n",
     );
     Ok(out)
 }
@@ -128,6 +133,7 @@ fn text(kernels: &[KnownKernel]) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::look;
 
     fn kernel(release: &str, flavour: Flavour, cached: bool) -> KnownKernel {
         KnownKernel {
@@ -147,13 +153,18 @@ mod tests {
             kernel("6.18.9+deb13-amd64", Flavour::Plain, true),
             kernel("6.1.0-50-amd64", Flavour::Plain, false),
         ];
-        let text = text(&kernels).expect("known to the stubs");
+        let look = Look { colour: false, width: look::WIDTH };
+        let text = text(&kernels, look).expect("known to the stubs");
+        for line in text.lines() {
+            assert!(line.chars().count() <= look::WIDTH, "{line}");
+        }
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "6.18  6.18.15+deb13-amd64   trixie, 1 older, also 6.18-rt");
         assert_eq!(lines[1], "      here: 6.18.9+deb13-amd64");
         assert_eq!(lines[2], "      does not wait for modprobe; iwldvm, iwlmvm, iwlmld;");
         assert!(lines[3].contains("iwlwifi-7260-17"), "{text}");
-        assert_eq!(lines[4], "6.1   6.1.0-50-amd64        trixie");
-        assert_eq!(lines[5], "      waits for modprobe; iwldvm, iwlmvm;");
+        let next =
+            ["6.1   6.1.0-50-amd64        trixie", "      waits for modprobe; iwldvm, iwlmvm;"];
+        assert!(lines.windows(2).any(|two| two == next), "{text}");
     }
 }
