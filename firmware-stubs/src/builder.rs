@@ -2,6 +2,7 @@
 //!
 //! The builders make well-formed files; [`crate::corrupt`] breaks them afterwards.
 
+use iwl_hw::versions::CmdVersion;
 use zerocopy::IntoBytes;
 
 use crate::format::{
@@ -112,20 +113,6 @@ impl UcodeBuilder {
         }
         self
     }
-}
-
-/// `struct iwl_fw_cmd_version`: which version of a command and of its notification the
-/// firmware speaks; [`crate::format::IWL_FW_CMD_VER_UNKNOWN`] for neither.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CmdVersion {
-    /// Command id.
-    pub cmd: u8,
-    /// Command group.
-    pub group: u8,
-    /// Version of the command.
-    pub cmd_ver: u8,
-    /// Version of the notification.
-    pub notif_ver: u8,
 }
 
 /// Builds a v1 or v2 file: a header of sizes, then the sections. Always DVM.

@@ -33,8 +33,6 @@ pub const IWL_STATION_COUNT_MAX: u32 = 16;
 pub const IWL_FW_MAX_LINKS: u32 = 4;
 /// Number of `enum iwl_ucode_type` images; a default calibration names one of them.
 pub const IWL_UCODE_TYPE_MAX: u32 = 4;
-/// Command version of a command that the firmware does not have.
-pub const IWL_FW_CMD_VER_UNKNOWN: u8 = 99;
 /// Words of API bits that the driver keeps; words of a higher index are ignored.
 pub const API_WORDS: u32 = 3;
 /// Words of capability bits that the driver keeps; words of a higher index are ignored.

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::error::{ParseError, TlvRef};
 use crate::fate::{Fate, Opmode, Target};
-use crate::format::{Format, IWL_FW_CMD_VER_UNKNOWN};
+use iwl_hw::versions::IWL_FW_CMD_VER_UNKNOWN;
+
+use crate::format::Format;
 use crate::names::*;
 use crate::pnvm::{self, HwType, Pnvm, SkuId};
 use crate::reader::{ImageKind, SectionRole, Tlv, Ucode};

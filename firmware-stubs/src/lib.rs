@@ -56,7 +56,7 @@ pub mod reader;
 mod skeleton;
 pub mod stub;
 
-pub use builder::{CmdVersion, LegacyBuilder, UcodeBuilder};
+pub use builder::{LegacyBuilder, UcodeBuilder};
 pub use corrupt::Corruption;
 pub use error::ParseError;
 pub use fate::{Fate, Opmode, Target};

@@ -8,9 +8,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use iwl_hw::versions;
 use serde::Serialize;
 
-use crate::builder::{CmdVersion, UcodeBuilder};
+use crate::builder::UcodeBuilder;
 use crate::format::Version;
 use crate::marker;
 use crate::names::*;
@@ -303,7 +304,7 @@ impl Content {
             Self::MvmUnified => unified(api),
             Self::MvmLoader { sku } => {
                 let stub = unified(api).tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER);
-                if sku { stub.cmd_versions(&[cmd(1, 0, 99, 6)]) } else { stub }
+                if sku { stub.cmd_versions(versions::AX210_SKU) } else { stub }
             }
             Self::Mld => mvm(api, "iwlbench stub, iwlmld", None)
                 .api_bits(&[IWL_UCODE_TLV_API_REGULATORY_NVM_INFO])
@@ -315,7 +316,7 @@ impl Content {
                 ])
                 .tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER)
                 .word(IWL_UCODE_TLV_FW_NUM_LINKS, 4)
-                .cmd_versions(MLD_CMD_VERSIONS),
+                .cmd_versions(versions::MLD),
         }
     }
 }
@@ -362,29 +363,6 @@ fn section(marker: [u8; 16]) -> [u8; SECTION_SIZE] {
     let mut bytes = std::array::from_fn(|i| i as u8);
     bytes[..marker.len()].copy_from_slice(&marker);
     bytes
-}
-
-/// The versions that the model of `iwlmld`'s firmware speaks (`iwl-card`, `fw/mld.rs`).
-const MLD_CMD_VERSIONS: &[CmdVersion] = &[
-    cmd(1, 0, 99, 8),
-    cmd(0x0d, 1, 17, 99),
-    cmd(0x6e, 1, 3, 99),
-    cmd(0x17, 5, 3, 99),
-    cmd(0x0f, 0, 99, 1),
-    cmd(0xb5, 0, 99, 2),
-    cmd(0xb2, 0, 99, 1),
-    cmd(0x1c, 0, 99, 8),
-    cmd(0xfb, 3, 99, 3),
-    cmd(0x0a, 3, 2, 99),
-    cmd(0x0f, 5, 6, 99),
-    cmd(0x02, 0x0c, 99, 4),
-    cmd(0, 0x10, 99, 3),
-    cmd(1, 0x10, 99, 4),
-    cmd(0x05, 4, 5, 99),
-];
-
-const fn cmd(cmd: u8, group: u8, cmd_ver: u8, notif_ver: u8) -> CmdVersion {
-    CmdVersion { cmd, group, cmd_ver, notif_ver }
 }
 
 const fn range(since: Kernel, max: u32, min: u32, content: Content) -> ApiRange {

@@ -44,10 +44,10 @@
 //!   variant of `Request` and its line in `parse`; an arm in `command`, with the effects in their
 //!   order: in `fw/mvm` (`parse` is in `request.rs`), in `fw/mld.rs` or in `fw/dvm.rs`; what mvm
 //!   and mld answer alike is in `fw/common.rs`, `fw/queues.rs`, `fw/scan.rs`. A layout of Wi-Fi 7
-//!   is in `iwl_hw::mld`. A version that the driver has to know of: `iwl-ucode`'s
-//!   `MLD_CMD_VERSIONS`. A test of it: `tests/model/mvm.rs`, `dvm.rs`, or `gen3.rs` for Wi-Fi 7.
-//!   What a recorded driver sends, too, is answered otherwise from then on: `tests/replay.rs`
-//!   tells, and says how records are made.
+//!   is in `iwl_hw::mld`. A version that the driver has to know of: its row
+//!   in `iwl_hw::versions`, which the stub's file names and `parse` goes by. A test of it:
+//!   `tests/model/mvm.rs`, `dvm.rs`, or `gen3.rs` for Wi-Fi 7. What a recorded driver sends, too, is
+//!   answered otherwise from then on: `tests/replay.rs` tells, and says how records are made.
 //! - *A fault*: a variant of [`Fault`] with its name, its argument and a row in `ALL`; where it takes
 //!   effect it is asked for by the plan and told by `CardEvent::injected`, or by `repeated_fault` where
 //!   that would be again and again. A line in `spec/suits.rs` if it is of a part that some cards lack.

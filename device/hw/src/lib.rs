@@ -29,6 +29,7 @@ pub mod prph;
 pub mod register;
 pub mod tfd;
 pub mod tx;
+pub mod versions;
 
 pub use bar::{csr, csr_bz, ctxt, fh, msix, rfh, tfh};
 pub use register::{Access, Block, Register, RegisterMap, Width};

@@ -26,21 +26,39 @@ pub mod system {
 pub mod mac_conf {
     #![allow(missing_docs, reason = "vendor names")]
     pub const SESSION_PROTECTION_CMD: u8 = 0x05;
+    pub const STA_CONFIG_CMD: u8 = 0x0a;
     pub const SESSION_PROTECTION_NOTIF: u8 = 0xfb;
+}
+
+/// Of [`PHY_OPS_GROUP`].
+pub mod phy_ops {
+    #![allow(missing_docs, reason = "vendor names")]
+    pub const PER_CHAIN_LIMIT_OFFSET_CMD: u8 = 0x05;
 }
 
 /// Of the data path's group.
 pub mod data_path {
     #![allow(missing_docs, reason = "vendor names")]
+    pub const TLC_MNG_CONFIG_CMD: u8 = 0x0f;
     pub const SCD_QUEUE_CONFIG_CMD: u8 = 0x17;
+}
+
+/// Of [`STATISTICS_GROUP`].
+pub mod statistics {
+    #![allow(missing_docs, reason = "vendor names")]
+    pub const STATISTICS_OPER_NOTIF: u8 = 0x00;
+    pub const STATISTICS_OPER_PART1_NOTIF: u8 = 0x01;
 }
 
 /// MACs, links, stations.
 pub const MAC_CONF_GROUP: u8 = 0x03;
+/// The radio.
+pub const PHY_OPS_GROUP: u8 = 0x04;
 /// Statistics.
 pub const STATISTICS_GROUP: u8 = 0x10;
-/// Of [`STATISTICS_GROUP`]: what is going on, and the rest of it.
-pub const STATISTICS_OPER: [(u8, usize); 2] = [(0x00, 444), (0x01, 512)];
+/// What is going on and the rest of it, with their lengths.
+pub const STATISTICS_OPER: [(u8, usize); 2] =
+    [(statistics::STATISTICS_OPER_NOTIF, 444), (statistics::STATISTICS_OPER_PART1_NOTIF, 512)];
 
 /// `struct iwl_alive_ntf`, of the eighth version.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]

@@ -26,8 +26,11 @@ pub mod id {
     pub const PHY_CONFIGURATION_CMD: u8 = 0x6a;
     pub const CALIB_RES_NOTIF_PHY_DB: u8 = 0x6b;
     pub const SCAN_OFFLOAD_COMPLETE: u8 = 0x6d;
+    pub const SCAN_OFFLOAD_UPDATE_PROFILES_CMD: u8 = 0x6e;
     pub const NVM_ACCESS_CMD: u8 = 0x88;
     pub const STATISTICS_CMD: u8 = 0x9c;
+    pub const SCAN_START_NOTIFICATION_UMAC: u8 = 0xb2;
+    pub const SCAN_ITERATION_COMPLETE_UMAC: u8 = 0xb5;
 }
 
 /// Of [`SYSTEM_GROUP`].

@@ -1,9 +1,13 @@
 //! What the firmwares have in common.
 
-use iwl_hw::mvm::{self, AliveV7, ErrorEventTable, LmacAlive, UmacAlive, id, regulatory_and_nvm};
+use iwl_hw::mld::AliveV8;
+use iwl_hw::mvm::{
+    self, AliveV3, AliveV7, ErrorEventTable, LmacAlive, UmacAlive, id, regulatory_and_nvm,
+};
 use iwl_hw::tx::{
     FrameHeader, TX_STATUS_FAIL_LONG_LIMIT, TX_STATUS_SUCCESS, TxCmd, TxRespHead, TxRespTail,
 };
+use iwl_hw::versions::{Versions, notification_version};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::firmware::{Failure, FailureKind};
@@ -35,21 +39,41 @@ pub(super) fn transmitted(command: &Command<'_>, middle: &[u8]) -> Vec<u8> {
     [head.as_bytes(), middle, tail.as_bytes()].concat()
 }
 
-/// `UCODE_ALIVE_NTFY`, version 6.
-pub(super) fn alive_v7(major: u32, sku: [u32; 3], valid: bool) -> AliveV7 {
-    let status = if valid { mvm::IWL_ALIVE_STATUS_OK } else { mvm::IWL_ALIVE_STATUS_ERR };
-    AliveV7 {
-        status: status.into(),
-        flags: 0.into(),
+/// `UCODE_ALIVE_NTFY`, in the version that the firmware speaks; where none is named, in the third.
+pub(super) fn alive(
+    versions: Versions,
+    major: u32,
+    sku: [u32; 3],
+    image: Image,
+    valid: bool,
+) -> Packet {
+    let status = if valid { mvm::IWL_ALIVE_STATUS_OK } else { mvm::IWL_ALIVE_STATUS_ERR }.into();
+    let (flags, umac_data) = (0.into(), umac_alive(major));
+    let v7 = || AliveV7 {
+        status,
+        flags,
         lmac_data: [lmac_alive(major, Image::Runtime); 2],
-        umac_data: umac_alive(major),
+        umac_data,
         sku_id: sku.map(Into::into),
         imr: Default::default(),
+    };
+    let id = id::UCODE_ALIVE_NTFY;
+    match notification_version(versions, mvm::LEGACY_GROUP, id) {
+        Some(8..) => {
+            let v8 = AliveV8 { v7: v7(), platform_id: 0.into() };
+            Packet::notification(id, v8.as_bytes())
+        }
+        // The driver reads the sixth as it does the seventh.
+        Some(6 | 7) => Packet::notification(id, v7().as_bytes()),
+        _ => {
+            let v3 = AliveV3 { status, flags, lmac_data: lmac_alive(major, image), umac_data };
+            Packet::notification(id, v3.as_bytes())
+        }
     }
 }
 
 /// What an ALIVE says of the lower MAC.
-pub(super) fn lmac_alive(major: u32, image: Image) -> LmacAlive {
+fn lmac_alive(major: u32, image: Image) -> LmacAlive {
     let subtype = match image {
         Image::Init => mvm::FW_SUBTYPE_INITIALIZE,
         _ => mvm::FW_SUBTYPE_FULL_FEATURE,
@@ -74,7 +98,7 @@ pub(super) fn lmac_alive(major: u32, image: Image) -> LmacAlive {
 }
 
 /// What it says of the upper MAC.
-pub(super) fn umac_alive(major: u32) -> UmacAlive {
+fn umac_alive(major: u32) -> UmacAlive {
     UmacAlive {
         umac_major: major.into(),
         umac_minor: 0.into(),
@@ -116,4 +140,24 @@ pub(super) fn finish_init(mut packets: Vec<Packet>, command: &Command<'_>) -> Ve
     effects.push(Effect::status());
     effects.push(Effect::After(CALIBRATION, Later::Send(packets)));
     effects
+}
+
+#[cfg(test)]
+mod tests {
+    use iwl_hw::versions;
+
+    use super::*;
+
+    #[test]
+    fn alive_is_of_the_version_that_is_spoken() {
+        let spoken: [(Versions, usize); 3] = [
+            (&[], size_of::<AliveV3>()),
+            (versions::AX210_SKU, size_of::<AliveV7>()),
+            (versions::MLD, size_of::<AliveV8>()),
+        ];
+        for (versions, len) in spoken {
+            let alive = alive(versions, 1, [0; 3], Image::Runtime, true);
+            assert_eq!(alive.payload.len(), len, "{versions:?}");
+        }
+    }
 }

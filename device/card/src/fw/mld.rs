@@ -1,21 +1,22 @@
-//! MLD firmware: Wi-Fi 7, with links, as `iwlmld` speaks with it. It has one version of each command,
-//! that of the stubs' `IWL_UCODE_TLV_CMD_VERSIONS` table.
+//! MLD firmware: Wi-Fi 7, with links, as `iwlmld` speaks with it. A command of a version that has no
+//! layout here means nothing; the versions are the rows that the stubs give the driver.
 //!
 //! Sources: `fw/api/*.h`, and what `mld/*.c` does with the answers.
 
 use iwl_hw::mld::{
-    self, AliveV8, MccUpdateRespV8, NvmGetInfoRspV4, ScdQueueCfgCmd, SessionProtCmd,
-    SessionProtNotif, data_path as mld_data_path, id as mld_id, mac_conf, system as mld_system,
+    self, MccUpdateRespV8, NvmGetInfoRspV4, ScdQueueCfgCmd, SessionProtCmd, SessionProtNotif,
+    data_path as mld_data_path, id as mld_id, mac_conf, system as mld_system,
 };
 use iwl_hw::mvm::{
     self, RfhQueueData, RxqSyncCmd, ScanReqMld, data_path, id, regulatory_and_nvm, system,
 };
 use iwl_hw::nvm as layout;
 use iwl_hw::tfh::MAX_TFD_QUEUE_SIZE_AX210;
+use iwl_hw::versions::{Versions, command_version, notification_version};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::common::{alive_v7, error_log, finish_init, pnvm_complete};
+use super::common::{alive, error_log, finish_init, pnvm_complete};
 use super::firmware::{Failure, Firmware};
 use super::queues::{self, Queues};
 use super::scan::Scan;
@@ -31,6 +32,7 @@ const SESSION_START: Nanos = 3 * MILLISECOND;
 /// The state of a running image.
 #[derive(Debug)]
 pub(crate) struct Mld {
+    versions: Versions,
     /// The transmit queues, by their stations and traffic id.
     queues: Queues<(u32, u8)>,
     scan: Scan,
@@ -39,8 +41,9 @@ pub(crate) struct Mld {
 }
 
 impl Mld {
-    pub(crate) fn new(sku: [u32; 3]) -> Self {
-        Self { queues: Queues::new(MAX_TFD_QUEUE_SIZE_AX210), scan: Scan::default(), sku }
+    pub(crate) fn new(versions: Versions, sku: [u32; 3]) -> Self {
+        let queues = Queues::new(MAX_TFD_QUEUE_SIZE_AX210);
+        Self { versions, queues, scan: Scan::default(), sku }
     }
 }
 
@@ -63,17 +66,20 @@ enum Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn parse(command: &Command<'a>) -> Option<Self> {
-        let payload = command.payload;
-        Some(match (command.group, command.id) {
-            (mvm::LEGACY_GROUP | mvm::LONG_GROUP, id) => match id {
-                id::TX_CMD => Self::Tx,
-                mld_id::TXPATH_FLUSH => Self::TxPathFlush(prefix(payload).0),
-                id::SHARED_MEM_CFG => Self::SharedMemCfg,
-                id::SCAN_REQ_UMAC => Self::Scan(prefix(payload).0),
-                id::SCAN_ABORT_UMAC => Self::ScanAbort,
-                id::PHY_CONFIGURATION_CMD => Self::PhyConfiguration,
-                mld_id::MCC_UPDATE_CMD => Self::MccUpdate,
+    /// What a command means, by group, id and the versions spoken; `None` if it means nothing here.
+    fn parse(command: &Command<'a>, versions: Versions) -> Option<Self> {
+        let (group, id, payload) = (command.group, command.id, command.payload);
+        let version = command_version(versions, group, id);
+        let answer = notification_version(versions, group, id);
+        Some(match (group, id) {
+            (mvm::LEGACY_GROUP | mvm::LONG_GROUP, id) => match (id, version) {
+                (id::TX_CMD, _) => Self::Tx,
+                (mld_id::TXPATH_FLUSH, _) => Self::TxPathFlush(prefix(payload).0),
+                (id::SHARED_MEM_CFG, _) => Self::SharedMemCfg,
+                (id::SCAN_REQ_UMAC, Some(17..)) => Self::Scan(prefix(payload).0),
+                (id::SCAN_ABORT_UMAC, _) => Self::ScanAbort,
+                (id::PHY_CONFIGURATION_CMD, _) => Self::PhyConfiguration,
+                (mld_id::MCC_UPDATE_CMD, _) => Self::MccUpdate,
                 _ => return None,
             },
             (mvm::SYSTEM_GROUP, id) => match id {
@@ -82,14 +88,22 @@ impl<'a> Request<'a> {
                 mld_system::SYSTEM_STATISTICS_CMD => Self::Statistics(prefix(payload).0),
                 _ => return None,
             },
-            (mvm::REGULATORY_AND_NVM_GROUP, regulatory_and_nvm::NVM_GET_INFO) => Self::NvmGetInfo,
+            (mvm::REGULATORY_AND_NVM_GROUP, regulatory_and_nvm::NVM_GET_INFO)
+                if answer == Some(4) =>
+            {
+                Self::NvmGetInfo
+            }
             (mld::MAC_CONF_GROUP, mac_conf::SESSION_PROTECTION_CMD) => {
                 Self::SessionProtection(prefix(payload).0)
             }
-            (mvm::DATA_PATH_GROUP, id) => match id {
-                mld_data_path::SCD_QUEUE_CONFIG_CMD => Self::ScdQueueConfig(prefix(payload).0),
-                data_path::RFH_QUEUE_CONFIG_CMD => Self::RfhQueueConfig(queues::parse(payload)),
-                data_path::TRIGGER_RX_QUEUES_NOTIF_CMD => {
+            (mvm::DATA_PATH_GROUP, id) => match (id, version) {
+                (mld_data_path::SCD_QUEUE_CONFIG_CMD, Some(3)) => {
+                    Self::ScdQueueConfig(prefix(payload).0)
+                }
+                (data_path::RFH_QUEUE_CONFIG_CMD, _) => {
+                    Self::RfhQueueConfig(queues::parse(payload))
+                }
+                (data_path::TRIGGER_RX_QUEUES_NOTIF_CMD, _) => {
                     let (sync, data) = prefix(payload);
                     Self::TriggerRxQueues(sync, data)
                 }
@@ -101,10 +115,8 @@ impl<'a> Request<'a> {
 }
 
 impl Firmware for Mld {
-    fn alive(&self, _image: Image, valid: bool) -> Packet {
-        let v7 = alive_v7(UCODE_MAJOR, self.sku, valid);
-        let alive = AliveV8 { v7, platform_id: 0.into() };
-        Packet::notification(id::UCODE_ALIVE_NTFY, alive.as_bytes())
+    fn alive(&self, image: Image, valid: bool) -> Packet {
+        alive(self.versions, UCODE_MAJOR, self.sku, image, valid)
     }
 
     fn error_log(&self, error: &Failure) -> Vec<u8> {
@@ -120,7 +132,8 @@ impl Firmware for Mld {
     }
 
     fn command(&mut self, command: &Command<'_>) -> Answer {
-        let Some(request) = Request::parse(command) else { return Answer::unknown() };
+        let parsed = Request::parse(command, self.versions);
+        let Some(request) = parsed else { return Answer::unknown() };
         let effects = match request {
             Request::Tx => vec![Effect::Reply(queues::transmitted(command, true))],
             Request::TxPathFlush(station) => {

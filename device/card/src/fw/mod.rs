@@ -13,6 +13,8 @@ mod scan;
 
 pub(crate) use firmware::{Failure, FailureKind, Firmware};
 
+use iwl_hw::versions;
+
 use crate::spec::{Boot, OpMode};
 
 /// A dialect of host commands.
@@ -52,15 +54,17 @@ const FIRST_WITH_SKU: u16 = 77;
 /// A firmware that has just started, of a file with this API number if it tells, on a card of this
 /// SKU.
 pub(crate) fn start(dialect: Dialect, api: Option<u16>, sku: [u32; 3]) -> Box<dyn Firmware> {
+    let mvm = |era, versions| Box::new(mvm::Mvm::new(era, versions, sku));
     match dialect {
-        Dialect::Wifi7 if api.is_none_or(|api| api >= FIRST_CORE) => Box::new(mld::Mld::new(sku)),
-        Dialect::Wifi7 => Box::new(mvm::Mvm::new(mvm::Era::Ax210 { sku: None })),
-        Dialect::Dvm => Box::new(dvm::Dvm::default()),
-        Dialect::Mvm => Box::new(mvm::Mvm::new(mvm::Era::Separate)),
-        Dialect::MvmUnified => Box::new(mvm::Mvm::new(mvm::Era::Unified)),
-        Dialect::MvmAx210 => {
-            let sku = api.is_none_or(|api| api >= FIRST_WITH_SKU).then_some(sku);
-            Box::new(mvm::Mvm::new(mvm::Era::Ax210 { sku }))
+        Dialect::Wifi7 if api.is_none_or(|api| api >= FIRST_CORE) => {
+            Box::new(mld::Mld::new(versions::MLD, sku))
         }
+        Dialect::Dvm => Box::new(dvm::Dvm::default()),
+        Dialect::Mvm => mvm(mvm::Era::Separate, &[]),
+        Dialect::MvmUnified => mvm(mvm::Era::Unified, &[]),
+        Dialect::MvmAx210 if api.is_none_or(|api| api >= FIRST_WITH_SKU) => {
+            mvm(mvm::Era::Ax210, versions::AX210_SKU)
+        }
+        Dialect::MvmAx210 | Dialect::Wifi7 => mvm(mvm::Era::Ax210, &[]),
     }
 }

@@ -9,14 +9,13 @@ mod nvm;
 mod request;
 mod time;
 
-use iwl_hw::mvm::{self, AliveV3, CalibResNotifPhyDb, ScdTxqCfgCmd, id};
+use iwl_hw::mvm::{self, CalibResNotifPhyDb, ScdTxqCfgCmd, id};
 use iwl_hw::tfh::{MAX_TFD_QUEUE_SIZE, MAX_TFD_QUEUE_SIZE_AX210};
 use iwl_hw::tx::MVM_TX_RESP_MIDDLE;
+use iwl_hw::versions::Versions;
 use zerocopy::IntoBytes;
 
-use super::common::{
-    alive_v7, error_log, finish_init, lmac_alive, pnvm_complete, transmitted, umac_alive,
-};
+use super::common::{alive, error_log, finish_init, pnvm_complete, transmitted};
 use super::firmware::{Failure, Firmware};
 use super::queues::{self, Queues};
 use super::scan::Scan;
@@ -35,16 +34,16 @@ pub(crate) enum Era {
     /// 22000: one for all, which calibrates itself, and numbers the transmit queues.
     Unified,
     /// AX210: the same with longer frames and rings.
-    Ax210 {
-        /// Which part of the platform's NVM is for it, if its ALIVE says.
-        sku: Option<[u32; 3]>,
-    },
+    Ax210,
 }
 
 /// The state of a running image.
 #[derive(Debug)]
 pub(crate) struct Mvm {
     era: Era,
+    versions: Versions,
+    /// Which part of the platform's NVM is for it.
+    sku: [u32; 3],
     /// The transmit queues, by their station.
     queues: Queues<u8>,
     scan: Scan,
@@ -52,25 +51,19 @@ pub(crate) struct Mvm {
 }
 
 impl Mvm {
-    pub(crate) fn new(era: Era) -> Self {
+    pub(crate) fn new(era: Era, versions: Versions, sku: [u32; 3]) -> Self {
         let indices = match era {
             Era::Separate | Era::Unified => MAX_TFD_QUEUE_SIZE,
-            Era::Ax210 { .. } => MAX_TFD_QUEUE_SIZE_AX210,
+            Era::Ax210 => MAX_TFD_QUEUE_SIZE_AX210,
         };
         let (scan, time_events) = Default::default();
-        Self { era, queues: Queues::new(indices), scan, time_events }
+        Self { era, versions, sku, queues: Queues::new(indices), scan, time_events }
     }
 }
 
 impl Firmware for Mvm {
     fn alive(&self, image: Image, valid: bool) -> Packet {
-        match self.era {
-            Era::Ax210 { sku: Some(sku) } => {
-                let alive = alive_v7(UCODE_MAJOR, sku, valid);
-                Packet::notification(id::UCODE_ALIVE_NTFY, alive.as_bytes())
-            }
-            Era::Separate | Era::Unified | Era::Ax210 { sku: None } => alive(image, valid),
-        }
+        alive(self.versions, UCODE_MAJOR, self.sku, image, valid)
     }
 
     fn error_log(&self, error: &Failure) -> Vec<u8> {
@@ -92,10 +85,7 @@ impl Firmware for Mvm {
             Request::AddSta => vec![Effect::reply(mvm::ADD_STA_SUCCESS.to_le_bytes())],
             Request::RemoveSta(station) => self.queues.remove(station),
             Request::Tx if unified => {
-                vec![Effect::Reply(queues::transmitted(
-                    command,
-                    matches!(self.era, Era::Ax210 { .. }),
-                ))]
+                vec![Effect::Reply(queues::transmitted(command, self.era == Era::Ax210))]
             }
             Request::Tx => vec![Effect::Reply(transmitted(command, &MVM_TX_RESP_MIDDLE))],
             Request::TxQueueCfg(config) => self.queues.configure(&config),
@@ -126,17 +116,6 @@ impl Firmware for Mvm {
     fn pnvm_complete(&self) -> Option<Packet> {
         Some(pnvm_complete())
     }
-}
-
-/// `UCODE_ALIVE_NTFY`, version 3.
-fn alive(image: Image, valid: bool) -> Packet {
-    let alive = AliveV3 {
-        status: if valid { mvm::IWL_ALIVE_STATUS_OK } else { mvm::IWL_ALIVE_STATUS_ERR }.into(),
-        flags: 0.into(),
-        lmac_data: lmac_alive(UCODE_MAJOR, image),
-        umac_data: umac_alive(UCODE_MAJOR),
-    };
-    Packet::notification(id::UCODE_ALIVE_NTFY, alive.as_bytes())
 }
 
 fn switch_queue(config: &ScdTxqCfgCmd) -> Vec<Effect> {
