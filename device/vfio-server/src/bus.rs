@@ -1,23 +1,7 @@
 //! What a device can do while one of its methods runs.
 
+use crate::error::DmaError;
 use crate::link::Link;
-
-/// Why a DMA access did not happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DmaError {
-    /// The data was asked for by message and is on its way. Leave the work item without
-    /// effect; [`crate::Device::wake`] is called once it can be repeated.
-    #[error("the data is on its way")]
-    Pending,
-    /// No memory there, no right to it, the client refused, or bus mastering is off.
-    #[error("DMA fault at {addr:#x}, {len} bytes")]
-    Fault {
-        /// Bus address.
-        addr: u64,
-        /// Bytes asked for.
-        len: usize,
-    },
-}
 
 /// The client's memory and interrupts.
 ///

@@ -25,12 +25,11 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
+use rustix::io::Errno;
 use rustix::{
     fs::{AtFlags, FileType, StatxFlags, fcntl_get_seals, readlinkat_raw, statx},
     net::sockopt::set_socket_linger,
 };
-
-use crate::Errno;
 
 /// Most threads that may wait in a close.
 const MAX_THREADS: usize = 8;

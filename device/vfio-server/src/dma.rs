@@ -8,12 +8,14 @@ use std::{
     sync::atomic::{Ordering, fence},
 };
 
+use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use tracing::info;
 use vm_memory::{Bytes, VolatileSlice};
 
 use crate::{
-    Descriptor, Errno, fault,
+    descriptor::Descriptor,
+    fault,
     protocol::{DmaAccess, DmaMap, DmaUnmap, MAX_DMA_MAPS, UNMAP_ALL},
 };
 

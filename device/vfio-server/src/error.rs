@@ -107,3 +107,20 @@ pub enum Disconnect {
     #[error("socket: {0}")]
     Io(#[from] io::Error),
 }
+
+/// Why a DMA access did not happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DmaError {
+    /// The data was asked for by message and is on its way. Leave the work item without
+    /// effect; [`crate::Device::wake`] is called once it can be repeated.
+    #[error("the data is on its way")]
+    Pending,
+    /// No memory there, no right to it, the client refused, or bus mastering is off.
+    #[error("DMA fault at {addr:#x}, {len} bytes")]
+    Fault {
+        /// Bus address.
+        addr: u64,
+        /// Bytes asked for.
+        len: usize,
+    },
+}

@@ -9,11 +9,13 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+use rustix::io::Errno;
 use rustix::io::{ReadWriteFlags, preadv2};
 
 pub use crate::raise::Raiser;
 use crate::{
-    Descriptor, Errno, IrqFlags, IrqIndex, irq_index,
+    descriptor::Descriptor,
+    info::{IrqFlags, IrqIndex, irq_index},
     protocol::{IrqSet, SetIrqs},
 };
 

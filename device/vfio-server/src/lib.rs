@@ -69,6 +69,7 @@ mod device;
 pub mod dma;
 mod error;
 mod fault;
+mod info;
 pub mod irq;
 mod link;
 mod messages;
@@ -81,10 +82,11 @@ mod share;
 mod stop;
 mod wake;
 
-pub use bus::{Bus, DmaError};
+pub use bus::Bus;
 pub use descriptor::Descriptor;
-pub use device::{Device, DeviceInfo, IrqFlags, IrqIndex, Region, irq_index, region};
-pub use error::{BindError, Disconnect, Exit, ServeError};
+pub use device::Device;
+pub use error::{BindError, Disconnect, DmaError, Exit, ServeError};
+pub use info::{DeviceInfo, IrqFlags, IrqIndex, Region, irq_index, region};
 /// The error numbers of replies; never zero.
 pub use rustix::io::Errno;
 pub use server::Server;

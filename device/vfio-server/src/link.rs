@@ -11,8 +11,8 @@ use tracing::warn;
 use zerocopy::IntoBytes;
 
 use crate::{
-    Disconnect, DmaError, ServeError,
     dma::{DmaMapError, DmaTable},
+    error::{Disconnect, DmaError, ServeError},
     irq::IrqTables,
     messages::{Answer, Messages, Purpose, ReadState},
     outbox::Outbox,

@@ -5,9 +5,8 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
+use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
-
-use crate::Errno;
 
 /// What the socket did not take yet.
 ///

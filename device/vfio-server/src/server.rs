@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::io::Errno;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::IoSliceMut,
@@ -23,12 +24,15 @@ use rustix::{
 use tracing::{info, warn};
 
 use crate::{
-    BindError, Descriptor, Device, Disconnect, Errno, Exit, ServeError, StopHandle, WakeHandle,
-    descriptor::Closer,
+    descriptor::{Closer, Descriptor},
+    device::Device,
+    error::{BindError, Disconnect, Exit, ServeError},
     irq::Raiser,
     link::{Broken, Link},
     protocol::{ProtocolError, Receiver},
     session::{Session, bus},
+    stop::StopHandle,
+    wake::WakeHandle,
 };
 
 /// A vfio-user server for one device and one client at a time.

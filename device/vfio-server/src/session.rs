@@ -1,10 +1,13 @@
 //! What the server does with each message.
 
+use rustix::io::Errno;
 use tracing::debug;
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::{
-    Bus, Device, DeviceInfo, Errno,
+    bus::Bus,
+    device::Device,
+    info::DeviceInfo,
     irq::{IrqTables, Raiser},
     link::Link,
     protocol::{

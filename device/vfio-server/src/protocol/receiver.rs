@@ -2,8 +2,8 @@
 
 use zerocopy::FromBytes;
 
-use super::{Header, MAX_MESSAGE, MAX_MSG_FDS, ProtocolError, flags};
-use crate::Descriptor;
+use super::wire::{Header, MAX_MESSAGE, MAX_MSG_FDS, ProtocolError, flags};
+use crate::descriptor::Descriptor;
 
 /// A whole message.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! What a command asks for.
 
+use rustix::io::Errno;
 use zerocopy::FromBytes;
 
-use super::{
+use super::wire::{
     DmaMap, DmaUnmap, GetInfo, GetIrqInfo, GetRegionInfo, IrqSet, MultiWrite, RegionAccess,
     SetIrqs, Version, command,
 };
-use crate::Errno;
 
 /// A command that is long enough, with as much data as it says; its values are not judged yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

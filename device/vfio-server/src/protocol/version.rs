@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_DATA_XFER, MAX_DMA_MAPS, MAX_MSG_FDS, PAGE_SIZES};
+use super::wire::{MAX_DATA_XFER, MAX_DMA_MAPS, MAX_MSG_FDS, PAGE_SIZES};
 
 /// Capabilities of one side; what it leaves out has the default of the specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
