@@ -534,9 +534,9 @@ pub struct SoakArgs {
     /// End after so many messages and register accesses, added up
     #[arg(long, value_name = "N")]
     pub total: Option<u64>,
-    /// End after so long
-    #[arg(long, value_name = "N", default_value_t = 60)]
-    pub seconds: u64,
+    /// End after so long [default: 60, without --messages and --total]
+    #[arg(long, value_name = "N")]
+    pub seconds: Option<u64>,
     /// Where the client's decisions come from
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -209,7 +209,8 @@ fn settled(before: Usage) -> io::Result<Usage> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         let usage = usage()?;
-        if usage.descriptors <= before.descriptors || Instant::now() > deadline {
+        let settled = usage.descriptors <= before.descriptors && usage.threads <= before.threads;
+        if settled || Instant::now() > deadline {
             return Ok(usage);
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -272,14 +273,23 @@ struct Client {
 impl Client {
     /// Connects and negotiates.
     fn connect(path: &PathBuf, seed: u64) -> io::Result<Self> {
-        let socket = UnixStream::connect(path)?;
+        let mut client = Self::new(UnixStream::connect(path)?, seed)?;
+        let version =
+            b"\0\0\0\0{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}\0";
+        client.add(command::VERSION, 0, version);
+        client.flush()?;
+        client.await_answer(command::VERSION)?;
+        Ok(client)
+    }
+
+    fn new(socket: UnixStream, seed: u64) -> io::Result<Self> {
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         let memory = memfd_create("soak", MemfdFlags::CLOEXEC)?;
         // Not zeros: who says that the server sees zeros where it sees others is taken for a QEMU
         // whose memory is not shared, and ends the service.
         rustix::io::write(&memory, &[1; MEMORY as usize])?;
-        let mut client = Self {
+        Ok(Self {
             socket,
             chance: Chance(seed),
             sent: 0,
@@ -288,13 +298,7 @@ impl Client {
             memory,
             events: Vec::new(),
             held: Vec::new(),
-        };
-        let version =
-            b"\0\0\0\0{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}\0";
-        client.add(command::VERSION, 0, version);
-        client.flush()?;
-        client.await_answer(command::VERSION)?;
-        Ok(client)
+        })
     }
 
     /// Until the connection or its luck ends.
@@ -540,7 +544,7 @@ impl Client {
             0 => own.into(),
             1 => fs::File::open("/dev/zero")?.into(),
             2 => self.full_pipe()?,
-            3 => self.lingering()?,
+            3 => return self.lingering_interrupt(&set_irqs(flags, index, 1)),
             4 => rustix::io::dup(&self.memory)?,
             5 => UnixStream::pair()?.0.into(),
             _ => eventfd(0, EventfdFlags::empty())?,
@@ -622,6 +626,15 @@ impl Client {
         Ok(writer)
     }
 
+    /// Who closes the socket last waits. That may be this side: if the message did not get through,
+    /// or was answered at once. So it closes elsewhere, until the listener of `held` has gone.
+    fn lingering_interrupt(&mut self, message: &[u8]) -> io::Result<()> {
+        let socket = self.lingering()?;
+        let sent = self.send_with(message, &[socket.as_fd()]);
+        std::thread::Builder::new().name("lingers".to_owned()).spawn(move || drop(socket))?;
+        sent
+    }
+
     /// Waits in `close`, for as long as it lingers and nobody reads what it has to send.
     fn lingering(&mut self) -> io::Result<OwnedFd> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -661,4 +674,19 @@ fn dma_map(address: u64, size: u64) -> Vec<u8> {
 fn set_irqs(what: u32, index: u32, count: u32) -> Vec<u8> {
     let payload = words(&[20, what, index, 0, count]);
     message(command::DEVICE_SET_IRQS, flags::NO_REPLY, &payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_client_waits_for_its_own_socket_where_the_server_has_gone() {
+        let (socket, gone) = UnixStream::pair().unwrap();
+        drop(gone);
+        let mut client = Client::new(socket, 1).unwrap();
+        let (ended, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || ended.send(client.lingering_interrupt(b"not sent").is_err()));
+        assert_eq!(end.recv_timeout(PATIENCE), Ok(true));
+    }
 }

@@ -14,6 +14,8 @@ use crate::machine::signals;
 /// Until enough is sent, the time is up or a signal comes; 1 if anything grew, hung or died.
 pub fn run(args: &SoakArgs) -> anyhow::Result<ExitCode> {
     let cards = commands::cards(&args.card)?;
+    let counted = args.messages.is_some() || args.total.is_some();
+    let seconds = args.seconds.or((!counted).then_some(60));
     let options = SoakOptions {
         cards: match cards.is_empty() {
             true => iwl_card::one_of_each_generation().collect(),
@@ -21,7 +23,7 @@ pub fn run(args: &SoakArgs) -> anyhow::Result<ExitCode> {
         },
         messages: args.messages.unwrap_or(u64::MAX),
         total: args.total.unwrap_or(u64::MAX),
-        time: Duration::from_secs(args.seconds),
+        time: seconds.map_or(Duration::MAX, Duration::from_secs),
         seed: args.seed,
     };
     let stop = Arc::new(AtomicBool::new(false));
