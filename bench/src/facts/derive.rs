@@ -274,6 +274,7 @@ mod tests {
         name: "other",
         request: Request::Waits,
         verifies: false,
+        lets_go: false,
         module: "iwlrs",
         pci_driver: "iwl-rs",
         opmodes: &[

@@ -24,6 +24,8 @@ pub struct Driver {
     pub request: Request,
     /// It looks whether the opmode has come, and lets go of the device if not.
     pub verifies: bool,
+    /// It lets go of the device too where the opmode that came late fails to start.
+    pub lets_go: bool,
     /// Its modules' parameters, as the kernel's command line has them.
     pub parameters: &'static str,
 }
@@ -60,6 +62,7 @@ const fn iwlwifi(name: &'static str, request: Request, verifies: bool) -> Driver
         firmware: "iwl",
         request,
         verifies,
+        lets_go: false,
         parameters: "",
     }
 }
@@ -82,6 +85,7 @@ const fn iwlrs(
         firmware: "iwl",
         request,
         verifies,
+        lets_go: true,
         parameters,
     }
 }

@@ -383,6 +383,8 @@ pub struct WhenDriver {
     pub request: Option<Request>,
     /// It looks whether the opmode has come, and lets go of the device if not; or it does not.
     pub verifies: Option<bool>,
+    /// It lets go of the device too where the opmode that came late fails to start; or that stays bound.
+    pub lets_go: Option<bool>,
     /// It is the kernel's own, whose ways are as they are; or a change of it, which is judged.
     pub stock: Option<bool>,
     /// It and its opmodes are in the kernel itself; or they are modules.
@@ -393,6 +395,7 @@ impl WhenDriver {
     fn applies(&self, driver: &Driver) -> bool {
         self.request.is_none_or(|request| request == driver.request)
             && self.verifies.is_none_or(|verifies| verifies == driver.verifies)
+            && self.lets_go.is_none_or(|lets_go| lets_go == driver.lets_go)
             && self.stock.is_none_or(|stock| stock == driver.is_stock())
             && self.built_in.is_none_or(|built_in| built_in == driver.is_built_in())
     }
@@ -672,6 +675,7 @@ mod tests {
             ("driver.verifies = true", false, true),
             ("driver = { stock = true, verifies = false }", true, false),
             ("driver.stock = false", false, true),
+            ("driver.lets-go = true", false, false),
             ("driver.built-in = true", false, false),
         ] {
             let when = when(text);
