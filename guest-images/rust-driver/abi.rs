@@ -3,17 +3,21 @@
 //! What the core and the opmodes, modules of their own, say to each other.
 //!
 //! Rust has no ABI between modules and no `EXPORT_SYMBOL`: a module cannot use another one's crate, only
-//! its C symbols. So this file is compiled into each of them; what is unsafe about it is behind the types
-//! of this file, and the opmodes have no unsafe code of their own.
+//! its C symbols. So this file is compiled into each of them, and everything that crosses is declared here,
+//! once: [`calls`], which the opmodes import and the core defines and exports from one list. A definition of
+//! another type does not compile.
 //!
-//! Both sides are built together, and the layouts here are `repr(C)` of integers and pointers; a module of
-//! another build is kept out by the kernel's vermagic alone, as with every out-of-tree pair.
+//! Both sides are built together, of the same types; a module of another build is kept out by the kernel's
+//! vermagic alone, as with every out-of-tree pair.
 
 #![allow(dead_code, reason = "each module uses its part")]
 
-use core::{ffi::c_void, ptr::NonNull};
+use core::{marker::PhantomData, ptr::NonNull};
 
-use kernel::{bindings, device::Device, error::to_result, prelude::*, ThisModule};
+use kernel::{
+    device::Device,
+    ffi::{c_int, c_long},
+};
 
 /// The generations, as far as they differ here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +28,6 @@ pub(crate) enum Family {
     Family6000 = 3,
     Family7000 = 4,
     Family8000 = 5,
-}
-
-impl Family {
-    fn of(number: u32) -> Option<Self> {
-        use Family::*;
-        let all = [Family1000, Family5000, Family6000, Family7000, Family8000];
-        all.into_iter().find(|family| *family as u32 == number)
-    }
 }
 
 /// Which firmware an opmode drives.
@@ -50,229 +46,132 @@ pub(crate) enum Image {
     Init = 1,
 }
 
-/// What an opmode does, for the core to call. A card is only valid for the call, and between `start` and
-/// `stop`.
+/// What a handle points to, which only the core knows.
+pub(crate) enum Hidden {}
+
+/// A card of the core's, for as long as it is lent.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Handle<'a>(NonNull<Hidden>, PhantomData<&'a Hidden>);
+
+impl<'a> Handle<'a> {
+    /// Of what the core has for a card; one type throughout, as there [`Handle::get`] gives it back.
+    pub(crate) fn new<T>(card: &'a T) -> Self {
+        Self(NonNull::from(card).cast(), PhantomData)
+    }
+
+    /// # Safety
+    ///
+    /// `T` is the type of [`Handle::new`].
+    pub(crate) unsafe fn get<T>(self) -> &'a T {
+        // SAFETY: It points to what was borrowed for `'a`, of this type by the caller.
+        unsafe { self.0.cast().as_ref() }
+    }
+}
+
+/// Bytes to read.
+#[repr(C)]
+pub(crate) struct Bytes<'a> {
+    data: *const u8,
+    len: usize,
+    of: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Bytes<'a> {
+    pub(crate) fn new(data: &'a [u8]) -> Self {
+        Self { data: data.as_ptr(), len: data.len(), of: PhantomData }
+    }
+
+    pub(crate) fn get(&self) -> &'a [u8] {
+        // SAFETY: They were those of a slice that is borrowed for `'a`.
+        unsafe { core::slice::from_raw_parts(self.data, self.len) }
+    }
+}
+
+/// Bytes to write.
+#[repr(C)]
+pub(crate) struct Buffer<'a> {
+    data: *mut u8,
+    len: usize,
+    of: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> Buffer<'a> {
+    pub(crate) fn new(data: &'a mut [u8]) -> Self {
+        Self { data: data.as_mut_ptr(), len: data.len(), of: PhantomData }
+    }
+
+    pub(crate) fn get(&mut self) -> &mut [u8] {
+        // SAFETY: They were those of a slice that is borrowed for `'a`, by this alone.
+        unsafe { core::slice::from_raw_parts_mut(self.data, self.len) }
+    }
+}
+
+/// A command: its group and number, and the notification that is to follow.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Command {
+    pub(crate) group: u8,
+    pub(crate) id: u8,
+    /// It is waited for, later, if `notified`.
+    pub(crate) notification: u8,
+    pub(crate) notified: bool,
+}
+
+/// What an opmode does, for the core to call.
 #[repr(C)]
 pub(crate) struct Ops {
     /// Starts on a card; it is the card's opmode if that is 0, else an error.
-    pub(crate) start: unsafe extern "C" fn(*const c_void) -> c_int,
+    pub(crate) start: extern "C" fn(Handle<'_>) -> c_int,
     /// Ends what `start` has begun.
-    pub(crate) stop: unsafe extern "C" fn(*const c_void),
+    pub(crate) stop: extern "C" fn(Handle<'_>),
     /// The interface goes up.
-    pub(crate) up: unsafe extern "C" fn(*const c_void) -> c_int,
+    pub(crate) up: extern "C" fn(Handle<'_>) -> c_int,
     /// It goes down.
-    pub(crate) down: unsafe extern "C" fn(*const c_void),
+    pub(crate) down: extern "C" fn(Handle<'_>),
 }
 
-#[allow(improper_ctypes, reason = "of a `struct device` the pointer alone is passed")]
-extern "C" {
-    fn iwlrs_opmode_register(kind: u32, ops: *const Ops) -> c_int;
-    fn iwlrs_opmode_deregister(kind: u32);
-    fn iwlrs_device(card: *const c_void) -> *mut bindings::device;
-    fn iwlrs_family(card: *const c_void) -> u32;
-    fn iwlrs_phy_sku(card: *const c_void) -> u32;
-    fn iwlrs_start_hw(card: *const c_void) -> c_int;
-    fn iwlrs_stop_hw(card: *const c_void);
-    fn iwlrs_eeprom(card: *const c_void, address: u16) -> c_int;
-    fn iwlrs_otp_block(card: *const c_void) -> c_int;
-    fn iwlrs_load(
-        card: *const c_void,
-        image: u32,
-        queue: u8,
-        alive: *mut u8,
-        room: usize,
-    ) -> c_long;
-    fn iwlrs_send(
-        card: *const c_void,
-        command: u32,
-        data: *const u8,
-        len: usize,
-        response: *mut u8,
-        room: usize,
-    ) -> c_long;
-    fn iwlrs_wait(card: *const c_void, timeout: u32) -> c_int;
-    fn iwlrs_interface_add(card: *const c_void, address: *const u8) -> c_int;
-    fn iwlrs_interface_remove(card: *const c_void);
-}
-
-fn length(result: c_long) -> Result<usize> {
-    usize::try_from(result).map_err(|_| Error::from_errno(result as i32))
-}
-
-/// A card that an opmode works with.
-pub(crate) struct Card(NonNull<c_void>);
-
-impl Card {
-    fn as_ptr(&self) -> *const c_void {
-        self.0.as_ptr()
-    }
-
-    /// For messages.
-    pub(crate) fn dev(&self) -> &Device {
-        // SAFETY: The core's card holds a reference to its device, and is valid as long as `self`.
-        unsafe { Device::from_raw(iwlrs_device(self.as_ptr())) }
-    }
-
-    /// Its generation.
-    pub(crate) fn family(&self) -> Option<Family> {
-        // SAFETY: As in `dev()`.
-        Family::of(unsafe { iwlrs_family(self.as_ptr()) })
-    }
-
-    /// The antennas that its firmware is for.
-    pub(crate) fn phy_sku(&self) -> u32 {
-        // SAFETY: As in `dev()`.
-        unsafe { iwlrs_phy_sku(self.as_ptr()) }
-    }
-
-    /// Resets and powers it.
-    pub(crate) fn start_hw(&self) -> Result {
-        // SAFETY: As in `dev()`.
-        to_result(unsafe { iwlrs_start_hw(self.as_ptr()) })
-    }
-
-    /// Stops it, wherever it is.
-    pub(crate) fn stop_hw(&self) {
-        // SAFETY: As in `dev()`.
-        unsafe { iwlrs_stop_hw(self.as_ptr()) }
-    }
-
-    /// A word of its EEPROM or OTP.
-    pub(crate) fn eeprom(&self, address: u16) -> Result<u16> {
-        // SAFETY: As in `dev()`.
-        let word = unsafe { iwlrs_eeprom(self.as_ptr(), address) };
-        u16::try_from(word).map_err(|_| Error::from_errno(word))
-    }
-
-    /// Where its image begins in an OTP of blocks; at 0 in an EEPROM.
-    pub(crate) fn otp_block(&self) -> Result<u16> {
-        // SAFETY: As in `dev()`.
-        let block = unsafe { iwlrs_otp_block(self.as_ptr()) };
-        u16::try_from(block).map_err(|_| Error::from_errno(block))
-    }
-
-    /// Uploads an image and waits for its ALIVE; its commands are to go through `queue`. How long the
-    /// ALIVE is.
-    pub(crate) fn load(&self, image: Image, queue: u8, alive: &mut [u8]) -> Result<usize> {
-        let (at, room) = (alive.as_mut_ptr(), alive.len());
-        // SAFETY: As in `dev()`; `at` is valid for `room` bytes.
-        length(unsafe { iwlrs_load(self.as_ptr(), image as u32, queue, at, room) })
-    }
-
-    /// Sends a command and waits for its response: how long that is, of which as much as fits is in
-    /// `response`.
-    pub(crate) fn send(
-        &self,
-        (group, id): (u8, u8),
-        data: &[u8],
-        response: &mut [u8],
-    ) -> Result<usize> {
-        self.command(u32::from(group) << 8 | u32::from(id), data, response)
-    }
-
-    /// The same, and waits for the notification that follows.
-    pub(crate) fn send_and_wait(
-        &self,
-        (group, id): (u8, u8),
-        data: &[u8],
-        notification: u8,
-        timeout: u32,
-    ) -> Result {
-        let notification = 1 << 24 | u32::from(notification) << 16;
-        self.command(notification | u32::from(group) << 8 | u32::from(id), data, &mut [])?;
-        // SAFETY: As in `dev()`.
-        to_result(unsafe { iwlrs_wait(self.as_ptr(), timeout) })
-    }
-
-    fn command(&self, command: u32, data: &[u8], response: &mut [u8]) -> Result<usize> {
-        let (at, room) = (response.as_mut_ptr(), response.len());
-        // SAFETY: As in `dev()`; both buffers are valid for their lengths.
-        length(unsafe {
-            iwlrs_send(self.as_ptr(), command, data.as_ptr(), data.len(), at, room)
-        })
-    }
-
-    /// Registers its interface. It may go up before this returns.
-    pub(crate) fn add_interface(&self, address: &[u8; 6]) -> Result {
-        // SAFETY: As in `dev()`; the address is copied.
-        to_result(unsafe { iwlrs_interface_add(self.as_ptr(), address.as_ptr()) })
-    }
-
-    /// Unregisters it, if there is one; it goes down before that.
-    pub(crate) fn remove_interface(&self) {
-        // SAFETY: As in `dev()`.
-        unsafe { iwlrs_interface_remove(self.as_ptr()) }
-    }
-}
-
-/// An opmode.
-pub(crate) trait Opmode: 'static {
-    /// Which firmware it drives.
-    const KIND: Kind;
-
-    /// Starts on a card; whatever it has begun when it fails, the core stops.
-    fn start(card: &Card) -> Result;
-    /// The interface goes up.
-    fn up(card: &Card) -> Result;
-}
-
-/// An opmode that the core knows; dropped, it is taken from all its cards.
-pub(crate) struct Registration<T: Opmode>(core::marker::PhantomData<T>);
-
-impl<T: Opmode> Registration<T> {
-    const OPS: Ops = Ops { start: Self::start, stop: Self::stop, up: Self::up, down: Self::down };
-
-    /// Registers it. It starts on all cards that wait for it, before this returns.
-    pub(crate) fn new(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: The operations are constants of this module, which is there until `drop()` has run.
-        to_result(unsafe { iwlrs_opmode_register(T::KIND as u32, &Self::OPS) })?;
-        Ok(Self(core::marker::PhantomData))
-    }
-
-    fn card(card: *const c_void) -> Option<Card> {
-        NonNull::new(card.cast_mut()).map(Card)
-    }
-
-    fn errno(result: Result) -> c_int {
-        result.map_or_else(|error| error.to_errno(), |()| 0)
-    }
-
-    unsafe extern "C" fn start(card: *const c_void) -> c_int {
-        let Some(card) = Self::card(card) else { return EINVAL.to_errno() };
-        let started = T::start(&card);
-        if started.is_err() {
-            card.remove_interface();
-            card.stop_hw();
+/// The core's calls, handed to a macro. Results below 0 are errors.
+macro_rules! calls {
+    ($with:ident) => {
+        $with! {
+            /// An opmode; it starts on all cards that wait for it before this returns. To be taken back
+            /// before its module goes.
+            fn iwlrs_opmode_register(kind: Kind, ops: &'static Ops) -> c_int;
+            /// It is stopped on all its cards before this returns.
+            fn iwlrs_opmode_deregister(kind: Kind);
+            /// For messages.
+            fn iwlrs_device(card: Handle<'_>) -> &Device;
+            /// Its generation.
+            fn iwlrs_family(card: Handle<'_>) -> Family;
+            /// The antennas that its firmware is for.
+            fn iwlrs_phy_sku(card: Handle<'_>) -> u32;
+            /// Resets and powers it.
+            fn iwlrs_start_hw(card: Handle<'_>) -> c_int;
+            /// Stops it, wherever it is.
+            fn iwlrs_stop_hw(card: Handle<'_>);
+            /// A word of its EEPROM or OTP.
+            fn iwlrs_eeprom(card: Handle<'_>, address: u16) -> c_int;
+            /// Where its image begins in an OTP of blocks; at 0 in an EEPROM.
+            fn iwlrs_otp_block(card: Handle<'_>) -> c_int;
+            /// Uploads an image and waits for its ALIVE; its commands are to go through `queue`. How long
+            /// the ALIVE is.
+            fn iwlrs_load(card: Handle<'_>, image: Image, queue: u8, alive: Buffer<'_>) -> c_long;
+            /// Sends a command and waits for its response: how long that is, of which as much as fits is in
+            /// `response`.
+            fn iwlrs_send(
+                card: Handle<'_>,
+                command: Command,
+                data: Bytes<'_>,
+                response: Buffer<'_>
+            ) -> c_long;
+            /// Waits for the notification of the last command.
+            fn iwlrs_wait(card: Handle<'_>, timeout: u32) -> c_int;
+            /// Registers its interface. It may go up before this returns.
+            fn iwlrs_interface_add(card: Handle<'_>, address: &[u8; 6]) -> c_int;
+            /// Unregisters it, if there is one; it goes down before that.
+            fn iwlrs_interface_remove(card: Handle<'_>);
         }
-        Self::errno(started)
-    }
-
-    unsafe extern "C" fn stop(card: *const c_void) {
-        if let Some(card) = Self::card(card) {
-            card.remove_interface();
-            card.stop_hw();
-        }
-    }
-
-    unsafe extern "C" fn up(card: *const c_void) -> c_int {
-        let Some(card) = Self::card(card) else { return EINVAL.to_errno() };
-        let up = T::up(&card);
-        if up.is_err() {
-            card.stop_hw();
-        }
-        Self::errno(up)
-    }
-
-    unsafe extern "C" fn down(card: *const c_void) {
-        if let Some(card) = Self::card(card) {
-            card.stop_hw();
-        }
-    }
+    };
 }
-
-impl<T: Opmode> Drop for Registration<T> {
-    fn drop(&mut self) {
-        // SAFETY: It was registered.
-        unsafe { iwlrs_opmode_deregister(T::KIND as u32) };
-    }
-}
+pub(crate) use calls;

@@ -18,15 +18,12 @@
 //! ended, come of where they do that: [`Strategy::Held`] waits for modprobe on the queue, where nobody
 //! waits for it, and needs no clock.
 
-use core::ffi::c_void;
-
 use kernel::{
     device,
     error::to_result,
     fmt,
     irq::{IrqReturn, ThreadedHandler, ThreadedIrqReturn},
-    new_mutex,
-    pci,
+    new_mutex, pci,
     prelude::*,
     str::CString,
     sync::{
@@ -41,13 +38,14 @@ use kernel::{
     },
     time::msecs_to_jiffies,
     workqueue::{
-        impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, Work, WorkItem,
+        impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, Work,
+        WorkItem,
     },
     ThisModule,
 };
 
 use crate::{
-    abi::{Kind, Ops},
+    abi::{Handle, Kind, Ops},
     abstractions::{
         device::release_driver,
         firmware::{request_nowait, Firmware, Requester},
@@ -271,16 +269,15 @@ impl Drv {
     fn stop_opmode(self: &Arc<Self>, table: &mut GlobalGuard<TABLE>) {
         let Stage::Started(kind) = *self.stage.as_ref(table) else { return };
         if let Some(ops) = table.opmodes[kind as usize] {
-            // SAFETY: The opmode is registered, and has started on this card.
-            unsafe { (ops.stop)(self.as_card()) };
+            (ops.stop)(self.handle());
         }
         *self.ops.lock() = None;
         *self.stage.as_mut(table) = Stage::Left(kind);
     }
 
     /// As the opmodes have it.
-    fn as_card(self: &Arc<Self>) -> *const c_void {
-        Arc::as_ptr(self).cast()
+    pub(crate) fn handle(&self) -> Handle<'_> {
+        Handle::new(self)
     }
 
     /// Starts the opmode. Where it fails, the device is let go of.
@@ -291,9 +288,8 @@ impl Drv {
         table: &mut GlobalGuard<TABLE>,
     ) {
         *self.ops.lock() = Some(ops);
-        // SAFETY: The opmode is registered; the card is bound, as unbinding takes the lock that is held.
-        let started = to_result(unsafe { (ops.start)(self.as_card()) });
-        match started {
+        // The card is bound, as unbinding takes the lock that is held.
+        match to_result((ops.start)(self.handle())) {
             Ok(()) => *self.stage.as_mut(table) = Stage::Started(kind),
             Err(error) => {
                 *self.ops.lock() = None;
@@ -497,8 +493,7 @@ impl WorkItem<2> for Drv {
 }
 
 /// An opmode has come.
-pub(crate) fn register(kind: u32, ops: &'static Ops) -> Result {
-    let kind = Kind::from_number(kind).ok_or(EINVAL)?;
+pub(crate) fn register(kind: Kind, ops: &'static Ops) -> Result {
     let mut table = TABLE.lock();
     let place = &mut table.opmodes[kind as usize];
     if place.is_some() {
@@ -517,8 +512,7 @@ pub(crate) fn register(kind: u32, ops: &'static Ops) -> Result {
 }
 
 /// It goes: no card has it any more.
-pub(crate) fn deregister(kind: u32) {
-    let Some(kind) = Kind::from_number(kind) else { return };
+pub(crate) fn deregister(kind: Kind) {
     let mut table = TABLE.lock();
     let mut index = 0;
     while let Some(drv) = table.drvs.get(index).cloned() {

@@ -55,8 +55,7 @@ unsafe extern "C" fn iwlrs_netdev_open(card: *const c_void) -> c_int {
     // SAFETY: By the caller; the card is there as long as its interface.
     let drv = unsafe { &*card.cast::<Drv>() };
     let Some(ops) = *drv.ops.lock() else { return ENODEV.to_errno() };
-    // SAFETY: The opmode has registered the interface, and unregisters it before it goes.
-    unsafe { (ops.up)(card) }
+    (ops.up)(drv.handle())
 }
 
 /// # Safety
@@ -68,7 +67,6 @@ unsafe extern "C" fn iwlrs_netdev_stop(card: *const c_void) {
     let drv = unsafe { &*card.cast::<Drv>() };
     let ops = *drv.ops.lock();
     if let Some(ops) = ops {
-        // SAFETY: As above.
-        unsafe { (ops.down)(card) };
+        (ops.down)(drv.handle());
     }
 }

@@ -10,8 +10,10 @@
 use kernel::prelude::*;
 
 mod abi;
+mod opmode;
 
-use abi::{Card, Family, Image, Kind, Opmode, Registration};
+use abi::{Family, Image, Kind};
+use opmode::{Card, Opmode, Registration};
 
 /// The command queue, with one context.
 const CMD_QUEUE: u8 = 4;
@@ -28,7 +30,7 @@ const REPLY_STATISTICS_CMD: (u8, u8) = (0, 0x9c);
 struct Dvm;
 
 impl Dvm {
-    fn run(card: &Card, image: Image) -> Result {
+    fn run(card: &Card<'_>, image: Image) -> Result {
         let mut alive = [0; 32];
         let len = card.load(image, CMD_QUEUE, &mut alive)?;
         let valid = alive.get(IS_VALID..IS_VALID + 4).and_then(|bytes| bytes.try_into().ok());
@@ -45,10 +47,10 @@ impl Dvm {
 impl Opmode for Dvm {
     const KIND: Kind = Kind::Dvm;
 
-    fn start(card: &Card) -> Result {
+    fn start(card: &Card<'_>) -> Result {
         card.start_hw()?;
         let base = match card.family() {
-            Some(Family::Family1000) => card.otp_block()?,
+            Family::Family1000 => card.otp_block()?,
             _ => 0,
         };
         let word = |at: u16| card.eeprom(base.checked_add(at).ok_or(EIO)?);
@@ -66,7 +68,7 @@ impl Opmode for Dvm {
         card.add_interface(&address)
     }
 
-    fn up(card: &Card) -> Result {
+    fn up(card: &Card<'_>) -> Result {
         Self::run(card, Image::Init)?;
         Self::run(card, Image::Runtime)?;
         // That its commands are answered.

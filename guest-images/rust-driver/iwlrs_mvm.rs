@@ -10,8 +10,10 @@
 use kernel::prelude::*;
 
 mod abi;
+mod opmode;
 
-use abi::{Card, Family, Image, Kind, Opmode, Registration};
+use abi::{Family, Image, Kind};
+use opmode::{Card, Opmode, Registration};
 
 const CMD_QUEUE: u8 = 0;
 
@@ -43,7 +45,7 @@ const ALIVE_LEN: usize = 68;
 struct Mvm;
 
 impl Mvm {
-    fn run(card: &Card, image: Image) -> Result {
+    fn run(card: &Card<'_>, image: Image) -> Result {
         let mut alive = [0; ALIVE_LEN];
         let len = card.load(image, CMD_QUEUE, &mut alive)?;
         let [low, high, ..] = alive;
@@ -59,7 +61,7 @@ impl Mvm {
     }
 
     /// A section of the NVM, as much as one command gets; `None` if there is none.
-    fn nvm<'a>(card: &Card, section: u16, buffer: &'a mut [u8]) -> Result<Option<&'a [u8]>> {
+    fn nvm<'a>(card: &Card<'_>, section: u16, buffer: &'a mut [u8]) -> Result<Option<&'a [u8]>> {
         const HEADER: usize = 8;
         let [low, high] = section.to_le_bytes();
         // Read, of the NVM's cache, from the beginning.
@@ -95,11 +97,11 @@ impl Mvm {
 impl Opmode for Mvm {
     const KIND: Kind = Kind::Mvm;
 
-    fn start(card: &Card) -> Result {
+    fn start(card: &Card<'_>) -> Result {
         card.start_hw()?;
         Self::run(card, Image::Init)?;
         let (sections, holder): (&[u16], _) = match card.family() {
-            Some(Family::Family8000) => (
+            Family::Family8000 => (
                 &[
                     NVM_SECTION_TYPE_SW,
                     NVM_SECTION_TYPE_REGULATORY,
@@ -144,7 +146,7 @@ impl Opmode for Mvm {
         card.add_interface(&address)
     }
 
-    fn up(card: &Card) -> Result {
+    fn up(card: &Card<'_>) -> Result {
         Self::run(card, Image::Runtime)?;
         let antennas = card.phy_sku() >> 16 & 0xf;
         card.send(TX_ANT_CONFIGURATION_CMD, &antennas.to_le_bytes(), &mut []).map(|_| ())

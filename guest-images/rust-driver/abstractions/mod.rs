@@ -5,6 +5,7 @@
 
 pub(crate) mod completion;
 pub(crate) mod device;
+pub(crate) mod export;
 pub(crate) mod firmware;
 pub(crate) mod kmod;
 pub(crate) mod workqueue;

@@ -67,7 +67,11 @@ where
     // `struct delayed_work`.
     let pending = unsafe {
         let work = Work::raw_get(T::raw_get_work(item));
-        bindings::cancel_delayed_work_sync(kernel::container_of!(work, bindings::delayed_work, work))
+        bindings::cancel_delayed_work_sync(kernel::container_of!(
+            work,
+            bindings::delayed_work,
+            work
+        ))
     };
     if pending {
         // SAFETY: When it was enqueued it took a reference, which its run would have dropped.
