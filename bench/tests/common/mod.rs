@@ -109,6 +109,14 @@ fn shared_cache() -> PathBuf {
         .expect("a place for the cache")
 }
 
+/// Whether something of this kind was unpacked into it before, for whatever kernel.
+pub fn cache_holds(kind: &str) -> bool {
+    let dir = std::fs::read_dir(shared_cache().join(kind));
+    dir.is_ok_and(|mut dir| {
+        dir.any(|entry| entry.is_ok_and(|entry| entry.path().join("manifest.json").is_file()))
+    })
+}
+
 /// What a `run --json` came to.
 pub struct Run {
     pub code: Option<i32>,
