@@ -9,7 +9,7 @@ use zerocopy::IntoBytes;
 use crate::builder::encode;
 use crate::format::{Format, LegacySizes, TlvHeader, TlvPrefix, padded};
 use crate::names::TlvType;
-use crate::reader::{SectionTlv, Tlv, Ucode};
+use crate::reader::{ImageKind, SectionTlv, Tlv, Ucode};
 
 /// One fault.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -68,6 +68,12 @@ pub enum Corruption {
     EmptySections,
     /// Every section TLV goes: the NULL pointer oops. TLV files only.
     NoSections,
+    /// One section TLV goes: the driver takes the file, and the card gets an image with a section too
+    /// few. TLV files only.
+    WithoutSection {
+        /// Which of the runtime image, counted from 0.
+        index: usize,
+    },
 }
 
 /// The fault cannot be put into this file.
@@ -85,6 +91,14 @@ pub enum CorruptError {
     /// There is no such TLV.
     #[error("the file has no TLV {index}: {count} can be read, counted from 0")]
     NoSuchTlv {
+        /// The one named.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// There is no such section.
+    #[error("the runtime image has no section {index}: it has {count}, counted from 0")]
+    NoSuchSection {
         /// The one named.
         index: usize,
         /// How many there are.
@@ -123,7 +137,7 @@ fn bounded(bytes: usize) -> Result<usize, CorruptError> {
 
 /// As on a command line: `truncate=40`, `magic=0x12345678`, `version=0x1200`,
 /// `tlv-length=INDEX:LENGTH`, `tlv-resize=INDEX:LENGTH`, `tlv-append=TYPE:HEX`,
-/// `trailing-bytes=6`, `corrupt-tail`, `empty-sections`, `no-sections`.
+/// `trailing-bytes=6`, `corrupt-tail`, `empty-sections`, `no-sections`, `without-section=INDEX`.
 impl FromStr for Corruption {
     type Err = FaultError;
 
@@ -136,8 +150,8 @@ impl FromStr for Corruption {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "`{0}` is not a fault: expected truncate=N, magic=N, version=N, tlv-length=INDEX:N, \
-     tlv-resize=INDEX:N, tlv-append=TYPE:HEX, trailing-bytes=N, corrupt-tail, empty-sections \
-     or no-sections"
+     tlv-resize=INDEX:N, tlv-append=TYPE:HEX, trailing-bytes=N, corrupt-tail, empty-sections, \
+     no-sections or without-section=INDEX"
 )]
 pub struct FaultError(pub String);
 
@@ -160,7 +174,7 @@ fn hex_bytes(text: &str) -> Option<Vec<u8>> {
 
 impl Corruption {
     /// Each as the command line takes it, with numbers as an example, and what it does.
-    pub const EXAMPLES: [(&str, &str); 10] = [
+    pub const EXAMPLES: [(&str, &str); 11] = [
         ("truncate=40", "the file ends after so many bytes"),
         ("magic=0x12345678", "another second word: `invalid uCode magic`"),
         ("version=0x1200", "another version word"),
@@ -171,6 +185,7 @@ impl Corruption {
         ("corrupt-tail", "good to its end, then a TLV that claims 2 GiB: rejected late"),
         ("empty-sections", "every section loses its content: the silent unbind"),
         ("no-sections", "every section TLV goes: the oops of stock kernels"),
+        ("without-section=1", "section 1 of the runtime image goes: the card does not start it"),
     ];
 
     fn from_text(text: &str) -> Option<Self> {
@@ -196,6 +211,7 @@ impl Corruption {
             "corrupt-tail" if argument.is_empty() => Self::CorruptTail,
             "empty-sections" if argument.is_empty() => Self::EmptySections,
             "no-sections" if argument.is_empty() => Self::NoSections,
+            "without-section" => Self::WithoutSection { index: number(argument)? },
             _ => return None,
         })
     }
@@ -256,6 +272,15 @@ impl Corruption {
                     None => Some(tlv.value),
                 });
             }
+            Self::WithoutSection { index } => {
+                let ucode = self.tlv_file(file)?;
+                let sections: Vec<_> = ucode.tlvs.iter().filter(|tlv| is_runtime(tlv)).collect();
+                let Some(section) = sections.get(index) else {
+                    return Err(CorruptError::NoSuchSection { index, count: sections.len() });
+                };
+                let gone = section.at.index;
+                bytes = rebuild(file, &ucode, |tlv| (tlv.at.index != gone).then_some(tlv.value));
+            }
         }
         Ok(bytes)
     }
@@ -293,6 +318,13 @@ impl Corruption {
     fn too_short(&self, file: &[u8]) -> CorruptError {
         CorruptError::TooShort { corruption: self.clone(), len: file.len() }
     }
+}
+
+/// Whether a TLV is a section of the runtime image.
+fn is_runtime(tlv: &Tlv<'_>) -> bool {
+    SectionTlv::of(tlv.at.kind).is_some_and(|section| match section {
+        SectionTlv::Fixed(image, _) | SectionTlv::Offset(image) => image == ImageKind::Regular,
+    })
 }
 
 /// The header and every TLV that `keep` gives a value for.

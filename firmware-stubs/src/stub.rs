@@ -286,27 +286,28 @@ impl StubDef {
 impl Content {
     fn builder(self, api: Api) -> UcodeBuilder {
         let number = api.in_header();
-        let (init, runtime) = (image(marker::INIT, api), image(marker::RUNTIME, api));
+        let [init, runtime] =
+            [marker::INIT, marker::RUNTIME].map(|marker| move |nth| image(marker, api, nth));
         match self {
             // Version 18.168.x.1 is that of the last real 6000g2a file.
             Self::Dvm => {
                 UcodeBuilder::new(Version(u32::from_be_bytes([18, 168, 0, 1]) | number << 8))
                     .human_readable("iwlbench stub, iwldvm")
-                    .tlv(IWL_UCODE_TLV_INST, runtime)
-                    .tlv(IWL_UCODE_TLV_DATA, runtime)
-                    .tlv(IWL_UCODE_TLV_INIT, init)
-                    .tlv(IWL_UCODE_TLV_INIT_DATA, init)
+                    .tlv(IWL_UCODE_TLV_INST, runtime(0))
+                    .tlv(IWL_UCODE_TLV_DATA, runtime(1))
+                    .tlv(IWL_UCODE_TLV_INIT, init(0))
+                    .tlv(IWL_UCODE_TLV_INIT_DATA, init(1))
                     .flags(0)
             }
-            Self::Mvm => mvm(api, "iwlbench stub, iwlmvm", Some(init)),
-            Self::MvmMultiQueue => mvm(api, "iwlbench stub, iwlmvm", Some(init))
+            Self::Mvm => mvm(api, "iwlbench stub, iwlmvm", true),
+            Self::MvmMultiQueue => mvm(api, "iwlbench stub, iwlmvm", true)
                 .capabilities(&[IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT]),
             Self::MvmUnified => unified(api),
             Self::MvmLoader { sku } => {
                 let stub = unified(api).tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER);
                 if sku { stub.cmd_versions(versions::AX210_SKU) } else { stub }
             }
-            Self::Mld => mvm(api, "iwlbench stub, iwlmld", None)
+            Self::Mld => mvm(api, "iwlbench stub, iwlmld", false)
                 .api_bits(&[IWL_UCODE_TLV_API_REGULATORY_NVM_INFO])
                 .capabilities(&[
                     IWL_UCODE_TLV_CAPA_LAR_SUPPORT,
@@ -330,18 +331,16 @@ const TWO_ANTENNAS: u32 = 0x0033_0000;
 const IMAGE_LOADER: [u8; SECTION_SIZE] = [0x1d; SECTION_SIZE];
 
 /// What every stub of `iwlmvm` and `iwlmld` has; up to family 9000 with an init image.
-fn mvm(api: Api, name: &str, init: Option<[u8; SECTION_SIZE]>) -> UcodeBuilder {
-    let runtime = image(marker::RUNTIME, api);
+fn mvm(api: Api, name: &str, init: bool) -> UcodeBuilder {
+    let section = |marker, nth| image(marker, api, nth);
     let mut stub = UcodeBuilder::new(Version(api.in_header() << 8))
         .human_readable(name)
-        .section(IWL_UCODE_TLV_SEC_RT, INST_OFFSET, &runtime)
-        .section(IWL_UCODE_TLV_SEC_RT, DATA_OFFSET, &runtime);
-    if let Some(init) = init {
-        stub = stub.section(IWL_UCODE_TLV_SEC_INIT, INST_OFFSET, &init).section(
-            IWL_UCODE_TLV_SEC_INIT,
-            DATA_OFFSET,
-            &init,
-        );
+        .section(IWL_UCODE_TLV_SEC_RT, INST_OFFSET, &section(marker::RUNTIME, 0))
+        .section(IWL_UCODE_TLV_SEC_RT, DATA_OFFSET, &section(marker::RUNTIME, 1));
+    if init {
+        stub = stub
+            .section(IWL_UCODE_TLV_SEC_INIT, INST_OFFSET, &section(marker::INIT, 0))
+            .section(IWL_UCODE_TLV_SEC_INIT, DATA_OFFSET, &section(marker::INIT, 1));
     }
     // Without the dump mask the driver reads 200 000 words of SRAM after each failed start.
     stub.phy_sku(TWO_ANTENNAS).flags(0).word(IWL_UCODE_TLV_FW_DBG_DUMP_LST, 0)
@@ -349,13 +348,17 @@ fn mvm(api: Api, name: &str, init: Option<[u8; SECTION_SIZE]>) -> UcodeBuilder {
 
 /// What every stub of `iwlmvm` from AX200 on has.
 fn unified(api: Api) -> UcodeBuilder {
-    mvm(api, "iwlbench stub, iwlmvm", None)
+    mvm(api, "iwlbench stub, iwlmvm", false)
         .capabilities(&[IWL_UCODE_TLV_CAPA_STA_PM_NOTIF, IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT])
 }
 
-/// A section of an image of this file. A number that is none of any file does not go in.
-fn image(marker: [u8; 16], api: Api) -> [u8; SECTION_SIZE] {
-    section(u16::try_from(api.0).map_or(marker, |api| marker::with_api(marker, api)))
+/// The nth section of an image of this file, which ends in its number: no two are the same. An API
+/// number that is none of any file does not go in.
+fn image(marker: [u8; 16], api: Api, nth: u8) -> [u8; SECTION_SIZE] {
+    let with_api = u16::try_from(api.0).map_or(marker, |api| marker::with_api(marker, api));
+    let mut section = section(with_api);
+    section[SECTION_SIZE - 1] = nth;
+    section
 }
 
 /// A marker, then bytes that count, so that a misplaced or swapped chunk shows.

@@ -133,6 +133,7 @@ proptest! {
             Corruption::CorruptTail,
             Corruption::EmptySections,
             Corruption::NoSections,
+            Corruption::WithoutSection { index },
         ] {
             if let Ok(broken) = fault.apply(&bytes) {
                 check(&broken);

@@ -203,8 +203,9 @@ impl Deriver {
 }
 
 /// The milestones that a card's event is by itself, whatever was before it.
-pub const IS_OF_A_CARD: [&str; 12] = [
+pub const IS_OF_A_CARD: [&str; 13] = [
     "section-uploaded",
+    "section-wrong",
     "iml-loaded",
     "pnvm-loaded",
     "cpu-released",
@@ -224,6 +225,9 @@ pub fn of_card(card: &str, event: &CardEvent) -> Option<Milestone> {
     Some(match event {
         CardEvent::SectionUploaded { image, index, len, .. } => {
             Milestone::SectionUploaded { card: card(), image: *image, index: *index, bytes: *len }
+        }
+        CardEvent::SectionWrong { image, index, how } => {
+            Milestone::SectionWrong { card: card(), image: *image, index: *index, how: *how }
         }
         CardEvent::ImlLoaded { len } => Milestone::ImlLoaded { card: card(), bytes: *len },
         CardEvent::PnvmLoaded { len } => Milestone::PnvmLoaded { card: card(), bytes: *len },

@@ -11,7 +11,7 @@
 mod blocked;
 
 use guest_protocol::{GuestEvent, LoaderOutcome};
-use iwl_card::{CardEvent, Cause as CardCause, Fault, Image, Space};
+use iwl_card::{CardEvent, Cause as CardCause, Fault, Image, Space, Wrong};
 use serde::{Deserialize, Serialize};
 
 use crate::facts::driver::{self, Driver};
@@ -229,7 +229,7 @@ fn of_card(facts: &Facts<'_>) -> Option<Found> {
     if facts.own.card {
         return None;
     }
-    let card: [fn(&Facts<'_>) -> Option<Found>; 12] = [
+    let card: [fn(&Facts<'_>) -> Option<Found>; 15] = [
         off_the_bus,
         dma_fault,
         hardware_error,
@@ -237,6 +237,9 @@ fn of_card(facts: &Facts<'_>) -> Option<Found> {
         not_valid,
         rf_kill,
         lost_interrupts,
+        loader_refused,
+        section_wrong,
+        no_pnvm_complete,
         no_alive,
         no_calibration,
         bad_nvm,
@@ -435,7 +438,11 @@ fn rf_kill(facts: &Facts<'_>) -> Option<Found> {
 
 fn lost_interrupts(facts: &Facts<'_>) -> Option<Found> {
     // Of an interrupt that does not come, only the one who keeps it back can tell.
-    let lost = [Fault::LostInterrupt { nth: 0 }, Fault::LostInterrupts { from: 0 }];
+    let lost = [
+        Fault::LostInterrupt { nth: 0 },
+        Fault::LostInterrupts { from: 0 },
+        Fault::LostVector { vector: 0 },
+    ];
     let (fault, seq) = lost.into_iter().find_map(|fault| Some((fault, facts.fault(fault)?)))?;
     let last =
         facts.told().take_while(|(at, _)| *at <= seq).filter_map(|(at, event)| match event {
@@ -448,9 +455,55 @@ fn lost_interrupts(facts: &Facts<'_>) -> Option<Found> {
         });
     let (at, after) =
         last.last().map_or((seq, String::new()), |(at, what)| (at, format!(" after {what}")));
-    let what = if fault.name().ends_with('s') { "interrupts do" } else { "an interrupt does" };
+    let what = match fault {
+        Fault::LostInterrupt { .. } => "an interrupt does",
+        Fault::LostVector { .. } => "the interrupts of a vector of MSI-X do",
+        _ => "interrupts do",
+    };
     let sentence = format!("{what} not reach the driver{after}");
     Some(Found::new("interrupt-lost", sentence, vec![at, seq]).by(fault))
+}
+
+/// Where the CPU is told to run, and does not get its image.
+fn loader_refused(facts: &Facts<'_>) -> Option<Found> {
+    let seqs: Vec<_> =
+        facts.faults().filter(|(_, name)| *name == Fault::ImlRefused.name()).collect();
+    let (first, _) = *seqs.first()?;
+    let sentence = format!(
+        "the card does not take the image loader (IML): it fetches no ucode{}",
+        times(seqs.len())
+    );
+    Some(Found::new("iml-refused", sentence, vec![first]).by(Fault::ImlRefused))
+}
+
+/// An image that is not as its file has it: hardware does not start one.
+fn section_wrong(facts: &Facts<'_>) -> Option<Found> {
+    let mut wrong: Vec<(u64, String)> = Vec::new();
+    for (seq, event) in facts.told() {
+        match event {
+            CardEvent::SectionWrong {
+                image,
+                index,
+                how: how @ (Wrong::Altered | Wrong::Missing),
+            } => {
+                wrong.push((seq, format!("section {index} of the {image} ucode {how}")));
+            }
+            CardEvent::Alive { .. } => wrong.clear(),
+            _ => {}
+        }
+    }
+    let (_, first) = wrong.first()?;
+    let sentence = format!("{first}: it does not start");
+    let seqs = wrong.iter().map(|(seq, _)| *seq).collect();
+    let found = Found::new("ucode-not-whole", sentence, seqs);
+    Some(found.remedy("`iwlbench ucode inspect` lists a file's sections"))
+}
+
+fn no_pnvm_complete(facts: &Facts<'_>) -> Option<Found> {
+    let seq = facts.fault(Fault::NoPnvmComplete)?;
+    let sentence = "the firmware does not say that it has taken the platform's NVM: no \
+                    PNVM_INIT_COMPLETE_NTFY";
+    Some(Found::new("no-pnvm-complete", sentence, vec![seq]).by(Fault::NoPnvmComplete))
 }
 
 fn no_alive(facts: &Facts<'_>) -> Option<Found> {
@@ -747,16 +800,25 @@ fn no_probe(facts: &Facts<'_>) -> Option<Found> {
     Some(Found::new("no-probe", sentence, Vec::new()))
 }
 
-/// Interrupts that a driver has to bear.
+/// What a driver has to bear.
 fn needless(facts: &Facts<'_>) -> Option<Found> {
     let faults = [
         (Fault::SpuriousInterrupt { every: 0 }, "the card interrupts without a cause"),
         (Fault::UnknownCause { every: 0 }, "the card interrupts with a cause that no driver knows"),
+        (
+            Fault::EarlyVector { vector: 0 },
+            "the card interrupts before any image has run, when there are no receive queues yet",
+        ),
+        (Fault::NoResetDone, "the card does not answer that it is about to be reset"),
     ];
     let mut faults = faults.into_iter();
     let (fault, sentence, seq) =
         faults.find_map(|(fault, sentence)| Some((fault, sentence, facts.fault(fault)?)))?;
-    Some(Found::new("needless-interrupts", sentence, vec![seq]).by(fault))
+    let cause = match fault {
+        Fault::NoResetDone => "reset-unanswered",
+        _ => "needless-interrupts",
+    };
+    Some(Found::new(cause, sentence, vec![seq]).by(fault))
 }
 
 #[cfg(test)]
@@ -918,6 +980,14 @@ mod tests {
                 Fault::NvmOld => (own(vec![read(0)]), "of an older version than the driver takes"),
                 Fault::NvmMac { .. } => (own(vec![read(0)]), "holds no valid MAC address"),
                 Fault::NvmChecksum => (own(vec![read(0)]), "its check bits cannot correct"),
+                Fault::ImlRefused => (own(vec![read(0)]), "does not take the image loader (IML)"),
+                Fault::NoPnvmComplete => (own(vec![read(0)]), "no PNVM_INIT_COMPLETE_NTFY"),
+                Fault::NoResetDone => (own(vec![read(0)]), "does not answer that it is about"),
+                Fault::LostVector { .. } => (
+                    own(vec![released(), alive(true)]),
+                    "the interrupts of a vector of MSI-X do not reach the driver after the INIT",
+                ),
+                Fault::EarlyVector { .. } => (own(vec![read(0)]), "no receive queues yet"),
             };
             let probed = [vec![read(0)], events].concat();
             let said = line(probed.clone());
@@ -1090,6 +1160,20 @@ mod tests {
             "modprobe iwlmvm died of signal 9"
         );
         assert!(ended(LoaderOutcome::NoModprobe, "").starts_with("no modprobe in the guest"));
+    }
+
+    #[test]
+    fn an_image_that_is_not_whole_does_not_start() {
+        let missing = || {
+            let (image, how) = (Image::Init, Wrong::Missing);
+            card(CardEvent::SectionWrong { image, index: 1, how })
+        };
+        let said = line(vec![read(0), uploaded(0), released(), missing()]);
+        assert!(
+            said.starts_with("section 1 of the INIT ucode did not come: it does not start;"),
+            "{said}"
+        );
+        assert_eq!(line(vec![read(0), missing(), released(), alive(true)]), "");
     }
 
     /// Of an image that was given nobody knows what is in it.

@@ -1,6 +1,6 @@
 //! Milestones: the steps of the hand-over, derived from typed events, never from log text.
 
-use iwl_card::Image;
+use iwl_card::{Image, Wrong};
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
 
@@ -37,6 +37,7 @@ field! {
     u32 = FieldKind::Number,
     u64 = FieldKind::Number,
     Image = FieldKind::Word(&["init", "runtime", "unknown"]),
+    Wrong = FieldKind::Word(&Wrong::WORDS),
     Trouble = FieldKind::Word(Trouble::VARIANTS),
     Unbinder = FieldKind::Word(Unbinder::VARIANTS),
 }
@@ -239,6 +240,17 @@ pub enum Milestone {
         index: u32,
         /// Bytes.
         bytes: u32,
+    },
+    /// A section is not as the file has it that it is of.
+    SectionWrong {
+        /// The card.
+        card: String,
+        /// Which image.
+        image: Image,
+        /// Its place in the file's image, from 0.
+        index: u32,
+        /// What is wrong.
+        how: Wrong,
     },
     /// The image loader (IML) is in the card.
     ImlLoaded {
@@ -513,6 +525,9 @@ impl std::fmt::Display for Milestone {
             Milestone::OpmodeStarted { .. } => write!(f, "opmode started: it touches the card"),
             Milestone::SectionUploaded { image: i, index, bytes, .. } => {
                 write!(f, "{i} ucode section {index} uploaded, {bytes} bytes")
+            }
+            Milestone::SectionWrong { image: i, index, how, .. } => {
+                write!(f, "{i} ucode section {index} {how}")
             }
             Milestone::ImlLoaded { bytes, .. } => write!(f, "image loader fetched, {bytes} bytes"),
             Milestone::PnvmLoaded { bytes: 0, .. } => write!(f, "PNVM taken: there is none"),

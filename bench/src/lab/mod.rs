@@ -615,7 +615,8 @@ impl<'a> Lab<'a> {
         let gates = gates.map_err(BadUsage::from_error)?;
         let offers = gates.offers(&vars);
         let mut cards = Playing::all(spec, &vars)?;
-        let known = KnownSections::of(offers.iter().map(|(_, bytes)| bytes.as_slice()));
+        let whole = gates.whole(&vars);
+        let known = KnownSections::of(whole.iter().map(Vec::as_slice));
         cards.iter_mut().for_each(|card| card.options.known = known.clone());
         let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
         let own = vars.string(&scenario.guest.command_line.0);

@@ -195,6 +195,20 @@ impl Gates {
             .collect()
     }
 
+    /// What they are before a rule breaks or packs them, those of the cards' stubs first.
+    pub fn whole(&self, vars: &Vars) -> Vec<Vec<u8>> {
+        let Some(files) = &self.files else { return Vec::new() };
+        let apis = vars.walk_down.iter().filter_map(|name| files.stub.api_of(name));
+        let stubs = apis.map(|api| files.stub.build(api));
+        let more = files.more.iter().map(|(_, stub)| stub.build(stub.newest(files.kernel)));
+        let of_rules = self.firmware.iter().filter_map(|rule| {
+            let name = if rule.name.contains('*') { &vars.firmware } else { &rule.name };
+            files.source(&rule.rule, name).ok().flatten()
+        });
+        let given = vars.walk_down.iter().filter_map(|name| files.by_default(name));
+        stubs.chain(more).chain(of_rules).chain(given).collect()
+    }
+
     /// A question; `None` if it is held.
     pub fn ask(&mut self, id: u64, question: Question, milestones: &[Reached]) -> Option<Answered> {
         let (answered, until) = match &question {
@@ -387,23 +401,35 @@ impl Answered {
 impl Files {
     /// The file that a rule gives under a name; `None` if it refuses.
     fn bytes(&self, rule: &FirmwareRule, name: &str) -> Result<Option<Vec<u8>>, FirmwareError> {
-        let file = match &rule.give {
-            _ if rule.refuse.is_some() => return Ok(None),
-            None => match self.by_default(name) {
-                Some(file) => file,
-                None => return Ok(None),
-            },
-            Some(Source::Stub) => self.stub(name),
+        let Some(file) = self.source(rule, name)? else { return Ok(None) };
+        firmware::change(file, &rule.corrupt, rule.compress).map(Some)
+    }
+
+    /// The same before it is broken or packed.
+    fn source(&self, rule: &FirmwareRule, name: &str) -> Result<Option<Vec<u8>>, FirmwareError> {
+        Ok(match &rule.give {
+            _ if rule.refuse.is_some() => None,
+            None => self.by_default(name),
+            Some(Source::Stub) => Some(self.stub(name)),
             Some(Source::StubOf(card)) => {
                 // With the API number asked for, or the driver would look no further.
-                stub::for_card(card).unwrap_or(self.stub).build(self.api(name))
+                Some(self.stub_of(card, name))
             }
             Some(source @ Source::File(path)) => {
                 let own = self.own.iter().find(|(known, _)| known == source);
-                own.map(|(_, bytes)| bytes.clone()).ok_or_else(|| FirmwareError::not_read(path))?
+                let own = own.map(|(_, bytes)| bytes.clone());
+                Some(own.ok_or_else(|| FirmwareError::not_read(path))?)
             }
-        };
-        firmware::change(file, &rule.corrupt, rule.compress).map(Some)
+        })
+    }
+
+    /// What another card would be given under this name.
+    fn stub_of(&self, card: &str, name: &str) -> Vec<u8> {
+        let stub = stub::for_card(card).unwrap_or(self.stub);
+        match stub.pnvm.as_ref().filter(|_| name.ends_with(".pnvm")) {
+            Some(pnvm) => pnvm.build(),
+            None => stub.build(self.api(name)),
+        }
     }
 
     /// What a name gets where no rule says otherwise.

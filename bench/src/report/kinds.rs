@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use guest_protocol::{GuestEvent, Hello, LoaderOutcome, Question};
-use iwl_card::{CardEvent, Cause, Image, Irq, Outcome, ResetKind, Space};
+use iwl_card::{CardEvent, Cause, Image, Irq, Outcome, ResetKind, Space, Wrong};
 use serde_json::Value;
 
 use crate::facts::derive;
@@ -30,6 +30,7 @@ fn card() -> Vec<CardEvent> {
         CardEvent::BadInput { what: "x".into() },
         CardEvent::NvmRead { section: "eeprom".into(), offset: 0, len: 1, present: true },
         CardEvent::SectionUploaded { image, index: 0, dst: Some(0), len: 1 },
+        CardEvent::SectionWrong { image, index: 0, how: Wrong::Missing },
         CardEvent::ImlLoaded { len: 1 },
         CardEvent::PnvmLoaded { len: 1 },
         CardEvent::CpuReleased { image, sections: 1, bytes: 1, api: Some(17) },
@@ -118,6 +119,7 @@ fn known(what: &What) {
             | CardEvent::BadInput { .. }
             | CardEvent::NvmRead { .. }
             | CardEvent::SectionUploaded { .. }
+            | CardEvent::SectionWrong { .. }
             | CardEvent::ImlLoaded { .. }
             | CardEvent::PnvmLoaded { .. }
             | CardEvent::CpuReleased { .. }

@@ -1,7 +1,7 @@
 //! Events and milestones in a line, wherever they are shown. What is not known is shown as its
 //! fields.
 
-use iwl_card::Image;
+use iwl_card::{Image, Wrong};
 use serde_json::{Map, Value};
 
 use super::fields::{plain, str};
@@ -109,6 +109,11 @@ fn event(event: &Event) -> String {
             show(f, "len"),
             if f.contains_key("dst") { format!(" to {}", hex(f, "dst")) } else { String::new() }
         ),
+        "section-wrong" => {
+            let how = f.get("how").and_then(|how| serde_json::from_value(how.clone()).ok());
+            let how = how.map_or_else(|| show(f, "how"), |how: Wrong| how.to_string());
+            format!("{} ucode section {} {how}", image(f), show(f, "index"))
+        }
         "iml-loaded" => format!("image loader: {} bytes", show(f, "len")),
         "pnvm-loaded" => format!("PNVM: {} bytes", show(f, "len")),
         "cpu-released" => format!(

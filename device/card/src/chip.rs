@@ -12,7 +12,7 @@ use iwl_hw::rfh;
 
 use crate::boot::{self, Context, Done, KnownSections, Section, Setup, Start, Upload, Uploaded};
 use crate::cause::Cause;
-use crate::event::{self, CardEvent, Image};
+use crate::event::{self, CardEvent, Image, Wrong};
 use crate::faults::{Engine, Fault, FaultPlan};
 use crate::fw::{self, Dialect, Failure, FailureKind, Firmware};
 use crate::irq::Interrupts;
@@ -116,6 +116,8 @@ pub(crate) struct Chip {
     /// Where the host tells of the platform's NVM, and whether it has said that it does.
     scratch: Option<u64>,
     pnvm: bool,
+    /// The driver has said that it is about to reset the card.
+    resetting: bool,
     pub(crate) rx: Receive,
     pub(crate) tx: Transmit,
     hw_rev: u32,
@@ -148,6 +150,8 @@ pub(crate) struct Chip {
     needless: Vec<Fault>,
     /// Faults told since the last reset, of those that come again and again.
     told: Vec<Fault>,
+    /// No image has run since power-on, and no vector has rung before it.
+    early: bool,
     /// A packet was written to this queue, whose cause is not to be seen before it.
     landing: Option<u8>,
     /// Work was left for the next time.
@@ -172,6 +176,7 @@ impl Chip {
             context: Context::default(),
             scratch: None,
             pnvm: false,
+            resetting: false,
             rx: Receive::new(silicon.rx),
             tx: Transmit::new(silicon.tx),
             hw_rev,
@@ -189,6 +194,7 @@ impl Chip {
             accesses: 0,
             needless: Vec::new(),
             told: Vec::new(),
+            early: true,
             landing: None,
             more: false,
         };
@@ -213,6 +219,7 @@ impl Chip {
             hold_alive: _,
             rf_kill: _,
             accesses: _,
+            early: _,
             // Kept: an image is uploaded over it.
             sram: _,
             // A new one starts with each image.
@@ -225,6 +232,7 @@ impl Chip {
             context,
             scratch,
             pnvm,
+            resetting,
             rx,
             tx,
             cpu,
@@ -268,6 +276,7 @@ impl Chip {
         *context = Context::default();
         *scratch = None;
         *pnvm = false;
+        *resetting = false;
         *rx = Receive::new(silicon.rx);
         *tx = Transmit::new(silicon.tx);
         *cpu = Cpu::Off;
@@ -360,7 +369,8 @@ impl Chip {
     pub(crate) fn accessed(&mut self, accesses: u64) {
         if self.accesses != accesses {
             self.accesses = accesses;
-            self.needless.extend(self.faults.needless_at(accesses));
+            let early = |fault: &Fault| self.early || !matches!(fault, Fault::EarlyVector { .. });
+            self.needless.extend(self.faults.needless_at(accesses).filter(early));
         }
     }
 
@@ -374,8 +384,8 @@ impl Chip {
 
     /// The driver lets the CPU run what it has uploaded.
     pub(crate) fn release_cpu(&mut self, world: &mut dyn World) {
-        if let Some(uploaded) = self.upload.take() {
-            self.start_cpu(uploaded, world);
+        if let Some(uploaded) = self.upload.take(&self.known) {
+            self.start_cpu(&uploaded, world);
         }
     }
 
@@ -399,9 +409,7 @@ impl Chip {
     /// The doorbell to the upper MAC, `UREG_DOORBELL_TO_ISR6` or `CSR_DOORBELL_VECTOR`.
     pub(crate) fn doorbell(&mut self, bits: u32) {
         if bits & doorbell::RESET_HANDSHAKE == doorbell::RESET_HANDSHAKE {
-            if matches!(self.cpu, Cpu::Running(_)) {
-                self.irq.latch(Cause::ResetDone);
-            }
+            self.resetting = matches!(self.cpu, Cpu::Running(_));
         } else if bits & doorbell::NMI_BIT != 0 {
             self.nmi();
         }
@@ -432,21 +440,29 @@ impl Chip {
         }
     }
 
-    fn start_cpu(&mut self, uploaded: Uploaded, world: &mut dyn World) {
+    fn start_cpu(&mut self, uploaded: &Uploaded, world: &mut dyn World) {
         world.emit(CardEvent::CpuReleased {
             image: uploaded.image,
             sections: uploaded.sections,
             bytes: uploaded.bytes,
             api: uploaded.api,
         });
+        for index in &uploaded.missing {
+            let (image, index, how) = (uploaded.image, *index, Wrong::Missing);
+            world.emit(CardEvent::SectionWrong { image, index, how });
+        }
         (self.api, self.last_command) = (uploaded.api, 0);
+        self.early = false;
         self.timers.clear();
         self.held_alive = None;
         self.rx.discard();
         // Stubs tell which file they are; a real one gets what the newest speaks.
         self.firmware = fw::start(self.dialect, uploaded.api, self.sku);
         self.cpu = Cpu::Booting;
-        self.schedule(world.now() + BOOT, Due::Alive(uploaded.image), world);
+        // What its signature does not fit does not start, and says nothing.
+        if uploaded.whole {
+            self.schedule(world.now() + BOOT, Due::Alive(uploaded.image), world);
+        }
     }
 
     /// The driver stops the microcode with an NMI: it reports an error of its own.
@@ -496,12 +512,28 @@ impl Chip {
             self.landing = None;
             self.irq.latch(Cause::FhRx(queue));
         }
+        if std::mem::take(&mut self.resetting) {
+            match self.faults.has(Fault::NoResetDone) {
+                true => world.emit(CardEvent::injected(Fault::NoResetDone)),
+                false => self.irq.latch(Cause::ResetDone),
+            }
+        }
         if let Err(addr) = self.irq.settle(&self.faults, world) {
             table_fault(addr, world);
         }
         for fault in std::mem::take(&mut self.needless) {
-            let cause = matches!(fault, Fault::UnknownCause { .. }).then_some(Cause::Unknown);
-            match self.irq.provoke(cause, &self.faults, world) {
+            let rung = match fault {
+                Fault::EarlyVector { vector } => {
+                    let rung = self.early && self.irq.ring(vector, &self.faults, world);
+                    self.early &= !rung;
+                    Ok(rung)
+                }
+                Fault::UnknownCause { .. } => {
+                    self.irq.provoke(Some(Cause::Unknown), &self.faults, world)
+                }
+                _ => self.irq.provoke(None, &self.faults, world),
+            };
+            match rung {
                 Ok(true) => self.repeated_fault(fault, world),
                 Ok(false) => {}
                 Err(addr) => table_fault(addr, world),
@@ -631,13 +663,14 @@ impl Chip {
                 self.dma_fault(addr, len, Engine::Upload, world);
             }
             Ok(Done::Arrived { section, fits }) => {
-                let Section { image, index, dst, len } = section;
+                let Section { image, index, dst, len, wrong } = section;
                 if !fits {
                     let at = dst.unwrap_or_default();
                     let what = format!("no device memory left for a section at {at:#x}");
                     world.emit(CardEvent::BadInput { what });
                 }
                 world.emit(CardEvent::SectionUploaded { image, index, dst, len });
+                tell(image, wrong, world);
                 if self.faults.has(Fault::NoFhTx) {
                     world.emit(CardEvent::injected(Fault::NoFhTx));
                 } else {
@@ -655,7 +688,7 @@ impl Chip {
             Tx::Tfd => return Step::Idle,
         };
         let mut reach = self.reach(Engine::Upload, world);
-        match self.context.step(indices, &mut reach) {
+        match self.context.step(indices, &self.known, &mut reach) {
             Err(_) => return Step::Waiting,
             Ok(boot::Fetched::Idle) => return Step::Idle,
             Ok(boot::Fetched::Fault { addr, len }) => {
@@ -666,14 +699,20 @@ impl Chip {
             }
             Ok(boot::Fetched::Loader(len)) => {
                 world.emit(CardEvent::ImlLoaded { len });
-                self.irq.latch(Cause::Iml);
+                if self.faults.has(Fault::ImlRefused) {
+                    self.context = Context::default();
+                    world.emit(CardEvent::injected(Fault::ImlRefused));
+                } else {
+                    self.irq.latch(Cause::Iml);
+                }
             }
-            Ok(boot::Fetched::Section(Section { image, index, dst, len })) => {
+            Ok(boot::Fetched::Section(Section { image, index, dst, len, wrong })) => {
                 world.emit(CardEvent::SectionUploaded { image, index, dst, len });
+                tell(image, wrong, world);
             }
             Ok(boot::Fetched::All(uploaded, setup)) => {
                 self.set_up(&setup);
-                self.start_cpu(uploaded, world);
+                self.start_cpu(&uploaded, world);
             }
         }
         world.end_of_work();
@@ -693,7 +732,9 @@ impl Chip {
             Ok(len) => {
                 self.pnvm = false;
                 world.emit(CardEvent::PnvmLoaded { len });
-                if let Some(complete) = self.firmware.pnvm_complete() {
+                if self.faults.has(Fault::NoPnvmComplete) {
+                    world.emit(CardEvent::injected(Fault::NoPnvmComplete));
+                } else if let Some(complete) = self.firmware.pnvm_complete() {
                     let at = world.now() + PNVM;
                     let later = Later::Send(vec![complete]);
                     self.schedule(at, Due::Later(later), world);
@@ -857,6 +898,13 @@ fn companion(hw_rev: u32) -> Vec<(u32, u32)> {
         }
         csr::MAC_TYPE_GL => Vec::new(),
         _ => vec![(asked, prph::RSRC_CNVR_TOP), (granted, prph::RSRC_CNVR_TOP)],
+    }
+}
+
+/// What is wrong with sections of an image.
+fn tell(image: Image, wrong: Vec<(u32, Wrong)>, events: &mut dyn Events) {
+    for (index, how) in wrong {
+        events.emit(CardEvent::SectionWrong { image, index, how });
     }
 }
 

@@ -46,6 +46,43 @@ impl fmt::Display for Image {
     }
 }
 
+/// What is wrong with a section of an image, as its file has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wrong {
+    /// It holds something else, or goes somewhere else.
+    Altered,
+    /// It came before.
+    Repeated,
+    /// One that stands behind it came before it.
+    OutOfOrder,
+    /// The CPU is released, and it has not come, or not all of it.
+    Missing,
+}
+
+impl Wrong {
+    /// All of them, as events write them.
+    pub const WORDS: [&str; 4] = ["altered", "repeated", "out-of-order", "missing"];
+
+    /// As events write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize]
+    }
+}
+
+impl fmt::Display for Wrong {
+    /// Behind the section's number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Altered => "is not as its file has it",
+            Self::Repeated => "came again",
+            Self::OutOfOrder => "came after one that stands behind it",
+            Self::Missing => "did not come",
+        })
+    }
+}
+
 /// Through which window a register was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -186,6 +223,15 @@ pub enum CardEvent {
         dst: Option<u32>,
         /// Bytes that the card read.
         len: u32,
+    },
+    /// A section is not as the file has it that it is of.
+    SectionWrong {
+        /// Which image it belongs to.
+        image: Image,
+        /// Its place in the file's image, from 0.
+        index: u32,
+        /// What is wrong.
+        how: Wrong,
     },
     /// The card has fetched the image loader, which fetches the image.
     ImlLoaded {

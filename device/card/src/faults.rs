@@ -3,7 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use iwl_hw::msix::VECTORS;
 use serde::Serialize;
+
+use crate::cause::Irq;
 
 /// One fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -77,6 +80,23 @@ pub enum Fault {
     },
     /// The check bits of the OTP tell an error that they cannot correct.
     NvmChecksum,
+    /// The card does not take the image loader, and fetches no image.
+    ImlRefused,
+    /// The firmware does not say that it is done with the platform's NVM.
+    NoPnvmComplete,
+    /// Nobody answers the driver's word that it is about to reset the card.
+    NoResetDone,
+    /// No interrupt of this vector of MSI-X reaches the host.
+    LostVector {
+        /// Which.
+        vector: u16,
+    },
+    /// This vector of MSI-X rings once, without a cause, as soon as the host takes any: its driver has no
+    /// receive queues yet.
+    EarlyVector {
+        /// Which.
+        vector: u16,
+    },
 }
 
 /// A section of the NVM that a driver wants, by its vendor's name.
@@ -184,9 +204,11 @@ impl Engine {
 /// Fewest register accesses between two needless interrupts: a driver needs three to find out
 /// that there is nothing to do, and must get on with its own work.
 pub const MIN_EVERY: u64 = 4;
+/// Register accesses from one early interrupt to the next.
+const EARLY_EVERY: u64 = 8;
 
 /// Every fault, with the argument it has when none is written.
-const ALL: [Fault; 20] = [
+const ALL: [Fault; 25] = [
     Fault::ClockNeverReady,
     Fault::NicNeverReady,
     Fault::NeverAlive,
@@ -207,6 +229,11 @@ const ALL: [Fault; 20] = [
     Fault::NvmOld,
     Fault::NvmMac { bits: Bits::Zeros },
     Fault::NvmChecksum,
+    Fault::ImlRefused,
+    Fault::NoPnvmComplete,
+    Fault::NoResetDone,
+    Fault::LostVector { vector: 0 },
+    Fault::EarlyVector { vector: 0 },
 ];
 
 /// A fault that cannot be read.
@@ -257,6 +284,11 @@ impl Fault {
             Self::NvmOld => "nvm-old",
             Self::NvmMac { .. } => "nvm-mac",
             Self::NvmChecksum => "nvm-checksum",
+            Self::ImlRefused => "iml-refused",
+            Self::NoPnvmComplete => "no-pnvm-complete",
+            Self::NoResetDone => "no-reset-done",
+            Self::LostVector { .. } => "lost-vector",
+            Self::EarlyVector { .. } => "early-vector",
         }
     }
 
@@ -264,6 +296,7 @@ impl Fault {
     fn with(self, argument: &str) -> Option<Self> {
         let number = || argument.parse::<u64>().ok();
         let distance = || number().filter(|every| *every >= MIN_EVERY);
+        let vector = || argument.parse().ok().filter(|vector| *vector < VECTORS);
         match self {
             Self::AllOnes { .. } => number().map(|from| Self::AllOnes { from }),
             Self::LostInterrupt { .. } => number().map(|nth| Self::LostInterrupt { nth }),
@@ -288,6 +321,8 @@ impl Fault {
                 .into_iter()
                 .find(|bits| bits.name() == argument)
                 .map(|bits| Self::NvmMac { bits }),
+            Self::LostVector { .. } => vector().map(|vector| Self::LostVector { vector }),
+            Self::EarlyVector { .. } => vector().map(|vector| Self::EarlyVector { vector }),
             _ => None,
         }
     }
@@ -307,6 +342,9 @@ impl Fault {
             }
             Self::NvmSectionAbsent { .. } => NvmSection::ALL.map(NvmSection::name).join(", "),
             Self::NvmMac { .. } => Bits::ALL.map(Bits::name).join(", "),
+            Self::LostVector { .. } | Self::EarlyVector { .. } => {
+                format!("a vector of MSI-X, 0 to {}", VECTORS - 1)
+            }
             _ => "none".to_owned(),
         }
     }
@@ -325,6 +363,7 @@ impl fmt::Display for Fault {
             Self::UcodeError { api: Some(api) } => write!(f, "={api}"),
             Self::NvmSectionAbsent { section } => write!(f, "={}", section.name()),
             Self::NvmMac { bits } => write!(f, "={}", bits.name()),
+            Self::LostVector { vector } | Self::EarlyVector { vector } => write!(f, "={vector}"),
             _ => Ok(()),
         }
     }
@@ -400,19 +439,21 @@ impl FaultPlan {
     }
 
     /// The needless interrupts that are due at this access (0-based): one without a cause, one
-    /// with a cause that no driver knows.
+    /// with a cause that no driver knows, one that is too early.
     pub(crate) fn needless_at(&self, access: u64) -> impl Iterator<Item = Fault> + '_ {
         self.iter().filter(move |fault| match fault {
             Fault::SpuriousInterrupt { every } | Fault::UnknownCause { every } => {
                 access.is_multiple_of(*every.max(&MIN_EVERY))
             }
+            Fault::EarlyVector { .. } => access.is_multiple_of(EARLY_EVERY),
             _ => false,
         })
     }
 
     /// What loses this interrupt (0-based), if something does.
-    pub(crate) fn loses(&self, interrupt: u64) -> Option<Fault> {
+    pub(crate) fn loses(&self, interrupt: u64, irq: Irq) -> Option<Fault> {
         self.iter().find(|fault| match fault {
+            Fault::LostVector { vector } => irq == Irq::Msix { vector: *vector },
             Fault::LostInterrupt { nth } => *nth == interrupt,
             Fault::LostInterrupts { from } => *from <= interrupt,
             _ => false,
@@ -468,6 +509,7 @@ mod tests {
             ("ucode-error=x", "the API number"),
             ("nvm-section-absent=x", "sw, hw, calibration"),
             ("nvm-mac=1", "zeros, ones"),
+            ("lost-vector=16", "a vector of MSI-X, 0 to 15"),
         ] {
             let error = wrong.parse::<Fault>().expect_err(wrong).to_string();
             assert!(error.contains(takes), "{error}");
@@ -478,9 +520,14 @@ mod tests {
     #[test]
     fn interrupts_are_lost_by_their_number() {
         let plan = FaultPlan::none().with(Fault::LostInterrupt { nth: 2 });
-        let lost: Vec<_> = (0..5).filter(|n| plan.loses(*n).is_some()).collect();
+        let lost: Vec<_> = (0..5).filter(|n| plan.loses(*n, Irq::Msi).is_some()).collect();
         assert_eq!(lost, [2]);
         let plan = FaultPlan::none().with(Fault::LostInterrupts { from: 3 });
-        assert!(plan.loses(2).is_none() && plan.loses(3).is_some() && plan.loses(4).is_some());
+        let lost: Vec<_> = (0..5).filter(|n| plan.loses(*n, Irq::Msi).is_some()).collect();
+        assert_eq!(lost, [3, 4]);
+        let plan = FaultPlan::none().with(Fault::LostVector { vector: 1 });
+        let loses = |irq| plan.loses(0, irq).is_some();
+        assert!(loses(Irq::Msix { vector: 1 }) && !loses(Irq::Msix { vector: 0 }));
+        assert!(!loses(Irq::Msi));
     }
 }

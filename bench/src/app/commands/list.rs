@@ -58,6 +58,15 @@ fn about(fault: iwl_card::Fault) -> &'static str {
         }
         Fault::NvmOld => "the NVM is of an older version than drivers take",
         Fault::NvmMac { .. } => "the MAC address is none: nvm-mac=zeros, nvm-mac=ones",
+        Fault::ImlRefused => {
+            "the image loader is not taken, and no image fetched (AX210 and later)"
+        }
+        Fault::NoPnvmComplete => "no word that the platform's NVM is taken (AX210 and later)",
+        Fault::NoResetDone => "nobody answers that the card is about to be reset (AX210 and later)",
+        Fault::LostVector { .. } => "a vector of MSI-X never rings: lost-vector=0",
+        Fault::EarlyVector { .. } => {
+            "a vector of MSI-X rings once before any image has run: early-vector=0"
+        }
         Fault::NvmChecksum => "an uncorrectable error in the OTP (cards of iwldvm that have one)",
     }
 }

@@ -167,6 +167,7 @@ fn lane_of(milestone: &Milestone, lane_of_card: &dyn Fn(&str) -> usize) -> usize
         | M::ModprobeEnded { .. }
         | M::ModprobeMissing { .. } => LOADER,
         M::SectionUploaded { card, .. }
+        | M::SectionWrong { card, .. }
         | M::ImlLoaded { card, .. }
         | M::PnvmLoaded { card, .. }
         | M::CpuReleased { card, .. }

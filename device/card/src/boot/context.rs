@@ -2,7 +2,8 @@
 //! fetches them itself; from AX210 on with an image loader (IML) that comes with the image.
 //!
 //! An entry of the image has an address and no length; the hardware knows how much to fetch by what
-//! the sections themselves say. Of each the card reads the start, by which the image is known.
+//! the sections themselves say. Of each the card reads the start, by which the image is known, and all
+//! of one that is of a file it knows.
 //! Pages that are fetched when they are needed are left alone.
 
 use iwl_hw::ctxt::info::{self, ContextInfo};
@@ -12,13 +13,13 @@ use iwl_ucode::marker;
 use zerocopy::little_endian::U64;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::section::{Section, Uploaded};
+use super::section::{self, Judge, KnownSections, Section, Uploaded};
 use crate::event::Image;
 use crate::reach::Reach;
 use crate::rings::Rings;
 use crate::world::DmaError;
 
-/// Bytes read of each section.
+/// Bytes read of each section, if no file is known.
 const START: usize = marker::RUNTIME.len();
 
 /// Most bytes of an image loader: more than any has.
@@ -72,6 +73,7 @@ struct Fetching {
     /// Where the sections are that are left.
     left: std::vec::IntoIter<u64>,
     uploaded: Uploaded,
+    judge: Judge,
 }
 
 /// What is under way.
@@ -89,13 +91,18 @@ impl Context {
 
     /// Reads the context information, or the next section. A command queue has at most so many
     /// `indices`.
-    pub(crate) fn step(&mut self, indices: u32, host: &mut Reach<'_>) -> Result<Fetched, DmaError> {
+    pub(crate) fn step(
+        &mut self,
+        indices: u32,
+        known: &KnownSections,
+        host: &mut Reach<'_>,
+    ) -> Result<Fetched, DmaError> {
         let stepped = match (self.started, &mut self.fetching) {
-            (Some(Start::Info(address)), _) => self.read(address, indices, host),
+            (Some(Start::Info(address)), _) => self.read(address, indices, known, host),
             (Some(Start::Loader { info, loader, len }), _) => {
                 self.load(info, (loader, len), indices, host)
             }
-            (None, Some(fetching)) => fetching.step(host),
+            (None, Some(fetching)) => fetching.step(known, host),
             (None, None) => return Ok(Fetched::Idle),
         };
         match stepped {
@@ -117,6 +124,7 @@ impl Context {
         &mut self,
         address: u64,
         indices: u32,
+        known: &KnownSections,
         host: &mut Reach<'_>,
     ) -> Result<Fetched, DmaError> {
         let mut info = ContextInfo::new_zeroed();
@@ -142,7 +150,7 @@ impl Context {
             scratch: None,
         };
         let mut fetching = Fetching::new(setup, left);
-        let first = fetching.step(host)?;
+        let first = fetching.step(known, host)?;
         *self = Self { started: None, fetching: Some(fetching) };
         Ok(first)
     }
@@ -214,22 +222,37 @@ pub(crate) fn pnvm(scratch: u64, host: &mut Reach<'_>) -> Result<u32, DmaError> 
 impl Fetching {
     fn new(setup: Setup, left: Vec<u64>) -> Self {
         // There is one for all purposes.
-        let uploaded = Uploaded { image: Image::Runtime, api: None, sections: 0, bytes: 0 };
-        Self { setup, left: left.into_iter(), uploaded }
+        let uploaded = Uploaded {
+            image: Image::Runtime,
+            api: None,
+            sections: 0,
+            bytes: 0,
+            missing: Vec::new(),
+            whole: true,
+        };
+        Self { setup, left: left.into_iter(), uploaded, judge: Judge::default() }
     }
 
-    fn step(&mut self, host: &mut Reach<'_>) -> Result<Fetched, DmaError> {
+    fn step(&mut self, known: &KnownSections, host: &mut Reach<'_>) -> Result<Fetched, DmaError> {
         let Some(&address) = self.left.as_slice().first() else {
-            return Ok(Fetched::All(self.uploaded, self.setup));
+            let (missing, whole) = self.judge.end(known);
+            let uploaded = Uploaded { missing, whole, ..self.uploaded.clone() };
+            return Ok(Fetched::All(uploaded, self.setup));
         };
-        let mut start = [0; START];
-        host.read(address, &mut start)?;
+        let mut content = vec![0; if known.is_empty() { START } else { section::START }];
+        host.read(address, &mut content)?;
+        if let Some(len) = self.judge.length(known, &content) {
+            content.resize(len as usize, 0);
+            host.read(address, &mut content)?;
+        }
         self.left.next();
-        let Uploaded { image, api, sections, bytes } = &mut self.uploaded;
-        *api = marker::api_of(&start).or(*api);
+        let wrong = self.judge.arrive(known, None, &content);
+        let len = content.len() as u32;
+        let Uploaded { image, api, sections, bytes, .. } = &mut self.uploaded;
+        *api = marker::api_of(&content).or(*api);
         let index = *sections;
         *sections += 1;
-        *bytes += START as u32;
-        Ok(Fetched::Section(Section { image: *image, index, dst: None, len: START as u32 }))
+        *bytes += len;
+        Ok(Fetched::Section(Section { image: *image, index, dst: None, len, wrong }))
     }
 }

@@ -3,7 +3,7 @@
 use iwl_hw::fh::{FH_MEM_TB_MAX_LENGTH, srvc};
 use iwl_ucode::marker;
 
-use super::section::{KnownSections, Section, Uploaded};
+use super::section::{Judge, KnownSections, Section, Uploaded};
 use crate::event::Image;
 use crate::memory::SparseMemory;
 use crate::reach::Reach;
@@ -26,6 +26,7 @@ pub(crate) struct Upload {
     bytes: u32,
     image: Image,
     api: Option<u16>,
+    judge: Judge,
 }
 
 /// What came of a transfer.
@@ -40,7 +41,15 @@ pub(crate) enum Done {
 
 impl Upload {
     pub(crate) fn new() -> Self {
-        Self { pending: None, last: None, sections: 0, bytes: 0, image: Image::Unknown, api: None }
+        Self {
+            pending: None,
+            last: None,
+            sections: 0,
+            bytes: 0,
+            image: Image::Unknown,
+            api: None,
+            judge: Judge::default(),
+        }
     }
 
     /// The driver enabled the channel. Gives what is wrong with the transfer, if anything.
@@ -78,15 +87,17 @@ impl Upload {
         self.account(transfer, &data, known);
         let Transfer { dst, len, .. } = transfer;
         let index = self.sections.saturating_sub(1);
-        let section = Section { image: self.image, index, dst: Some(dst), len };
+        let wrong = self.judge.arrive(known, Some(dst), &data);
+        let section = Section { image: self.image, index, dst: Some(dst), len, wrong };
         Ok(Done::Arrived { section, fits })
     }
 
     /// The CPU starts: what was uploaded is its image. `None` if nothing was.
-    pub(crate) fn take(&mut self) -> Option<Uploaded> {
+    pub(crate) fn take(&mut self, known: &KnownSections) -> Option<Uploaded> {
         let Self { image, api, sections, bytes, .. } = *self;
+        let (missing, whole) = self.judge.end(known);
         *self = Self::new();
-        (sections > 0).then_some(Uploaded { image, api, sections, bytes })
+        (sections > 0).then_some(Uploaded { image, api, sections, bytes, missing, whole })
     }
 
     fn account(&mut self, transfer: Transfer, data: &[u8], known: &KnownSections) {

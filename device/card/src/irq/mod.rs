@@ -110,6 +110,16 @@ impl Interrupts {
         Ok(true)
     }
 
+    /// Raises a vector of MSI-X without a cause; says whether the host takes any.
+    pub(crate) fn ring(&mut self, vector: u16, plan: &FaultPlan, world: &mut dyn World) -> bool {
+        let open = self.route.open;
+        let Some(told) = self.vectors().filter(|_| open).map(|msix| msix.nothing()) else {
+            return false;
+        };
+        self.raise(vector, told, plan, world);
+        true
+    }
+
     /// The block of MSI-X, if that is in use.
     fn vectors(&mut self) -> Option<&mut Msix> {
         self.msix.as_mut().filter(|_| self.route.line == Line::Msix)
@@ -131,7 +141,7 @@ impl Interrupts {
         };
         let number = self.raised;
         self.raised += 1;
-        if let Some(fault) = plan.loses(number) {
+        if let Some(fault) = plan.loses(number, irq) {
             world.emit(CardEvent::injected(fault));
             return;
         }

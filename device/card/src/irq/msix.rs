@@ -31,6 +31,8 @@ pub(crate) struct Msix {
     /// `CSR_MSIX_AUTOMASK_ST_AD`.
     automask: u32,
     ivars: [u8; IVARS],
+    /// The vector that was the last to ring without a cause.
+    needless: u16,
     /// Which bit tells of a microcode error.
     pub(super) sw_err: HwCauses,
 }
@@ -104,6 +106,7 @@ impl Msix {
             hw: Bank::new(msix::hw_ivar),
             automask: 0,
             ivars: [0; IVARS],
+            needless: 0,
         }
     }
 
@@ -150,9 +153,22 @@ impl Msix {
         None
     }
 
-    /// A cause without a reason, past the mask; without one, the first vector all the same.
+    /// No cause at all.
+    pub(super) fn nothing(&self) -> Told {
+        told(0, 0, self.sw_err)
+    }
+
+    /// A cause without a reason, past the mask; without one, each vector that any cause goes to, by
+    /// turns.
     pub(super) fn provoke(&mut self, cause: Option<Cause>) -> (u16, Told) {
-        let Some(cause) = cause else { return (0, told(0, 0, self.sw_err)) };
+        let Some(cause) = cause else {
+            let used = |vector: &u16| {
+                self.ivars.iter().any(|ivar| u16::from(ivar & IVAR_VECTOR_MSK) == *vector)
+            };
+            let turns = (1..=VECTORS).map(|step| (self.needless + step) % VECTORS);
+            self.needless = turns.clone().find(used).unwrap_or_default();
+            return (self.needless, self.nothing());
+        };
         self.latch(cause);
         let (fh, hw, ivar) = match bit(cause, self.sw_err) {
             Bit::Fh(bit) => (bit, 0, (self.fh.ivar)(bit.trailing_zeros())),
@@ -241,6 +257,14 @@ mod tests {
         assert_eq!(msix.settle(), None, "another was handled");
         msix.unmask(1);
         assert_eq!(msix.settle().map(|(vector, _)| vector), Some(0));
+    }
+
+    #[test]
+    fn what_has_no_cause_rings_each_vector_by_turns() {
+        let mut msix = routed();
+        let rung: Vec<_> = (0..4).map(|_| msix.provoke(None).0).collect();
+        assert_eq!(rung, [1, 2, 0, 1]);
+        assert_eq!(Msix::new(HwCauses::SW_ERR).provoke(None).0, 0, "there is one way only");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which faults a card can have: those of parts that it has.
 
 use super::cards::CardSpec;
-use super::silicon::Nvm;
+use super::silicon::{Boot, Nvm};
 use crate::faults::Fault;
 use crate::faults::NvmSection::{Calibration, Hw, Regulatory, Sw};
 
@@ -32,6 +32,18 @@ impl CardSpec {
                 };
                 (!has).then_some("its NVM has no such section even when it is well")
             }
+            Fault::ImlRefused if silicon.boot != Boot::ImageLoader => {
+                Some("it has no image loader")
+            }
+            Fault::NoPnvmComplete if silicon.boot != Boot::ImageLoader => {
+                Some("it is told of no platform's NVM")
+            }
+            Fault::NoResetDone if silicon.boot != Boot::ImageLoader => {
+                Some("its driver resets it without a word")
+            }
+            Fault::LostVector { .. } | Fault::EarlyVector { .. } if silicon.irqs.vectors() == 0 => {
+                Some("it has no MSI-X")
+            }
             _ => None,
         }
     }
@@ -59,5 +71,7 @@ mod tests {
         );
         assert_eq!(having("nvm-section-absent=phy-sku"), ["8265", "9260"]);
         assert!(having("nvm-section-absent=hw").contains(&"7260"));
+        assert_eq!(having("iml-refused"), ["ax210", "be200"]);
+        assert_eq!(having("early-vector"), ["9260", "ax200", "ax210", "be200"]);
     }
 }

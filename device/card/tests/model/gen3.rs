@@ -304,6 +304,35 @@ fn faults_are_those_of_other_silicon() {
     }
 }
 
+#[test]
+fn a_loader_that_is_not_taken_fetches_nothing() {
+    for card in BOTH {
+        let mut driver = Driver::with_faults(card, FaultPlan::none().with(Fault::ImlRefused));
+        driver.start_image(RUNTIME);
+        driver.pass(1000 * MILLISECOND);
+        let story = driver.story();
+        assert!(story.ends_with("image loader: 64 bytes\nfault: iml-refused\n"), "{card}: {story}");
+        assert_eq!(driver.read(CSR_MSIX_HW_INT_CAUSES_AD) & HwCauses::WAKEUP.bits(), 0, "{card}");
+    }
+}
+
+#[test]
+fn what_the_firmware_does_not_answer() {
+    for card in BOTH {
+        for (fault, bits, told) in [
+            (Fault::NoPnvmComplete, doorbell::PNVM, "PNVM: 0 bytes\nfault: no-pnvm-complete\n"),
+            (Fault::NoResetDone, doorbell::RESET_HANDSHAKE, "fault: no-reset-done\n"),
+        ] {
+            let mut driver = Driver::with_faults(card, FaultPlan::none().with(fault));
+            driver.boot(RUNTIME, 0);
+            driver.story();
+            ring(&mut driver, bits);
+            driver.pass(1000 * MILLISECOND);
+            assert_eq!(driver.story(), told, "{card}");
+        }
+    }
+}
+
 /// What passes, from the loader to the answer of a command.
 #[test]
 fn the_story_of_ax210() {

@@ -14,5 +14,6 @@ mod msix;
 mod mvm;
 mod registers;
 mod rfh;
+mod sections;
 mod support;
 mod upload;

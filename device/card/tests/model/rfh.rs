@@ -75,6 +75,42 @@ fn sync(driver: &mut Driver, mask: u32) {
 }
 
 #[test]
+fn a_vector_can_be_lost() {
+    for name in CARDS {
+        let mut driver =
+            with_vectors(name, FaultPlan::none().with(Fault::LostVector { vector: 0 }));
+        driver.boot_with(RUNTIME, route);
+        assert!(driver.story().contains("fault: lost-vector\n"), "{name}");
+        let seen = raised(&mut driver);
+        assert!(!seen.contains(&0) && seen.contains(&2), "{name}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_vector_can_be_early() {
+    for name in CARDS {
+        let mut driver =
+            with_vectors(name, FaultPlan::none().with(Fault::EarlyVector { vector: 1 }));
+        for _ in 0..20 {
+            driver.read(CSR_MSIX_AUTOMASK_ST_AD);
+        }
+        assert_eq!(raised(&mut driver), [1], "{name}");
+        driver.boot_with(RUNTIME, route);
+        handle_all(&mut driver);
+        for _ in 0..20 {
+            driver.read(CSR_MSIX_AUTOMASK_ST_AD);
+        }
+        assert_eq!(raised(&mut driver), [], "{name}: an image runs");
+    }
+    let mut driver =
+        Driver::with_faults("ax200", FaultPlan::none().with(Fault::EarlyVector { vector: 1 }));
+    for _ in 0..20 {
+        driver.read(CSR_MSIX_AUTOMASK_ST_AD);
+    }
+    assert_eq!(driver.world.raised, [], "not with MSI");
+}
+
+#[test]
 fn each_queue_gives_its_own_buffers_back() {
     for name in CARDS {
         let mut driver = with_vectors(name, FaultPlan::none());

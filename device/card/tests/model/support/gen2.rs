@@ -40,6 +40,31 @@ pub(crate) fn context() -> ContextInfo {
 }
 
 impl Driver {
+    /// These sections in their order, each for a place in the device's memory, and the word to run them.
+    pub(crate) fn send_image(&mut self, sections: &[(u32, Vec<u8>)]) {
+        self.init();
+        if !self.gen2 {
+            for (dst, content) in sections {
+                self.upload(*dst, content);
+            }
+            return self.release();
+        }
+        let mut list = [0; 4];
+        for (at, (_, content)) in sections.iter().enumerate() {
+            list[at] = UPLOAD + 0x1000 * at as u64;
+            self.world.memory[list[at] as usize..][..content.len()].copy_from_slice(content);
+        }
+        if self.loader {
+            let (info, mut scratch) = self.context_v2();
+            scratch.lmac_img[..4].copy_from_slice(&list.map(Into::into));
+            self.run_loader(&info, &scratch, LOADER_LEN);
+        } else {
+            let mut context = context();
+            context.lmac_img[..4].copy_from_slice(&list.map(Into::into));
+            self.run_context(&context);
+        }
+    }
+
     /// From reset to a CPU that runs, by [`context`].
     pub(super) fn start_context(&mut self, start: &[u8]) {
         for at in [UPLOAD, UPLOAD + 0x1000] {

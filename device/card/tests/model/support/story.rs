@@ -23,6 +23,9 @@ pub(super) fn line(event: &CardEvent) -> Option<String> {
             let to = dst.map_or_else(String::new, |dst| format!(" to {dst:#x}"));
             format!("section: {image:?} {index}, {len} bytes{to}")
         }
+        CardEvent::SectionWrong { image, index, how } => {
+            format!("section wrong: {image:?} {index}, {}", how.word())
+        }
         CardEvent::ImlLoaded { len } => format!("image loader: {len} bytes"),
         CardEvent::PnvmLoaded { len } => format!("PNVM: {len} bytes"),
         CardEvent::CpuReleased { image, sections, bytes, api } => {
