@@ -1,5 +1,6 @@
-//! The reader against the driver itself. Opt-in, because it needs the kernel's source and a C
-//! compiler: `IWLWIFI_SOURCE=.../drivers/net/wireless/intel/iwlwifi cargo test` (7.3).
+//! The reader against the driver itself: `IWLWIFI_SOURCE=.../drivers/net/wireless/intel/iwlwifi cargo
+//! test` (7.3), with a C compiler. The names are compared with the source in the kit too, where there is
+//! one (`iwlbench run --driver nowait` fetches it).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,9 +24,19 @@ fn source() -> Option<PathBuf> {
     std::env::var_os("IWLWIFI_SOURCE").map(PathBuf::from)
 }
 
+/// The source of 7.3 that the kit has fetched.
+fn of_the_kit() -> Option<PathBuf> {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/iwlbench"));
+    let kit = std::env::var_os("IWLBENCH_CACHE").map(PathBuf::from).or_else(home)?;
+    let sources = fs::read_dir(kit.join("sources")).ok()?;
+    let source =
+        sources.flatten().find(|entry| entry.file_name().as_encoded_bytes().starts_with(b"7.3"));
+    Some(source?.path().join("root/iwlwifi")).filter(|source| source.join("fw/file.h").exists())
+}
+
 #[test]
 fn every_name_of_file_h() {
-    let Some(source) = source() else { return };
+    let Some(source) = source().or_else(of_the_kit) else { return };
     let header = fs::read_to_string(source.join("fw/file.h")).expect("fw/file.h");
     let tlvs = TLV_TYPES.iter().map(|(kind, name)| (name.to_string(), kind.0));
     let others = [API_BITS, CAPA_BITS, FLAG_BITS];

@@ -1,6 +1,9 @@
-//! Intel's own files. They are not free to ship here, so the test is opt-in: set
-//! `IWLWIFI_FIRMWARE` to folders with `iwlwifi-*.ucode` and `.pnvm`, separated by colons (the package
-//! `firmware-iwlwifi` of Debian's `non-free-firmware` has them in `usr/lib/firmware`).
+//! Intel's own files. They are not free to ship here: those that the kit holds are read (`iwlbench run
+//! --firmware real` fetches them), or what `IWLWIFI_FIRMWARE` names, folders with `iwlwifi-*.ucode` and
+//! `.pnvm`, separated by colons (the package `firmware-iwlwifi` of Debian's `non-free-firmware` has them in
+//! `usr/lib/firmware`).
+
+use std::path::PathBuf;
 
 use iwl_ucode::stub::{Kernel, STUBS};
 use iwl_ucode::{Fate, Inspection, Opmode, ParseError, Pnvm, Ucode, inspect};
@@ -11,11 +14,28 @@ const DVM: [&str; 12] = [
     "6050",
 ];
 
+/// The packages of each suite, as the kit keeps them.
+fn of_the_kit() -> Vec<PathBuf> {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/iwlbench"));
+    let kit = std::env::var_os("IWLBENCH_CACHE").map(PathBuf::from).or_else(home);
+    let suites = kit.and_then(|kit| std::fs::read_dir(kit.join("firmware")).ok());
+    let places = ["root/usr/lib/firmware/intel/iwlwifi", "root/usr/lib/firmware"];
+    let folders = suites.into_iter().flatten().flatten();
+    let folders = folders.flat_map(|suite| places.map(|place| suite.path().join(place)));
+    folders.filter(|folder| folder.is_dir()).collect()
+}
+
 #[test]
 fn every_real_file() {
-    let Some(folders) = std::env::var_os("IWLWIFI_FIRMWARE") else { return };
+    let folders = match std::env::var_os("IWLWIFI_FIRMWARE") {
+        Some(named) => std::env::split_paths(&named).collect(),
+        None => of_the_kit(),
+    };
+    if folders.is_empty() {
+        return;
+    }
     let mut read = 0;
-    for folder in std::env::split_paths(&folders) {
+    for folder in folders {
         for entry in std::fs::read_dir(&folder).expect("a folder in IWLWIFI_FIRMWARE") {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
