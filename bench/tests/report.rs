@@ -83,6 +83,42 @@ fn two_runs_are_compared_in_text_and_json() {
     assert_eq!(rows[1]["right"]["text"], "W CSR_RESET = 0x80");
 }
 
+/// A matrix of one place, below the default parent.
+fn leave_matrix(bench: &Bench, name: &str, outcome: &str) {
+    let dir = bench.dir.path().join("runs").join(name);
+    std::fs::create_dir_all(&dir).expect("made");
+    let matrix = serde_json::json!({ "format": 1, "planned": 1, "cells": [{
+        "scenario": "opmode-load", "card": "7260", "kernel": "7.3.4",
+        "attempts": [{ "outcome": outcome, "line": "so", "seconds": 1.0 }],
+    }] });
+    std::fs::write(dir.join("matrix.json"), matrix.to_string()).expect("written");
+}
+
+#[test]
+fn two_matrices_are_compared_in_text_json_and_on_the_page() {
+    let bench = Bench::new();
+    leave_matrix(&bench, "old", "passed");
+    leave_matrix(&bench, "new", "failed");
+    let want = "newly failing: opmode-load 7260 7.3.4: failed: so\n";
+    assert_eq!(stdout(&bench, &["compare", "old", "new"]), want);
+    let json = stdout(&bench, &["compare", "old", "new", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    is_described(&json, &["`compare --json`"]);
+    assert_eq!(json["failing"].as_array().map(Vec::len), Some(1));
+    let old = bench.dir.path().join("runs/old").display().to_string();
+    let page = stdout(&bench, &["report", "new", "--baseline", &old, "-o", "-"]);
+    assert!(page.contains("newly failing"), "{page}");
+    leave(&bench, "one");
+    for (args, expected) in [
+        (&["compare", "one", "new"][..], "is a run, "),
+        (&["report", "one", "--baseline", &old], "for the page of one matrix"),
+    ] {
+        let output = bench.output(args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(expected), "{said}");
+    }
+}
+
 fn junit_of(cases: &[(&str, &str)]) -> String {
     let case =
         |(name, inner): &(&str, &str)| format!(r#"<testcase name="{name}">{inner}</testcase>"#);

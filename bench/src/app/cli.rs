@@ -54,7 +54,8 @@ pub enum Command {
     Soak(SoakArgs),
     /// Show a run again: as a page, a trace, or for a CI server
     Report(ReportArgs),
-    /// Put two runs side by side: their milestones, and what their drivers did to the card
+    /// Put two runs side by side: their milestones, and what their drivers did to the card; of two
+    /// matrices, what fails newly, passes newly, and is slower
     Compare(CompareArgs),
     /// Make and read firmware files
     #[command(subcommand)]
@@ -571,6 +572,9 @@ pub struct ReportArgs {
     /// File to write; `-` is standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Compare a matrix with an earlier one on its page: its directory or its matrix.json
+    #[arg(long, value_name = "DIR|FILE")]
+    pub baseline: Option<PathBuf>,
     /// Parent of the runs' directories [default: ~/.local/state/iwlbench/runs]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -579,10 +583,10 @@ pub struct ReportArgs {
 /// `iwlbench compare`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// A run's directory, its name below the runs' parent, or `last`
+    /// A run's or matrix' directory, its name below the runs' parent, or `last`
     #[arg(value_name = "RUN")]
     pub left: String,
-    /// Another
+    /// Another of its kind
     #[arg(value_name = "RUN")]
     pub right: String,
     /// Print one JSON document instead of text

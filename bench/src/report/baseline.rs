@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::matrix::{Cell, Matrix};
 use crate::facts::verdict::Class;
 
@@ -9,7 +11,7 @@ use crate::facts::verdict::Class;
 const SLOWER: (f64, f64) = (1.5, 1.0);
 
 /// What is otherwise than in an earlier matrix; a line each.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Changes {
     /// The earlier one.
     pub before: PathBuf,

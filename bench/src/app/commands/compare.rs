@@ -2,25 +2,66 @@
 
 use std::process::ExitCode;
 
+use serde::Serialize;
+
 use crate::app::cli::CompareArgs;
 use crate::app::commands::{self, report::usage};
 use crate::app::ui::Ui;
+use crate::facts::failure::BadUsage;
 use crate::record::rundir;
+use crate::report::baseline::Changes;
 use crate::report::compare::Comparison;
-use crate::report::{Run, locate};
+use crate::report::matrix::Matrix;
+use crate::report::{Run, locate, render};
 
-/// Puts two runs beside each other.
+/// Puts two runs beside each other, or two matrices.
 pub fn compare(args: &CompareArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
     };
-    let read = |name: &str| locate(name, &parent).and_then(|dir| Run::read(&dir)).map_err(usage);
-    let [left, right] = [read(&args.left)?, read(&args.right)?];
-    let comparison = Comparison::of(&left, &right);
-    commands::print(&match args.json {
-        true => format!("{}\n", serde_json::to_string_pretty(&comparison)?),
-        false => comparison.text(ui.look),
-    })?;
+    let place = |name: &str| locate(name, &parent).map_err(usage);
+    let [left, right] = [place(&args.left)?, place(&args.right)?];
+    let text = match (Matrix::is_at(&left), Matrix::is_at(&right)) {
+        (true, true) => {
+            let [before, now] =
+                [Matrix::read(&left).map_err(usage)?, Matrix::read(&right).map_err(usage)?];
+            let changes = Changes::between(&before, &now);
+            match args.json {
+                true => json(&Document { format: 1, changes: &changes })?,
+                false => render::changes(&changes, ui.look),
+            }
+        }
+        (false, false) => {
+            let [left, right] =
+                [Run::read(&left).map_err(usage)?, Run::read(&right).map_err(usage)?];
+            let comparison = Comparison::of(&left, &right);
+            match args.json {
+                true => json(&comparison)?,
+                false => comparison.text(ui.look),
+            }
+        }
+        (is_matrix, _) => {
+            let of = |is_matrix| if is_matrix { "a matrix" } else { "a run" };
+            let (left, right) = (left.display(), right.display());
+            let (one, other) = (of(is_matrix), of(!is_matrix));
+            return Err(
+                BadUsage(format!("{left} is {one}, {right} {other}: name two of a kind")).into()
+            );
+        }
+    };
+    commands::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Two matrices, as JSON.
+#[derive(Serialize)]
+struct Document<'a> {
+    format: u32,
+    #[serde(flatten)]
+    changes: &'a Changes,
+}
+
+fn json(document: &impl Serialize) -> serde_json::Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(document)?))
 }

@@ -50,7 +50,7 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
             .map_err(|error| BadUsage(format!("cannot read {}: {error}", file.display())))?;
     }
     let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
-    let before = args.baseline.as_deref().map(baseline).transpose()?;
+    let before = args.baseline.as_deref().map(commands::report::baseline).transpose()?;
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
@@ -388,14 +388,4 @@ fn write_reports(
         }
     }
     Ok(changes)
-}
-
-/// The matrix to compare with, by its directory or its file.
-fn baseline(path: &Path) -> anyhow::Result<Matrix> {
-    let directory = match path.is_file() {
-        true => path.parent().unwrap_or(Path::new(".")),
-        false => path,
-    };
-    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    Matrix::read(directory).map_err(|error| BadUsage::from_error(error).into())
 }

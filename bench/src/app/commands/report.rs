@@ -35,8 +35,13 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         && Matrix::is_at(directory)
     {
         let matrix = Matrix::read(directory).map_err(usage)?;
+        let before = args.baseline.as_deref().map(baseline).transpose()?;
+        let changes = before.map(|before| Changes::between(&before, &matrix));
         let (path, base) = place(&matrix.directory, args.output.as_deref());
-        return write(&matrix_page(&matrix, &base, None)?.0, Some(&path));
+        return write(&matrix_page(&matrix, &base, changes.as_ref())?.0, Some(&path));
+    }
+    if args.baseline.is_some() {
+        return Err(BadUsage("--baseline is for the page of one matrix".to_owned()).into());
     }
     if let ([directory], ReportFormat::Html) = (&directories[..], args.format)
         && Exploration::is_at(directory)
@@ -77,6 +82,19 @@ fn place(directory: &Path, output: Option<&Path>) -> (PathBuf, String) {
         Some(path) if path != own => (path.to_owned(), format!("{}/", directory.display())),
         _ => (own, String::new()),
     }
+}
+
+/// The matrix to compare with, by its directory or its file.
+///
+/// # Errors
+/// There is none.
+pub fn baseline(path: &Path) -> anyhow::Result<Matrix> {
+    let directory = match path.is_file() {
+        true => path.parent().unwrap_or(Path::new(".")),
+        false => path,
+    };
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    Matrix::read(directory).map_err(usage)
 }
 
 /// What cannot be read is the user's mistake, unless the system says no.
