@@ -11,7 +11,7 @@
 mod blocked;
 
 use guest_protocol::{GuestEvent, LoaderOutcome};
-use iwl_card::{CardEvent, Cause as CardCause, Fault, Image, Space, Wrong};
+use iwl_card::{CardEvent, Cause as CardCause, Fault, Image, OpMode, Space, Wrong};
 use serde::{Deserialize, Serialize};
 
 use crate::facts::driver::{self, Driver};
@@ -525,15 +525,12 @@ fn no_alive(facts: &Facts<'_>) -> Option<Found> {
 }
 
 fn no_calibration(facts: &Facts<'_>) -> Option<Found> {
-    const COMPLETE: [&str; 2] = ["INIT_COMPLETE_NOTIF", "CALIBRATION_COMPLETE_NOTIFICATION"];
     let seq = facts.fault(Fault::NoCalibration)?;
-    let sentence = format!(
-        "the INIT ucode's calibration does not end: no {}",
-        match facts.opmode {
-            "iwldvm" => COMPLETE[1],
-            _ => COMPLETE[0],
-        }
-    );
+    let awaited = match facts.description.drives(facts.opmode) {
+        Some(OpMode::Dvm) => "CALIBRATION_COMPLETE_NOTIFICATION",
+        Some(OpMode::Mvm | OpMode::Mld) | None => "INIT_COMPLETE_NOTIF",
+    };
+    let sentence = format!("the INIT ucode's calibration does not end: no {awaited}");
     Some(Found::new("no-calibration", sentence, vec![seq]).by(Fault::NoCalibration))
 }
 

@@ -103,6 +103,11 @@ pub static IWLWIFI_BUILT_IN: Driver = iwlwifi(BUILT_IN, Request::Nowait, false);
 /// The first whose iwl-drv.c does not wait for the opmode's module (3d913719df14).
 const NO_WAITING: Kernel = Kernel { major: 6, minor: 10 };
 
+/// Whether a kernel has iwlmld.
+fn has_mld(kernel: Kernel) -> bool {
+    kernel >= Kernel::V6_15
+}
+
 /// The kernel's own.
 pub fn stock(kernel: Kernel) -> &'static Driver {
     if kernel < NO_WAITING { &IWLWIFI_WAITS } else { &IWLWIFI }
@@ -325,6 +330,11 @@ impl Driver {
         self.opmodes.iter().any(|opmode| opmode.module == module)
     }
 
+    /// The firmware that this module of its drives.
+    pub fn drives(&self, module: &str) -> Option<OpMode> {
+        self.opmodes.iter().find(|opmode| opmode.module == module)?.drives
+    }
+
     /// The kernel's own opmode that drives the same firmware: what scenarios' conditions name.
     pub fn stands_for(&self, opmode: &str) -> Option<&'static str> {
         let opmode = self.opmodes.iter().find(|own| own.module == opmode)?;
@@ -339,9 +349,15 @@ impl Driver {
     /// The same with a kernel: one without iwlmld has iwlmvm drive its cards.
     pub fn opmode_with(&self, card: &CardSpec, kernel: Kernel) -> Option<&'static str> {
         self.opmode_for(match card.opmode {
-            OpMode::Mld if kernel < Kernel::V6_15 => OpMode::Mvm,
+            OpMode::Mld if !has_mld(kernel) => OpMode::Mvm,
             opmode => opmode,
         })
+    }
+
+    /// Its opmodes in this kernel.
+    pub fn opmodes_in(&self, kernel: Kernel) -> impl Iterator<Item = &'static str> {
+        let there = move |opmode: &&Opmode| opmode.drives != Some(OpMode::Mld) || has_mld(kernel);
+        self.opmodes.iter().filter(there).map(|opmode| opmode.module)
     }
 
     fn opmode_for(&self, firmware: OpMode) -> Option<&'static str> {
@@ -392,6 +408,10 @@ mod tests {
         assert!(
             of(2).is_err() && of(3).expect("a driver").stands_for("iwlrs_mvm") == Some("iwlmvm")
         );
+        assert_eq!(of(3).expect("a driver").drives("iwlrs_dvm"), Some(OpMode::Dvm));
+        let opmodes = |minor| IWLWIFI.opmodes_in(Kernel { major: 6, minor }).collect::<Vec<_>>();
+        assert_eq!(opmodes(14), ["iwldvm", "iwlmvm"]);
+        assert_eq!(opmodes(15), ["iwldvm", "iwlmvm", "iwlmld"]);
         let said = choices("sync-verfy").expect_err("none").to_string();
         assert!(said.contains("sync-verify"), "{said}");
     }

@@ -5,6 +5,7 @@ use iwl_ucode::stub::{self, Api};
 use iwl_ucode::{Fate, Target, Ucode};
 
 use crate::facts::diagnosis::{Diagnosis, Facts, Own, diagnose, diagnose_boot, diagnose_trouble};
+use crate::facts::driver::Driver;
 use crate::facts::seen::Seen;
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
@@ -189,7 +190,7 @@ fn refused(events: &[Event]) -> Option<(u64, &str)> {
 }
 
 /// What a scenario breaks by itself: what comes of that is what it wants.
-pub(super) fn own(scenario: &Scenario) -> Own {
+pub(super) fn own(scenario: &Scenario, driver: &Driver) -> Own {
     let breaks = |rule: &FirmwareRule| {
         rule.refuse.is_some() || !rule.corrupt.is_empty() || rule.give.is_some()
     };
@@ -200,8 +201,9 @@ pub(super) fn own(scenario: &Scenario) -> Own {
         matches!(action, Fault(_) | Remove | Reset | RfKill(_) | Unplug | Vanish)
     });
     let module_rules = scenario.module.iter().map(toml::Spanned::get_ref);
+    let command_line = &scenario.guest.command_line.0;
     let modules = !scenario.guest.without.is_empty()
-        || ["blacklist", "iwl"].iter().any(|word| scenario.guest.command_line.0.contains(word))
+        || driver.modules().chain(["blacklist"]).any(|word| command_line.contains(word))
         || module_rules
             .into_iter()
             .any(|r| r.exit.is_some() || r.lie || r.kill.is_some() || r.hang)

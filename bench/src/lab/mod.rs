@@ -659,7 +659,7 @@ impl<'a> Lab<'a> {
             opmode: &prepared.vars.opmode,
             files: &files,
             modules: &modules,
-            own: judge::own(spec.scenario),
+            own: judge::own(spec.scenario, self.driver),
             console,
             description: self.driver,
         };

@@ -287,7 +287,7 @@ impl Client {
         socket.set_write_timeout(Some(PATIENCE))?;
         let memory = memfd_create("soak", MemfdFlags::CLOEXEC)?;
         // Not zeros: who says that the server sees zeros where it sees others is taken for a QEMU
-        // whose memory is not shared, and ends the service.
+        // whose memory is not shared, and is served no longer.
         rustix::io::write(&memory, &[1; MEMORY as usize])?;
         Ok(Self {
             socket,

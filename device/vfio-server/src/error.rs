@@ -46,17 +46,6 @@ pub enum BindError {
 /// Why serving ended with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The client sent descriptors for its memory, but they do not show what the guest
-    /// writes: the memory is a private copy.
-    #[error(
-        "guest memory at {addr:#x} is not shared with this process: QEMU sees data where its \
-         memory file has zeros. Start QEMU with shared memory: \
-         -object memory-backend-memfd,id=mem,size=<SIZE>,share=on -machine memory-backend=mem"
-    )]
-    NotShared {
-        /// Bus address of a page that differs.
-        addr: u64,
-    },
     /// Clients sent descriptors whose close does not return, more than can be kept open.
     #[error(
         "clients sent too many descriptors that cannot be closed (files of a FUSE mount that \
@@ -101,6 +90,17 @@ pub enum Disconnect {
     )]
     Memory {
         /// Bus address.
+        addr: u64,
+    },
+    /// The client sent descriptors for its memory, but they do not show what the guest
+    /// writes: the memory is a private copy.
+    #[error(
+        "guest memory at {addr:#x} is not shared with this process: QEMU sees data where its \
+         memory file has zeros. Start QEMU with shared memory: \
+         -object memory-backend-memfd,id=mem,size=<SIZE>,share=on -machine memory-backend=mem"
+    )]
+    NotShared {
+        /// Bus address of a page that differs.
         addr: u64,
     },
     /// The socket failed.

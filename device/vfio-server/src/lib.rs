@@ -40,7 +40,7 @@
 //! | send anything but an eventfd as an interrupt | `EINVAL` |
 //! | make an eventfd block, fill it, empty it | nobody waits for it |
 //! | send a file that is no memory (on a disk, a FUSE mount) | its range is read and written by message |
-//! | send a file that shows zeros where it reads data by message, twice | serving ends, with what to type instead ([`ServeError::NotShared`]) |
+//! | send a file that shows zeros where it reads data by message, twice | its connection ends, with what to type instead ([`Disconnect::NotShared`]) |
 //! | shrink its memory file, send one without pages | the access is a fault, the connection ends |
 //! | map 65535 ranges | 4096 are mapped, without a descriptor kept; the others go by message |
 //! | come when the process has no descriptors | `EMFILE` for what it sends; it is accepted when there are |

@@ -12,7 +12,7 @@ use zerocopy::IntoBytes;
 
 use crate::{
     dma::{DmaMapError, DmaTable},
-    error::{Disconnect, DmaError, ServeError},
+    error::{Disconnect, DmaError},
     irq::IrqTables,
     messages::{Answer, Messages, Purpose, ReadState},
     outbox::Outbox,
@@ -32,15 +32,6 @@ const ENOUGH_UNSENT: usize = 4 << 20;
 /// socket buffer of the kernel (48 KiB) goes whole or not at all.
 const READ_TRANSFER: usize = 32 << 10;
 
-/// Why nothing more can be done with this client.
-#[derive(Debug)]
-pub(crate) enum Broken {
-    /// The connection ends.
-    Connection(Disconnect),
-    /// Serving ends.
-    Server(ServeError),
-}
-
 /// The server's side of a connection; without a client it is empty.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -53,7 +44,7 @@ pub(crate) struct Link {
     /// Most bytes per transfer.
     transfer: usize,
     share: ShareCheck,
-    broken: Option<Broken>,
+    broken: Option<Disconnect>,
     /// Where commands are put together.
     scratch: Vec<u8>,
 }
@@ -102,7 +93,7 @@ impl Link {
 
     /// Why the connection must end, if it must.
     #[inline]
-    pub(crate) fn take_broken(&mut self) -> Option<Broken> {
+    pub(crate) fn take_broken(&mut self) -> Option<Disconnect> {
         self.broken.take()
     }
 
@@ -113,7 +104,7 @@ impl Link {
     }
 
     fn fail(&mut self, why: impl Into<Disconnect>) {
-        self.broken.get_or_insert(Broken::Connection(why.into()));
+        self.broken.get_or_insert(why.into());
     }
 
     // --- Sending ---------------------------------------------------------------------
@@ -369,9 +360,7 @@ impl Link {
                     self.command(command::DMA_READ, place, count, Purpose::Probe, &[]);
                 }
             }
-            Next::NotShared(addr) => {
-                self.broken = Some(Broken::Server(ServeError::NotShared { addr }));
-            }
+            Next::NotShared(addr) => self.fail(Disconnect::NotShared { addr }),
         }
     }
 }

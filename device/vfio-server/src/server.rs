@@ -28,7 +28,7 @@ use crate::{
     device::Device,
     error::{BindError, Disconnect, Exit, ServeError},
     irq::Raiser,
-    link::{Broken, Link},
+    link::Link,
     protocol::{ProtocolError, Receiver},
     session::{Session, bus},
     stop::StopHandle,
@@ -185,27 +185,23 @@ impl Server {
             let irqs = self.session.begin(device.info(), self.raiser.clone());
             self.receiver.clear();
             self.link.connect(client, irqs);
-            let end = self.talk(device, stop);
+            let why = self.talk(device, stop);
             self.let_go();
 
-            let why = match &end {
-                Broken::Connection(why) => why,
-                Broken::Server(_) => &Disconnect::Stopped,
-            };
-            match why {
+            match &why {
                 Disconnect::Closed | Disconnect::Stopped => info!("{why}"),
-                Disconnect::Protocol(_) | Disconnect::Memory { .. } | Disconnect::Io(_) => {
-                    warn!("connection closed: {why}");
-                }
+                Disconnect::Protocol(_)
+                | Disconnect::Memory { .. }
+                | Disconnect::NotShared { .. }
+                | Disconnect::Io(_) => warn!("connection closed: {why}"),
             }
             if self.session.is_negotiated() {
-                device.detached(why);
+                device.detached(&why);
             }
-            match end {
-                Broken::Server(error) => return Err(error),
-                Broken::Connection(Disconnect::Stopped) => return Ok(Exit::Stopped),
-                Broken::Connection(_) if self.connected => return Ok(Exit::Disconnected),
-                Broken::Connection(_) => {}
+            match why {
+                Disconnect::Stopped => return Ok(Exit::Stopped),
+                _ if self.connected => return Ok(Exit::Disconnected),
+                _ => {}
             }
         }
     }
@@ -279,14 +275,13 @@ impl Server {
     }
 
     /// Serves a client until it or the server has enough.
-    fn talk<D: Device + ?Sized>(&mut self, device: &mut D, stop: &StopHandle) -> Broken {
+    fn talk<D: Device + ?Sized>(&mut self, device: &mut D, stop: &StopHandle) -> Disconnect {
         loop {
-            match self.turn(device, stop) {
-                Ok(()) => {}
-                Err(why) => return Broken::Connection(why),
+            if let Err(why) = self.turn(device, stop) {
+                return why;
             }
-            if let Some(broken) = self.link.take_broken() {
-                return broken;
+            if let Some(why) = self.link.take_broken() {
+                return why;
             }
         }
     }

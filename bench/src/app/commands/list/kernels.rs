@@ -17,7 +17,7 @@ use crate::report::look::Look;
 struct Differs {
     /// Whether it waits for modprobe when it asks for the opmode.
     waits: bool,
-    opmodes: &'static [&'static str],
+    opmodes: Vec<&'static str>,
     /// By card, the file names that it tries, in order.
     firmware: Vec<(&'static str, Vec<String>)>,
 }
@@ -30,14 +30,9 @@ impl Differs {
             .iter()
             .map(|card| Ok((card.name, names(card)?)))
             .collect::<anyhow::Result<_>>()?;
-        Ok(Differs {
-            waits: driver::stock(kernel).request == Request::Waits,
-            opmodes: match kernel < Kernel::V6_15 {
-                true => &["iwldvm", "iwlmvm"],
-                false => &["iwldvm", "iwlmvm", "iwlmld"],
-            },
-            firmware,
-        })
+        let stock = driver::stock(kernel);
+        let opmodes = stock.opmodes_in(kernel).collect();
+        Ok(Differs { waits: stock.request == Request::Waits, opmodes, firmware })
     }
 
     fn waits(&self) -> &'static str {
