@@ -20,7 +20,7 @@ use crate::gate;
 use crate::inventory;
 use crate::observe::{kmsg, record, settle};
 use crate::outbox::Outbox;
-use crate::{requests, rest, running, scrub, terminal};
+use crate::{requests, rest, running, scan, scrub, terminal};
 
 /// Carries a step out; returns when it has ended. [`Command::PowerOff`] is the
 /// caller's to do, after it has said `Done`.
@@ -83,6 +83,9 @@ pub(crate) fn run(
         Command::Settle => settle::settle().map(|()| Reply::Ok),
         Command::LinkUp { interface } => set_link(interface, true),
         Command::LinkDown { interface } => set_link(interface, false),
+        Command::Scan { interface, within_ms } => {
+            scan::run(interface, Duration::from_millis(*within_ms))
+        }
         Command::State => Ok(Reply::State(inventory::state())),
         // The caller's, see above.
         Command::PowerOff => Ok(Reply::Ok),

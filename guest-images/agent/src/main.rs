@@ -33,6 +33,7 @@ mod port;
 mod requests;
 mod rest;
 mod running;
+mod scan;
 mod scrub;
 mod shell;
 mod terminal;

@@ -491,6 +491,14 @@ pub enum Command {
         /// Interface name.
         interface: String,
     },
+    /// Scan with this interface over nl80211: passively, all channels, until the driver has said that it
+    /// is done.
+    Scan {
+        /// Interface name.
+        interface: String,
+        /// The longest that it may take.
+        within_ms: u64,
+    },
     /// Read the present state of devices, modules, interfaces and the taint flags.
     State,
     /// Power off. `Done` comes before the power goes; then open questions are refused,

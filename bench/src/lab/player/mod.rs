@@ -444,6 +444,10 @@ impl<'a> Player<'a> {
             Action::Reset => write(self.attribute("reset")?, "1"),
             Action::LinkUp => Command::LinkUp { interface: self.interface()? },
             Action::LinkDown => Command::LinkDown { interface: self.interface()? },
+            Action::Scan => Command::Scan {
+                interface: self.interface()?,
+                within_ms: u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX),
+            },
             Action::Write(file) => write(self.text(&file.path), self.text(&file.text)),
             Action::Exec(argv) => Command::Exec {
                 argv: argv.iter().map(|arg| self.text(arg)).collect(),

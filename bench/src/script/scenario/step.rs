@@ -94,6 +94,8 @@ pub enum Action {
     LinkUp,
     /// `ip link set … down` on the card's interface.
     LinkDown,
+    /// Scan with the card's interface, passively, until the driver has said that it is done.
+    Scan,
     /// Let go what a gate holds until a release: requests whose name fits; `*` stands for any
     /// characters.
     Release(Text),
@@ -155,6 +157,7 @@ impl Action {
                 | Action::Reset
                 | Action::LinkUp
                 | Action::LinkDown
+                | Action::Scan
         )
     }
 
@@ -189,6 +192,7 @@ impl Action {
             | Action::FaultEnd(_)
             | Action::LinkUp
             | Action::LinkDown
+            | Action::Scan
             | Action::Release(_)
             | Action::ReleaseOne(_)
             | Action::Rest
