@@ -5,12 +5,14 @@ use std::str::FromStr;
 
 use iwl_hw::msix::VECTORS;
 use serde::Serialize;
+use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
 use crate::cause::Irq;
 
 /// One fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Fault {
     /// `CSR_GP_CNTRL` never shows the MAC clock ready.
     ClockNeverReady,
@@ -100,8 +102,9 @@ pub enum Fault {
 }
 
 /// A section of the NVM that a driver wants, by its vendor's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Display, EnumString, VariantNames)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum NvmSection {
     /// `NVM_SECTION_TYPE_SW`.
     Sw,
@@ -118,20 +121,6 @@ pub enum NvmSection {
 }
 
 impl NvmSection {
-    const ALL: [Self; 6] =
-        [Self::Sw, Self::Hw, Self::Calibration, Self::Regulatory, Self::MacOverride, Self::PhySku];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Sw => "sw",
-            Self::Hw => "hw",
-            Self::Calibration => "calibration",
-            Self::Regulatory => "regulatory",
-            Self::MacOverride => "mac-override",
-            Self::PhySku => "phy-sku",
-        }
-    }
-
     /// The vendor's number; it is another one in some silicon.
     pub(crate) fn numbers(self) -> &'static [u16] {
         use iwl_hw::nvm;
@@ -149,8 +138,9 @@ impl NvmSection {
 }
 
 /// All bits of something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Display, EnumString, VariantNames)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Bits {
     /// All zero.
     Zeros,
@@ -159,15 +149,6 @@ pub enum Bits {
 }
 
 impl Bits {
-    const ALL: [Self; 2] = [Self::Zeros, Self::Ones];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Zeros => "zeros",
-            Self::Ones => "ones",
-        }
-    }
-
     /// A byte of them.
     pub(crate) fn byte(self) -> u8 {
         match self {
@@ -178,8 +159,9 @@ impl Bits {
 }
 
 /// A DMA engine of the card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Display, EnumString, VariantNames)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Engine {
     /// The service channel: microcode sections.
     Upload,
@@ -187,18 +169,6 @@ pub enum Engine {
     Transmit,
     /// The receive ring: ALIVE, responses, notifications.
     Receive,
-}
-
-impl Engine {
-    const ALL: [Self; 3] = [Self::Upload, Self::Transmit, Self::Receive];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Upload => "upload",
-            Self::Transmit => "transmit",
-            Self::Receive => "receive",
-        }
-    }
 }
 
 /// Fewest register accesses between two needless interrupts: a driver needs three to find out
@@ -263,33 +233,7 @@ impl Fault {
     /// Its name, without an argument.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::ClockNeverReady => "clock-never-ready",
-            Self::NicNeverReady => "nic-never-ready",
-            Self::NeverAlive => "never-alive",
-            Self::AliveHeld => "alive-held",
-            Self::AliveInvalid => "alive-invalid",
-            Self::NoFhTx => "no-fh-tx",
-            Self::HwErrorAfterAlive => "hw-error-after-alive",
-            Self::NoCalibration => "no-calibration",
-            Self::RfKill => "rf-kill",
-            Self::SpuriousInterrupt { .. } => "spurious-interrupt",
-            Self::UnknownCause { .. } => "unknown-cause",
-            Self::LostInterrupt { .. } => "lost-interrupt",
-            Self::LostInterrupts { .. } => "lost-interrupts",
-            Self::DmaFault { .. } => "dma-fault",
-            Self::AllOnes { .. } => "all-ones",
-            Self::UcodeError { .. } => "ucode-error",
-            Self::NvmSectionAbsent { .. } => "nvm-section-absent",
-            Self::NvmOld => "nvm-old",
-            Self::NvmMac { .. } => "nvm-mac",
-            Self::NvmChecksum => "nvm-checksum",
-            Self::ImlRefused => "iml-refused",
-            Self::NoPnvmComplete => "no-pnvm-complete",
-            Self::NoResetDone => "no-reset-done",
-            Self::LostVector { .. } => "lost-vector",
-            Self::EarlyVector { .. } => "early-vector",
-        }
+        self.into()
     }
 
     /// This fault with another argument; `None` if it does not take that one.
@@ -305,22 +249,15 @@ impl Fault {
                 distance().map(|every| Self::SpuriousInterrupt { every })
             }
             Self::UnknownCause { .. } => distance().map(|every| Self::UnknownCause { every }),
-            Self::DmaFault { .. } => Engine::ALL
-                .into_iter()
-                .find(|engine| engine.name() == argument)
-                .map(|engine| Self::DmaFault { engine }),
+            Self::DmaFault { .. } => argument.parse().ok().map(|engine| Self::DmaFault { engine }),
             Self::UcodeError { .. } => {
                 let api = argument.parse().ok().filter(|api| *api != 0);
                 api.map(|api| Self::UcodeError { api: Some(api) })
             }
-            Self::NvmSectionAbsent { .. } => NvmSection::ALL
-                .into_iter()
-                .find(|section| section.name() == argument)
-                .map(|section| Self::NvmSectionAbsent { section }),
-            Self::NvmMac { .. } => Bits::ALL
-                .into_iter()
-                .find(|bits| bits.name() == argument)
-                .map(|bits| Self::NvmMac { bits }),
+            Self::NvmSectionAbsent { .. } => {
+                argument.parse().ok().map(|section| Self::NvmSectionAbsent { section })
+            }
+            Self::NvmMac { .. } => argument.parse().ok().map(|bits| Self::NvmMac { bits }),
             Self::LostVector { .. } => vector().map(|vector| Self::LostVector { vector }),
             Self::EarlyVector { .. } => vector().map(|vector| Self::EarlyVector { vector }),
             _ => None,
@@ -336,12 +273,12 @@ impl Fault {
             Self::SpuriousInterrupt { .. } | Self::UnknownCause { .. } => {
                 format!("a number from {MIN_EVERY} on")
             }
-            Self::DmaFault { .. } => Engine::ALL.map(Engine::name).join(", "),
+            Self::DmaFault { .. } => Engine::VARIANTS.join(", "),
             Self::UcodeError { .. } => {
                 "the API number of a firmware file, as in its name".to_owned()
             }
-            Self::NvmSectionAbsent { .. } => NvmSection::ALL.map(NvmSection::name).join(", "),
-            Self::NvmMac { .. } => Bits::ALL.map(Bits::name).join(", "),
+            Self::NvmSectionAbsent { .. } => NvmSection::VARIANTS.join(", "),
+            Self::NvmMac { .. } => Bits::VARIANTS.join(", "),
             Self::LostVector { .. } | Self::EarlyVector { .. } => {
                 format!("a vector of MSI-X, 0 to {}", VECTORS - 1)
             }
@@ -359,10 +296,10 @@ impl fmt::Display for Fault {
             | Self::LostInterrupts { from: number }
             | Self::SpuriousInterrupt { every: number }
             | Self::UnknownCause { every: number } => write!(f, "={number}"),
-            Self::DmaFault { engine } => write!(f, "={}", engine.name()),
+            Self::DmaFault { engine } => write!(f, "={engine}"),
             Self::UcodeError { api: Some(api) } => write!(f, "={api}"),
-            Self::NvmSectionAbsent { section } => write!(f, "={}", section.name()),
-            Self::NvmMac { bits } => write!(f, "={}", bits.name()),
+            Self::NvmSectionAbsent { section } => write!(f, "={section}"),
+            Self::NvmMac { bits } => write!(f, "={bits}"),
             Self::LostVector { vector } | Self::EarlyVector { vector } => write!(f, "={vector}"),
             _ => Ok(()),
         }
