@@ -192,6 +192,30 @@ fn a_hung_guest_is_told_as_such() {
     bench.nothing_left();
 }
 
+/// Before the driver is in it, a guest that hangs says nothing about that: it is booted once again.
+#[test]
+fn a_guest_that_hangs_before_the_driver_comes_is_no_verdict() {
+    let bench = Bench::new();
+    let (child, qemu) = started_with(&bench, &["driver-blacklisted", "--cold"], "the guest boots");
+    let runs = bench.dir.path().join("runs");
+    let came_up = || {
+        let runs = std::fs::read_dir(&runs).into_iter().flatten().flatten();
+        let events =
+            |run: std::fs::DirEntry| std::fs::read_to_string(run.path().join("events.jsonl"));
+        runs.flat_map(events).any(|events| events.contains(r#""kind":"hello""#))
+    };
+    while !came_up() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    kill(qemu, "-STOP");
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("with nothing of the driver in it"), "{said}");
+    assert!(said.contains("trying once again") && output.status.code() == Some(0), "{said}");
+    wait_ended(qemu);
+    bench.nothing_left();
+}
+
 /// The bench's own trouble is not the driver's.
 #[test]
 fn a_dead_line_to_the_agent_is_told_as_such() {

@@ -35,7 +35,8 @@ enum Made {
 
 impl Begun {
     fn came_up(&self) -> bool {
-        !matches!(&self.hello, Err(verdict) if verdict.outcome == Outcome::NotBooted)
+        let not = [Outcome::NotBooted, Outcome::Environment];
+        !matches!(&self.hello, Err(verdict) if not.contains(&verdict.outcome))
     }
 }
 
@@ -54,6 +55,19 @@ impl Lab<'_> {
         self.progress.note(&format!("{why}; trying once again"));
         self.leave(begun.session.end().qemu);
         self.boot_once(plan)
+    }
+
+    /// A guest that hangs before the driver is in it says nothing about that.
+    fn judged_without_driver(&self, plan: &Plan<'_>, verdict: Verdict) -> Verdict {
+        let there = self.driver.is_built_in() || *plan.loaded != Loaded::Usual;
+        match verdict.outcome {
+            Outcome::GuestHung if !there => Verdict::new(
+                Outcome::Environment,
+                "the guest came up and hangs, with nothing of the driver in it; dmesg.txt and \
+                 console.log have what it said",
+            ),
+            _ => verdict,
+        }
     }
 
     /// What a debugger's user types.
@@ -100,6 +114,7 @@ impl Lab<'_> {
         }
         let hello =
             boot(&mut session).and_then(|hello| plan.loaded.load(&mut session).map(|()| hello));
+        let hello = hello.map_err(|verdict| self.judged_without_driver(plan, verdict));
         Ok(Begun { session, hello, how: Began::Cold, snapshot: None })
     }
 
@@ -224,7 +239,7 @@ impl Lab<'_> {
             plan.dir,
         )?;
         let over = |session, verdict| {
-            let hello = Err(verdict);
+            let hello = Err(self.judged_without_driver(plan, verdict));
             let begun = Begun { session, hello, how: Began::Cold, snapshot: None };
             Ok(Made::Over(Box::new(begun)))
         };
