@@ -69,6 +69,8 @@ impl Opmode for Dvm {
     }
 
     fn up(card: &Card<'_>) -> Result {
+        // It was stopped when it went down, or when it failed.
+        card.start_hw()?;
         Self::run(card, Image::Init)?;
         Self::run(card, Image::Runtime)?;
         // That its commands are answered.

@@ -99,7 +99,14 @@ impl Opmode for Mvm {
 
     fn start(card: &Card<'_>) -> Result {
         card.start_hw()?;
-        Self::run(card, Image::Init)?;
+        // An answer that does not come may come the second time, as the C driver has it.
+        match Self::run(card, Image::Init) {
+            Err(error) if error == ETIMEDOUT => {
+                card.start_hw()?;
+                Self::run(card, Image::Init)?;
+            }
+            ran => ran?,
+        }
         let (sections, holder): (&[u16], _) = match card.family() {
             Family::Family8000 => (
                 &[
@@ -147,6 +154,8 @@ impl Opmode for Mvm {
     }
 
     fn up(card: &Card<'_>) -> Result {
+        // It was stopped when it went down, or when it failed.
+        card.start_hw()?;
         Self::run(card, Image::Runtime)?;
         let antennas = card.phy_sku() >> 16 & 0xf;
         card.send(TX_ANT_CONFIGURATION_CMD, &antennas.to_le_bytes(), &mut []).map(|_| ())

@@ -588,6 +588,9 @@ impl Trans {
             return Err(EIO);
         }
         *running = Running::Powered;
+        if image == Image::Runtime && !self.is_radio_on()? {
+            return Err(ERFKILL);
+        }
         self.mask_all()?;
         self.sw_reset()?;
         self.prepare()?;
@@ -737,7 +740,9 @@ impl Trans {
         });
         match taken {
             Ok(causes) if causes != 0 => {
-                self.causes.store(causes, Relaxed);
+                // What came before may not have been dealt with yet: causes come past the mask too.
+                // That the thread takes them in between is no harm; it looks at some twice.
+                self.causes.store(self.causes.load(Relaxed) | causes, Relaxed);
                 ThreadedIrqReturn::WakeThread
             }
             _ => ThreadedIrqReturn::None,
