@@ -133,6 +133,8 @@ fn what_is_no_module_or_not_there_is_bad_usage() {
         (&["--module", text(&text_file)][..], "iwlmvm.ko: no ELF file"),
         (&["--module", "/nowhere/iwlmvm.ko"], "/nowhere/iwlmvm.ko: no such file"),
         (&["--with", "nosuch"], "nosuch cannot be added"),
+        (&["--with", "mac8021"], "did you mean `mac80211`?"),
+        (&["--without", "iwlmvn"], "did you mean `iwlmvm`?"),
     ] {
         let (code, said) = refused(&bench, args);
         assert!(code == Some(2) && said.contains(expected), "{code:?} {said}");
@@ -140,6 +142,39 @@ fn what_is_no_module_or_not_there_is_bad_usage() {
     let module = unsigned(&bench, |_| ());
     let (code, said) = refused(&bench, &["--module", text(&module), "--module", text(&module)]);
     assert!(code == Some(2) && said.contains("are both the module iwlmvm"), "{code:?} {said}");
+}
+
+#[test]
+fn a_module_to_be_loaded_first_is_looked_for_before_the_boot() {
+    let bench = Bench::new();
+    let loads = bench.file(
+        "loads.toml",
+        "about = \"t\"\ncards = [\"7260\"]\nguest.loaded = [\"iwlwfi\"]\n[[step]]\ndo = \"coldplug\"\n",
+    );
+    let (code, said) = refused(&bench, &[text(&loads)]);
+    assert!(code == Some(2) && said.contains("did you mean `iwlwifi`?"), "{code:?} {said}");
+}
+
+/// What a scenario would take out, and what a module cannot be loaded without, are the tree's matter.
+#[test]
+fn what_no_image_can_be_made_of_is_told_before_the_boot() {
+    let bench = Bench::new();
+    let tree = tree(&bench);
+    std::fs::remove_file(tree.join("net/mac80211/mac80211.ko")).expect("it was there");
+    let change = |file: &str, change: &dyn Fn(String) -> String| {
+        let path = tree.join(file);
+        let changed = change(std::fs::read_to_string(&path).expect("a list"));
+        std::fs::write(path, changed).expect("written");
+    };
+    change("modules.order", &|order| order.replace("net/mac80211/mac80211.o\n", ""));
+    let (code, said) = refused(&bench, &["--kdir", text(&tree)]);
+    assert!(
+        code == Some(125) && said.contains("depends on the module mac80211"),
+        "{code:?} {said}"
+    );
+    change("modules.builtin", &|list| list + "kernel/net/mac80211/mac80211.ko\n");
+    let (code, said) = refused(&bench, &["opmode-dependency-missing", "--kdir", text(&tree)]);
+    assert!(code == Some(125) && said.contains("has mac80211 built in"), "{code:?} {said}");
 }
 
 /// A kernel's files where its build would have left them.

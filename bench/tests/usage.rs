@@ -13,7 +13,7 @@ fn failing(bench: &Bench, args: &[&str]) -> (Option<i32>, String) {
 #[test]
 fn unknown_names_list_the_known_ones() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 17] = [
+    let cases: [(&[&str], &str); 21] = [
         (&["run", "no-such"], "no scenario `no-such`; `iwlbench list scenarios` has all "),
         (&["run", "opmode-laod"], "did you mean `opmode-load`? `iwlbench list scenarios`"),
         (&["run", "race/"], "did you mean `races/`?"),
@@ -37,6 +37,10 @@ fn unknown_names_list_the_known_ones() {
         (&["run", "--driver", "sync-verfy"], "did you mean `sync-verify`?"),
         (&["run", "--kernel", "7..3"], "`7..3` is no kernel version: write `default`, `6.12`"),
         (&["shell", "--scenario", "opmode-laod"], "did you mean `opmode-load`?"),
+        (&["run", "--firmware", "rael"], "did you mean `real`?"),
+        (&["matrix", "--firmware", "stbu"], "did you mean `stub`?"),
+        (&["run", "--fault", "dma-fault=transmt"], "did you mean `transmit`?"),
+        (&["run", "--fault", "rf-kill@alive:image=ini"], "did you mean `init`?"),
     ];
     for (args, expected) in cases {
         let (code, stderr) = failing(&bench, args);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use guest_kit::nearest;
+
 /// A name that does not exist. As text one line; with `{:#}` what there is stands on a line of its
 /// own. Where there are many, they are not told: what was probably meant is, and which command tells
 /// them.
@@ -72,43 +74,14 @@ impl fmt::Display for NoSuch {
     }
 }
 
-/// Longest that a name is compared: what is longer is no slip of the pen.
-const LONGEST: usize = 64;
-
-/// The one of these names that was probably meant: a third of its letters may be wrong, a letter in
-/// its neighbour's place counts once.
-pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    if name.len() > LONGEST {
-        return None;
-    }
-    let far = |known: &str| known.chars().count().max(name.chars().count()).div_ceil(3);
-    known
-        .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(distance, known)| *distance <= far(known))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
+/// What was probably meant by a name, as the end of a sentence; nothing if none is near.
+pub fn meant<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    nearest(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_was_meant_is_near() {
-        let known = ["bound", "unbound", "probe", "opmode-loaded", "6205"];
-        for (name, near) in [
-            ("bownd", Some("bound")),
-            ("opmode-laoded", Some("opmode-loaded")),
-            ("opmode_loaded", Some("opmode-loaded")),
-            ("9999", None),
-            ("hotplug", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(name, known), near, "{name}");
-        }
-        assert_eq!(nearest(&"b".repeat(1 << 20), known), None, "and at once");
-    }
 
     #[test]
     fn in_one_line_or_two() {

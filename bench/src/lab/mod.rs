@@ -35,6 +35,7 @@ use crate::facts::derive::{self, Seat};
 use crate::facts::diagnosis::Facts;
 use crate::facts::driver::{Choice, Driver, IWLWIFI_BUILT_IN, Origin};
 use crate::facts::failure::BadUsage;
+use crate::facts::near;
 use crate::facts::phases;
 use crate::facts::seen;
 use crate::facts::verdict::{Outcome, Verdict};
@@ -779,8 +780,28 @@ impl<'a> Lab<'a> {
                 other => other?,
             }
         }
+        for name in Loaded::new(&spec.scenario.guest, vars).named() {
+            can_be_loaded(name, &image, &without)?;
+        }
         Ok(Initrd { path: image.path, sha256: image.sha256, modules: image.modules })
     }
+}
+
+/// Whether a module is there to be loaded before a scenario begins: one that is not was misspelt, or
+/// nothing in the image needs it. Of one that is left out on purpose the run tells.
+fn can_be_loaded(name: &str, image: &guest_kit::Image, without: &[String]) -> Result<(), BadUsage> {
+    let plain = |name: &str| name.replace('-', "_");
+    let module = plain(name);
+    let there = image.modules.iter().map(|module| &module.name).chain(&image.builtin);
+    if there.clone().any(|there| *there == module) || without.iter().any(|out| plain(out) == module)
+    {
+        return Ok(());
+    }
+    let meant = near::meant(&module, there.map(String::as_str));
+    Err(BadUsage(format!(
+        "guest.loaded: there is no module {name} in the guest's image; `--with {name}` takes one of \
+         the kernel's into it{meant}"
+    )))
 }
 
 /// Whether the cards of a machine can have what the scenario and the user want to be wrong with them.

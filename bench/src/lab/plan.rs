@@ -47,4 +47,12 @@ impl Loaded {
             Some(names) => Loaded::Named(names.iter().map(|name| vars.string(name)).collect()),
         }
     }
+
+    /// What the scenario names.
+    pub(super) fn named(&self) -> &[String] {
+        match self {
+            Loaded::Usual => &[],
+            Loaded::Named(names) => names,
+        }
+    }
 }

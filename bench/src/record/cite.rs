@@ -6,6 +6,7 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 use crate::facts::driver::{BUILT_IN, STOCK};
+use crate::facts::near;
 use crate::script::scenario::{Scenario, parse_patience};
 
 /// Which iwlbench.
@@ -104,6 +105,8 @@ pub fn text(scenario: &Scenario) -> String {
     toml::to_string(&table).unwrap_or_default()
 }
 
+/// The word for the cards' stubs.
+const STUB: &str = "stub";
 /// The word for the distribution's own firmware.
 const REAL: &str = "real";
 
@@ -122,10 +125,15 @@ impl<'a> Supply<'a> {
     /// As `--firmware` has it.
     pub fn of(word: &'a str) -> Supply<'a> {
         match word {
-            "stub" => Supply::Stub,
+            STUB => Supply::Stub,
             REAL => Supply::Real,
             file => Supply::File(Path::new(file)),
         }
+    }
+
+    /// The word that was probably meant by a file that is not there, as the end of a sentence.
+    pub fn meant(file: &Path) -> String {
+        near::meant(file.to_str().unwrap_or_default(), [STUB, REAL])
     }
 }
 

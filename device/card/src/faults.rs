@@ -264,8 +264,23 @@ impl Fault {
         }
     }
 
+    /// The words of which one may stand after `=`; none if it takes a number, or nothing.
+    #[must_use]
+    pub fn words(self) -> Vec<&'static str> {
+        match self {
+            Self::DmaFault { .. } => Engine::VARIANTS.to_vec(),
+            Self::NvmSectionAbsent { .. } => NvmSection::VARIANTS.to_vec(),
+            Self::NvmMac { .. } => Bits::VARIANTS.to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What may stand after `=`.
     fn takes(self) -> String {
+        let words = self.words();
+        if !words.is_empty() {
+            return words.join(", ");
+        }
         match self {
             Self::AllOnes { .. } | Self::LostInterrupt { .. } | Self::LostInterrupts { .. } => {
                 "a number, counted from 0".to_owned()
@@ -273,12 +288,9 @@ impl Fault {
             Self::SpuriousInterrupt { .. } | Self::UnknownCause { .. } => {
                 format!("a number from {MIN_EVERY} on")
             }
-            Self::DmaFault { .. } => Engine::VARIANTS.join(", "),
             Self::UcodeError { .. } => {
                 "the API number of a firmware file, as in its name".to_owned()
             }
-            Self::NvmSectionAbsent { .. } => NvmSection::VARIANTS.join(", "),
-            Self::NvmMac { .. } => Bits::VARIANTS.join(", "),
             Self::LostVector { .. } | Self::EarlyVector { .. } => {
                 format!("a vector of MSI-X, 0 to {}", VECTORS - 1)
             }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::near;
+
 /// Why the kit could not do its work. `Display` is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -250,10 +252,10 @@ pub enum KitError {
         /// The kernel.
         release: String,
     },
-    /// The user's module needs one that is not there.
+    /// A module needs one that is not there.
     #[error(
-        "{} depends on the module {module}, which kernel {release} does not have: give that with \
-         --module too",
+        "{} depends on the module {module}, which kernel {release} does not have: build it, or \
+         give it with --module",
         path.display()
     )]
     MissingDependency {
@@ -279,10 +281,15 @@ pub enum KitError {
         release: String,
     },
     /// A module is to be added that the kernel does not have.
-    #[error("{name} cannot be added to the image: there is no such module in kernel {release}")]
+    #[error(
+        "{name} cannot be added to the image: there is no such module in kernel {release}{}",
+        near::meant(near.as_deref())
+    )]
     NothingToAdd {
         /// The module.
         name: String,
+        /// What was probably meant.
+        near: Option<String>,
         /// The kernel.
         release: String,
     },
@@ -303,10 +310,15 @@ pub enum KitError {
         missing: String,
     },
     /// A module is to be left out that the kernel does not have as one: that would change nothing.
-    #[error("{name} cannot be left out of the image: {why} in kernel {release}")]
+    #[error(
+        "{name} cannot be left out of the image: {why} in kernel {release}{}",
+        near::meant(near.as_deref())
+    )]
     NoSuchModule {
         /// The module.
         name: String,
+        /// What was probably meant.
+        near: Option<String>,
         /// What it is instead.
         why: &'static str,
         /// The kernel.

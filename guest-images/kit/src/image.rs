@@ -373,15 +373,23 @@ impl<'a> Parts<'a> {
             tree.replace(own.as_module());
         }
         if let Some(name) = spec.with.iter().find(|name| !tree.has(name)) {
+            let near = tree.nearest(name).map(str::to_owned);
             let (name, release) = (name.clone(), release.clone());
-            return Err(KitError::NothingToAdd { name, release });
+            return Err(KitError::NothingToAdd { name, near, release });
         }
         for name in spec.without {
             // One that is wanted where there is one may be missing from some kernels.
             let wanted = spec.modules.iter().any(|module| module_name(module) == module_name(name));
-            if let Some(why) = tree.not_to_leave_out(name).filter(|_| !wanted) {
+            if wanted && tree.has_built_in(&module_name(name)) {
                 let (name, release) = (name.clone(), release.clone());
-                return Err(KitError::NoSuchModule { name, why, release });
+                return Err(KitError::BuiltIn { name, release });
+            }
+            if let Some(why) = tree.not_to_leave_out(name).filter(|_| !wanted) {
+                // One that is built in was meant, though it cannot go.
+                let near = (!tree.has(name)).then(|| tree.nearest(name)).flatten();
+                let (near, name) = (near.map(str::to_owned), name.clone());
+                let release = release.clone();
+                return Err(KitError::NoSuchModule { name, near, why, release });
             }
         }
         let with = spec.with.iter().map(String::as_str);
@@ -399,6 +407,9 @@ impl<'a> Parts<'a> {
         };
         for own in spec.replace {
             own.check_needs(release, &closure, exports.as_ref())?;
+        }
+        if let Some((path, module)) = closure.broken.first().cloned() {
+            return Err(KitError::MissingDependency { path, module, release: release.clone() });
         }
         for module in closure.modules.iter().filter(|module| !module.own) {
             check_vermagic(module, release)?;

@@ -29,7 +29,7 @@
 //!
 //! | files | |
 //! |---|---|
-//! | `error`, `progress`, `hash`, `control` | what goes wrong, who is told, digests, Debian's control data |
+//! | `near`, `error`, `progress`, `hash`, `control` | names that were meant, what goes wrong, who is told, digests, Debian's control data |
 //! | `tool`, `mirror`, `cache`, `digest`, `prune` | the host's programs; which archive; the directory and its lock; what is known of its files; what goes when |
 //! | `record` | what unpacked files were |
 //! | `apt`, `store` | packages chosen and fetched; packages unpacked and put in place |
@@ -71,6 +71,7 @@ mod image;
 mod kernel;
 mod mirror;
 mod modules;
+mod near;
 mod own;
 mod progress;
 mod prune;
@@ -95,6 +96,7 @@ pub use error::{Damage, KitError, Rejected};
 pub use firmware::{Firmware, FirmwareFile};
 pub use image::{ExtraFile, Image, ImageSpec, IncludedModule, check_initramfs, trace_events};
 pub use kernel::{Flavour, Kernel, KernelSelector, KnownKernel, is_bzimage};
+pub use near::nearest;
 pub use own::OwnModule;
 pub use progress::{Progress, Silent};
 pub use prune::Pruned;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::compressed::Compression;
 use crate::elf::{modinfo, module_name};
 use crate::error::{At, KitError};
+use crate::near;
 use crate::record::{Sums, walk};
 use crate::tree;
 
@@ -52,6 +53,8 @@ pub(crate) struct Closure {
     pub(crate) missing: Vec<String>,
     /// Wanted, and in the kernel itself.
     pub(crate) builtin: Vec<String>,
+    /// A module's file, and what it depends on and the kernel does not have: it cannot be loaded.
+    pub(crate) broken: Vec<(PathBuf, String)>,
 }
 
 /// The name of the module in a file, if it is one: `a/b-c.ko.xz` is `b_c`.
@@ -67,7 +70,12 @@ impl ModuleTree {
         let mut paths = Vec::new();
         match &sums {
             None if tree::is_tree(dir) => paths = tree::modules(dir)?,
-            None => walk(dir, "", &mut |path, kind| paths.extend(kind.is_file().then_some(path)))?,
+            // Whole trees are made of links to modules elsewhere, and so is weak-updates/.
+            None => walk(dir, "", &mut |path, kind| {
+                let linked = || kind.is_symlink() && name_of(&path).is_some();
+                let is_file = kind.is_file() || linked() && dir.join(&path).is_file();
+                paths.extend(is_file.then_some(path));
+            })?,
             Some(sums) => {
                 let prefix = sums.path(dir).unwrap_or_default();
                 let below = sums.below(dir).filter_map(|path| path.strip_prefix(prefix));
@@ -127,6 +135,12 @@ impl ModuleTree {
             || self.builtin.contains(&name)
     }
 
+    /// The module that was probably meant by a name that none has.
+    pub(crate) fn nearest(&self, name: &str) -> Option<&str> {
+        let known = self.files.keys().chain(self.overlay.keys()).map(String::as_str);
+        near::nearest(&module_name(name), known)
+    }
+
     /// A module that has to be there.
     pub(crate) fn require(&self, name: &str, release: &str) -> Result<Module, KitError> {
         self.module(name)?.ok_or_else(|| KitError::MissingModule {
@@ -180,6 +194,14 @@ impl ModuleTree {
                 continue;
             };
             let info = modinfo(&module.origin, &module.bytes)?;
+            let lacks = |needed: &&String| {
+                !without.contains(*needed)
+                    && !self.files.contains_key(*needed)
+                    && !self.overlay.contains_key(*needed)
+                    && !self.builtin.contains(*needed)
+            };
+            let broken = info.depends.iter().filter(lacks);
+            closure.broken.extend(broken.map(|needed| (module.origin.clone(), needed.clone())));
             queue.extend(info.depends.into_iter().map(|name| (name, true)));
             queue.extend(info.soft.into_iter().map(|name| (name, false)));
             module.firmware = info.firmware;
@@ -256,6 +278,43 @@ mod tests {
         assert_eq!(tree.not_to_leave_out("mid_dle"), None);
         assert_eq!(tree.not_to_leave_out("rfkill"), Some("it is built in"));
         assert_eq!(tree.not_to_leave_out("midle"), Some("there is no such module"));
+    }
+
+    #[test]
+    fn what_a_module_depends_on_and_nobody_has_is_told_unless_it_was_left_out() {
+        let dir = tree();
+        let lonely = testelf::module(&["depends=nowhere,inside"]);
+        fs::write(dir.path().join("kernel/lonely.ko"), lonely).unwrap();
+        let tree = ModuleTree::open(dir.path(), None).unwrap();
+        let closure = tree.closure(&["lonely"], &[]).unwrap();
+        let lonely = dir.path().join("kernel/lonely.ko");
+        assert_eq!(closure.broken, [(lonely, "nowhere".to_owned())]);
+        let closure = tree.closure(&["lonely"], &["nowhere".to_owned()]).unwrap();
+        assert_eq!(closure.broken, []);
+    }
+
+    #[test]
+    fn a_link_to_a_module_is_one() {
+        let dir = tree();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let module = elsewhere.path().join("x.ko");
+        fs::write(&module, testelf::module(&[])).unwrap();
+        let link = |name: &str, to: &Path| {
+            std::os::unix::fs::symlink(to, dir.path().join("kernel").join(name)).unwrap();
+        };
+        link("linked.ko", &module);
+        link("dangling.ko", &elsewhere.path().join("none"));
+        let tree = ModuleTree::open(dir.path(), None).unwrap();
+        assert!(tree.has("linked") && !tree.has("dangling"));
+        assert_eq!(names(&tree.closure(&["linked"], &[]).unwrap()), ["linked"]);
+    }
+
+    #[test]
+    fn what_was_meant_is_near() {
+        let dir = tree();
+        let tree = ModuleTree::open(dir.path(), None).unwrap();
+        assert_eq!(tree.nearest("othre"), Some("other"));
+        assert_eq!(tree.nearest("something-else"), None);
     }
 
     #[test]

@@ -45,10 +45,7 @@ struct Play<'a> {
 pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let scenarios = scenarios(args)?;
     let cards = commands::cards(&args.card)?;
-    if let Supply::File(file) = Supply::of(&args.firmware) {
-        std::fs::File::open(file)
-            .map_err(|error| BadUsage(format!("cannot read {}: {error}", file.display())))?;
-    }
+    commands::firmware(&args.firmware)?;
     let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
     let before = args.baseline.as_deref().map(commands::report::baseline).transpose()?;
     let parent = match &args.out {

@@ -31,7 +31,7 @@ use crate::facts::driver::{self, Choice};
 use crate::facts::failure::BadUsage;
 use crate::lab::sweep::ask as sweep_ask;
 use crate::lab::{self, Lab, Options};
-use crate::record::cite;
+use crate::record::cite::{self, Supply};
 use crate::script::scenario::no_card;
 
 /// The card of that name, with the identity that follows it: `9260,device=0x271b,hw-rev=0x322`.
@@ -48,6 +48,21 @@ pub fn card(words: &str) -> Result<&'static CardSpec, BadUsage> {
     let card = identity.parse::<Identity>().and_then(|identity| identity.of(row)).map_err(wrong)?;
     // One for each such word of the command line.
     Ok(Box::leak(Box::new(card)))
+}
+
+/// Whose firmware a word means, as `--firmware` has it.
+///
+/// # Errors
+/// It is a file that cannot be read.
+pub fn firmware(word: &str) -> Result<Supply<'_>, BadUsage> {
+    let supply = Supply::of(word);
+    if let Supply::File(file) = supply {
+        std::fs::File::open(file).map_err(|error| {
+            let meant = Supply::meant(file);
+            BadUsage(format!("--firmware: cannot read {}: {error}{meant}", file.display()))
+        })?;
+    }
+    Ok(supply)
 }
 
 /// The cards of a list; a part of an identity belongs to the name before it.

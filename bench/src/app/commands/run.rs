@@ -11,7 +11,6 @@ use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
 use crate::lab::{self, Look, RunSpec, shell};
 use crate::machine::session::Session;
-use crate::record::cite::Supply;
 use crate::record::matrix::{Cell, mark_known};
 use crate::record::run::Record;
 use crate::record::rundir;
@@ -37,8 +36,8 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         }
         scenarios = twins;
     }
-    let firmware = Supply::of(&args.firmware);
-    refuse_what_cannot_be(args, firmware, &scenarios)?;
+    let firmware = commands::firmware(&args.firmware)?;
+    refuse_what_cannot_be(args, &scenarios)?;
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
@@ -146,16 +145,8 @@ fn plays<'s>(
 }
 
 /// What the user's files and the scenarios do not allow.
-fn refuse_what_cannot_be(
-    args: &RunArgs,
-    firmware: Supply<'_>,
-    scenarios: &[Scenario],
-) -> Result<(), BadUsage> {
-    let own = match firmware {
-        Supply::File(file) => Some(file),
-        Supply::Stub | Supply::Real => None,
-    };
-    for file in own.into_iter().chain(args.image.as_deref()) {
+fn refuse_what_cannot_be(args: &RunArgs, scenarios: &[Scenario]) -> Result<(), BadUsage> {
+    if let Some(file) = &args.image {
         std::fs::File::open(file)
             .map_err(|error| BadUsage(format!("cannot read {}: {error}", file.display())))?;
     }

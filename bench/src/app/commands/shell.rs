@@ -40,7 +40,7 @@ pub fn shell(args: &ShellArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let status = Mutex::new(None);
     let record = lab.run(
         &RunSpec {
-            firmware: args.firmware.as_deref().map_or(Supply::Stub, Supply::of),
+            firmware: args.firmware.as_deref().map_or(Ok(Supply::Stub), commands::firmware)?,
             cold: args.cold,
             play: Some(&|_, _| Ok(())),
             look: Some(Look {

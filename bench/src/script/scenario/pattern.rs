@@ -16,7 +16,7 @@ use toml::Value;
 use crate::facts::driver::{Driver, IWLWIFI, Request};
 use crate::facts::errno::Errno;
 use crate::facts::milestone::{self, FieldKind, KINDS};
-use crate::facts::near::NoSuch;
+use crate::facts::near::{self, NoSuch};
 
 /// A milestone by name and, where it matters, by its fields' values.
 #[derive(Debug, Clone, PartialEq)]
@@ -205,7 +205,12 @@ pub(super) fn fit(field: &str, value: &mut Value) -> Result<(), String> {
         FieldKind::Word(words) => format!("one of: {}", words.join(", ")),
         FieldKind::Text => "a string".to_owned(),
     };
-    Err(format!("`{field}` is {wanted}; no milestone has {value} there"))
+    let words = match kind {
+        FieldKind::Word(words) => words,
+        _ => &[],
+    };
+    let meant = near::meant(value.as_str().unwrap_or_default(), words.iter().copied());
+    Err(format!("`{field}` is {wanted}; no milestone has {value} there{meant}"))
 }
 
 impl fmt::Display for Pattern {

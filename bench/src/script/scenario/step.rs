@@ -13,7 +13,7 @@ use super::number;
 use super::pattern::{OneOrMany, Pattern, When};
 use super::text::Text;
 use crate::facts::errno::Errno;
-use crate::facts::near::NoSuch;
+use crate::facts::near::{self, NoSuch};
 
 /// One step. Exactly one of `do`, `await`, `check` and `repeat`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -233,9 +233,12 @@ impl<'de> Deserialize<'de> for CardFault {
 pub fn fault(text: &str) -> Result<iwl_card::Fault, String> {
     let name = text.split('=').next().unwrap_or_default();
     let known = || iwl_card::Fault::all().map(iwl_card::Fault::name);
-    match known().any(|known| known == name) {
-        true => text.parse().map_err(|error: iwl_card::FaultError| error.to_string()),
-        false => {
+    match iwl_card::Fault::all().find(|fault| fault.name() == name) {
+        Some(fault) => text.parse().map_err(|error: iwl_card::FaultError| {
+            let argument = text.split_once('=').map_or("", |(_, argument)| argument);
+            format!("{error}{}", near::meant(argument, fault.words()))
+        }),
+        None => {
             let no_such = NoSuch::new("fault", name, known()).told_by("iwlbench list faults");
             Err(format!("{no_such:#}"))
         }
