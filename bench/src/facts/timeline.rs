@@ -269,6 +269,19 @@ impl ClockOffset {
     fn place(self, guest_ns: u64) -> Nanos {
         guest_ns.saturating_add_signed(self.offset_ns)
     }
+
+    /// How many seconds of the guest's went by in one of the host's until `later`, `between` after this;
+    /// nothing if it is one, as far as can be told.
+    pub fn pace(self, later: ClockOffset, between: Nanos) -> Option<f64> {
+        /// No clock of a guest is as wrong as a tenth, if its kernel knows its CPU.
+        const USUAL: u64 = 10;
+        // A clock that goes too fast is ever further ahead: less is to be added to it.
+        let ahead = i128::from(self.offset_ns) - i128::from(later.offset_ns);
+        let known = u128::from(self.error_ns) + u128::from(later.error_ns);
+        let usual = u128::from(between / USUAL);
+        (ahead.unsigned_abs() > known + usual)
+            .then(|| (i128::from(between) + ahead) as f64 / between.max(1) as f64)
+    }
 }
 
 /// The run's clock and its growing list of events.
@@ -434,6 +447,22 @@ mod tests {
         timeline.set_clock(ClockOffset { offset_ns: after, error_ns: 2 });
         timeline.push_guest(2000, 40, Source::KernelLog, lost());
         timeline.finish().0.iter().map(|event| event.t_ns).collect()
+    }
+
+    /// Twenty seconds of the guest's in one, as after a boot on a machine that was too busy; and what
+    /// cannot be told from a clock that is right.
+    #[test]
+    fn the_pace_of_a_guests_clock() {
+        let offset = |offset_ns, error_ns| ClockOffset { offset_ns, error_ns };
+        let pace = |later, error| offset(0, error).pace(offset(later, error), 100_000_000);
+        assert_eq!(pace(-1_900_000_000, 3_000_000), Some(20.0));
+        assert_eq!(pace(50_000_000, 3_000_000), Some(0.5));
+        assert_eq!(pace(-9_000_000, 0), None, "as good as any");
+        assert_eq!(pace(-1_900_000_000, 1_000_000_000), None, "nobody knows");
+        assert_eq!(
+            offset(i64::MAX, 0).pace(offset(i64::MIN, 0), 0).map(f64::is_finite),
+            Some(true)
+        );
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Lab<'_> {
         plan.progress.phase("the guest boots");
         let mut session = Session::start(
             &self.qemu,
-            &plan.machine,
+            &plan.machine.timed(),
             self.driver,
             Origin::PowerOn,
             (plan.cards)(),
@@ -182,11 +182,14 @@ impl Lab<'_> {
             // Two builds may bear one version.
             parts.push(format!("QEMU sha256 {}", self.cache.digest(path)?));
         }
-        if machine.accel == Accel::Kvm {
+        match machine.accel {
             // The guest has seen this CPU.
-            parts.push(accel::host_cpu());
+            Accel::Kvm => parts.push(accel::host_cpu()),
+            Accel::Tcg => parts.push("kernel is told how fast its CPU's counter goes".to_owned()),
         }
         let contents: [&Path; 2] = [machine.kernel, machine.initrd];
+        // What is measured of the host is not always the same.
+        let machine = &qemu::Machine { tsc_khz: None, ..machine.clone() };
         let arguments = qemu::arguments(machine, qemu::Start::PowerOn { cards: 0 });
         parts.extend(
             arguments
@@ -231,7 +234,7 @@ impl Lab<'_> {
         };
         let mut session = Session::start(
             &self.qemu,
-            &plan.machine,
+            &plan.machine.timed(),
             self.driver,
             Origin::Empty(unfinished.file().try_clone()?.into()),
             Vec::new(),

@@ -403,6 +403,7 @@ impl<'a> Lab<'a> {
             kernel: &self.kernel.bzimage,
             initrd,
             append,
+            tsc_khz: None,
             more: &self.qemu_args,
             sandbox: self.sandbox,
             shell: self.shell,
@@ -498,10 +499,14 @@ impl<'a> Lab<'a> {
         let name = format!("{}-{}-{}", rundir::stamp(), scenario.name, spec.card.name);
         let dir = RunDir::create_in(spec.parent, &name)?;
         let cited = self.cited(spec, &dir, append)?;
+        let machine = self.machine(self.accel.accel, &image.path, append);
         let plan = Plan {
             machine: Machine {
                 gdb: self.gdb.as_deref(),
-                ..self.machine(self.accel.accel, &image.path, append)
+                ..match scenario.reboots() {
+                    true => machine.timed(),
+                    false => machine,
+                }
             },
             image_sha256: &image.sha256,
             loaded: &Loaded::new(&scenario.guest, vars),

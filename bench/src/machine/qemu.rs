@@ -20,6 +20,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use guest_kit::Qemu;
 
 use crate::facts::accel::Accel;
+use crate::machine::speed;
 use crate::script::scenario::MOST_CARDS;
 
 /// Root ports of every machine: as many cards can be in it at once.
@@ -40,6 +41,8 @@ pub struct Machine<'a> {
     pub initrd: &'a Path,
     /// Kernel command line.
     pub append: &'a str,
+    /// kHz of the CPU's time-stamp counter, if its kernel is told: see [`Machine::timed`].
+    pub tsc_khz: Option<u32>,
     /// Arguments of the user's own.
     pub more: &'a [String],
     /// QEMU filters its own system calls.
@@ -49,6 +52,18 @@ pub struct Machine<'a> {
     /// It stands still at its first instruction until a debugger lets it go on, which QEMU awaits
     /// here.
     pub gdb: Option<&'a str>,
+}
+
+impl<'a> Machine<'a> {
+    /// The same, with a kernel that is told how fast its CPU's counter goes. TCG's is the host's; a kernel
+    /// that measures it while the host is busy takes it for another, and is wrong ever after: its
+    /// clock races until it measures again, and its loops last many times as long as they should, up to a
+    /// lockup that it reports.
+    #[must_use]
+    pub fn timed(&self) -> Machine<'a> {
+        let tcg = self.accel == Accel::Tcg;
+        Machine { tsc_khz: tcg.then(speed::tsc_khz).flatten(), ..self.clone() }
+    }
 }
 
 /// How a guest comes to life.
@@ -278,7 +293,8 @@ pub fn arguments(machine: &Machine<'_>, start: Start) -> Vec<OsString> {
         args.push("-initrd".into());
         args.push(machine.initrd.into());
         args.push("-append".into());
-        args.push(machine.append.into());
+        let tsc = machine.tsc_khz.map(|khz| format!(" tsc_early_khz={khz}"));
+        args.push(format!("{}{}", machine.append, tsc.unwrap_or_default()).into());
     }
     args.extend(["-nodefaults", "-no-user-config"].map(Into::into));
     if machine.sandbox {

@@ -36,9 +36,55 @@ fn slowness(took: Duration) -> u32 {
     u32::try_from(times).unwrap_or(SLOWEST).clamp(1, SLOWEST)
 }
 
+/// kHz of this machine's time-stamp counter, in whole MHz; nothing if it cannot be told. Measured once.
+pub fn tsc_khz() -> Option<u32> {
+    static KHZ: OnceLock<Option<u32>> = OnceLock::new();
+    *KHZ.get_or_init(measure_tsc)
+}
+
+/// How long it is counted: an instant is known to a microsecond.
+const COUNTED: Duration = Duration::from_millis(5);
+/// No counter of an x86-64 machine goes slower, or faster.
+const PLAUSIBLE_KHZ: std::ops::RangeInclusive<u128> = 500_000..=10_000_000;
+
+fn measure_tsc() -> Option<u32> {
+    let (begun, from) = count()?;
+    std::thread::sleep(COUNTED);
+    let (ended, to) = count()?;
+    let khz = u128::from(to.checked_sub(from)?) * 1_000_000 / (ended - begun).as_nanos().max(1);
+    let mhz = (khz + 500) / 1000;
+    PLAUSIBLE_KHZ.contains(&khz).then(|| u32::try_from(mhz * 1000).ok()).flatten()
+}
+
+/// An instant and the counter at it, as near to each other as they come.
+fn count() -> Option<(Instant, u64)> {
+    let look = || {
+        let before = Instant::now();
+        let count = tsc();
+        (before.elapsed(), before, count)
+    };
+    let (took, before, count) = (0..16).map(|_| look()).min_by_key(|(took, ..)| *took)?;
+    Some((before + took / 2, count))
+}
+
+#[expect(unsafe_code, reason = "the counter is read by an instruction")]
+fn tsc() -> u64 {
+    // SAFETY: every x86-64 has it, and Linux lets programs use it.
+    unsafe { std::arch::x86_64::_rdtsc() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Not a number that is made up: two measures, a while apart, are of one counter.
+    #[test]
+    fn the_counter_has_a_pace() {
+        let first = measure_tsc().expect("it has one");
+        let second = measure_tsc().expect("it has one");
+        assert!(first.abs_diff(second) <= first / 100, "{first} {second}");
+        assert_eq!(first % 1000, 0);
+    }
 
     #[test]
     fn a_deadline_is_never_shorter_and_not_for_ever() {

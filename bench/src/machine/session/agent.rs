@@ -13,6 +13,8 @@ use crate::record::files;
 
 /// A clock known as well as this is known well enough to tell which of two steps came first.
 const CLOCK_ERROR_NS: u64 = 3_000_000;
+/// How long the pace of a guest's clock is measured: two hosts' ticks tell one that is twice as fast.
+const PACE_MEASURED: Duration = Duration::from_millis(100);
 /// How long a guest has to answer a ping before it counts as hung.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// How long it has where a debugger may have stopped it.
@@ -53,7 +55,43 @@ impl Session {
             other => other?,
         };
         self.measure_clock()?;
+        if !self.all_time {
+            self.check_clock()?;
+        }
         Ok(hello)
+    }
+
+    /// Where the guest's clock stands now.
+    fn ping(&mut self) -> Result<ClockOffset, Stop> {
+        let sent = self.timeline.now();
+        let (answered, guest_ns, _) = self.command_timed(Command::Ping, ANSWER_WITHIN)?;
+        Ok(ClockOffset::from_ping(sent, answered, guest_ns))
+    }
+
+    /// Whether a guest that has just booted keeps time. Without KVM a kernel measures its CPU's clock as it
+    /// boots; on a machine that is too busy it takes it for another, and lives twenty seconds in one:
+    /// it reports hangs that are none, and its drivers give up before the card can answer.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(super) fn check_clock(&mut self) -> Result<(), Stop> {
+        let (first, since) = (self.ping()?, self.timeline.now());
+        match self.wait(PACE_MEASURED, |_| None::<()>) {
+            Err(Stop::TimedOut) => {}
+            other => other?,
+        }
+        let later = self.ping()?;
+        match first.pace(later, self.timeline.now() - since) {
+            None => Ok(()),
+            Some(pace) => Err(Verdict::new(
+                Outcome::NotBooted,
+                format!(
+                    "the guest's clock goes {pace:.1} times as fast as the host's: its kernel has \
+                     measured it wrong while it booted, as happens on a machine that is too busy"
+                ),
+            )
+            .into()),
+        }
     }
 
     pub(super) fn measure_clock(&mut self) -> Result<(), Stop> {
@@ -63,9 +101,7 @@ impl Session {
             if best.is_some_and(|b| b.error_ns <= CLOCK_ERROR_NS) {
                 break;
             }
-            let sent = self.timeline.now();
-            let (answered, guest_ns, _) = self.command_timed(Command::Ping, ANSWER_WITHIN)?;
-            let offset = ClockOffset::from_ping(sent, answered, guest_ns);
+            let offset = self.ping()?;
             if best.is_none_or(|b| offset.error_ns < b.error_ns) {
                 best = Some(offset);
             }

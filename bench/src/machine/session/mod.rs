@@ -359,8 +359,13 @@ impl Session {
                     // Not within itself, however often a guest says that it has resumed.
                     if self.clock_lost && !self.measuring {
                         (self.clock_lost, self.measuring) = (false, true);
-                        self.measure_clock()?;
+                        let measured = self.measure_clock();
                         self.measuring = false;
+                        match measured {
+                            // Who waits has his own patience, and the guest may answer yet.
+                            Err(Stop::TimedOut) => self.clock_lost = true,
+                            other => other?,
+                        }
                     }
                 }
                 Err(RecvTimeoutError::Timeout) if due.is_some() => self.open_gates(),

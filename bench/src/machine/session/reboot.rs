@@ -26,7 +26,7 @@ impl Session {
         self.wait(within, |s| (s.boots > boots || s.resets - resets > MOST_RESETS).then_some(()))?;
         self.on_reset("shutdown")?;
         match self.boots > boots {
-            true => Ok(()),
+            true => self.check_clock(),
             false => {
                 let line =
                     "the guest resets again and again, and does not come up; see console.log";
