@@ -96,6 +96,8 @@ pub fn diagnose(facts: &Facts<'_>) -> Option<Diagnosis> {
     let found = found.or_else(|| (!facts.own.modules).then(of_modules).flatten());
     let of_driver = || silent(facts).or_else(|| unbind_waits(facts));
     let found = found.or_else(|| (!facts.description.is_stock()).then(of_driver).flatten());
+    // What nobody brings may be the scenario's; that the loader waits for it is the kernel's.
+    let found = found.or_else(|| sysfs_fallback(facts));
     let found = found.or_else(|| (!facts.own.firmware).then(of_firmware).flatten());
     let found = found.or_else(|| (!facts.own.modules).then(|| no_probe(facts)).flatten());
     let found = found.or_else(|| (!facts.own.card).then(|| needless(facts)).flatten());
@@ -736,15 +738,73 @@ fn unbind_waits(facts: &Facts<'_>) -> Option<Found> {
     Some(Found::new("unbind-waits", sentence, started.iter().map(|(seq, ())| *seq).collect()))
 }
 
-/// The driver got no firmware that it takes: nothing was requested after it.
-fn no_firmware(facts: &Facts<'_>) -> Option<Found> {
+/// Whether the driver came as far as its opmode.
+fn wanted_opmode(facts: &Facts<'_>) -> bool {
     let requested = facts.reached(|m| match m {
         Milestone::OpmodeRequested { .. }
         | Milestone::OpmodeAsked { .. }
         | Milestone::OpmodeStarted { .. } => Some(()),
         _ => None,
     });
-    if !requested.is_empty() {
+    !requested.is_empty()
+}
+
+/// A shorter wait for user space is nobody's trouble.
+const FALLBACK_FELT: u64 = 1_000_000_000;
+
+/// The loader found no file and waits for user space to bring it, which nobody does: a boot that seems
+/// to hang, for a minute with each name. While it waits there is a device of the file's name.
+fn sysfs_fallback(facts: &Facts<'_>) -> Option<Found> {
+    if wanted_opmode(facts) {
+        return None;
+    }
+    let end = facts.events.last()?.t_ns;
+    let asked = facts.reached(|m| match m {
+        Milestone::FirmwareAsked { name } => Some(name.as_str()),
+        _ => None,
+    });
+    let mut waits: Vec<(u64, &str, u64, u64)> = Vec::new();
+    for event in facts.events {
+        let What::Guest(GuestEvent::Uevent { action, devpath, subsystem, .. }) = &event.what else {
+            continue;
+        };
+        let name = devpath.rsplit('/').next().unwrap_or_default();
+        let mine = asked.iter().any(|(_, asked)| driver::as_asked(name) == *asked);
+        if subsystem.as_deref() != Some("firmware") || !mine {
+            continue;
+        }
+        match action.as_str() {
+            "add" => waits.push((event.seq, name, event.t_ns, end)),
+            "remove" => waits
+                .iter_mut()
+                .filter(|wait| wait.1 == name && wait.3 == end)
+                .for_each(|wait| wait.3 = event.t_ns),
+            _ => {}
+        }
+    }
+    let waited: u64 = waits.iter().map(|(.., from, to)| to.saturating_sub(*from)).sum();
+    let ((_, first, ..), (_, last, ..)) = (waits.first()?, waits.last()?);
+    if waited < FALLBACK_FELT {
+        return None;
+    }
+    let (names, it) = match first == last {
+        true => ((*first).to_owned(), "it"),
+        false => (format!("{first} to {last}"), "them"),
+    };
+    let sentence = format!(
+        "no {names}: the kernel's loader waited {:.0} s for user space to bring {it} (sysfs fallback), \
+         and nobody did",
+        seconds(waited)
+    );
+    let remedy = "the kernel has CONFIG_FW_LOADER_USER_HELPER_FALLBACK, or force_sysfs_fallback is set; \
+                  /sys/class/firmware/timeout is how long it waits for each name";
+    let events = waits.iter().map(|(seq, ..)| *seq).collect();
+    Some(Found::new("firmware-fallback", sentence, events).remedy(remedy))
+}
+
+/// The driver got no firmware that it takes: nothing was requested after it.
+fn no_firmware(facts: &Facts<'_>) -> Option<Found> {
+    if wanted_opmode(facts) {
         return None;
     }
     let asked = facts.reached(|m| match m {
@@ -1140,6 +1200,44 @@ mod tests {
         assert_eq!(line(vec![read(0), asked(file(FIRST)), given(FIRST), module()]), {
             "modprobe iwlmvm, started by the kernel, does not end"
         });
+    }
+
+    #[test]
+    fn a_loader_that_waits_for_user_space() {
+        let device = |action: &str, name: &str| {
+            What::Guest(GuestEvent::Uevent {
+                action: action.into(),
+                devpath: format!("/devices/pci0000:00/0000:01:00.0/firmware/{name}"),
+                subsystem: Some("firmware".into()),
+                driver: None,
+                interface: None,
+                pci_slot: None,
+            })
+        };
+        let own = Own { firmware: true, ..Own::default() };
+        let names = [FIRST, "iwlwifi-7260-16.ucode"];
+        let waits = |count: usize, step_ns: u64| {
+            let each = names[..count].iter().flat_map(|name| {
+                [asked(file(name)), refused(name), device("add", name), device("remove", name)]
+            });
+            let what: Vec<_> = [read(0)].into_iter().chain(each).collect();
+            with_facts(what, own, &[], "", |facts| {
+                let mut events = facts.events.to_vec();
+                events.iter_mut().for_each(|event| event.t_ns *= step_ns);
+                diagnose(&Facts { events: &events, ..*facts })
+            })
+        };
+        let one = waits(1, 60_000_000_000).expect("a cause");
+        assert_eq!(one.cause, "firmware-fallback");
+        assert!(
+            one.sentence.starts_with("no iwlwifi-7260-17.ucode: the kernel's loader waited 60 s")
+        );
+        let both = waits(2, 60_000_000_000).expect("a cause").sentence;
+        assert!(
+            both.starts_with("no iwlwifi-7260-17.ucode to iwlwifi-7260-16.ucode: the kernel's loader waited 120 s"),
+            "{both}"
+        );
+        assert_eq!(waits(1, 1000), None, "nobody feels that");
     }
 
     #[test]
