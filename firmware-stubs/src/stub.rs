@@ -301,11 +301,12 @@ impl Content {
             }
             Self::Mvm => mvm(api, "iwlbench stub, iwlmvm", true),
             Self::MvmMultiQueue => mvm(api, "iwlbench stub, iwlmvm", true)
-                .capabilities(&[IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT]),
-            Self::MvmUnified => unified(api),
+                .capabilities(&[IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT])
+                .tlv(IWL_UCODE_TLV_TYPE_TRIGGERS, restarts()),
+            Self::MvmUnified => unified(api).cmd_versions(versions::UNIFIED),
             Self::MvmLoader { sku } => {
                 let stub = unified(api).tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER);
-                if sku { stub.cmd_versions(versions::AX210_SKU) } else { stub }
+                stub.cmd_versions(if sku { versions::AX210_SKU } else { versions::UNIFIED })
             }
             Self::Mld => mvm(api, "iwlbench stub, iwlmld", false)
                 .api_bits(&[IWL_UCODE_TLV_API_REGULATORY_NVM_INFO])
@@ -315,6 +316,7 @@ impl Content {
                     IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT,
                     IWL_UCODE_TLV_CAPA_LAR_SUPPORT_V3,
                 ])
+                .tlv(IWL_UCODE_TLV_TYPE_TRIGGERS, restarts())
                 .tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER)
                 .word(IWL_UCODE_TLV_FW_NUM_LINKS, 4)
                 .cmd_versions(versions::MLD),
@@ -349,7 +351,24 @@ fn mvm(api: Api, name: &str, init: bool) -> UcodeBuilder {
 /// What every stub of `iwlmvm` from AX200 on has.
 fn unified(api: Api) -> UcodeBuilder {
     mvm(api, "iwlbench stub, iwlmvm", false)
-        .capabilities(&[IWL_UCODE_TLV_CAPA_STA_PM_NOTIF, IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT])
+        .capabilities(&[
+            // It stays over a suspend, and hears of its end.
+            IWL_UCODE_TLV_CAPA_CNSLDTD_D3_D0_IMG,
+            IWL_UCODE_TLV_CAPA_D0I3_END_FIRST,
+            IWL_UCODE_TLV_CAPA_STA_PM_NOTIF,
+            IWL_UCODE_TLV_CAPA_MULTI_QUEUE_RX_SUPPORT,
+        ])
+        .tlv(IWL_UCODE_TLV_TYPE_TRIGGERS, restarts())
+}
+
+/// `struct iwl_fw_ini_trigger_tlv` for an assertion in the firmware, which every file of Intel's has
+/// from family 9000 on: without it the driver does not start the firmware anew. It collects nothing.
+fn restarts() -> Vec<u8> {
+    const FW_ASSERT: u32 = 4;
+    const STOP_AND_RELOAD_FW: u32 = 2;
+    // From the header's version to the mask of regions, of 64 bits.
+    let words = [1, 0, FW_ASSERT, 0, 0, 0, 0, 0, 0, STOP_AND_RELOAD_FW, 0, 0, 0];
+    words.into_iter().flat_map(u32::to_le_bytes).collect()
 }
 
 /// The nth section of an image of this file, which ends in its number: no two are the same. An API

@@ -103,7 +103,7 @@ fn make_takes_what_the_kernel_asks_for_unless_told() {
     assert_eq!(made.file_name, "iwlwifi-cc-a0-72.ucode");
     assert_eq!(
         made.to_string(),
-        "iwlwifi-cc-a0-72.ucode: 692 bytes; the driver takes the file and asks for iwlmvm"
+        "iwlwifi-cc-a0-72.ucode: 780 bytes; the driver takes the file and asks for iwlmvm"
     );
     let old = make("ax200", Kernel::V7_3, Some(Api(72)), &[]).unwrap();
     assert!(old.to_string().contains("supports FW core 74..74, firmware is 69."), "{old}");

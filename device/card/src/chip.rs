@@ -5,7 +5,7 @@
 
 use iwl_hw::csr::{self, CSR_HW_REV, CSR_HW_RF_ID};
 use iwl_hw::ctxt::info::CSR_CTXT_INFO_BA;
-use iwl_hw::ctxt::info_v2::{CSR_CTXT_INFO_ADDR, CSR_IML_DATA_ADDR, CSR_IML_SIZE_ADDR};
+use iwl_hw::ctxt::info_v2::{self, CSR_CTXT_INFO_ADDR, CSR_IML_DATA_ADDR, CSR_IML_SIZE_ADDR};
 use iwl_hw::maps::UMAC_PRPH_OFFSET;
 use iwl_hw::prph::{self, doorbell};
 use iwl_hw::rfh;
@@ -16,7 +16,7 @@ use crate::event::{self, CardEvent, Image, Wrong};
 use crate::faults::{Engine, Fault, FaultPlan};
 use crate::fw::{self, Dialect, Failure, FailureKind, Firmware};
 use crate::irq::Interrupts;
-use crate::layout::{ERROR_LOG, EVENT_LOG};
+use crate::layout::{ERROR_LOG, EVENT_LOG, UMAC_ERROR_LOG};
 use crate::memory::SparseMemory;
 use crate::message::{Command, Effect, Header, Later, MILLISECOND, Packet};
 use crate::nvm::{Eeprom, Sections};
@@ -118,6 +118,9 @@ pub(crate) struct Chip {
     pnvm: bool,
     /// The driver has said that it is about to reset the card.
     resetting: bool,
+    /// Where the card tells of its state, and what the host has said that it does: whether it suspends.
+    info: Option<u64>,
+    sleeps: Option<bool>,
     pub(crate) rx: Receive,
     pub(crate) tx: Transmit,
     hw_rev: u32,
@@ -177,6 +180,8 @@ impl Chip {
             scratch: None,
             pnvm: false,
             resetting: false,
+            info: None,
+            sleeps: None,
             rx: Receive::new(silicon.rx),
             tx: Transmit::new(silicon.tx),
             hw_rev,
@@ -233,6 +238,8 @@ impl Chip {
             scratch,
             pnvm,
             resetting,
+            info,
+            sleeps,
             rx,
             tx,
             cpu,
@@ -277,6 +284,8 @@ impl Chip {
         *scratch = None;
         *pnvm = false;
         *resetting = false;
+        *info = None;
+        *sleeps = None;
         *rx = Receive::new(silicon.rx);
         *tx = Transmit::new(silicon.tx);
         *cpu = Cpu::Off;
@@ -409,12 +418,29 @@ impl Chip {
     /// The doorbell to the upper MAC, `UREG_DOORBELL_TO_ISR6` or `CSR_DOORBELL_VECTOR`.
     pub(crate) fn doorbell(&mut self, bits: u32) {
         if bits & doorbell::RESET_HANDSHAKE == doorbell::RESET_HANDSHAKE {
-            self.resetting = matches!(self.cpu, Cpu::Running(_));
+            self.resetting = self.is_running();
         } else if bits & doorbell::NMI_BIT != 0 {
             self.nmi();
         }
-        if bits & doorbell::PNVM != 0 && matches!(self.cpu, Cpu::Running(_)) {
+        if bits & doorbell::PNVM != 0 && self.is_running() {
             self.pnvm = true;
+        }
+        for (bit, suspends) in [(doorbell::SUSPEND, true), (doorbell::RESUME, false)] {
+            if bits & bit != 0 {
+                self.host_sleeps(suspends);
+            }
+        }
+    }
+
+    /// The firmware runs.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.cpu, Cpu::Running(_))
+    }
+
+    /// The host suspends, or has resumed, and waits for the firmware's word on that.
+    pub(crate) fn host_sleeps(&mut self, suspends: bool) {
+        if self.is_running() {
+            self.sleeps = Some(suspends);
         }
     }
 
@@ -467,7 +493,7 @@ impl Chip {
 
     /// The driver stops the microcode with an NMI: it reports an error of its own.
     pub(crate) fn nmi(&mut self) {
-        if matches!(self.cpu, Cpu::Running(_)) {
+        if self.is_running() {
             self.log_error(FailureKind::Nmi);
         }
         if self.cpu != Cpu::Off {
@@ -490,6 +516,7 @@ impl Chip {
                 self.step_upload(world),
                 self.step_context(world),
                 self.step_pnvm(world),
+                self.step_sleep(world),
                 self.step_rx(world),
                 self.step_tx(world),
             ];
@@ -594,7 +621,7 @@ impl Chip {
             events.emit(CardEvent::injected(Fault::AliveInvalid));
         }
         self.cpu = Cpu::Running(image);
-        for log in [EVENT_LOG, ERROR_LOG] {
+        for log in [EVENT_LOG, ERROR_LOG, UMAC_ERROR_LOG] {
             // Without memory left it reads as zero anyway.
             let _ = self.sram.write(log, &EMPTY_LOG);
         }
@@ -627,7 +654,9 @@ impl Chip {
     fn log_error(&mut self, kind: FailureKind) {
         let error = Failure { kind, hw_rev: self.hw_rev, last_command: self.last_command };
         // Without memory left it reads as an empty log.
-        let _ = self.sram.write(ERROR_LOG, &self.firmware.error_log(&error));
+        for (place, log) in self.firmware.error_logs(&error) {
+            let _ = self.sram.write(place, &log);
+        }
     }
 
     /// An error stops the microcode.
@@ -745,9 +774,36 @@ impl Chip {
         Step::Done
     }
 
+    /// The firmware's word on the host's suspend or resume: in host memory, with an interrupt, which
+    /// drivers heed as one of MSI-X alone.
+    fn step_sleep(&mut self, world: &mut dyn World) -> Step {
+        let (Some(info), Some(suspends)) = (self.info, self.sleeps) else { return Step::Idle };
+        let word = match suspends {
+            true => info_v2::IWL_D3_SLEEP_STATUS_SUSPEND,
+            false => info_v2::IWL_D3_SLEEP_STATUS_RESUME,
+        };
+        let place = info.wrapping_add(info_v2::SLEEP_NOTIF);
+        let told = self.reach(Engine::Upload, world).write(place, &word.to_le_bytes());
+        match told {
+            Err(DmaError::Pending) => return Step::Waiting,
+            Err(DmaError::Fault { addr, len }) => {
+                self.dma_fault(addr, len, Engine::Upload, world);
+            }
+            Ok(()) => {
+                self.irq.latch(Cause::Wakeup);
+                if let Some(end) = self.firmware.resumed().filter(|_| !suspends) {
+                    self.send(end, world);
+                }
+            }
+        }
+        self.sleeps = None;
+        world.end_of_work();
+        Step::Done
+    }
+
     /// The rings are where the context information says.
     fn set_up(&mut self, setup: &Setup) {
-        self.scratch = setup.scratch;
+        (self.scratch, self.info) = (setup.scratch, setup.info);
         if let Some(rfh) = self.rx.rfh() {
             rfh.configure(true, setup.receive_size, setup.buffer_size);
             rfh.open(0, setup.receive);

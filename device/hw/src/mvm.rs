@@ -31,6 +31,7 @@ pub mod id {
     pub const STATISTICS_CMD: u8 = 0x9c;
     pub const SCAN_START_NOTIFICATION_UMAC: u8 = 0xb2;
     pub const SCAN_ITERATION_COMPLETE_UMAC: u8 = 0xb5;
+    pub const D0I3_END_CMD: u8 = 0xed;
 }
 
 /// Of [`SYSTEM_GROUP`].
@@ -54,6 +55,11 @@ pub mod regulatory_and_nvm {
     pub const NVM_GET_INFO: u8 = 0x02;
     pub const PNVM_INIT_COMPLETE_NTFY: u8 = 0xfe;
 }
+
+/// Of [`PROT_OFFLOAD_GROUP`]: the host has resumed, and the firmware is back; flags, none.
+pub const D3_END_NOTIFICATION: u8 = 0xfe;
+/// What the firmware does while the host sleeps.
+pub const PROT_OFFLOAD_GROUP: u8 = 0x0b;
 
 /// The system.
 pub const SYSTEM_GROUP: u8 = 0x02;
@@ -154,6 +160,37 @@ pub struct ErrorEventTable {
     pub last_cmd_id: U32,
     rest: [U32; 8],
 }
+
+/// `struct iwl_umac_error_event_table`, at [`UmacAlive::error_info_addr`] once the firmware has failed:
+/// the same of the upper MAC, from family 8000 on.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct UmacErrorEventTable {
+    /// Entries; 0 is an empty log.
+    pub valid: U32,
+    /// What failed: [`UMAC_LMAC_FATAL`].
+    pub error_id: U32,
+    /// Branch and interrupt links.
+    pub links: [U32; 4],
+    /// What belongs to the error.
+    pub data: [U32; 3],
+    /// UMAC major version.
+    pub umac_major: U32,
+    /// UMAC minor version.
+    pub umac_minor: U32,
+    frame_pointer: U32,
+    stack_pointer: U32,
+    /// Header of the last host command.
+    pub cmd_header: U32,
+    nic_isr_pref: U32,
+}
+
+/// [`UmacErrorEventTable::error_id`]: what names the upper MAC's CPU.
+const UMAC_CPU: u32 = 0x2000_0000;
+/// [`UmacErrorEventTable::error_id`]: the lower MAC has failed (`NMI_INTERRUPT_LMAC_FATAL`).
+pub const UMAC_LMAC_FATAL: u32 = UMAC_CPU | 0x70;
+/// [`UmacErrorEventTable::error_id`]: the driver's NMI has stopped it.
+pub const UMAC_NMI_INTERRUPT_HOST: u32 = UMAC_CPU | NMI_INTERRUPT_HOST;
 
 /// [`ErrorEventTable::error_id`]: an assertion of the firmware's does not hold.
 pub const SYSASSERT: u32 = 0x35;

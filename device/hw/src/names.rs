@@ -262,6 +262,13 @@ const DATA_PATH_GROUP: Names = &[
 
 const SCAN_GROUP: Names = &[(0xfb, "CHANNEL_SURVEY_NOTIF"), (0xfc, "OFFLOAD_MATCH_INFO_NOTIF")];
 
+const PROT_OFFLOAD_GROUP: Names = &[
+    (0xfc, "WOWLAN_WAKE_PKT_NOTIFICATION"),
+    (0xfd, "WOWLAN_INFO_NOTIFICATION"),
+    (0xfe, "D3_END_NOTIFICATION"),
+    (0xff, "STORED_BEACON_NTF"),
+];
+
 const REGULATORY_AND_NVM_GROUP: Names = &[
     (0x00, "NVM_ACCESS_COMPLETE"),
     (0x01, "LARI_CONFIG_CHANGE"),
@@ -306,6 +313,7 @@ pub fn mvm(group: u8, id: u8) -> Option<&'static str> {
         0x04 => PHY_OPS_GROUP,
         0x05 => DATA_PATH_GROUP,
         0x06 => SCAN_GROUP,
+        0x0b => PROT_OFFLOAD_GROUP,
         0x0c => REGULATORY_AND_NVM_GROUP,
         0x0f => DEBUG_GROUP,
         0x10 => STATISTICS_GROUP,
@@ -333,6 +341,7 @@ mod tests {
             PHY_OPS_GROUP,
             DATA_PATH_GROUP,
             SCAN_GROUP,
+            PROT_OFFLOAD_GROUP,
             REGULATORY_AND_NVM_GROUP,
             DEBUG_GROUP,
             STATISTICS_GROUP,

@@ -40,8 +40,15 @@ const fn notification(group: u8, cmd: u8, notif_ver: u8) -> CmdVersion {
     CmdVersion { cmd, group, cmd_ver: IWL_FW_CMD_VER_UNKNOWN, notif_ver }
 }
 
+/// A firmware that has an auxiliary station of its own: the driver takes another away at each suspend,
+/// and does not bring it back when the firmware has run on.
+const OWN_AUX_STA: CmdVersion = command(LONG_GROUP, id::ADD_STA, 12);
+
+/// AX200, and AX210 before its ALIVE names the SKU.
+pub const UNIFIED: Versions = &[OWN_AUX_STA];
+
 /// AX210, once its ALIVE names the SKU.
-pub const AX210_SKU: Versions = &[notification(LEGACY_GROUP, id::UCODE_ALIVE_NTFY, 6)];
+pub const AX210_SKU: Versions = &[notification(LEGACY_GROUP, id::UCODE_ALIVE_NTFY, 6), OWN_AUX_STA];
 
 /// Wi-Fi 7, as `iwlmld` speaks with it.
 pub const MLD: Versions = &[

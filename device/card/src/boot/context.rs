@@ -48,6 +48,8 @@ pub(crate) struct Setup {
     pub(crate) commands_size: u32,
     /// Where the host tells of the platform's NVM, if it can.
     pub(crate) scratch: Option<u64>,
+    /// Where the card tells of its state.
+    pub(crate) info: Option<u64>,
 }
 
 /// What came of a step of it.
@@ -148,6 +150,7 @@ impl Context {
             commands: info.cmd_queue_addr.get(),
             commands_size,
             scratch: None,
+            info: None,
         };
         let mut fetching = Fetching::new(setup, left);
         let first = fetching.step(known, host)?;
@@ -190,6 +193,7 @@ impl Context {
             commands: info.mtr_base_addr.get(),
             commands_size,
             scratch: Some(scratch_at),
+            info: Some(info.prph_info_base_addr.get()),
         };
         *self = Self { started: None, fetching: Some(Fetching::new(setup, left)) };
         Ok(Fetched::Loader(len))

@@ -2,7 +2,8 @@
 
 use iwl_hw::mld::AliveV8;
 use iwl_hw::mvm::{
-    self, AliveV3, AliveV7, ErrorEventTable, LmacAlive, UmacAlive, id, regulatory_and_nvm,
+    self, AliveV3, AliveV7, ErrorEventTable, LmacAlive, UmacAlive, UmacErrorEventTable, id,
+    regulatory_and_nvm,
 };
 use iwl_hw::tx::{
     FrameHeader, TX_STATUS_FAIL_LONG_LIMIT, TX_STATUS_SUCCESS, TxCmd, TxRespHead, TxRespTail,
@@ -44,15 +45,19 @@ pub(super) fn alive(
     versions: Versions,
     major: u32,
     sku: [u32; 3],
+    umac_data: UmacAlive,
     image: Image,
     valid: bool,
 ) -> Packet {
     let status = if valid { mvm::IWL_ALIVE_STATUS_OK } else { mvm::IWL_ALIVE_STATUS_ERR }.into();
-    let (flags, umac_data) = (0.into(), umac_alive(major));
+    let flags = 0.into();
+    let lmac = lmac_alive(major, Image::Runtime);
+    // There is one lower MAC: the second one's log would be printed too.
+    let no_lmac = LmacAlive { error_event_table_ptr: 0.into(), ..lmac };
     let v7 = || AliveV7 {
         status,
         flags,
-        lmac_data: [lmac_alive(major, Image::Runtime); 2],
+        lmac_data: [lmac, no_lmac],
         umac_data,
         sku_id: sku.map(Into::into),
         imr: Default::default(),
@@ -98,17 +103,35 @@ fn lmac_alive(major: u32, image: Image) -> LmacAlive {
 }
 
 /// What it says of the upper MAC.
-fn umac_alive(major: u32) -> UmacAlive {
+pub(super) fn umac_alive(major: u32) -> UmacAlive {
     UmacAlive {
         umac_major: major.into(),
         umac_minor: 0.into(),
-        error_info_addr: 0.into(),
+        error_info_addr: layout::UMAC_ERROR_LOG.into(),
         dbg_print_buff_addr: 0.into(),
     }
 }
 
-/// The error log of a firmware of this version.
-pub(super) fn error_log(error: &Failure, major: u32) -> Vec<u8> {
+/// The error logs of a firmware of this version, of the lower MAC and the upper.
+pub(super) fn error_logs(error: &Failure, major: u32) -> Vec<(u32, Vec<u8>)> {
+    vec![lmac_error_log(error, major), umac_error_log(error, major)]
+}
+
+fn umac_error_log(error: &Failure, major: u32) -> (u32, Vec<u8>) {
+    let mut log = UmacErrorEventTable::new_zeroed();
+    log.valid = 1.into();
+    log.error_id = match error.kind {
+        FailureKind::Assertion => mvm::UMAC_LMAC_FATAL,
+        FailureKind::Nmi => mvm::UMAC_NMI_INTERRUPT_HOST,
+    }
+    .into();
+    log.umac_major = major.into();
+    log.cmd_header = error.last_command.into();
+    (layout::UMAC_ERROR_LOG, log.as_bytes().to_vec())
+}
+
+/// That of the lower MAC alone.
+pub(super) fn lmac_error_log(error: &Failure, major: u32) -> (u32, Vec<u8>) {
     let mut log = ErrorEventTable::new_zeroed();
     log.valid = 1.into();
     log.error_id = match error.kind {
@@ -119,7 +142,7 @@ pub(super) fn error_log(error: &Failure, major: u32) -> Vec<u8> {
     log.major = major.into();
     log.hw_ver = error.hw_rev.into();
     (log.hcmd, log.last_cmd_id) = (error.last_command.into(), error.last_command.into());
-    log.as_bytes().to_vec()
+    (layout::ERROR_LOG, log.as_bytes().to_vec())
 }
 
 /// `PNVM_INIT_COMPLETE_NTFY`.
@@ -127,6 +150,12 @@ pub(super) fn pnvm_complete() -> Packet {
     let id = regulatory_and_nvm::PNVM_INIT_COMPLETE_NTFY;
     let complete = Packet::notification(id, &mvm::PNVM_STATUS_OK.to_le_bytes());
     Packet { group: mvm::REGULATORY_AND_NVM_GROUP, ..complete }
+}
+
+/// `D3_END_NOTIFICATION`, without flags.
+pub(super) fn d3_end() -> Packet {
+    let end = Packet::notification(mvm::D3_END_NOTIFICATION, &[0; 4]);
+    Packet { group: mvm::PROT_OFFLOAD_GROUP, ..end }
 }
 
 /// Calibration ends some time later: with its results, and the word that it has.
@@ -156,7 +185,7 @@ mod tests {
             (versions::MLD, size_of::<AliveV8>()),
         ];
         for (versions, len) in spoken {
-            let alive = alive(versions, 1, [0; 3], Image::Runtime, true);
+            let alive = alive(versions, 1, [0; 3], umac_alive(1), Image::Runtime, true);
             assert_eq!(alive.payload.len(), len, "{versions:?}");
         }
     }

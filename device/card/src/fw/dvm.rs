@@ -71,7 +71,7 @@ impl Firmware for Dvm {
         alive(image, valid)
     }
 
-    fn error_log(&self, error: &Failure) -> Vec<u8> {
+    fn error_logs(&self, error: &Failure) -> Vec<(u32, Vec<u8>)> {
         let mut log = ErrorEventTable::new_zeroed();
         log.valid = 1.into();
         log.error_id = match error.kind {
@@ -82,7 +82,7 @@ impl Firmware for Dvm {
         log.ucode_ver = u32::from_be_bytes([UCODE_MAJOR, UCODE_MINOR, 0, 0]).into();
         log.hw_ver = error.hw_rev.into();
         log.hcmd = error.last_command.into();
-        log.as_bytes().to_vec()
+        vec![(layout::ERROR_LOG, log.as_bytes().to_vec())]
     }
 
     fn has_long_header(&self, _group: u8) -> bool {

@@ -32,8 +32,8 @@ pub(crate) trait Firmware: fmt::Debug + Send {
     /// The notification that it runs.
     fn alive(&self, image: Image, valid: bool) -> Packet;
 
-    /// The error log that it leaves, as the driver reads it from device memory.
-    fn error_log(&self, error: &Failure) -> Vec<u8>;
+    /// The error logs that it leaves in device memory, each with its place, which ALIVE has told.
+    fn error_logs(&self, error: &Failure) -> Vec<(u32, Vec<u8>)>;
 
     /// Commands of this group have the long header.
     fn has_long_header(&self, group: u8) -> bool;
@@ -49,6 +49,11 @@ pub(crate) trait Firmware: fmt::Debug + Send {
 
     /// It has taken the platform's NVM: what it sends.
     fn pnvm_complete(&self) -> Option<Packet> {
+        None
+    }
+
+    /// The host has resumed: what it sends.
+    fn resumed(&self) -> Option<Packet> {
         None
     }
 

@@ -16,7 +16,7 @@ use iwl_hw::versions::{Versions, command_version, notification_version};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::common::{alive, error_log, finish_init, pnvm_complete};
+use super::common::{alive, d3_end, error_logs, finish_init, pnvm_complete, umac_alive};
 use super::firmware::{Failure, Firmware};
 use super::queues::{self, Queues};
 use super::scan::Scan;
@@ -116,11 +116,11 @@ impl<'a> Request<'a> {
 
 impl Firmware for Mld {
     fn alive(&self, image: Image, valid: bool) -> Packet {
-        alive(self.versions, UCODE_MAJOR, self.sku, image, valid)
+        alive(self.versions, UCODE_MAJOR, self.sku, umac_alive(UCODE_MAJOR), image, valid)
     }
 
-    fn error_log(&self, error: &Failure) -> Vec<u8> {
-        error_log(error, UCODE_MAJOR)
+    fn error_logs(&self, error: &Failure) -> Vec<(u32, Vec<u8>)> {
+        error_logs(error, UCODE_MAJOR)
     }
 
     fn has_long_header(&self, group: u8) -> bool {
@@ -163,6 +163,10 @@ impl Firmware for Mld {
 
     fn pnvm_complete(&self) -> Option<Packet> {
         Some(pnvm_complete())
+    }
+
+    fn resumed(&self) -> Option<Packet> {
+        Some(d3_end())
     }
 }
 

@@ -23,7 +23,10 @@ pub(crate) enum Dialect {
     /// `dvm/commands.h`.
     Dvm,
     /// `fw/api/*.h`, as the families up to 9000 speak it: separate INIT and runtime images.
-    Mvm,
+    Mvm {
+        /// From 8000 on there is an upper MAC beside the lower.
+        umac: bool,
+    },
     /// The same of 22000: one image for all.
     MvmUnified,
     /// The same of AX210: other frames, and the platform's NVM.
@@ -41,7 +44,8 @@ impl Dialect {
         match (opmode, boot) {
             (OpMode::Dvm, _) => Self::Dvm,
             (OpMode::Mld, _) => Self::Wifi7,
-            (OpMode::Mvm, Boot::ResetRegister | Boot::LoadStatus) => Self::Mvm,
+            (OpMode::Mvm, Boot::ResetRegister) => Self::Mvm { umac: false },
+            (OpMode::Mvm, Boot::LoadStatus) => Self::Mvm { umac: true },
             (OpMode::Mvm, Boot::ContextInfo) => Self::MvmUnified,
             (OpMode::Mvm, Boot::ImageLoader) => Self::MvmAx210,
         }
@@ -60,11 +64,11 @@ pub(crate) fn start(dialect: Dialect, api: Option<u16>, sku: [u32; 3]) -> Box<dy
             Box::new(mld::Mld::new(versions::MLD, sku))
         }
         Dialect::Dvm => Box::new(dvm::Dvm::default()),
-        Dialect::Mvm => mvm(mvm::Era::Separate, &[]),
-        Dialect::MvmUnified => mvm(mvm::Era::Unified, &[]),
+        Dialect::Mvm { umac } => mvm(mvm::Era::Separate { umac }, &[]),
+        Dialect::MvmUnified => mvm(mvm::Era::Unified, versions::UNIFIED),
         Dialect::MvmAx210 if api.is_none_or(|api| api >= FIRST_WITH_SKU) => {
             mvm(mvm::Era::Ax210, versions::AX210_SKU)
         }
-        Dialect::MvmAx210 | Dialect::Wifi7 => mvm(mvm::Era::Ax210, &[]),
+        Dialect::MvmAx210 | Dialect::Wifi7 => mvm(mvm::Era::Ax210, versions::UNIFIED),
     }
 }

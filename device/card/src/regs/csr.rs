@@ -132,7 +132,9 @@ fn gp_cntrl(chip: &mut Chip, events: &mut dyn Events) -> u32 {
     if radio_allowed(chip, events) {
         value |= GpCntrl::HW_RF_KILL_SW;
     }
-    if value.contains(GpCntrl::INIT_DONE) && clock_ready(chip, events) {
+    // A driver lets go of the clock as its host suspends; of firmware that has run on, it asks for it so.
+    let awake = value.contains(GpCntrl::MAC_ACCESS_REQ) && chip.is_running();
+    if (value.contains(GpCntrl::INIT_DONE) || awake) && clock_ready(chip, events) {
         value |= GpCntrl::MAC_CLOCK_READY;
     }
     value.bits()

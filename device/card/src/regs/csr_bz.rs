@@ -2,7 +2,7 @@
 
 use iwl_hw::Register;
 use iwl_hw::csr::{GpCntrl, GpCntrlBz, wrptr_wide};
-use iwl_hw::csr_bz;
+use iwl_hw::csr_bz::{self, sleep_control};
 
 use super::csr::{clock_ready, doorbell, radio_allowed};
 use super::reached::{Then, Written, keep};
@@ -30,6 +30,15 @@ pub(super) fn write(chip: &mut Chip, register: &Register, value: u32) -> Written
             chip.doorbell(value);
             Then::Nothing
         }
+        csr_bz::CSR_IPC_SLEEP_CONTROL => {
+            chip.store(csr_bz::CSR_IPC_SLEEP_CONTROL, value);
+            match value {
+                sleep_control::SUSPEND => chip.host_sleeps(true),
+                sleep_control::RESUME => chip.host_sleeps(false),
+                _ => {}
+            }
+            Then::Nothing
+        }
         _ => return keep(chip, register, value),
     };
     (Outcome::Implemented, then)
@@ -40,7 +49,8 @@ fn gp_cntrl(chip: &mut Chip, events: &mut dyn Events) -> u32 {
     if radio_allowed(chip, events) {
         value |= GpCntrlBz::from_bits_retain(GpCntrl::HW_RF_KILL_SW.bits());
     }
-    if value.contains(GpCntrlBz::MAC_INIT) && clock_ready(chip, events) {
+    let awake = value.contains(GpCntrlBz::BZ_MAC_ACCESS_REQ) && chip.is_running();
+    if (value.contains(GpCntrlBz::MAC_INIT) || awake) && clock_ready(chip, events) {
         value |= GpCntrlBz::MAC_STATUS;
     }
     let stopped = value.contains(GpCntrlBz::BUS_MASTER_DISABLE_REQ);

@@ -14,7 +14,6 @@ mod rfh;
 
 pub(crate) use reached::{Reached, Then, offset_name};
 
-use iwl_hw::ctxt::mac_addr;
 use iwl_hw::{Access, Block, Register, csr as hbus};
 
 use crate::chip::Chip;
@@ -45,11 +44,10 @@ pub(crate) fn read(chip: &mut Chip, register: &Register, events: &mut dyn Events
 /// Of context information, and the address from OTP.
 fn ctxt(chip: &mut Chip, register: &Register, events: &mut dyn Events) -> u32 {
     let value = chip.stored(register.offset);
-    let present: u32 = match register.id {
-        mac_addr::CSR_MAC_ADDR0_OTP => u32::MAX,
-        mac_addr::CSR_MAC_ADDR1_OTP => 0xffff,
-        _ => return value,
-    };
+    // Six bytes in two registers, which are elsewhere in later parts.
+    let places = chip.silicon.bar.mac_address().into_iter().flatten();
+    let mut present = places.zip([u32::MAX, 0xffff]).filter(|(at, _)| *at == register.offset);
+    let Some((_, present)) = present.next() else { return value };
     let Some((fault, bits)) = chip.faults.mac() else { return value };
     chip.repeated_fault(fault, events);
     present & u32::from_ne_bytes([bits.byte(); 4])

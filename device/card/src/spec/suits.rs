@@ -17,6 +17,9 @@ impl CardSpec {
             Fault::NvmChecksum if !matches!(silicon.nvm, Nvm::Otp | Nvm::OtpBlocks) => {
                 Some("its driver sees no check bits of an OTP")
             }
+            Fault::NvmOld if silicon.boot.is_unified() => {
+                Some("its firmware reads the NVM; the driver does not look at the version")
+            }
             Fault::NvmSectionAbsent { section } => {
                 let unified = silicon.boot.is_unified();
                 let has = match (silicon.nvm, unified) {
@@ -63,6 +66,9 @@ mod tests {
         let all: Vec<_> = one_of_each_generation().map(|card| card.name).collect();
         assert_eq!(having("never-alive"), all);
         assert!(!having("no-fh-tx").contains(&"ax200"));
+        assert_eq!(having("nvm-mac=ones"), all);
+        let old = having("nvm-old");
+        assert!(old.contains(&"9260") && !old.contains(&"ax200") && !old.contains(&"be200"));
         let sw = having("nvm-section-absent=sw");
         let checked = having("nvm-checksum");
         assert!(

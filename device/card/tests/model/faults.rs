@@ -235,6 +235,21 @@ fn a_ucode_error_comes_while_the_runtime_image_runs_and_leaves_a_log() {
 }
 
 #[test]
+fn from_8000_on_the_upper_mac_leaves_a_log_too() {
+    let fails = |name: &str| {
+        let plan = FaultPlan::none().with(Fault::UcodeError { api: None });
+        let mut driver = Driver::with_faults(name, plan);
+        let alive = driver.boot(RUNTIME, QUEUE);
+        let alive = AliveV3::read_from_bytes(&alive.payload).expect("an ALIVE of version 3");
+        let log = alive.umac_data.error_info_addr.get();
+        driver.pass(1000 * MILLISECOND);
+        (log != 0).then(|| device_words(&mut driver, log, 2))
+    };
+    assert_eq!(fails("7260"), None);
+    assert_eq!(fails("8265"), Some(vec![1, mvm::UMAC_LMAC_FATAL]));
+}
+
+#[test]
 fn a_ucode_error_that_begins_later_comes_at_once() {
     let fault = Fault::UcodeError { api: None };
     let mut driver = Driver::new("6205");

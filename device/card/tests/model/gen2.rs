@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 use iwl_card::{Fault, FaultPlan};
-use iwl_hw::csr::{self, Int, Reset, wrptr_wide};
+use iwl_hw::csr::{self, GpCntrl, Int, Reset, wrptr_wide};
 use iwl_hw::mvm::{self, TxQueueCfgCmd, TxQueueCfgRsp, id, regulatory_and_nvm, system};
 use iwl_hw::packet::{self, CmdHeader};
 use iwl_hw::tfh::{IWL_TFH_NUM_TBS, TfhTb, TfhTfd};
@@ -241,4 +241,21 @@ fn faults_of_the_start_are_those_of_other_silicon() {
         driver.pass(100 * MILLISECOND);
         assert!(driver.story().ends_with(told));
     }
+}
+
+/// A driver lets go of the clock as its host suspends; firmware that has run on still has one.
+#[test]
+fn a_card_whose_firmware_runs_is_woken() {
+    let mut driver = Driver::new("ax200");
+    let ready = |driver: &mut Driver| {
+        driver.write(csr::CSR_GP_CNTRL, 0);
+        let asleep = driver.read(csr::CSR_GP_CNTRL) & GpCntrl::MAC_CLOCK_READY.bits();
+        driver.set(csr::CSR_GP_CNTRL, GpCntrl::MAC_ACCESS_REQ.bits());
+        let awake = driver.read(csr::CSR_GP_CNTRL) & GpCntrl::MAC_CLOCK_READY.bits();
+        (asleep != 0, awake != 0)
+    };
+    driver.boot(RUNTIME, 0);
+    assert_eq!(ready(&mut driver), (false, true));
+    driver.set(csr::CSR_RESET, Reset::SW_RESET.bits());
+    assert_eq!(ready(&mut driver), (false, false), "it was powered off");
 }

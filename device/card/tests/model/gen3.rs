@@ -3,8 +3,9 @@
 use expect_test::expect;
 use iwl_card::{Fault, FaultPlan, Irq};
 use iwl_hw::csr::{self, GpCntrlBz, Int, wrptr_wide};
-use iwl_hw::csr_bz::CSR_DOORBELL_VECTOR;
-use iwl_hw::ctxt::info_v2::Region;
+use iwl_hw::csr_bz::{CSR_DOORBELL_VECTOR, CSR_IPC_SLEEP_CONTROL, mac_addr, sleep_control};
+use iwl_hw::ctxt::info_v2::{self, Region};
+use iwl_hw::ctxt::mac_addr as older;
 use iwl_hw::mld::{self, AliveV8, NvmGetInfoRspV4, ScdQueueCfgCmd};
 use iwl_hw::msix::{CSR_MSIX_HW_INT_CAUSES_AD, HwCauses};
 use iwl_hw::mvm::{self, TxQueueCfgRsp, UmacScanComplete, id, regulatory_and_nvm, system};
@@ -12,7 +13,7 @@ use iwl_hw::prph::{UREG_DOORBELL_TO_ISR6, doorbell};
 use iwl_ucode::marker;
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
-use crate::support::gen2::{LOADER_LEN, SCRATCH, tfh_ring};
+use crate::support::gen2::{INFO, LOADER_LEN, SCRATCH, tfh_ring};
 use crate::support::{Driver, MILLISECOND, RUNTIME};
 
 const NVM: u8 = mvm::REGULATORY_AND_NVM_GROUP;
@@ -105,6 +106,55 @@ fn wifi7_speaks_what_its_file_does() {
     // A file of before c100 leads to iwlmvm.
     let alive = driver.boot(&marker::with_api(marker::RUNTIME, 93), 0);
     assert_eq!(alive.payload.len(), size_of::<mvm::AliveV3>());
+}
+
+/// The driver tells that its host suspends, and that it has resumed; each time it waits for a word in
+/// memory and an interrupt.
+#[test]
+fn the_host_suspends_and_resumes() {
+    for card in BOTH {
+        let mut driver = Driver::new(card);
+        let tell = |driver: &mut Driver, bit: u32, word: u32| {
+            match driver.bz {
+                true => driver.write(CSR_IPC_SLEEP_CONTROL, word),
+                false => driver.write_prph(UREG_DOORBELL_TO_ISR6, bit),
+            }
+            driver.settle();
+            let told = &driver.world.memory[(INFO + info_v2::SLEEP_NOTIF) as usize..][..4];
+            u32::from_le_bytes(told.try_into().expect("4 bytes"))
+        };
+        let (suspend, resume) = (doorbell::SUSPEND, doorbell::RESUME);
+        assert_eq!(
+            tell(&mut driver, suspend, sleep_control::SUSPEND),
+            0,
+            "{card}: nobody is there"
+        );
+        driver.boot(RUNTIME, 0);
+        let wakes = |driver: &mut Driver| driver.story().contains("WAKEUP");
+        driver.story();
+        let told = tell(&mut driver, suspend, sleep_control::SUSPEND);
+        assert_eq!(told, info_v2::IWL_D3_SLEEP_STATUS_SUSPEND, "{card}");
+        assert!(wakes(&mut driver), "{card}");
+        let told = tell(&mut driver, resume, sleep_control::RESUME);
+        assert_eq!(told, info_v2::IWL_D3_SLEEP_STATUS_RESUME, "{card}");
+        assert!(wakes(&mut driver), "{card}");
+        let last = driver.take_packets().pop().map(|packet| (packet.group, packet.id));
+        assert_eq!(last, Some((mvm::PROT_OFFLOAD_GROUP, mvm::D3_END_NOTIFICATION)), "{card}");
+    }
+}
+
+/// The address is in registers, of each family its own.
+#[test]
+fn an_address_that_is_none() {
+    for (card, places) in [
+        ("ax210", [older::CSR_MAC_ADDR0_OTP, older::CSR_MAC_ADDR1_OTP]),
+        ("be200", [mac_addr::CSR_MAC_ADDR0_OTP_BZ, mac_addr::CSR_MAC_ADDR1_OTP_BZ]),
+    ] {
+        let fault = "nvm-mac=ones".parse().expect("a fault");
+        let mut driver = Driver::with_faults(card, FaultPlan::none().with(fault));
+        assert_eq!(places.map(|place| driver.read(place)), [u32::MAX, 0xffff], "{card}");
+        assert!(driver.story().contains("fault: nvm-mac"), "{card}");
+    }
 }
 
 #[test]
@@ -260,7 +310,7 @@ fn the_csr_of_wifi7_is_another() {
     let mut driver = Driver::new("be200");
     driver.init();
     assert!(driver.clock_ready());
-    assert_eq!(driver.read(iwl_hw::csr_bz::mac_addr::CSR_MAC_ADDR0_OTP_BZ), 0x0269_7727);
+    assert_eq!(driver.read(mac_addr::CSR_MAC_ADDR0_OTP_BZ), 0x0269_7727);
     driver.set(csr::CSR_GP_CNTRL, GpCntrlBz::BUS_MASTER_DISABLE_REQ.bits());
     let stopped = GpCntrlBz::BUS_MASTER_DISABLE_STATUS.bits();
     assert_eq!(driver.read(csr::CSR_GP_CNTRL) & stopped, stopped);

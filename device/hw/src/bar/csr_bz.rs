@@ -8,8 +8,17 @@ registers! {
     CsrBz;
     CSR_GP_CNTRL = 0x024: ReadWrite, "clock, wake-up, RF-kill switch, reset, start; of other bits";
     CSR_FUNC_SCRATCH = 0x02c: ReadWrite, "scratch, for debugging";
+    CSR_IPC_SLEEP_CONTROL = 0x114: ReadWrite, "what the host does: it suspends, or has resumed";
     CSR_DOORBELL_VECTOR = 0x130: WriteOnly, "doorbell to the upper MAC";
     HBUS_TARG_WRPTR = 0x460: WriteOnly, "write pointer of a transmit or receive queue: the doorbell";
+}
+
+/// Values of [`CSR_IPC_SLEEP_CONTROL`].
+pub mod sleep_control {
+    /// The host suspends.
+    pub const SUSPEND: u32 = 3;
+    /// It has resumed.
+    pub const RESUME: u32 = 0;
 }
 
 /// Where its MAC addresses are.

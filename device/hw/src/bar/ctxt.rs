@@ -120,7 +120,7 @@ pub mod info_v2 {
         pub size: U16,
         /// Reserved.
         pub config: U32,
-        /// What the device tells of its state.
+        /// What the device tells of its state: `struct iwl_prph_info`.
         pub prph_info_base_addr: U64,
         /// Status of receive queue 0.
         pub cr_head_idx_arr_base_addr: U64,
@@ -185,6 +185,12 @@ pub mod info_v2 {
 
     /// Where [`PrphScratch::pnvm_cfg`] is in it.
     pub const PNVM_CFG: u64 = 16;
+    /// Where `struct iwl_prph_info` has `sleep_notif`: one of the two below.
+    pub const SLEEP_NOTIF: u64 = 8;
+    /// The firmware is ready for the host's suspend.
+    pub const IWL_D3_SLEEP_STATUS_SUSPEND: u32 = 0xd3;
+    /// It has heard that the host has resumed.
+    pub const IWL_D3_SLEEP_STATUS_RESUME: u32 = 0xd0;
 
     const RB_SIZE_4K: u32 = 1 << 16;
 

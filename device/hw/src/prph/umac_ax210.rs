@@ -14,6 +14,10 @@ pub mod doorbell {
     pub const NMI_BIT: u32 = 1 << 0;
     /// The driver wants to reset.
     pub const RESET_HANDSHAKE: u32 = 0b11;
+    /// The host suspends (AX210; later parts have [`CSR_IPC_SLEEP_CONTROL`](crate::csr_bz::CSR_IPC_SLEEP_CONTROL)).
+    pub const SUSPEND: u32 = 1 << 18;
+    /// It has resumed.
+    pub const RESUME: u32 = 1 << 19;
     /// The platform's NVM is there.
     pub const PNVM: u32 = 1 << 20;
 }

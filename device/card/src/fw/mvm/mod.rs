@@ -9,18 +9,20 @@ mod nvm;
 mod request;
 mod time;
 
-use iwl_hw::mvm::{self, CalibResNotifPhyDb, ScdTxqCfgCmd, id};
+use iwl_hw::mvm::{self, CalibResNotifPhyDb, ScdTxqCfgCmd, UmacAlive, id};
 use iwl_hw::tfh::{MAX_TFD_QUEUE_SIZE, MAX_TFD_QUEUE_SIZE_AX210};
 use iwl_hw::tx::MVM_TX_RESP_MIDDLE;
 use iwl_hw::versions::Versions;
-use zerocopy::IntoBytes;
+use zerocopy::{FromZeros, IntoBytes};
 
-use super::common::{alive, error_log, finish_init, pnvm_complete, transmitted};
+use super::common::{
+    alive, d3_end, error_logs, finish_init, lmac_error_log, pnvm_complete, transmitted, umac_alive,
+};
 use super::firmware::{Failure, Firmware};
 use super::queues::{self, Queues};
 use super::scan::Scan;
 use crate::event::Image;
-use crate::message::{Answer, Command, Effect, Packet};
+use crate::message::{Answer, Command, Effect, Later, Packet};
 use request::Request;
 use time::TimeEvents;
 
@@ -30,7 +32,10 @@ const UCODE_MAJOR: u32 = 17;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Era {
     /// Separate INIT and runtime images.
-    Separate,
+    Separate {
+        /// From 8000 on there is an upper MAC beside the lower.
+        umac: bool,
+    },
     /// 22000: one for all, which calibrates itself, and numbers the transmit queues.
     Unified,
     /// AX210: the same with longer frames and rings.
@@ -53,7 +58,7 @@ pub(crate) struct Mvm {
 impl Mvm {
     pub(crate) fn new(era: Era, versions: Versions, sku: [u32; 3]) -> Self {
         let indices = match era {
-            Era::Separate | Era::Unified => MAX_TFD_QUEUE_SIZE,
+            Era::Separate { .. } | Era::Unified => MAX_TFD_QUEUE_SIZE,
             Era::Ax210 => MAX_TFD_QUEUE_SIZE_AX210,
         };
         let (scan, time_events) = Default::default();
@@ -63,11 +68,18 @@ impl Mvm {
 
 impl Firmware for Mvm {
     fn alive(&self, image: Image, valid: bool) -> Packet {
-        alive(self.versions, UCODE_MAJOR, self.sku, image, valid)
+        let umac = match self.era {
+            Era::Separate { umac: false } => UmacAlive::new_zeroed(),
+            _ => umac_alive(UCODE_MAJOR),
+        };
+        alive(self.versions, UCODE_MAJOR, self.sku, umac, image, valid)
     }
 
-    fn error_log(&self, error: &Failure) -> Vec<u8> {
-        error_log(error, UCODE_MAJOR)
+    fn error_logs(&self, error: &Failure) -> Vec<(u32, Vec<u8>)> {
+        match self.era {
+            Era::Separate { umac: false } => vec![lmac_error_log(error, UCODE_MAJOR)],
+            _ => error_logs(error, UCODE_MAJOR),
+        }
     }
 
     fn has_long_header(&self, group: u8) -> bool {
@@ -79,7 +91,7 @@ impl Firmware for Mvm {
     }
 
     fn command(&mut self, command: &Command<'_>) -> Answer {
-        let unified = self.era != Era::Separate;
+        let unified = !matches!(self.era, Era::Separate { .. });
         let Some(request) = Request::parse(command, unified) else { return Answer::unknown() };
         let effects = match request {
             Request::AddSta => vec![Effect::reply(mvm::ADD_STA_SUCCESS.to_le_bytes())],
@@ -104,6 +116,9 @@ impl Firmware for Mvm {
             Request::RfhQueueConfig(queues) => queues::receive(&queues),
             Request::TriggerRxQueues(sync, data) => queues::notify(&sync, data),
             Request::NvmAccess(access) => nvm::access(command, &access),
+            Request::D0i3End => {
+                vec![Effect::status(), Effect::After(0, Later::Send(vec![d3_end()]))]
+            }
             Request::Statistics => vec![Effect::reply([0; mvm::NOTIF_STATISTICS_V10_LEN])],
         };
         effects.into()
@@ -115,6 +130,10 @@ impl Firmware for Mvm {
 
     fn pnvm_complete(&self) -> Option<Packet> {
         Some(pnvm_complete())
+    }
+
+    fn resumed(&self) -> Option<Packet> {
+        Some(d3_end())
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) enum Request<'a> {
     PhyConfiguration,
     NvmAccess(NvmAccessCmd),
     Statistics,
+    /// The host has resumed, where no doorbell says so.
+    D0i3End,
     InitExtendedCfg,
     NvmAccessComplete,
     NvmGetInfo,
@@ -55,6 +57,7 @@ impl<'a> Request<'a> {
                 id::PHY_CONFIGURATION_CMD => Self::PhyConfiguration,
                 id::NVM_ACCESS_CMD => Self::NvmAccess(prefix(payload).0),
                 id::STATISTICS_CMD => Self::Statistics,
+                id::D0I3_END_CMD if unified => Self::D0i3End,
                 _ => return None,
             },
             (mvm::SYSTEM_GROUP, system::INIT_EXTENDED_CFG_CMD, _any) => Self::InitExtendedCfg,

@@ -14,6 +14,8 @@ use super::rfh::RfhRings;
 const CONTEXT: u64 = 0x8000;
 /// Of the second version: what the card keeps looking at, and the image loader.
 pub(crate) const SCRATCH: u64 = 0x9000;
+/// And where it tells of its state.
+pub(crate) const INFO: u64 = 0x9800;
 pub(crate) const LOADER: u64 = 0xa000;
 pub(crate) const LOADER_LEN: u32 = 64;
 /// Code of the command queue's size: 32.
@@ -96,6 +98,7 @@ impl Driver {
         info.mcr_base_addr = self.used_ring(0).into();
         info.mtr_size = u16::from(COMMANDS).into();
         info.mcr_size = (RfhRings::SIZE.trailing_zeros() as u16).into();
+        info.prph_info_base_addr = INFO.into();
         info.prph_scratch_base_addr = SCRATCH.into();
         scratch.control_flags = info_v2::control_flags().into();
         scratch.free_rbd_addr = RfhRings::free().into();
