@@ -5,6 +5,7 @@
 //! detector.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,15 @@ pub fn classify(line: &str) -> Option<Trouble> {
     WORDS.iter().find(|(words, _)| line.starts_with(words)).map(|(_, trouble)| *trouble)
 }
 
+/// How long after an access of the card's registers its driver counts as at work with it.
+const AT_WORK: Duration = Duration::from_secs(5);
+
+/// Whether a complaint is only of how slow an emulated card's registers are: a task waits for one
+/// that was at work with the card until so long ago. Who does that for ever ends by the patience.
+pub fn is_of_slowness(line: &str, since_access: Option<Duration>) -> bool {
+    line.starts_with("INFO: task ") && since_access.is_some_and(|since| since < AT_WORK)
+}
+
 /// Lines of a complaint at most; one whose end is not marked has so many.
 const COMPLAINT: usize = 70;
 /// What the kernel ends a trace with, if it does: lockdep, RCU and hung tasks do not.
@@ -139,6 +149,16 @@ impl Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_that_waits_for_one_at_work_with_the_card_is_no_hang() {
+        let line = "INFO: task kworker/0:2:58 blocked for more than 21 seconds.";
+        let since = |seconds| Some(Duration::from_secs(seconds));
+        assert!(is_of_slowness(line, since(1)));
+        assert!(!is_of_slowness(line, since(20)), "nobody touches the card");
+        assert!(!is_of_slowness(line, None));
+        assert!(!is_of_slowness("BUG: soft lockup - CPU#0 stuck for 22s!", since(1)));
+    }
 
     #[test]
     fn a_complaint_ends_with_its_trace() {

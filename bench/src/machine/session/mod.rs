@@ -119,6 +119,8 @@ pub struct Session {
     said: Said,
     /// When the agent said its last word, on the run's clock.
     agent_heard: Option<u64>,
+    /// When a register of a card was accessed last.
+    card_touched: Option<u64>,
     /// The guest's clock has to be measured again.
     clock_lost: bool,
     /// It is being measured.
@@ -236,6 +238,7 @@ impl Session {
             next_id: 1,
             said: Said::default(),
             agent_heard: None,
+            card_touched: None,
             clock_lost: false,
             measuring: false,
             limits: Limits::default(),

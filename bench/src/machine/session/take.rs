@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use card_host::{Ended, Notice};
 use guest_protocol::{FromGuest, GuestEvent, Question};
+use iwl_card::CardEvent;
 
 use super::inputs::Input;
 use super::{CONSOLE_TAIL, Session};
@@ -68,6 +69,9 @@ impl Session {
         let t = self.timeline.at(at);
         match notice {
             Notice::Card(event) => {
+                if matches!(event, CardEvent::RegRead { .. } | CardEvent::RegWrite { .. }) {
+                    self.card_touched = Some(t);
+                }
                 let what = What::Card { card: self.card_names[index].clone(), event };
                 self.record(t, Source::Card, None, what);
             }
@@ -125,7 +129,12 @@ impl Session {
             FromGuest::Event { mono_ns, event } => {
                 let trouble = match &event {
                     GuestEvent::KernelLog { text, .. } => {
-                        trouble::classify(text).map(|trouble| (trouble, text.clone()))
+                        let touched = self.card_touched.map(|at| t.saturating_sub(at));
+                        trouble::classify(text)
+                            .filter(|_| {
+                                !trouble::is_of_slowness(text, touched.map(Duration::from_nanos))
+                            })
+                            .map(|trouble| (trouble, text.clone()))
                     }
                     _ => None,
                 };
