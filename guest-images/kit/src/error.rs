@@ -332,6 +332,14 @@ pub enum KitError {
         /// What it is not.
         reason: &'static str,
     },
+    /// A file is to be a distribution's initrd and cannot be.
+    #[error("{}: no initrd: {reason}", path.display())]
+    NoInitrd {
+        /// The file.
+        path: PathBuf,
+        /// What it is not.
+        reason: String,
+    },
     /// The agent cannot run as `/init`.
     #[error("the agent cannot be /init: {reason}")]
     BadAgent {
@@ -469,6 +477,7 @@ impl KitError {
                 | Self::PatchRefused { .. }
                 | Self::NothingToAdd { .. }
                 | Self::NoModule { .. }
+                | Self::NoInitrd { .. }
         )
     }
 

@@ -36,6 +36,7 @@
 //! | `compressed`, `elf`, `vmlinux`, `config`, `btf`, `devices` | compressed files; what programs and modules need; what a kernel exports; its `.config`; its structures; its driver's tables of devices |
 //! | `tree`, `modules`, `own` | a kernel's build tree; its modules; the user's |
 //! | `qemu`, `kernel`, `image` | what a guest is made of |
+//! | `initrd` | what is in a distribution's own |
 //! | `source`, `room`, `firmware` | the driver's source of a kernel; where modules are built against it; its distribution's firmware |
 //! | `rust` | where modules in Rust are built |
 //! | `variant` | that driver changed, and drivers of our own |
@@ -47,7 +48,7 @@
 //! depmod.d(5), and the kernel's `Documentation/arch/x86/boot.rst` and
 //! `Documentation/driver-api/early-userspace/buffer-format.rst`.
 //!
-//! Left out: other architectures than amd64; distributions' own initrds.
+//! Left out: other architectures than amd64.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -68,6 +69,7 @@ mod error;
 mod firmware;
 mod hash;
 mod image;
+mod initrd;
 mod kernel;
 mod mirror;
 mod modules;
@@ -95,6 +97,7 @@ pub use digest::Identity;
 pub use error::{Damage, KitError, Rejected};
 pub use firmware::{Firmware, FirmwareFile};
 pub use image::{ExtraFile, Image, ImageSpec, IncludedModule, check_initramfs, trace_events};
+pub use initrd::{Archive, Initrd, Line};
 pub use kernel::{Flavour, Kernel, KernelSelector, KnownKernel, is_bzimage};
 pub use near::nearest;
 pub use own::OwnModule;
