@@ -107,6 +107,17 @@ pub struct RunArgs {
     /// Use this initramfs as it is (see `iwlbench image`)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["without", "with", "module"])]
     pub image: Option<PathBuf>,
+    /// Boot a distribution's own initrd as it is, ungated, and judge card, console and kernel log; its
+    /// kernel is the one whose modules it has, or --kernel's, which may be a bzImage alone
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "scenario", "twins", "firmware", "without", "with", "module", "modules", "image", "cold", "strict",
+            "shell_on_failure", "gdb", "driver", "trace"
+        ]
+    )]
+    pub initrd: Option<PathBuf>,
     /// How often to play each scenario with each card [default: as the scenario says]
     #[arg(long, value_parser = repeat, value_name = "K")]
     pub repeat: Option<u32>,
@@ -234,6 +245,14 @@ pub struct MatrixArgs {
     /// A kernel's build tree: its bzImage and its modules, where they lie
     #[arg(long, value_name = "TREE", conflicts_with_all = ["kernel", "modules"])]
     pub kdir: Option<PathBuf>,
+    /// Boot distributions' own initrds as they are, ungated, in place of scenarios, as `run --initrd` does
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "FILE",
+        conflicts_with_all = ["scenario", "firmware", "with", "module", "modules", "cold", "driver", "trace"]
+    )]
+    pub initrd: Vec<PathBuf>,
     /// Guests at once [default: half as many again as there are CPUs]
     #[arg(long, short, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<usize>,
@@ -305,6 +324,9 @@ pub struct ExploreArgs {
     /// [default: as the scenario's `hold` says, else $firmware,$opmode]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub hold: Vec<String>,
+    /// Refused: what is explored is what gates hold
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub initrd: Option<PathBuf>,
     /// Play at most so many orders
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = at_least_one)]
     pub bound: usize,

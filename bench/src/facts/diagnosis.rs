@@ -227,7 +227,7 @@ pub fn diagnose_boot(facts: &Facts<'_>, line: &str) -> Diagnosis {
 }
 
 /// The card's part in it.
-fn of_card(facts: &Facts<'_>) -> Option<Found> {
+pub(super) fn of_card(facts: &Facts<'_>) -> Option<Found> {
     if facts.own.card {
         return None;
     }
@@ -252,7 +252,7 @@ fn of_card(facts: &Facts<'_>) -> Option<Found> {
 }
 
 /// A cause, before it is put into words.
-struct Found {
+pub(super) struct Found {
     cause: &'static str,
     sentence: String,
     remedy: Option<String>,
@@ -262,7 +262,7 @@ struct Found {
 }
 
 impl Found {
-    fn new(cause: &'static str, sentence: impl Into<String>, events: Vec<u64>) -> Found {
+    pub(super) fn new(cause: &'static str, sentence: impl Into<String>, events: Vec<u64>) -> Found {
         Found { cause, sentence: sentence.into(), remedy: None, events, fault: None }
     }
 
@@ -271,12 +271,12 @@ impl Found {
         self
     }
 
-    fn remedy(mut self, remedy: impl Into<String>) -> Found {
+    pub(super) fn remedy(mut self, remedy: impl Into<String>) -> Found {
         self.remedy = Some(remedy.into());
         self
     }
 
-    fn diagnosis(self, facts: &Facts<'_>) -> Diagnosis {
+    pub(super) fn diagnosis(self, facts: &Facts<'_>) -> Diagnosis {
         let Found { cause, mut sentence, remedy, mut events, fault } = self;
         if let Some((seq, fault)) = facts.faults().find(|(_, name)| Some(*name) == fault) {
             sentence += &format!(", as the card's fault {fault} has it");
@@ -325,7 +325,7 @@ impl<'a> Facts<'a> {
         const ERROR: u8 = 3;
         let events = self.events.iter().rev().take_while(|event| event.seq >= since);
         let errors = events.filter_map(|event| match &event.what {
-            What::Guest(GuestEvent::KernelLog { level: 0..=ERROR, text, .. }) => {
+            What::Guest(GuestEvent::KernelLog { level: Some(0..=ERROR), text, .. }) => {
                 Some(text.strip_prefix(self.driver)?.split_once(": ")?.1)
             }
             _ => None,
@@ -341,7 +341,7 @@ impl<'a> Facts<'a> {
         errors.clone().find(names_errno).or(last).map(str::to_owned)
     }
 
-    fn reached<T>(&self, what: impl Fn(&'a Milestone) -> Option<T>) -> Vec<(u64, T)> {
+    pub(super) fn reached<T>(&self, what: impl Fn(&'a Milestone) -> Option<T>) -> Vec<(u64, T)> {
         let reached = self.milestones.iter();
         reached.filter_map(|r| Some((r.seq, what(&r.milestone)?))).collect()
     }
@@ -917,7 +917,7 @@ mod tests {
     fn log(level: u8, text: &str) -> What {
         What::Guest(GuestEvent::KernelLog {
             seq: 0,
-            level,
+            level: Some(level),
             text: format!("iwlwifi {SLOT}: {text}"),
         })
     }
@@ -1099,7 +1099,7 @@ mod tests {
     fn an_oops_is_its_own_cause() {
         let oops = "BUG: kernel NULL pointer dereference, address: 0000000000000020";
         let kernel = |text: &str| {
-            What::Guest(GuestEvent::KernelLog { seq: 0, level: 4, text: text.to_owned() })
+            What::Guest(GuestEvent::KernelLog { seq: 0, level: Some(4), text: text.to_owned() })
         };
         let what = vec![
             read(0),

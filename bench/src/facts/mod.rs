@@ -7,6 +7,7 @@ pub mod diagnosis;
 pub mod driver;
 pub mod errno;
 pub mod failure;
+pub mod initrd;
 pub mod milestone;
 pub mod near;
 pub mod phases;

@@ -170,7 +170,7 @@ pub fn complains(events: &[Event], driver: &Driver, after: u64, before: u64) -> 
     const ERROR: u8 = 3;
     let own = format!("{} ", driver.pci_driver);
     events.iter().any(|event| match &event.what {
-        What::Guest(GuestEvent::KernelLog { level: 0..=ERROR, text, .. }) => {
+        What::Guest(GuestEvent::KernelLog { level: Some(0..=ERROR), text, .. }) => {
             (after..before).contains(&event.seq) && text.starts_with(&own)
         }
         _ => false,
@@ -219,7 +219,7 @@ mod tests {
         What::Guest(GuestEvent::ModuleLoad { module: "iwlmvm".into() })
     }
     fn says(level: u8, text: &str) -> What {
-        What::Guest(GuestEvent::KernelLog { seq: 0, level, text: text.into() })
+        What::Guest(GuestEvent::KernelLog { seq: 0, level: Some(level), text: text.into() })
     }
     fn unbind(on: bool) -> What {
         let (index, step) = (3, "unbind".to_owned());

@@ -36,6 +36,8 @@ pub enum Source {
     KernelLog,
     /// The guest agent.
     Agent,
+    /// The guest's serial console, where it is all that speaks for the guest: observed.
+    Console,
     /// QEMU's monitor.
     Qemu,
     /// The bench.
@@ -44,7 +46,7 @@ pub enum Source {
 
 impl Source {
     /// All of them.
-    pub const ALL: [Source; 9] = [
+    pub const ALL: [Source; 10] = [
         Source::Card,
         Source::FirmwareGate,
         Source::ModuleGate,
@@ -52,6 +54,7 @@ impl Source {
         Source::Netlink,
         Source::KernelLog,
         Source::Agent,
+        Source::Console,
         Source::Qemu,
         Source::Bench,
     ];
@@ -66,6 +69,7 @@ impl Source {
             Source::Netlink => "netlink",
             Source::KernelLog => "kmsg",
             Source::Agent => "agent",
+            Source::Console => "console",
             Source::Qemu => "qemu",
             Source::Bench => "bench",
         }
@@ -204,6 +208,11 @@ pub enum BenchEvent {
     KernelTrouble {
         /// What kind.
         trouble: crate::facts::trouble::Trouble,
+        /// The line.
+        text: String,
+    },
+    /// A line of an ungated guest's console that is none of its kernel's.
+    Console {
         /// The line.
         text: String,
     },

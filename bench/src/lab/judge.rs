@@ -6,6 +6,7 @@ use iwl_ucode::{Fate, Target, Ucode};
 
 use crate::facts::diagnosis::{Diagnosis, Facts, Own, diagnose, diagnose_boot, diagnose_trouble};
 use crate::facts::driver::Driver;
+use crate::facts::initrd::{Ungated, diagnose_initrd};
 use crate::facts::seen::Seen;
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
@@ -107,7 +108,11 @@ pub(super) fn end_of(outcome: Outcome) -> Option<Seen> {
 }
 
 /// The verdict with its cause for a headline, where one is seen.
-pub(super) fn explained(verdict: Verdict, facts: &Facts<'_>) -> Verdict {
+pub(super) fn explained(
+    verdict: Verdict,
+    facts: &Facts<'_>,
+    ungated: Option<&Ungated<'_>>,
+) -> Verdict {
     // Whatever a scenario does to its modules, it cannot do this.
     if verdict.outcome == Outcome::Failed
         && let Some((seq, why)) = refused(facts.events)
@@ -126,10 +131,12 @@ pub(super) fn explained(verdict: Verdict, facts: &Facts<'_>) -> Verdict {
     }
     match verdict.outcome {
         _ if verdict.explained => verdict,
-        Outcome::Failed => match diagnose(facts) {
-            Some(diagnosis) => verdict.because(diagnosis),
-            None => verdict,
-        },
+        Outcome::Failed => {
+            match ungated.map_or_else(|| diagnose(facts), |of| diagnose_initrd(facts, of)) {
+                Some(diagnosis) => verdict.because(diagnosis),
+                None => verdict,
+            }
+        }
         Outcome::KernelTrouble => {
             let found = verdict.cause.and_then(|seq| Some((seq, diagnose_trouble(facts, seq)?)));
             match found {
@@ -274,13 +281,13 @@ mod tests {
             console: "",
             description: &crate::facts::driver::IWLWIFI,
         };
-        explained(Verdict::new(Outcome::Failed, "f"), &facts).outcome
+        explained(Verdict::new(Outcome::Failed, "f"), &facts, None).outcome
     }
 
     #[test]
     fn a_module_of_another_kernel_is_nobodys_fault() {
         let log = |text: &str| {
-            What::Guest(GuestEvent::KernelLog { seq: 0, level: 3, text: text.to_owned() })
+            What::Guest(GuestEvent::KernelLog { seq: 0, level: Some(3), text: text.to_owned() })
         };
         let step = |error: &str| {
             let error = Some(format!("exit status 1: modprobe: ERROR: {error}"));

@@ -1,6 +1,6 @@
 //! Whether KVM can run a kernel here is found out by booting it.
 
-use super::{APPEND, Lab};
+use super::{APPEND, Lab, initrd};
 use crate::facts::accel::Accel;
 use crate::facts::verdict::Outcome;
 use crate::machine::accel;
@@ -13,8 +13,12 @@ use crate::record::rundir::RunDir;
 impl Lab<'_> {
     pub(super) fn boots_under_kvm(&self) -> anyhow::Result<Result<(), String>> {
         self.progress.note("/dev/kvm is there: booting the kernel once to see whether it works");
-        let image = self.image(&[])?;
-        let machine = self.machine(Accel::Kvm, &image.path, APPEND);
+        let own = self.initrd.as_ref();
+        let (image, append) = match own {
+            Some(own) => (own.path.clone(), initrd::APPEND),
+            None => (self.image(&[])?.path, APPEND),
+        };
+        let machine = self.machine(Accel::Kvm, &image, append);
         let temporary = qemu::temporary()?;
         let dir = RunDir::create_in(temporary.path(), "kvm")?;
         let mut session = Session::start(
@@ -26,10 +30,14 @@ impl Lab<'_> {
             Gates::default(),
             &dir,
         )?;
-        let booted = session.boot(speed::scaled(accel::PROOF_WITHIN));
+        let within = speed::scaled(accel::PROOF_WITHIN);
+        let booted = match own {
+            Some(_) => self.comes_to_its_initrd(&mut session, within),
+            None => session.boot(within).map(drop),
+        };
         session.end();
         let why = match booted {
-            Ok(_) => return Ok(Ok(())),
+            Ok(()) => return Ok(Ok(())),
             Err(Stop::Verdict(v)) if v.outcome == Outcome::Interrupted => {
                 return Err(crate::facts::failure::Interrupted.into());
             }

@@ -2,6 +2,7 @@
 
 mod begin;
 pub mod explore;
+pub mod initrd;
 mod judge;
 mod kvm;
 mod plan;
@@ -10,6 +11,7 @@ pub mod progress;
 pub mod shell;
 pub mod sweep;
 mod trace;
+mod ungated;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,8 +21,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use guest_kit::{
-    CacheDir, DriverSource, ImageSpec, IncludedModule, Kernel, KernelSelector, Kit, KitError,
-    OwnModule, Qemu, Variant,
+    CacheDir, DriverSource, ImageSpec, IncludedModule, Initrd as Distributions, Kernel,
+    KernelSelector, Kit, KitError, OwnModule, Qemu, Variant,
 };
 use guest_protocol::Hello;
 use iwl_card::{Card, CardOptions, CardSpec, Identity, KnownSections};
@@ -33,8 +35,9 @@ use progress::{LabProgress, RunProgress};
 use crate::facts::accel::Accel;
 use crate::facts::derive::{self, Seat};
 use crate::facts::diagnosis::Facts;
-use crate::facts::driver::{Choice, Driver, IWLWIFI_BUILT_IN, Origin};
+use crate::facts::driver::{Choice, Driver, IWLWIFI, IWLWIFI_BUILT_IN, Origin};
 use crate::facts::failure::BadUsage;
+use crate::facts::initrd::Ungated;
 use crate::facts::near;
 use crate::facts::phases;
 use crate::facts::seen;
@@ -47,7 +50,7 @@ use crate::machine::session::{Finished, Session};
 use crate::machine::snapshot::{Key, Snapshots};
 use crate::record::cite::{self, Cited, Made, Supply};
 use crate::record::files;
-use crate::record::run::{Given, Record};
+use crate::record::run::{Began, Given, Record};
 use crate::record::rundir::{self, RunDir};
 use crate::record::sweep::Swept;
 use crate::report::render;
@@ -116,6 +119,8 @@ pub struct Lab<'a> {
     trace: Vec<String>,
     shell: bool,
     gdb: Option<String>,
+    /// A distribution's own, ungated, in place of any image.
+    initrd: Option<Distributions>,
     snapshots: Snapshots,
     /// Those that could not be made: to try again in each run would cost a boot each time.
     unmade: Mutex<Vec<Key>>,
@@ -156,6 +161,8 @@ pub struct Options {
     pub ask: Ask,
     /// The guests wait for a debugger, which QEMU awaits here.
     pub gdb: Option<String>,
+    /// A distribution's own initrd, ungated, in place of any image.
+    pub initrd: Option<Distributions>,
 }
 
 /// What there is of a run before anything boots.
@@ -299,7 +306,14 @@ impl<'a> Lab<'a> {
         // What it passes over, it names.
         let (qemu, _) = kit.qemu()?;
         let kernel = kit.kernel(&options.kernel)?;
-        let (driver, changed) = driver_of(&kit, &kernel, options.driver)?;
+        let (driver, changed) = match &options.initrd {
+            None => driver_of(&kit, &kernel, options.driver)?,
+            Some(own) => {
+                initrd::check(own, &kernel)?;
+                let built_in = own.has_built_in(&kernel.release, IWLWIFI.module);
+                (if built_in { &IWLWIFI_BUILT_IN } else { &IWLWIFI }, Vec::new())
+            }
+        };
         let decision = Decision { accel: Accel::Tcg, why: String::new() };
         let cache = CacheDir::from_env()?;
         let mut lab = Lab {
@@ -320,6 +334,7 @@ impl<'a> Lab<'a> {
             trace: options.trace.clone(),
             shell: options.shell,
             gdb: options.gdb.clone(),
+            initrd: options.initrd.clone(),
             snapshots: Snapshots::new(cache.path()),
             unmade: Mutex::default(),
             ask: options.ask,
@@ -365,6 +380,9 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// It is about modules, and there are none.
     pub fn plays(&self, scenario: &Scenario, cold: bool) -> Result<(), BadUsage> {
+        if let Some(own) = &self.initrd {
+            return initrd::plays(own, scenario);
+        }
         if !self.driver.is_built_in() {
             return Ok(());
         }
@@ -398,7 +416,7 @@ impl<'a> Lab<'a> {
     fn machine<'m>(&'m self, accel: Accel, initrd: &'m Path, append: &'m str) -> Machine<'m> {
         Machine {
             accel,
-            memory: MEMORY_MIB,
+            memory: self.initrd.as_ref().map_or(MEMORY_MIB, initrd::memory),
             cpus: self.cpus.unwrap_or(default_cpus(accel)),
             kernel: &self.kernel.bzimage,
             initrd,
@@ -445,7 +463,7 @@ impl<'a> Lab<'a> {
     /// that has no row the driver tells, in a guest of its own.
     fn stub(&self, card: &CardSpec) -> anyhow::Result<&'static StubDef> {
         let stub = stub_of(card)?;
-        if !card.identity.is_another_part() {
+        if !card.identity.is_another_part() || self.initrd.is_some() {
             return Ok(stub);
         }
         let key = (card.name, card.identity);
@@ -515,23 +533,29 @@ impl<'a> Lab<'a> {
             gates: &|| gates.clone(),
             progress: &**progress,
         };
-        let begun = match spec.cold || scenario.begins_cold() || self.gdb.is_some() {
-            true => self.booted(&plan)?,
-            false => self.restored(&plan)?,
+        let (over, before, how, snapshot) = if self.initrd.is_some() {
+            let before = started.elapsed();
+            (self.look_on(spec, &plan, vars, progress)?, before, Began::Cold, None)
+        } else {
+            let begun = match spec.cold || scenario.begins_cold() || self.gdb.is_some() {
+                true => self.booted(&plan)?,
+                false => self.restored(&plan)?,
+            };
+            let Begun { mut session, hello, how, snapshot } = begun;
+            let hello = match self.begin_trace(&mut session, hello, &image.path)? {
+                Ok(hello) => hello,
+                Err(usage) => {
+                    self.leave(session.end().qemu);
+                    dir.remove()?;
+                    return Err(usage.into());
+                }
+            };
+            // A snapshot may have been made first.
+            let before = session.timeline.start() - started;
+            let over = play_to_the_end(spec, session, hello, vars, offers, progress);
+            (over, before, how, snapshot)
         };
-        let Begun { mut session, hello, how, snapshot } = begun;
-        let hello = match self.begin_trace(&mut session, hello, &image.path)? {
-            Ok(hello) => hello,
-            Err(usage) => {
-                self.leave(session.end().qemu);
-                dir.remove()?;
-                return Err(usage.into());
-            }
-        };
-        // A snapshot may have been made first.
-        let before = session.timeline.start() - started;
-        let Over { played, hello, console, finished } =
-            play_to_the_end(spec, session, hello, vars, offers, progress);
+        let Over { played, hello, console, finished } = over;
         self.leave(finished.qemu);
         if let Some(recorded) = finished.trace {
             recorded.write(&dir, hello.as_ref())?;
@@ -616,10 +640,16 @@ impl<'a> Lab<'a> {
         let stub = self.stub(&first)?;
         let kernel: stub::Kernel = self.kernel.release.parse()?;
         let mut vars = self.vars(&first)?;
-        let (given, from) = self.given(spec, &vars)?;
+        let (given, from) = match &self.initrd {
+            None => self.given(spec, &vars)?,
+            Some(initrd) => (Instead::Nothing, initrd.path.display().to_string()),
+        };
         let gates = Gates::new(scenario, &vars, stub, kernel, given);
         let gates = gates.map_err(BadUsage::from_error)?;
-        let offers = gates.offers(&vars);
+        let offers = match &self.initrd {
+            None => gates.offers(&vars),
+            Some(own) => initrd::firmware(own, &self.kernel, scenario, spec.card, &vars)?,
+        };
         let mut cards = Playing::all(spec, &vars)?;
         let whole = gates.whole(&vars);
         let known = KnownSections::of(whole.iter().map(Vec::as_slice));
@@ -627,7 +657,12 @@ impl<'a> Lab<'a> {
         let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
         let own = vars.string(&scenario.guest.command_line.0);
         let more = self.append.join(" ");
-        let append = [APPEND, HUNG_TASKS, signed, self.driver.parameters, &own, &more];
+        let (usual, signed) = match self.initrd {
+            None => (APPEND, signed),
+            // Its modules are its own.
+            Some(_) => (initrd::APPEND, ""),
+        };
+        let append = [usual, HUNG_TASKS, signed, self.driver.parameters, &own, &more];
         let append = append.map(str::trim);
         let append = append.into_iter().filter(|part| !part.is_empty());
         let append = append.collect::<Vec<_>>().join(" ");
@@ -669,7 +704,12 @@ impl<'a> Lab<'a> {
             console,
             description: self.driver,
         };
-        Ok(judge::explained(verdict, &facts))
+        let ungated = self.initrd.as_ref().map(|initrd| Ungated {
+            initrd,
+            release: &self.kernel.release,
+            command_line: &prepared.append,
+        });
+        Ok(judge::explained(verdict, &facts, ungated.as_ref()))
     }
 
     /// What the guest is given instead of stubs, and where that comes from.
@@ -721,13 +761,15 @@ impl<'a> Lab<'a> {
             interrupts: spec.interrupts.map(InterruptChoice::word),
             firmware: spec.firmware,
             image: spec.image,
+            initrd: self.initrd.as_ref().map(|initrd| initrd.path.as_path()),
             without: spec.without,
             cold: spec.cold,
             strict: spec.strict,
             kdir: self.kernel.tree(),
             kernel: match self.kernel.package_version {
                 Some(_) => Ok(&self.kernel.release),
-                None => Err([&self.kernel.bzimage, &self.kernel.modules]),
+                None if self.initrd.is_some() => Err((&self.kernel.bzimage, None)),
+                None => Err((&self.kernel.bzimage, Some(&self.kernel.modules))),
             },
             accel: self.accel.accel.word(),
             cpus: self.cpus,
@@ -769,7 +811,8 @@ impl<'a> Lab<'a> {
 
     /// The user's image, or one without what scenario and user leave out.
     fn image_for(&self, spec: &RunSpec<'_>, vars: &Vars) -> anyhow::Result<Initrd> {
-        if let Some(path) = spec.image {
+        let own = self.initrd.as_ref().map(|initrd| initrd.path.as_path());
+        if let Some(path) = own.or(spec.image) {
             guest_kit::check_initramfs(path)?;
             let (path, sha256) = (path.to_owned(), self.cache.digest(path)?);
             return Ok(Initrd { path, sha256, modules: Vec::new() });

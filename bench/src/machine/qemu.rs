@@ -155,6 +155,17 @@ impl Process {
         Some(status)
     }
 
+    /// For how long its threads have run or wanted to, added up; none where the kernel does not tell.
+    pub fn busy(&self) -> Option<Duration> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
+        let of_one = |task: io::Result<std::fs::DirEntry>| {
+            let schedstat = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            let mut words = schedstat.split_whitespace().map(str::parse::<u64>);
+            Some(Duration::from_nanos(words.next()?.ok()?.saturating_add(words.next()?.ok()?)))
+        };
+        Some(tasks.filter_map(of_one).sum())
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

@@ -152,6 +152,8 @@ pub struct Made<'a> {
     pub firmware: Supply<'a>,
     /// An initramfs instead of a built one.
     pub image: Option<&'a Path>,
+    /// A distribution's own, ungated.
+    pub initrd: Option<&'a Path>,
     /// Modules left out by the user.
     pub without: &'a [String],
     /// Booted for real.
@@ -160,8 +162,8 @@ pub struct Made<'a> {
     pub strict: bool,
     /// A kernel in the tree that it was built in.
     pub kdir: Option<&'a Path>,
-    /// A Debian kernel's release; else the image and its modules.
-    pub kernel: Result<&'a str, [&'a Path; 2]>,
+    /// A Debian kernel's release; else the image, and its modules where they are no initrd's.
+    pub kernel: Result<&'a str, (&'a Path, Option<&'a Path>)>,
     /// `kvm` or `tcg`.
     pub accel: &'static str,
     /// If not the usual.
@@ -188,7 +190,11 @@ impl Made<'_> {
             Some(_) => scenario.name.clone(),
             None => path(&directory.join(file_of(scenario))),
         };
-        let mut line = vec![PROGRAM.to_owned(), "run".to_owned(), named];
+        let mut line = vec![PROGRAM.to_owned(), "run".to_owned()];
+        match self.initrd {
+            Some(file) => line.extend(["--initrd".to_owned(), path(file)]),
+            None => line.push(named),
+        }
         let mut option = |name: &str, value: String| line.extend([name.to_owned(), value]);
         option("--card", self.card.clone());
         match self.kernel {
@@ -196,9 +202,9 @@ impl Made<'_> {
                 self.kdir.into_iter().for_each(|tree| option("--kdir", path(tree)));
             }
             Ok(release) => option("--kernel", release.to_owned()),
-            Err([image, modules]) => {
+            Err((image, modules)) => {
                 option("--kernel", path(image));
-                option("--modules", path(modules));
+                modules.into_iter().for_each(|modules| option("--modules", path(modules)));
             }
         }
         if ![STOCK, BUILT_IN].contains(&self.driver) {
@@ -300,6 +306,7 @@ mod tests {
             interrupts: None,
             firmware: Supply::Stub,
             image: None,
+            initrd: None,
             without: &[],
             cold: false,
             strict: false,
@@ -345,7 +352,7 @@ mod tests {
             without: &["iwlmvm".to_owned()],
             cold: true,
             strict: true,
-            kernel: Err([Path::new("/k/bzImage"), Path::new("/k/modules")]),
+            kernel: Err((Path::new("/k/bzImage"), Some(Path::new("/k/modules")))),
             cpus: Some(2),
             modules: vec![Path::new("/m/iwlmvm.ko")],
             with: &["9p".to_owned(), "veth".to_owned()],

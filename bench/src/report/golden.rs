@@ -27,7 +27,7 @@ const AT_80: Look = Look { colour: false, width: look::WIDTH };
 fn record(passed: bool) -> Record {
     let line =
         "iwlwifi 0000:01:00.0: Failed to start RT ucode: -110, after which the driver gives up";
-    let log = GuestEvent::KernelLog { seq: 1, level: 3, text: line.to_owned() };
+    let log = GuestEvent::KernelLog { seq: 1, level: Some(3), text: line.to_owned() };
     let whats = [
         (Source::Bench, What::Bench(BenchEvent::GuestStarted)),
         (Source::KernelLog, What::Guest(log)),

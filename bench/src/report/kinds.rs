@@ -72,7 +72,7 @@ fn guest() -> Vec<GuestEvent> {
             outcome: LoaderOutcome::Exited { status: 0 },
             stderr: String::new(),
         },
-        GuestEvent::KernelLog { seq: 1, level: 6, text: text.clone() },
+        GuestEvent::KernelLog { seq: 1, level: Some(6), text: text.clone() },
         GuestEvent::KernelLogLost,
         GuestEvent::FirmwareRead { path: "f".into(), bytes: 1 },
         GuestEvent::Dropped { what: "trace".into(), count: 1 },
@@ -100,6 +100,7 @@ fn bench() -> Vec<BenchEvent> {
         BenchEvent::StepStarted { index: 0, step: step.clone(), unbinds: true },
         BenchEvent::StepEnded { index: 0, step, error: Some("EIO".into()), wanted: true },
         BenchEvent::KernelTrouble { trouble: Trouble::Oops, text: text.clone() },
+        BenchEvent::Console { text: text.clone() },
         BenchEvent::Qmp { event: "RESET".into(), data: Value::Null },
         BenchEvent::QemuExited { status: text.clone() },
         BenchEvent::CardStopped { why: text.clone() },
@@ -156,6 +157,7 @@ fn known(what: &What) {
             | BenchEvent::StepStarted { .. }
             | BenchEvent::StepEnded { .. }
             | BenchEvent::KernelTrouble { .. }
+            | BenchEvent::Console { .. }
             | BenchEvent::Qmp { .. }
             | BenchEvent::QemuExited { .. }
             | BenchEvent::CardStopped { .. }

@@ -154,7 +154,7 @@ impl Trace {
             ("card", _) => (CARD, card("events"), 1),
             ("kernel-log", _) => (GUEST, "kernel log".to_owned(), 0),
             ("firmware-gate" | "module-gate", _) => (LOADER, "read".to_owned(), 3),
-            ("trace" | "netlink" | "agent", _) => (GUEST, event.source.clone(), 1),
+            ("trace" | "netlink" | "agent" | "console", _) => (GUEST, event.source.clone(), 1),
             _ => (BENCH, event.source.clone(), 2),
         };
         let mut args = event.fields.clone();

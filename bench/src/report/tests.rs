@@ -134,7 +134,7 @@ fn what_is_no_run_is_told_apart() {
 #[test]
 fn every_event_of_the_bench_has_each_name_once() {
     // A field of what was observed must not be named as one of the event itself.
-    let log = guest_protocol::GuestEvent::KernelLog { seq: 4, level: 6, text: "x".into() };
+    let log = guest_protocol::GuestEvent::KernelLog { seq: 4, level: Some(6), text: "x".into() };
     let event = Event {
         seq: 17,
         t_ns: 1,

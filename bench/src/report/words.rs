@@ -176,7 +176,11 @@ fn event(event: &Event) -> String {
             let said = if stderr.is_empty() { String::new() } else { format!(": {stderr}") };
             format!("{} {}{said}", words(f, "argv"), loader_outcome(f))
         }
-        "kernel-log" => format!("<{}> {}", show(f, "level"), str(f, "text")),
+        "kernel-log" => match f.get("level") {
+            Some(level) => format!("<{}> {}", plain(level), str(f, "text")),
+            None => str(f, "text").to_owned(),
+        },
+        "console" => str(f, "text").to_owned(),
         "kernel-log-lost" => "kernel log records were lost".to_owned(),
         "firmware-read" => format!("{} read, {} bytes", str(f, "path"), show(f, "bytes")),
         "dropped" => format!("{} more {} not told: a flood", show(f, "count"), str(f, "what")),

@@ -167,7 +167,7 @@ fn in_log(log: &LogLine, vars: &Vars, part: &Part<'_>, evidence: Evidence<'_>) -
     let line = |event: &&Event| match &event.what {
         What::Guest(GuestEvent::KernelLog { level, text, .. }) => {
             part.has(event)
-                && log.level.is_none_or(|worst| *level <= worst as u8)
+                && log.level.is_none_or(|worst| level.is_some_and(|level| level <= worst as u8))
                 && slot.as_ref().is_none_or(|slot| text.contains(slot.as_str()))
                 && glob(&words, text)
         }
@@ -387,7 +387,7 @@ mod tests {
                 guest_ns: None,
                 what: What::Guest(GuestEvent::KernelLog {
                     seq: 0,
-                    level: *level,
+                    level: Some(*level),
                     text: (*text).to_owned(),
                 }),
             })

@@ -62,7 +62,9 @@ const CRITICAL: u8 = 2;
 /// The class of an event; `None` for what the bench waits for.
 fn class_of(event: &GuestEvent) -> Option<usize> {
     match event {
-        GuestEvent::KernelLog { level, .. } => Some(usize::from(*level > CRITICAL)),
+        GuestEvent::KernelLog { level, .. } => {
+            Some(usize::from(level.is_none_or(|level| level > CRITICAL)))
+        }
         GuestEvent::Uevent { .. } => Some(2),
         GuestEvent::ModuleLoad { .. }
         | GuestEvent::ModuleFree { .. }
@@ -363,7 +365,7 @@ mod tests {
     }
 
     fn log(level: u8) -> GuestEvent {
-        GuestEvent::KernelLog { seq: 0, level, text: "x".into() }
+        GuestEvent::KernelLog { seq: 0, level: Some(level), text: "x".into() }
     }
 
     fn dropped(count: u64) -> GuestEvent {
@@ -388,7 +390,7 @@ mod tests {
         let read = GuestEvent::FirmwareRead { path: "f".into(), bytes: 1 };
         let log = || log(6);
         let (first, second) = (dropped(7), dropped(1));
-        let crash = GuestEvent::KernelLog { seq: 0, level: 1, text: "x".into() };
+        let crash = GuestEvent::KernelLog { seq: 0, level: Some(1), text: "x".into() };
         assert_eq!(said(queue), [log(), log(), log(), crash, read, first, log(), second]);
     }
 

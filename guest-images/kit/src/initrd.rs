@@ -20,6 +20,7 @@ use lz4_flex::frame::FrameDecoder;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 
+use crate::compressed::Compression;
 use crate::elf::module_name;
 use crate::error::{At, KitError};
 use crate::image::check_initramfs;
@@ -32,7 +33,9 @@ const MOST_FILES: usize = 500_000;
 const LONGEST_NAME: u32 = 4096;
 /// A text that is kept, at most: `modules.dep` of a whole kernel has 1 MiB.
 const LONGEST_TEXT: u64 = 8 << 20;
-/// All of them.
+/// A file whose content is wanted, at most: a firmware has 2 MiB.
+const LARGEST_FILE: u64 = 64 << 20;
+/// All texts.
 const TEXTS: usize = 64 << 20;
 
 /// One archive of an initrd.
@@ -59,6 +62,9 @@ pub struct Initrd {
     names: BTreeSet<String>,
     /// Texts of those that say something of modules.
     texts: BTreeMap<String, String>,
+    /// Names of files whose contents are wanted, and those.
+    wanted: BTreeSet<String>,
+    contents: BTreeMap<String, Vec<u8>>,
 }
 
 /// A line of modprobe's configuration, or of a list of modules.
@@ -94,6 +100,24 @@ impl Initrd {
             (None, false) => Err(no("there is no /init in it, which the kernel runs".to_owned())),
             _ => Ok(initrd),
         }
+    }
+
+    /// Files of it by their names, which are those that it has told; what is compressed is unpacked.
+    ///
+    /// # Errors
+    /// It cannot be read any more.
+    pub fn contents(&self, names: &[&str]) -> Result<Vec<Vec<u8>>, KitError> {
+        let wanted = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut again = Self { wanted, ..Self::default() };
+        let file = BufReader::with_capacity(1 << 16, File::open(&self.path).at(&self.path)?);
+        // As far as it can be read, as before.
+        let _ = again.take(file);
+        let content = |name: &&str| {
+            let content = again.contents.remove(*name).unwrap_or_default();
+            let ending = name.rsplit('.').next().and_then(Compression::of_ending);
+            ending.and_then(|ending| ending.unpack(&content).ok()).unwrap_or(content)
+        };
+        Ok(names.iter().map(content).collect())
     }
 
     /// Takes in all archives.
@@ -171,6 +195,11 @@ impl Initrd {
                 let mut text = Vec::new();
                 entry.by_ref().take(LONGEST_TEXT).read_to_end(&mut text)?;
                 self.texts.insert(name.clone(), String::from_utf8_lossy(&text).into_owned());
+            }
+            if self.wanted.contains(&name) {
+                let mut content = Vec::new();
+                entry.by_ref().take(LARGEST_FILE).read_to_end(&mut content)?;
+                self.contents.insert(name.clone(), content);
             }
             entry.finish()?;
             if let Some(archive) = self.archives.last_mut() {
@@ -416,12 +445,17 @@ mod tests {
     use super::*;
 
     fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+        archive_of(&files)
+    }
+
+    fn archive_of(files: &[(&str, &[u8])]) -> Vec<u8> {
         let mut out = Vec::new();
         for (name, text) in files {
             let entry = newc::Builder::new(name).mode(0o100_644);
             let length = u32::try_from(text.len()).unwrap();
             let mut writer = entry.write(out, length);
-            writer.write_all(text.as_bytes()).unwrap();
+            writer.write_all(text).unwrap();
             out = writer.finish().unwrap();
         }
         newc::trailer(out).unwrap()
@@ -496,10 +530,15 @@ mod tests {
     #[test]
     fn what_comes_behind_a_compressed_one_is_read_too() {
         for (compression, bytes) in forms().into_iter().filter(|(how, _)| *how != Some("lz4")) {
-            let more = archive(&[("lib/firmware/x.ucode.zst", "")]);
+            let level = ruzstd::encoding::CompressionLevel::Fastest;
+            let packed = ruzstd::encoding::compress_to_vec(&b"firmware"[..], level);
+            let more = archive_of(&[("lib/firmware/x.ucode.zst", &packed)]);
             let initrd = read(&[bytes, vec![0; 8], gzip(&more)].concat()).unwrap();
             assert_eq!(initrd.unread, None, "{compression:?}");
-            assert_eq!(initrd.firmware("7.3", "x.ucode"), Some("lib/firmware/x.ucode.zst"));
+            let file = initrd.firmware("7.3", "x.ucode").unwrap();
+            assert_eq!(file, "lib/firmware/x.ucode.zst");
+            let contents = initrd.contents(&[file, "no"]).unwrap();
+            assert_eq!(contents, [b"firmware".to_vec(), Vec::new()]);
         }
     }
 

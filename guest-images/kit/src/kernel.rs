@@ -44,6 +44,8 @@ pub enum KernelSelector {
         /// Its modules: `…/lib/modules/<release>`.
         modules: PathBuf,
     },
+    /// A kernel whose modules are in an initrd.
+    Image(PathBuf),
 }
 
 /// Parses the `--kernel` option: `default` or a version.
@@ -249,6 +251,18 @@ impl Kernel {
         tree::is_tree(&self.modules).then_some(self.modules.as_path())
     }
 
+    /// A kernel image alone: what else there is of it, an initrd has.
+    pub(crate) fn from_image(bzimage: &Path) -> Result<Self, KitError> {
+        let bzimage = std::path::absolute(bzimage).at(bzimage)?;
+        let release = bzimage_release(&bzimage)?.ok_or_else(|| KitError::BadKernelFiles {
+            path: bzimage.clone(),
+            reason: "not a bzImage".to_owned(),
+        })?;
+        let modules = PathBuf::from(NOWHERE);
+        let (package_version, config, packages) = (None, None, Vec::new());
+        Ok(Self { release, package_version, bzimage, modules, config, packages })
+    }
+
     /// The user's own files, checked to belong together.
     pub(crate) fn from_files(bzimage: &Path, modules: &Path) -> Result<Self, KitError> {
         let bad = |path: &Path, reason: String| KitError::BadKernelFiles {
@@ -284,6 +298,9 @@ impl Kernel {
         })
     }
 }
+
+/// Where the modules of a kernel are that is an image alone.
+const NOWHERE: &str = "/nonexistent";
 
 /// Whether a file is a bzImage; one that cannot be read is none.
 pub fn is_bzimage(path: &Path) -> bool {
@@ -336,7 +353,9 @@ fn chosen(
                 let version = unpacked.version(&format!("{PREFIX}{release}"));
                 matches(wanted, &release, version.unwrap_or_default())
             }
-            KernelSelector::Files { .. } | KernelSelector::Tree(_) => false,
+            KernelSelector::Files { .. } | KernelSelector::Tree(_) | KernelSelector::Image(_) => {
+                false
+            }
         };
         if fits {
             kernels.push((release, unpacked));

@@ -231,6 +231,7 @@ impl Kit {
                 (format!("kernel {version}"), format!("{SETUP} --kernel {version}"))
             }
             KernelSelector::Tree(tree) => return Kernel::from_tree(tree),
+            KernelSelector::Image(bzimage) => return Kernel::from_image(bzimage),
             KernelSelector::Files { bzimage, modules } => {
                 return Kernel::from_files(bzimage, modules);
             }

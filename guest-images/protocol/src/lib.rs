@@ -192,8 +192,9 @@ pub enum GuestEvent {
         /// a `seq` of its own beside it.
         #[serde(rename = "record")]
         seq: u64,
-        /// syslog level, 0 (emergency) to 7 (debug).
-        level: u8,
+        /// syslog level, 0 (emergency) to 7 (debug); none where the console alone has told it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        level: Option<u8>,
         /// The text, unescaped.
         text: String,
     },

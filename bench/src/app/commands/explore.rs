@@ -18,6 +18,11 @@ use crate::script::read;
 
 /// Explores the scenario with each card.
 pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
+    if args.initrd.is_some() {
+        let why = "there is nothing to explore in a distribution's own initrd: an exploration orders what \
+                   gates hold, and it has none; play it with `iwlbench run --initrd`";
+        return Err(crate::facts::failure::BadUsage(why.to_owned()).into());
+    }
     let mut scenario = read::find(&args.scenario)?;
     if let Some(patience) = args.patience {
         // In the table too: the orders are made of that.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use fs_err as fs;
-use guest_kit::Flavour;
+use guest_kit::{Flavour, Initrd};
 use iwl_card::CardSpec;
 
 use crate::app::cli::{GuestArgs, MatrixArgs};
@@ -18,7 +18,7 @@ use crate::app::{commands, terminal};
 use crate::facts::driver;
 use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
-use crate::lab::{self, Lab, RunSpec};
+use crate::lab::{self, Lab, RunSpec, initrd};
 use crate::machine::signals;
 use crate::record::cite::{self, Program, Supply};
 use crate::record::files;
@@ -43,7 +43,11 @@ struct Play<'a> {
 
 /// Plays everything, `--jobs` at a time.
 pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
-    let scenarios = scenarios(args)?;
+    let initrds = initrds(args)?;
+    let scenarios = match initrds.is_empty() {
+        true => scenarios(args)?,
+        false => initrds.iter().map(initrd::scenario).collect(),
+    };
     let cards = commands::cards(&args.card)?;
     commands::firmware(&args.firmware)?;
     let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
@@ -57,7 +61,7 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         std::fs::File::create(file).map_err(|error| commands::unwritable(file, error))?;
     }
 
-    let labs = labs(args, ui)?;
+    let labs = labs(args, &initrds, ui)?;
     let plays = plays(args, &labs, &scenarios, &cards)?;
     let jobs = commands::jobs(args.jobs);
     let dir = RunDir::create_in(&parent, &format!("{}-matrix", rundir::stamp()))?;
@@ -135,7 +139,7 @@ fn scenarios(args: &MatrixArgs) -> anyhow::Result<Vec<Scenario>> {
 }
 
 /// One for each kernel and driver.
-fn labs<'a>(args: &MatrixArgs, ui: &'a Ui) -> anyhow::Result<Vec<Lab<'a>>> {
+fn labs<'a>(args: &MatrixArgs, initrds: &[Initrd], ui: &'a Ui) -> anyhow::Result<Vec<Lab<'a>>> {
     let mut drivers = Vec::new();
     for name in &args.driver {
         drivers.extend(driver::choices(name).map_err(BadUsage::from_error)?);
@@ -159,10 +163,30 @@ fn labs<'a>(args: &MatrixArgs, ui: &'a Ui) -> anyhow::Result<Vec<Lab<'a>>> {
                 tell: args.tell.clone(),
                 fetch: args.fetch.clone(),
             };
-            labs.push(commands::lab(&guest, ui)?);
+            if initrds.is_empty() {
+                labs.push(commands::lab(&guest, ui)?);
+            }
+            for initrd in initrds {
+                let initrd = Some(initrd.clone());
+                labs.push(commands::lab_with(&guest, ui, |options| options.initrd = initrd)?);
+            }
         }
     }
     Ok(labs)
+}
+
+/// The initrds to be played, told apart by their names.
+fn initrds(args: &MatrixArgs) -> anyhow::Result<Vec<Initrd>> {
+    let initrds = args.initrd.iter().map(|file| initrd::read_initrd(file));
+    let initrds = initrds.collect::<anyhow::Result<Vec<_>>>()?;
+    for (index, initrd) in initrds.iter().enumerate() {
+        let name = initrd.path.file_name();
+        if let Some(other) = initrds[..index].iter().find(|other| other.path.file_name() == name) {
+            let (one, other) = (other.path.display(), initrd.path.display());
+            return Err(BadUsage(format!("{one} and {other} have one name: rename one")).into());
+        }
+    }
+    Ok(initrds)
 }
 
 /// What people read of the results.
@@ -231,7 +255,8 @@ fn kernels<'a>(
     let alone = args.kernel.len() == 1 && args.modules.len() == 1;
     let is_file = |kernel: &String| alone || kernel.contains('/');
     let files = args.kernel.iter().filter(|kernel| is_file(kernel)).count();
-    if files != args.modules.len() {
+    // An initrd has its kernel's.
+    if args.initrd.is_empty() && files != args.modules.len() {
         return Err(BadUsage(format!(
             "{files} of the kernels are files, and --modules is given {} times: each bzImage has \
              its modules, in this order",

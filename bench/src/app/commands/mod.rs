@@ -22,7 +22,7 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use guest_kit::{CacheDir, Kit, KitError, KitOptions, OwnModule, Qemu};
+use guest_kit::{CacheDir, KernelSelector, Kit, KitError, KitOptions, OwnModule, Qemu};
 use iwl_card::{CardSpec, Identity};
 
 use crate::app::cli::{FetchArgs, GuestArgs, OwnModuleArgs};
@@ -191,12 +191,9 @@ pub fn lab_with<'a>(
     ui: &'a Ui,
     more: impl FnOnce(&mut Options),
 ) -> anyhow::Result<Lab<'a>> {
-    let kernel = lab::kernel_selector(&args.kernel, args.modules.as_deref(), args.kdir.as_deref())
-        .map_err(BadUsage::from_error)?;
     let driver = driver(&args.driver)?;
-    lab::check_driver(&kernel, driver)?;
     let mut options = Options {
-        kernel,
+        kernel: KernelSelector::Default,
         driver,
         accel: args.accel,
         cpus: args.cpus,
@@ -208,8 +205,23 @@ pub fn lab_with<'a>(
         shell: false,
         ask: sweep_ask,
         gdb: None,
+        initrd: None,
     };
     more(&mut options);
+    let (kernel, modules, tree) = (&args.kernel, args.modules.as_deref(), args.kdir.as_deref());
+    options.kernel = match &options.initrd {
+        Some(initrd) => {
+            let path = Path::new(kernel);
+            let alone = tree.is_none() && path.is_file() && guest_kit::is_bzimage(path);
+            let wanted = match alone {
+                true => KernelSelector::Image(path.to_owned()),
+                false => lab::kernel_selector(kernel, None, tree).map_err(BadUsage::from_error)?,
+            };
+            lab::initrd::kernel(initrd, wanted)?
+        }
+        None => lab::kernel_selector(kernel, modules, tree).map_err(BadUsage::from_error)?,
+    };
+    lab::check_driver(&options.kernel, driver)?;
     Lab::new(kit(&args.fetch, ui)?, &options, ui)
 }
 

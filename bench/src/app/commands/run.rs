@@ -9,7 +9,7 @@ use crate::app::cli::RunArgs;
 use crate::app::{commands, terminal, ui::Ui};
 use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
-use crate::lab::{self, Look, RunSpec, shell};
+use crate::lab::{self, Look, RunSpec, initrd, shell};
 use crate::machine::session::Session;
 use crate::record::matrix::{Cell, mark_known};
 use crate::record::run::Record;
@@ -25,7 +25,11 @@ const A_DAY: u64 = 24 * 60 * 60;
 /// Plays each scenario with each card, one after the other.
 pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     // Everything the user can get wrong is looked at before anything is fetched or booted.
-    let mut scenarios = read::select(&args.scenario)?;
+    let initrd = args.initrd.as_deref().map(initrd::read_initrd).transpose()?;
+    let mut scenarios = match &initrd {
+        Some(own) => vec![initrd::scenario(own)],
+        None => read::select(&args.scenario)?,
+    };
     if let Some(patience) = args.patience {
         scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
     }
@@ -57,6 +61,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let lab = commands::lab_with(&guest, ui, |options| {
         options.shell = args.shell_on_failure;
         options.gdb = gdb;
+        options.initrd = initrd;
     })?;
     let look = |session: &mut Session, _: &Vars| {
         eprintln!("iwlbench: it failed; this is a shell in its guest, which ends with it");

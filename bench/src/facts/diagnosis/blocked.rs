@@ -154,7 +154,7 @@ task:modprobe        state:D stack:0     pid:231
     fn each_task_is_named_once_with_where_it_waits() {
         let event = |(seq, text): (usize, &str)| {
             let text = text.to_owned();
-            let what = What::Guest(GuestEvent::KernelLog { seq: 0, level: 3, text });
+            let what = What::Guest(GuestEvent::KernelLog { seq: 0, level: Some(3), text });
             Event { seq: seq as u64, t_ns: 0, source: Source::KernelLog, guest_ns: None, what }
         };
         let events: Vec<_> = LOG.lines().enumerate().map(event).collect();

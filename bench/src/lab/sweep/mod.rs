@@ -317,7 +317,10 @@ impl<'l, 'p> Asker<'l, 'p> {
                         let name = name.split(", REV=").next().unwrap_or(name);
                         swept.name = Some(name.trim().to_owned());
                     }
-                    _ if *level <= ERROR && driver && swept.said.is_none() => {
+                    _ if level.is_some_and(|level| level <= ERROR)
+                        && driver
+                        && swept.said.is_none() =>
+                    {
                         swept.said = Some(said.trim().to_owned());
                     }
                     _ => {}

@@ -31,7 +31,9 @@ impl Session {
             let at = line.find("Kernel panic - not syncing")?;
             (trouble::classify(&line[at..]) == Some(Trouble::Panic)).then(|| line[at..].to_owned())
         });
-        if let Some(text) = panic.clone() {
+        if let Some(text) = panic.clone()
+            && self.heard.is_none()
+        {
             // The agent cannot tell of it any more.
             self.note(BenchEvent::KernelTrouble { trouble: Trouble::Panic, text });
         }
@@ -65,7 +67,9 @@ impl Session {
         };
         // A kernel that never got as far as the agent says nothing about the driver.
         match (&self.hello, verdict.outcome) {
-            (None, Outcome::GuestPanicked | Outcome::GuestReset | Outcome::GuestPoweredOff) => {
+            (None, Outcome::GuestPanicked | Outcome::GuestReset | Outcome::GuestPoweredOff)
+                if !self.heard.as_ref().is_some_and(|heard| heard.init) =>
+            {
                 Verdict::new(
                     Outcome::NotBooted,
                     format!("the guest did not come up: {}", verdict.line),

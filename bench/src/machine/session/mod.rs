@@ -1,7 +1,9 @@
 //! One guest, from power-on to its end: every source's messages come in here, in one thread.
 
 mod agent;
+mod console;
 mod ending;
+mod heard;
 mod inputs;
 mod limits;
 mod monitor;
@@ -24,6 +26,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use card_host::{Beside, Notice, Served, Touch, Watch};
 use guest_protocol::{CommandError, Hello, Question, Reply, ToGuest};
+use heard::Heard;
 use inputs::{Input, Inputs};
 use iwl_card::{CardEvent, Summary};
 use limits::Limits;
@@ -128,6 +131,8 @@ pub struct Session {
     /// What is kept of a run at most.
     limits: Limits,
     console: Vec<u8>,
+    /// How far an ungated guest's has come.
+    heard: Option<Heard>,
     console_file: File,
     shutdown: Option<String>,
     /// How often the machine was reset, and after how many of these the agent came.
@@ -243,6 +248,7 @@ impl Session {
             measuring: false,
             limits: Limits::default(),
             console: Vec::new(),
+            heard: None,
             console_file,
             shutdown: None,
             resets: 0,

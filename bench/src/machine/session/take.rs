@@ -73,6 +73,7 @@ impl Session {
                     self.card_touched = Some(t);
                 }
                 let what = What::Card { card: self.card_names[index].clone(), event };
+                self.card_speaks(t);
                 self.record(t, Source::Card, None, what);
             }
             Notice::Attached => self.ports[index].attached = true,
@@ -201,6 +202,7 @@ impl Session {
         // The log on disk is for people; a full disk shows in the events' own error.
         let _ = self.console_file.write_all(self.limits.console(bytes));
         self.console.extend_from_slice(bytes);
+        self.hear(bytes);
         if self.console.len() > 2 * CONSOLE_TAIL {
             self.console.drain(..self.console.len() - CONSOLE_TAIL);
         }

@@ -215,7 +215,7 @@ impl Record {
     }
 
     fn into_event(self) -> GuestEvent {
-        GuestEvent::KernelLog { seq: self.seq, level: self.level, text: self.text }
+        GuestEvent::KernelLog { seq: self.seq, level: Some(self.level), text: self.text }
     }
 }
 
