@@ -16,7 +16,7 @@
 //! - [`app`]: the command line and what a terminal shows.
 //!
 //! To know the whole, read five files in this order: `scenarios/hand-over/opmode-load.toml`, what
-//! is asked; `lab/mod.rs`, a run from its beginning to its record; `machine/session/mod.rs`, where
+//! is asked; `lab/run.rs`, a run from its beginning to its record; `machine/session/mod.rs`, where
 //! everything comes in; `facts/derive.rs`, how that becomes milestones; `script/expect.rs`, how
 //! those are judged.
 //!

@@ -7,7 +7,7 @@ use crate::facts::verdict::Verdict;
 use crate::machine::faults::Equipped;
 use crate::machine::gates::Gates;
 use crate::machine::qemu::Machine;
-use crate::machine::session::Session;
+use crate::machine::session::{Finished, Session};
 use crate::record::run::Began;
 use crate::record::rundir::RunDir;
 use crate::script::scenario::{Guest, Vars};
@@ -18,6 +18,15 @@ pub(super) struct Begun {
     pub(super) hello: Result<Hello, Verdict>,
     pub(super) how: Began,
     pub(super) snapshot: Option<String>,
+}
+
+/// A guest that was played with and is no more.
+pub(super) struct Over {
+    pub(super) played: Result<(), Verdict>,
+    pub(super) hello: Option<Hello>,
+    /// The console's end.
+    pub(super) console: String,
+    pub(super) finished: Finished,
 }
 
 /// What a run's guest is made of, as often as it takes to start one.

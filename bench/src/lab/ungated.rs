@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::plan::Plan;
+use super::plan::{Over, Plan};
 use super::progress::RunProgress;
-use super::{Lab, Over, RunSpec, judge};
+use super::spec::RunSpec;
+use super::{Lab, judge};
 use crate::facts::timeline::BenchEvent;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::session::{Origin, Session, Stop};

@@ -1,0 +1,458 @@
+//! One run: prepared, played, judged and kept.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use anyhow::Context;
+use guest_kit::{IncludedModule, KitError, OwnModule};
+use guest_protocol::Hello;
+use iwl_card::{Identity, KnownSections};
+use iwl_ucode::Target;
+use iwl_ucode::stub::{self, StubDef};
+
+use super::cards::{Playing, fault_words, suited};
+use super::image::can_be_loaded;
+use super::judge::{self, verdict};
+use super::plan::{Begun, Loaded, Over, Plan};
+use super::progress::RunProgress;
+use super::spec::RunSpec;
+use super::{APPEND, Lab, initrd, player, stub_of, version};
+use crate::facts::derive;
+use crate::facts::diagnosis::Facts;
+use crate::facts::failure::BadUsage;
+use crate::facts::initrd::Ungated;
+use crate::facts::phases;
+use crate::facts::seen;
+use crate::facts::verdict::{Outcome, Verdict};
+use crate::machine::gates::{Gates, Instead};
+use crate::machine::qemu::{self, Machine};
+use crate::machine::session::Session;
+use crate::record::cite::{self, Cited, Made, Supply};
+use crate::record::files;
+use crate::record::run::{Began, Given, Record};
+use crate::record::rundir::{self, RunDir};
+use crate::report::render;
+use crate::script::expect;
+use crate::script::scenario::{InterruptChoice, Vars};
+
+/// A deadlock is reported, with its stacks, when it has lasted twenty seconds of the guest's; Debian's
+/// kernels do so after two minutes, when nobody waits any more. The longest that a driver makes somebody
+/// wait so is twelve: iwlmvm holds the RTNL while it dumps the registers of a card that is gone.
+const HUNG_TASKS: &str = "sysctl.kernel.hung_task_check_interval_secs=1 \
+    sysctl.kernel.hung_task_timeout_secs=20";
+/// The kernel's image vouches for its modules where the archive's index does not.
+const SIGNED_MODULES: &str = "module.sig_enforce=1";
+
+/// What there is of a run before anything boots.
+struct Prepared {
+    vars: Vars,
+    /// What of the first card is not as its row says.
+    identity: Identity,
+    stub: &'static StubDef,
+    cards: Vec<Playing>,
+    gates: Gates,
+    /// Firmware that a request gets, by its name.
+    offers: Vec<(String, Vec<u8>)>,
+    /// Where that comes from.
+    from: String,
+    /// The kernel's command line.
+    append: String,
+    image: Initrd,
+}
+
+/// A run's initramfs.
+struct Initrd {
+    path: PathBuf,
+    sha256: String,
+    /// None if the user gave it.
+    modules: Vec<IncludedModule>,
+}
+
+impl Lab<'_> {
+    pub(super) fn leave(&self, qemu: qemu::Process) {
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.retain_mut(|qemu| qemu.status().is_none());
+        leaving.push(qemu);
+    }
+
+    /// Plays one scenario with one card in a guest of its own.
+    ///
+    /// # Errors
+    /// Bad input, or the environment could not run it. What the guest, the driver, QEMU or the
+    /// card do is a verdict.
+    pub fn run(
+        &self,
+        spec: &RunSpec<'_>,
+        progress: &Rc<dyn RunProgress>,
+    ) -> anyhow::Result<Record> {
+        let started = Instant::now();
+        let scenario = spec.scenario;
+        let prepared = self.prepare(spec)?;
+        let Prepared { vars, cards, gates, offers, append, image, .. } = &prepared;
+
+        let name = format!("{}-{}-{}", rundir::stamp(), scenario.name, spec.card.name);
+        let dir = RunDir::create_in(spec.parent, &name)?;
+        let cited = self.cited(spec, &dir, append)?;
+        let machine = self.machine(self.accel.accel, &image.path, append);
+        let plan = Plan {
+            machine: Machine {
+                gdb: self.gdb.as_deref(),
+                ..match scenario.reboots() {
+                    true => machine.timed(),
+                    false => machine,
+                }
+            },
+            image_sha256: &image.sha256,
+            loaded: &Loaded::new(&scenario.guest, vars),
+            dir: &dir,
+            cards: &|| cards.iter().map(Playing::equipped).collect(),
+            gates: &|| gates.clone(),
+            progress: &**progress,
+        };
+        let (over, before, how, snapshot) = if self.initrd.is_some() {
+            let before = started.elapsed();
+            (self.look_on(spec, &plan, vars, progress)?, before, Began::Cold, None)
+        } else {
+            let begun = match spec.cold || scenario.begins_cold() || self.gdb.is_some() {
+                true => self.booted(&plan)?,
+                false => self.restored(&plan)?,
+            };
+            let Begun { mut session, hello, how, snapshot } = begun;
+            let hello = match self.begin_trace(&mut session, hello, &image.path)? {
+                Ok(hello) => hello,
+                Err(usage) => {
+                    self.leave(session.end().qemu);
+                    dir.remove()?;
+                    return Err(usage.into());
+                }
+            };
+            // A snapshot may have been made first.
+            let before = session.timeline.start() - started;
+            let over = play_to_the_end(spec, session, hello, vars, offers, progress);
+            (over, before, how, snapshot)
+        };
+        let Over { played, hello, console, finished } = over;
+        self.leave(finished.qemu);
+        if let Some(recorded) = finished.trace {
+            recorded.write(&dir, hello.as_ref())?;
+        }
+        if let Some(error) = finished.write_error {
+            return Err(error)
+                .with_context(|| format!("cannot write events.jsonl in {}", dir.path().display()));
+        }
+        let milestones = derive::derive(&finished.events, self.driver, &finished.cards);
+        let evidence = expect::Evidence {
+            milestones: &milestones,
+            events: &finished.events,
+            cards: &finished.cards,
+        };
+        let expectations = expect::judge(scenario, vars, evidence);
+        let verdict = verdict(scenario, vars, played, &expectations, &finished.events, &console);
+        let verdict = match &scenario.twin {
+            Some(twin) => expect::judge_twin(twin, &expectations, &verdict),
+            // An order has problems, not causes.
+            None if spec.play.is_some() => verdict,
+            None => self.explained(verdict, spec, &prepared, evidence, &console)?,
+        };
+        let mut unmet = if scenario.gates { finished.unmet } else { Vec::new() };
+        unmet.extend(finished.unbegun);
+        let verdict = match (spec.strict, verdict.outcome, unmet.first()) {
+            (true, Outcome::Passed, Some(first)) => Verdict::new(
+                Outcome::Failed,
+                format!("{first}: what it says was not put to the test (--strict)"),
+            ),
+            _ => verdict,
+        };
+        let seen =
+            seen::seen(&finished.events, &milestones, self.driver, judge::end_of(verdict.outcome));
+        let total = started.elapsed();
+        let phases = phases::phases(&finished.events, &milestones, before, total);
+        let given = offers.iter();
+        let given = given.map(|(name, bytes)| Given::new(name, bytes, &prepared.from)).collect();
+        let faults = fault_words(&finished.cards, cards);
+        let Prepared { vars, identity, image, .. } = prepared;
+        let record = Record {
+            format: 1,
+            scenario: scenario.name.clone(),
+            driver: self.driver.name,
+            seen,
+            cited,
+            identity,
+            vars,
+            faults,
+            verdict,
+            expectations,
+            milestones,
+            unmet,
+            kernel: self.kernel.clone(),
+            kernel_sha256: self.kernel_sha256.clone(),
+            qemu: version(&self.qemu),
+            accel: self.accel.accel,
+            accel_why: self.accel.why.clone(),
+            began: how,
+            snapshot,
+            image_sha256: image.sha256,
+            modules: image.modules,
+            firmware: given,
+            guest: hello,
+            card: finished.summaries.into_iter().next().flatten(),
+            seconds: total.as_secs_f64(),
+            phases,
+            directory: dir.path().to_owned(),
+            events: finished.events,
+        };
+        keep(&dir, &record)?;
+        Ok(record)
+    }
+
+    /// What there is of a run before anything boots.
+    fn prepare(&self, spec: &RunSpec<'_>) -> anyhow::Result<Prepared> {
+        let scenario = spec.scenario;
+        self.plays(scenario, spec.cold)?;
+        suited(spec.card, scenario, spec.faults)?;
+        let first = scenario.machine(spec.card).into_iter().next();
+        let first = first.map_or(Ok(*spec.card), |card| card.part());
+        let first = first.map_err(BadUsage::from_error)?;
+        let stub = self.stub(&first)?;
+        let kernel: stub::Kernel = self.kernel.release.parse()?;
+        let mut vars = self.vars(&first)?;
+        let (given, from) = match &self.initrd {
+            None => self.given(spec, &vars)?,
+            Some(initrd) => (Instead::Nothing, initrd.path.display().to_string()),
+        };
+        let gates = Gates::new(scenario, &vars, stub, kernel, given);
+        let gates = gates.map_err(BadUsage::from_error)?;
+        let offers = match &self.initrd {
+            None => gates.offers(&vars),
+            Some(own) => initrd::firmware(own, &self.kernel, scenario, spec.card, &vars)?,
+        };
+        let mut cards = Playing::all(spec, &vars)?;
+        let whole = gates.whole(&vars);
+        let known = KnownSections::of(whole.iter().map(Vec::as_slice));
+        cards.iter_mut().for_each(|card| card.options.known = known.clone());
+        let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
+        let own = vars.string(&scenario.guest.command_line.0);
+        let more = self.append.join(" ");
+        let (usual, signed) = match self.initrd {
+            None => (APPEND, signed),
+            // Its modules are its own.
+            Some(_) => (initrd::APPEND, ""),
+        };
+        let append = [usual, HUNG_TASKS, signed, self.driver.parameters, &own, &more];
+        let append = append.map(str::trim);
+        let append = append.into_iter().filter(|part| !part.is_empty());
+        let append = append.collect::<Vec<_>>().join(" ");
+        let image = self.image_for(spec, &vars)?;
+        self.check_signatures(&append, &image.modules)?;
+        if let Some(driver) = image.modules.iter().find(|module| module.name == self.driver.module)
+        {
+            vars.declared_firmware.clone_from(&driver.firmware);
+        }
+        let identity = first.identity;
+        Ok(Prepared { vars, identity, stub, cards, gates, offers, from, append, image })
+    }
+
+    /// The verdict, with the cause of a failure where it is seen.
+    fn explained(
+        &self,
+        verdict: Verdict,
+        spec: &RunSpec<'_>,
+        prepared: &Prepared,
+        evidence: expect::Evidence<'_>,
+        console: &str,
+    ) -> anyhow::Result<Verdict> {
+        let (card, kernel) = (prepared.stub, self.kernel.release.parse()?);
+        let target = |asked| Target { card, kernel, asked };
+        let offers = prepared.offers.iter();
+        let files: Vec<_> =
+            offers.map(|(name, bytes)| judge::on_offer(name, bytes, target)).collect();
+        let modules: Vec<_> =
+            prepared.image.modules.iter().map(|module| module.name.clone()).collect();
+        let facts = Facts {
+            events: evidence.events,
+            milestones: evidence.milestones,
+            driver: self.driver.module,
+            card: &prepared.vars.card,
+            opmode: &prepared.vars.opmode,
+            files: &files,
+            modules: &modules,
+            own: judge::own(spec.scenario, self.driver),
+            console,
+            description: self.driver,
+        };
+        let ungated = self.initrd.as_ref().map(|initrd| Ungated {
+            initrd,
+            release: &self.kernel.release,
+            command_line: &prepared.append,
+        });
+        Ok(judge::explained(verdict, &facts, ungated.as_ref()))
+    }
+
+    /// What the guest is given instead of stubs, and where that comes from.
+    fn given(&self, spec: &RunSpec<'_>, vars: &Vars) -> anyhow::Result<(Instead, String)> {
+        Ok(match spec.firmware {
+            Supply::Stub => (Instead::Nothing, "stub".to_owned()),
+            Supply::File(file) => {
+                let read = crate::machine::firmware::read(file).map_err(BadUsage::from_error)?;
+                (Instead::File(read), file.display().to_string())
+            }
+            Supply::Real => {
+                let package = self.kit.firmware(&self.kernel)?;
+                let kernel = self.kernel.release.parse()?;
+                let mut names = vars.walk_down.clone();
+                for card in spec.scenario.machine(spec.card) {
+                    let stub = stub_of(card.spec)?;
+                    names.extend(stub.names_tried(kernel));
+                    names.extend(stub.pnvm_name());
+                }
+                let mut files = BTreeMap::new();
+                for name in names {
+                    if let Some(file) = package.file(&name)? {
+                        files.insert(name, file.content);
+                    }
+                }
+                if !vars.walk_down.iter().any(|name| files.contains_key(name)) {
+                    let (first, last) = (&vars.firmware, vars.walk_down.last());
+                    self.progress.note(&format!(
+                        "{} has no firmware for the card {}, of {first} to {}",
+                        package.package,
+                        vars.card,
+                        last.unwrap_or(first)
+                    ));
+                }
+                (Instead::Package(files), package.package)
+            }
+        })
+    }
+
+    /// What the run can be cited by; what plays it again is put into its directory.
+    fn cited(&self, spec: &RunSpec<'_>, dir: &RunDir, append: &str) -> anyhow::Result<Cited> {
+        let made = Made {
+            scenario: spec.scenario,
+            card: match spec.card.identity.is_empty() {
+                true => spec.card.name.to_owned(),
+                false => format!("{},{}", spec.card.name, spec.card.identity),
+            },
+            faults: spec.faults.iter().map(ToString::to_string).collect(),
+            interrupts: spec.interrupts.map(InterruptChoice::word),
+            firmware: spec.firmware,
+            image: spec.image,
+            initrd: self.initrd.as_ref().map(|initrd| initrd.path.as_path()),
+            without: spec.without,
+            cold: spec.cold,
+            strict: spec.strict,
+            kdir: self.kernel.tree(),
+            kernel: match self.kernel.package_version {
+                Some(_) => Ok(&self.kernel.release),
+                None if self.initrd.is_some() => Err((&self.kernel.bzimage, None)),
+                None => Err((&self.kernel.bzimage, Some(&self.kernel.modules))),
+            },
+            accel: self.accel.accel.word(),
+            cpus: self.cpus,
+            modules: self.modules.iter().skip(self.built).map(OwnModule::file).collect(),
+            with: &self.with,
+            append: &self.append,
+            qemu_args: &self.qemu_args,
+            trace: &self.trace,
+            driver: self.driver.name,
+        };
+        // The orders of an exploration are its own to play.
+        let again = spec.play.is_none().then(|| made.again(dir.path()));
+        let cited = Cited::new(spec.scenario, again, append);
+        dir.write(&cite::file_of(spec.scenario), &cited.scenario_text)?;
+        if let Some(again) = &cited.again {
+            dir.write(files::AGAIN, &cite::script(again))?;
+        }
+        Ok(cited)
+    }
+
+    /// Refuses a module that a kernel with this command line takes only if it is signed.
+    fn check_signatures(&self, append: &str, modules: &[IncludedModule]) -> anyhow::Result<()> {
+        let Some(unsigned) = modules.iter().find(|module| !module.signed) else { return Ok(()) };
+        let file = unsigned.own.as_deref().unwrap_or(Path::new(&unsigned.path)).display();
+        let release = &self.kernel.release;
+        let on = ["module.sig_enforce", "module.sig_enforce=1", "module.sig_enforce=y"];
+        let why = if !self.kernel.is_listed() {
+            "is superseded: the archive's index does not vouch for its modules, so that it has to \
+             check their signatures itself; take one that `iwlbench list kernels` has without that"
+        } else if append.split_whitespace().any(|word| on.contains(&word)) {
+            "has module.sig_enforce=1 on its command line: take that away, or sign the module"
+        } else if self.kernel.enforces_signatures()? {
+            "was built with CONFIG_MODULE_SIG_FORCE: build it without, or sign the module"
+        } else {
+            return Ok(());
+        };
+        anyhow::bail!("{file} is not signed, and kernel {release} {why}")
+    }
+
+    /// The user's image, or one without what scenario and user leave out.
+    fn image_for(&self, spec: &RunSpec<'_>, vars: &Vars) -> anyhow::Result<Initrd> {
+        let own = self.initrd.as_ref().map(|initrd| initrd.path.as_path());
+        if let Some(path) = own.or(spec.image) {
+            guest_kit::check_initramfs(path)?;
+            let (path, sha256) = (path.to_owned(), self.cache.digest(path)?);
+            return Ok(Initrd { path, sha256, modules: Vec::new() });
+        }
+        let without = spec.scenario.guest.without.iter().chain(spec.without);
+        let without: Vec<_> = without.map(|module| vars.string(module)).collect();
+        let image = self.image(&without)?;
+        // A kernel that cannot do it is no verdict about a driver.
+        let cards = spec.scenario.machine(spec.card).into_iter().map(|card| card.spec);
+        for module in cards.map(|card| self.opmode_of(card)).chain([Ok(self.driver.module)]) {
+            match image.require(&self.kernel, module?, &without) {
+                Err(KitError::BuiltIn { .. }) if self.driver.is_built_in() => {}
+                other => other?,
+            }
+        }
+        for name in Loaded::new(&spec.scenario.guest, vars).named() {
+            can_be_loaded(name, &image, &without)?;
+        }
+        Ok(Initrd { path: image.path, sha256: image.sha256, modules: image.modules })
+    }
+}
+
+/// Plays the scenario in a guest that has begun, if it has, and ends it.
+fn play_to_the_end(
+    spec: &RunSpec<'_>,
+    mut session: Session,
+    hello: Result<Hello, Verdict>,
+    vars: &Vars,
+    offers: &[(String, Vec<u8>)],
+    progress: &Rc<dyn RunProgress>,
+) -> Over {
+    let shown = Rc::clone(progress);
+    session.on_milestone(Box::new(move |reached| shown.milestone(reached)));
+    let played = hello.and_then(|hello| {
+        progress.up();
+        judge::usable(&hello)?;
+        match spec.play {
+            Some(play) => play(&mut session, vars),
+            None => player::play(&mut session, spec.scenario, vars, offers),
+        }
+    });
+    if let Some(look) = spec.look {
+        let failed = match &played {
+            Ok(()) => judge::fails(spec.scenario, vars, &session),
+            Err(verdict) => verdict.outcome != Outcome::Interrupted,
+        };
+        if (failed || look.always) && session.hello.is_some() {
+            progress.leave_the_terminal();
+            drop((look.into)(&mut session, vars));
+        }
+    }
+    session.end_trace();
+    let hello = session.hello.clone();
+    let console = session.console_tail(usize::MAX);
+    Over { played, hello, console, finished: session.end() }
+}
+
+/// Puts all that is known of a run into its directory.
+fn keep(dir: &RunDir, record: &Record) -> anyhow::Result<()> {
+    dir.write_events(&record.events)?;
+    dir.write(files::DMESG, &render::dmesg(&record.events))?;
+    dir.write(files::RUN, &serde_json::to_string_pretty(record)?)?;
+    dir.write(files::TIMELINE, &render::full(record))
+}
