@@ -130,12 +130,15 @@ fn groups() -> impl Iterator<Item = String> {
     BUILT_IN.chunk_by(|a, b| a.0 == b.0).map(|group| format!("{}/", group[0].0))
 }
 
-/// A built-in scenario by name, or a file.
+/// A built-in scenario by name, with its group before or without (`races/rebind-loop`), or a file.
 ///
 /// # Errors
 /// [`ScenarioError`], naming the file and the place.
 pub fn find(name: &str) -> Result<Scenario, ScenarioError> {
-    if let Some(built_in) = BUILT_IN.iter().find(|(_, known, _)| *known == name) {
+    let is_meant = |(group, known, _): &&(&str, &str, &str)| {
+        *known == name || name.split_once('/') == Some((group, known))
+    };
+    if let Some(built_in) = BUILT_IN.iter().find(is_meant) {
         return parse_built_in(built_in);
     }
     let path = Path::new(name);
@@ -336,6 +339,11 @@ mod tests {
         assert!(unbind.len() > 3);
         assert_eq!(names(&["races/unbind-*"]).expect("there"), unbind);
         assert_eq!(names(&["unbind-*", "unbind-in-the-gap"]).expect("each once"), unbind);
+        assert_eq!(
+            names(&["races/rebind-loop", "rebind-loop"]).expect("each once"),
+            ["rebind-loop"]
+        );
+        assert!(names(&["card/rebind-loop"]).is_err(), "of another group");
         assert_eq!(names(&["opmode-load", "opmode-l*d"]).expect("there"), ["opmode-load"]);
         let error = names(&["unbnd-*", "opmode-laod"]).expect_err("neither").to_string();
         assert!(error.contains("no scenario is `unbnd-*`; there are the groups card/"), "{error}");
