@@ -123,6 +123,10 @@ fn an_initrd_that_is_none_is_refused_in_a_line() {
         assert!(stderr.contains(said) && stderr.lines().count() == 1, "{args:?}: {stderr}");
         bench.nothing_left();
     }
+    let output = bench.output(&["run", "--offline", "--initrd", text_of(&other)]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{stderr}");
+    assert!(stderr.contains("1.2.3") && stderr.contains("its bzImage with --kernel"), "{stderr}");
 }
 
 fn archive_of_another_kernel() -> Vec<u8> {

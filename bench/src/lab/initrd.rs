@@ -97,6 +97,15 @@ pub(super) fn check(initrd: &Initrd, kernel: &Kernel) -> Result<(), BadUsage> {
     )))
 }
 
+/// What to do about a kernel that cannot be had.
+pub(super) fn other_kernel(initrd: &Initrd) -> String {
+    format!(
+        "{} has modules of {}: where that is no kernel of Debian's, name its bzImage with --kernel",
+        initrd.path.display(),
+        initrd.releases().join(", ")
+    )
+}
+
 /// MiB of a guest that has room for its initrd, packed and unpacked, of which a kernel gives files half.
 pub(super) fn memory(initrd: &Initrd) -> u32 {
     let unpacked = u32::try_from(initrd.unpacked >> 20).unwrap_or(u32::MAX);

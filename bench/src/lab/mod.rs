@@ -156,7 +156,11 @@ impl<'a> Lab<'a> {
     ) -> anyhow::Result<Lab<'a>> {
         // What it passes over, it names.
         let (qemu, _) = kit.qemu()?;
-        let kernel = kit.kernel(&options.kernel)?;
+        let kernel = kit.kernel(&options.kernel);
+        let kernel = match options.initrd.as_ref().filter(|own| !own.releases().is_empty()) {
+            Some(own) => kernel.with_context(|| initrd::other_kernel(own)),
+            None => kernel.map_err(Into::into),
+        }?;
         let (driver, changed) = match &options.initrd {
             None => driver_of(&kit, &kernel, options.driver)?,
             Some(own) => {
