@@ -533,7 +533,11 @@ mod tests {
             let level = ruzstd::encoding::CompressionLevel::Fastest;
             let packed = ruzstd::encoding::compress_to_vec(&b"firmware"[..], level);
             let more = archive_of(&[("lib/firmware/x.ucode.zst", &packed)]);
-            let initrd = read(&[bytes, vec![0; 8], gzip(&more)].concat()).unwrap();
+            // It is read again for what is in its files.
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("x.img");
+            std::fs::write(&path, [bytes, vec![0; 8], gzip(&more)].concat()).unwrap();
+            let initrd = Initrd::read(&path).unwrap();
             assert_eq!(initrd.unread, None, "{compression:?}");
             let file = initrd.firmware("7.3", "x.ucode").unwrap();
             assert_eq!(file, "lib/firmware/x.ucode.zst");
