@@ -122,9 +122,10 @@ fn a_terminal_that_can_only_print_gets_lines() {
     let OpenptyResult { master, slave } = terminal(30, 80);
     let mut command = bench.command(&["run", "opmode-load", "--card", "7260"]);
     let end = || slave.try_clone().expect("its end");
-    command.stdin(end()).stdout(end()).stderr(end()).env("TERM", "dumb");
+    command.stdin(end()).stdout(end()).stderr(end()).env("TERM", "dumb").env("CI", "true");
     let mut child = command.spawn().expect("the program runs");
-    drop(command);
+    // Else nobody is told of the end of what is shown.
+    drop((command, slave));
     let mut screen = File::from(master);
     let shown = shown_until(&mut screen, "\nrun: ");
     assert!(child.wait().expect("it ends").success(), "{shown}");

@@ -36,9 +36,11 @@ impl Ui {
     /// For this process. Nothing is drawn where standard error is no terminal, or one that can
     /// only print (`TERM=dumb`); steps that take long are then named in a line each.
     pub fn new(color: clap::ColorChoice, quiet: bool) -> Ui {
-        // What anstream knows beside: NO_COLOR, CLICOLOR, TERM.
+        let drawable = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        // What anstream knows beside: NO_COLOR, CLICOLOR, and CI, for whose sake it forgets a dumb one.
         match color {
-            clap::ColorChoice::Auto => {}
+            clap::ColorChoice::Auto if drawable => {}
+            clap::ColorChoice::Auto => anstream::ColorChoice::Never.write_global(),
             clap::ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
             clap::ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
         }
@@ -50,7 +52,6 @@ impl Ui {
             }
             None => look::WIDTH,
         };
-        let drawable = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let terminal = std::io::stderr().is_terminal() && drawable && !quiet;
         let target = match terminal {
             true => ProgressDrawTarget::term_like_with_hz(Box::<Screen>::default(), 20),

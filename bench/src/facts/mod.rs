@@ -11,6 +11,7 @@ pub mod initrd;
 pub mod milestone;
 pub mod near;
 pub mod phases;
+pub mod printable;
 pub mod seen;
 pub mod timeline;
 pub mod trouble;

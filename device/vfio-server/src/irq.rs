@@ -19,6 +19,9 @@ use crate::{
     protocol::{IrqSet, SetIrqs},
 };
 
+/// How often an eventfd may have been written while it is read: it is empty then, unless it never is.
+const MAX_UNMASKS: usize = 64;
+
 /// All interrupt indices of a function.
 #[derive(Debug, Default)]
 pub struct IrqTables {
@@ -218,14 +221,19 @@ impl IrqTables {
     pub fn unmask_pin(&mut self) {
         let table = &mut self.tables[irq_index::INTX as usize];
         if let Some(unmask) = &table.unmask {
-            let mut count = [0; 8];
             // From where it stands, as `read` does; an eventfd has no other place.
             let place = u64::MAX;
-            let mut buffer = [IoSliceMut::new(&mut count)];
-            match preadv2(unmask, &mut buffer, place, ReadWriteFlags::NOWAIT) {
-                Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
-                // A kernel before 5.8 knows no other way than to wait: it stays masked rather.
-                Err(_) => {
+            let mut count = [0; 8];
+            let mut read = || {
+                let mut buffer = [IoSliceMut::new(&mut count)];
+                preadv2(unmask, &mut buffer, place, ReadWriteFlags::NOWAIT)
+            };
+            let end = (0..MAX_UNMASKS).map(|_| read()).find(|read| !matches!(read, Ok(1..)));
+            match end {
+                Some(Ok(_) | Err(Errno::AGAIN | Errno::INTR)) => {}
+                // A semaphore, which gives up one at a time, would keep this thread busy for ever. And a
+                // kernel before 5.8 knows no other way than to wait: it stays masked rather.
+                None | Some(Err(_)) => {
                     table.unmask = None;
                     return;
                 }

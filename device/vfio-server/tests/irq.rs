@@ -208,6 +208,20 @@ fn an_unmask_with_nothing_to_read_does_not_wait() {
     assert!(tables.unmask_fd().is_some(), "it is kept");
 }
 
+/// One that gives up a count at a time is never empty, and the thread would have nothing else to do.
+#[test]
+fn an_unmask_that_is_never_empty_is_let_go() {
+    let mut info = DeviceInfo::default();
+    info.irqs[INTX as usize] = IrqIndex::INTX;
+    let mut tables = IrqTables::new(&info.irqs, Raiser::new());
+    let semaphore = rustix::event::EventfdFlags::SEMAPHORE | rustix::event::EventfdFlags::NONBLOCK;
+    let many = rustix::event::eventfd(u32::MAX, semaphore).unwrap();
+    let set = SetIrqs { argsz: 20, flags: EVENT | UNMASK, index: INTX, start: 0, count: 1 };
+    tables.set(&set, &[], vec![Descriptor::Event(many)]).unwrap();
+    tables.unmask_pin();
+    assert!(tables.unmask_fd().is_none(), "nobody polls it any more");
+}
+
 #[test]
 fn interrupts_go_with_the_client() {
     let (mut peer, running) = Peer::new();

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use strip_ansi_escapes::strip_str;
+
 use super::Session;
+use crate::facts::printable::printable;
 use crate::facts::timeline::BenchEvent;
 use crate::facts::trouble::{self, Trouble};
 use crate::facts::verdict::{Outcome, Verdict};
@@ -13,9 +16,15 @@ const ENDS_WITHIN: Duration = Duration::from_secs(10);
 impl Session {
     /// The last lines of the serial console.
     pub fn console_tail(&self, lines: usize) -> String {
-        let text = String::from_utf8_lossy(&self.console);
+        let text = self.console_text();
         let all: Vec<_> = text.lines().filter(|l| !l.trim().is_empty()).collect();
         all[all.len().saturating_sub(lines)..].join("\n")
+    }
+
+    /// The same, to be shown: an init may colour what it says.
+    fn console_text(&self) -> String {
+        let text = strip_str(String::from_utf8_lossy(&self.console));
+        printable(&text).into_owned()
     }
 
     /// Why QEMU has ended without being asked.
@@ -26,7 +35,7 @@ impl Session {
         }
         let status = self.process.end_within(ENDS_WITHIN);
         self.note(BenchEvent::QemuExited { status: status.clone() });
-        let text = String::from_utf8_lossy(&self.console).into_owned();
+        let text = self.console_text();
         let panic = text.lines().rev().find_map(|line| {
             let at = line.find("Kernel panic - not syncing")?;
             (trouble::classify(&line[at..]) == Some(Trouble::Panic)).then(|| line[at..].to_owned())

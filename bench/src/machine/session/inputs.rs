@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use card_host::Notice;
 use guest_protocol::FromGuest;
 
+use crate::facts::printable::{self, printable};
 use crate::machine::qemu::{self, Qmp};
 
 /// What a session waits for.
@@ -157,16 +158,26 @@ fn reader(name: &str, read: impl FnOnce() + Send + 'static) -> std::io::Result<(
     std::thread::Builder::new().name(name.to_owned()).spawn(read).map(drop)
 }
 
+/// What the agent says; nothing in it controls a terminal.
+fn message(line: &[u8]) -> serde_json::Result<FromGuest> {
+    if !printable::may_control(line) {
+        return serde_json::from_slice(line);
+    }
+    let mut value = serde_json::from_slice(line)?;
+    printable::in_value(&mut value);
+    serde_json::from_value(value)
+}
+
 pub(super) fn read_agent(socket: UnixStream, to: Sender) -> std::io::Result<()> {
     reader("agent", move || {
         let mut lines = Lines::new(socket, guest_protocol::MAX_LINE_FROM_GUEST);
         while let Some(line) = lines.next_line() {
-            let input = match serde_json::from_slice(&line) {
+            let input = match message(&line) {
                 Ok(message) => Input::Agent(Instant::now(), message),
-                Err(error) => Input::BadAgentLine(format!(
-                    "{error}: {}",
-                    String::from_utf8_lossy(&line[..line.len().min(200)])
-                )),
+                Err(error) => {
+                    let begin = String::from_utf8_lossy(&line[..line.len().min(200)]);
+                    Input::BadAgentLine(printable(&format!("{error}: {begin}")).into_owned())
+                }
             };
             if to.send(line.len(), input).is_err() {
                 return;
