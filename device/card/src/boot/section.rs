@@ -41,10 +41,14 @@ pub(super) const START: usize = 64;
 /// Most that is compared of an image: more pieces than any has.
 const MOST_PIECES: usize = 256;
 
-fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
+/// Of each of the chunks that a service channel would take of it.
+fn hashes(bytes: &[u8]) -> Vec<u64> {
+    let hash = |chunk: &[u8]| {
+        let mut hasher = DefaultHasher::new();
+        chunk.hash(&mut hasher);
+        hasher.finish()
+    };
+    bytes.chunks(FH_MEM_TB_MAX_LENGTH as usize).map(hash).collect()
 }
 
 /// A section of a file.
@@ -54,8 +58,7 @@ struct Known {
     offset: u32,
     len: u32,
     start: Vec<u8>,
-    /// Of all of it, and of each of the chunks that a service channel takes.
-    whole: u64,
+    /// Their [`hashes`].
     chunks: Vec<u64>,
 }
 
@@ -65,8 +68,7 @@ impl Known {
             offset,
             len: content.len() as u32,
             start: content[..content.len().min(START)].to_vec(),
-            whole: hash(content),
-            chunks: content.chunks(FH_MEM_TB_MAX_LENGTH as usize).map(hash).collect(),
+            chunks: hashes(content),
         }
     }
 
@@ -141,11 +143,11 @@ impl KnownSections {
 }
 
 /// What has come of an image.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Piece {
-    /// Where it goes, if the host says; what comes without is a whole section.
+    /// Where it goes, if the host says, and it is a chunk; what comes without is a whole section.
     dst: Option<u32>,
-    hash: u64,
+    chunks: Vec<u64>,
 }
 
 /// A piece's place in an image: a section, and a chunk of it.
@@ -157,19 +159,19 @@ struct Place {
 
 impl KnownImage {
     /// Where this piece belongs, as it is: in more places than one if the file has more such.
-    fn exactly(&self, piece: Piece) -> impl Iterator<Item = Place> + Clone {
+    fn exactly(&self, piece: &Piece) -> impl Iterator<Item = Place> + Clone {
         let sections = self.sections.iter().enumerate();
-        sections.filter_map(move |(section, known)| match piece.dst {
-            None => (known.whole == piece.hash).then_some(Place { section, chunk: 0 }),
-            Some(dst) => {
-                let chunk = known.chunk_at(dst)?;
-                (known.chunks[chunk] == piece.hash).then_some(Place { section, chunk })
-            }
+        sections.filter_map(move |(section, known)| {
+            let (chunk, there) = match piece.dst {
+                None => (0, &known.chunks[..]),
+                Some(dst) => known.chunk_at(dst).map(|at| (at, &known.chunks[at..=at]))?,
+            };
+            (there == piece.chunks).then_some(Place { section, chunk })
         })
     }
 
     /// What it was meant to be, if it is not: by where it goes, by what it holds, or as the next.
-    fn nearly(&self, piece: Piece, next: Place) -> Place {
+    fn nearly(&self, piece: &Piece, next: Place) -> Place {
         let mut sections = self.sections.iter().enumerate();
         let by_place = piece.dst.and_then(|dst| {
             sections.find_map(|(section, known)| {
@@ -177,7 +179,8 @@ impl KnownImage {
             })
         });
         let by_content = || {
-            let holds = |known: &Known| known.chunks.contains(&piece.hash);
+            let holds =
+                |known: &Known| piece.chunks.iter().any(|chunk| known.chunks.contains(chunk));
             let section = self.sections.iter().position(holds)?;
             Some(Place { section, chunk: 0 })
         };
@@ -195,10 +198,10 @@ impl KnownImage {
                 section: last.section + 1,
                 chunk: 0,
             });
-            let mut places = self.exactly(*piece);
+            let mut places = self.exactly(piece);
             let first = places.clone().next();
             let exactly = places.find(|place| !there.contains(place)).or(first);
-            let place = exactly.unwrap_or_else(|| self.nearly(*piece, next));
+            let place = exactly.unwrap_or_else(|| self.nearly(piece, next));
             let wrong = match exactly {
                 None => Some(Wrong::Altered),
                 Some(place) if there.contains(&place) => Some(Wrong::Repeated),
@@ -206,7 +209,13 @@ impl KnownImage {
                 Some(_) => None,
             };
             faults.push(wrong.map(|wrong| (place.section, wrong)));
-            there.push(place);
+            match piece.dst {
+                Some(_) => there.push(place),
+                None => {
+                    let chunks = 0..self.sections[place.section].chunks.len();
+                    there.extend(chunks.map(|chunk| Place { chunk, ..place }));
+                }
+            }
         }
         (faults, there)
     }
@@ -246,12 +255,12 @@ impl Judge {
         if known.is_empty() || self.pieces.len() == MOST_PIECES {
             return Vec::new();
         }
-        let piece = Piece { dst, hash: hash(content) };
-        self.pieces.push(piece);
+        let piece = Piece { dst, chunks: hashes(content) };
         self.fitting.resize(known.0.len(), 0);
         for (count, image) in self.fitting.iter_mut().zip(&*known.0) {
-            *count += usize::from(image.exactly(piece).next().is_some());
+            *count += usize::from(image.exactly(&piece).next().is_some());
         }
+        self.pieces.push(piece);
         let Some(image) = self.image(known) else { return Vec::new() };
         let (faults, _) = image.judge(&self.pieces);
         let new = faults.into_iter().skip(self.judged).flatten();

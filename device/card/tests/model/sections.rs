@@ -149,3 +149,34 @@ fn a_section_of_many_chunks_is_whole_with_the_last() {
     assert_eq!(told(&[second, first, last]), "Runtime 0, out-of-order");
     assert_eq!(told(&[first, second, (0x90_0000, &[5; 64])]), "Runtime 1, altered");
 }
+
+/// One that the card fetches itself comes at once, however large it is.
+#[test]
+fn a_large_section_that_is_fetched_is_whole() {
+    use iwl_hw::fh::FH_MEM_TB_MAX_LENGTH;
+    use iwl_ucode::UcodeBuilder;
+    use iwl_ucode::format::Version;
+    use iwl_ucode::names::IWL_UCODE_TLV_SEC_RT;
+
+    let content: Vec<u8> = (0..2 * FH_MEM_TB_MAX_LENGTH + 64).map(|at| (at / 64) as u8).collect();
+    let file = UcodeBuilder::new(Version(0x1100))
+        .section(IWL_UCODE_TLV_SEC_RT, 0x40_0000, &content)
+        .section(IWL_UCODE_TLV_SEC_RT, 0x80_0000, &[5; 128])
+        .build();
+    let known = KnownSections::of([file.as_slice()]);
+    let mut altered = content.clone();
+    *altered.last_mut().expect("it has bytes") ^= 1;
+    for name in ["ax200", "ax210", "be200"] {
+        let told = |content: &[u8]| {
+            let options = CardOptions { known: known.clone(), ..CardOptions::default() };
+            let mut driver = Driver::of(Card::new(card(name).expect("a card"), options));
+            driver.send_image(&[(0x40_0000, content.to_vec()), (0x80_0000, vec![5; 128])]);
+            driver.pass(100 * MILLISECOND);
+            let story = driver.story();
+            let wrong = story.lines().filter_map(|line| line.strip_prefix("section wrong: "));
+            (wrong.collect::<Vec<_>>().join("; "), story.contains("ALIVE: Runtime"))
+        };
+        assert_eq!(told(&content), (String::new(), true), "{name}");
+        assert_eq!(told(&altered), ("Runtime 0, altered".to_owned(), false), "{name}");
+    }
+}

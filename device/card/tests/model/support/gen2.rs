@@ -52,9 +52,11 @@ impl Driver {
             return self.release();
         }
         let mut list = [0; 4];
-        for (at, (_, content)) in sections.iter().enumerate() {
-            list[at] = UPLOAD + 0x1000 * at as u64;
-            self.world.memory[list[at] as usize..][..content.len()].copy_from_slice(content);
+        let mut free = UPLOAD;
+        for (at, (_, content)) in list.iter_mut().zip(sections) {
+            *at = free;
+            self.world.memory[free as usize..][..content.len()].copy_from_slice(content);
+            free += (content.len() as u64).next_multiple_of(0x1000);
         }
         if self.loader {
             let (info, mut scratch) = self.context_v2();
