@@ -37,7 +37,7 @@ field! {
     u32 = FieldKind::Number,
     u64 = FieldKind::Number,
     Image = FieldKind::Word(&["init", "runtime", "unknown"]),
-    Wrong = FieldKind::Word(&Wrong::WORDS),
+    Wrong = FieldKind::Word(Wrong::VARIANTS),
     Trouble = FieldKind::Word(Trouble::VARIANTS),
     Unbinder = FieldKind::Word(Unbinder::VARIANTS),
 }

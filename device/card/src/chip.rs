@@ -378,8 +378,7 @@ impl Chip {
     pub(crate) fn accessed(&mut self, accesses: u64) {
         if self.accesses != accesses {
             self.accesses = accesses;
-            let early = |fault: &Fault| self.early || !matches!(fault, Fault::EarlyVector { .. });
-            self.needless.extend(self.faults.needless_at(accesses).filter(early));
+            self.needless.extend(self.faults.needless_at(accesses));
         }
     }
 

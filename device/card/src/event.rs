@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 use crate::cause::{Cause, Irq};
 use crate::faults::Fault;
@@ -47,8 +48,11 @@ impl fmt::Display for Image {
 }
 
 /// What is wrong with a section of an image, as its file has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, VariantNames,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Wrong {
     /// It holds something else, or goes somewhere else.
     Altered,
@@ -61,13 +65,10 @@ pub enum Wrong {
 }
 
 impl Wrong {
-    /// All of them, as events write them.
-    pub const WORDS: [&str; 4] = ["altered", "repeated", "out-of-order", "missing"];
-
     /// As events write it.
     #[must_use]
     pub fn word(self) -> &'static str {
-        Self::WORDS[self as usize]
+        self.into()
     }
 }
 

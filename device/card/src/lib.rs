@@ -45,7 +45,7 @@
 //!   order: in `fw/mvm` (`parse` is in `request.rs`), in `fw/mld.rs` or in `fw/dvm.rs`; what mvm
 //!   and mld answer alike is in `fw/common.rs`, `fw/queues.rs`, `fw/scan.rs`. A layout of Wi-Fi 7
 //!   is in `iwl_hw::mld`. A version that the driver has to know of: its row
-//!   in `iwl_hw::versions`, which the stub's file names and `parse` goes by. A test of it:
+//!   in `iwl_hw::versions`, which the stub's file names and, for Wi-Fi 7, `parse` goes by. A test of it:
 //!   `tests/model/mvm.rs`, `dvm.rs`, or `gen3.rs` for Wi-Fi 7. What a recorded driver sends, too, is
 //!   answered otherwise from then on: `tests/replay.rs` tells, and says how records are made.
 //! - *A fault*: a variant of [`Fault`] with its name, its argument and a row in `ALL`; where it takes
@@ -60,13 +60,15 @@
 //!
 //! # What is not implemented
 //! - Parts after Bz: the Sc and Dr families. The image loader's code; paging, and the length of a
-//!   section that the card fetches itself: it reads the start of each, by which the image is known.
+//!   section that the card fetches itself: of one that is of no file it knows it reads the start, by
+//!   which the image is known.
 //! - Firmware in the newest versions of its commands, but for those that Wi-Fi 7's stub names; and of
 //!   rate scaling (TLC) any.
 //! - A radio: scans take their time and find nothing, frames are never acknowledged, no beacons.
 //! - Encryption, aggregation, power saving, wake on WLAN, temperature.
 //! - Byte count tables, keep-warm memory, interrupt coalescing, the periodic interrupt, and
-//!   `CSR_GP_CNTRL`'s sleep states: the MAC is awake whenever it is on.
+//!   `CSR_GP_CNTRL`'s sleep states: the MAC is awake whenever it is on; without INIT_DONE
+//!   as long as firmware runs and it is asked to be.
 //! - Code: no instruction of a firmware file is run. Which image was uploaded is told by the
 //!   marker that stub files carry; a real file gets the answers of both images.
 //! - Commands without a meaning get four zero bytes, which says success to drivers that ask.

@@ -70,7 +70,6 @@ impl<'a> Request<'a> {
     fn parse(command: &Command<'a>, versions: Versions) -> Option<Self> {
         let (group, id, payload) = (command.group, command.id, command.payload);
         let version = command_version(versions, group, id);
-        let answer = notification_version(versions, group, id);
         Some(match (group, id) {
             (mvm::LEGACY_GROUP | mvm::LONG_GROUP, id) => match (id, version) {
                 (id::TX_CMD, _) => Self::Tx,
@@ -89,7 +88,7 @@ impl<'a> Request<'a> {
                 _ => return None,
             },
             (mvm::REGULATORY_AND_NVM_GROUP, regulatory_and_nvm::NVM_GET_INFO)
-                if answer == Some(4) =>
+                if notification_version(versions, group, id) == Some(4) =>
             {
                 Self::NvmGetInfo
             }

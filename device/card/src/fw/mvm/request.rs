@@ -38,8 +38,8 @@ pub(super) enum Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// What a command means, by group, id and version; `None` if it means nothing here. These
-    /// firmwares speak one version of each, which the driver does not name: any will do.
+    /// What a command means, by group, id and version; `None` if it means nothing here. Of what these
+    /// firmwares read of a command no version makes a difference: any will do.
     pub(super) fn parse(command: &Command<'a>, unified: bool) -> Option<Self> {
         let payload = command.payload;
         Some(match (command.group, command.id, command.version) {
