@@ -57,9 +57,7 @@ impl fmt::Display for NoSuch {
             }
         };
         let near = nearest(name, known.iter().map(String::as_str));
-        if let Some(near) = near {
-            write!(f, "; did you mean `{near}`?")?;
-        }
+        f.write_str(&guest_kit::meant(near))?;
         let there = match (known.len() > FEW, told_by, near) {
             (true, Some(command), _) => format!("`{command}` has all {}", known.len()),
             (true, None, Some(_)) => return Ok(()),
@@ -76,7 +74,7 @@ impl fmt::Display for NoSuch {
 
 /// What was probably meant by a name, as the end of a sentence; nothing if none is near.
 pub fn meant<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
-    nearest(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+    guest_kit::meant(nearest(name, known))
 }
 
 #[cfg(test)]

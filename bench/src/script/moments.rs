@@ -36,7 +36,6 @@ fn no_event(cards: &[&'static CardSpec], event: &EventPattern) -> Option<String>
         return None;
     }
     // There are hundreds; the nearest will do.
-    let near = near::nearest(value, known.iter().copied());
-    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    Some(format!("there is no {kind} `{value}`{near}"))
+    let meant = near::meant(value, known.iter().copied());
+    Some(format!("there is no {kind} `{value}`{meant}"))
 }

@@ -56,7 +56,7 @@ impl Compression {
         }
     }
 
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
             Self::Xz => "xz",

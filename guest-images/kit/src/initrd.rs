@@ -24,6 +24,7 @@ use crate::compressed::Compression;
 use crate::elf::module_name;
 use crate::error::{At, KitError};
 use crate::image::check_initramfs;
+use crate::modules::name_of;
 
 /// All of it unpacked, at most: a large one of a distribution's has a few hundred MiB.
 const LARGEST: u64 = 4 << 30;
@@ -107,6 +108,9 @@ impl Initrd {
     /// # Errors
     /// It cannot be read any more.
     pub fn contents(&self, names: &[&str]) -> Result<Vec<Vec<u8>>, KitError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
         let wanted = names.iter().map(|name| (*name).to_owned()).collect();
         let mut again = Self { wanted, ..Self::default() };
         let file = BufReader::with_capacity(1 << 16, File::open(&self.path).at(&self.path)?);
@@ -129,30 +133,28 @@ impl Initrd {
             let Some(magic) = next_magic(&mut file).map_err(damaged)? else { return Ok(()) };
             // Each reader has to stop where its archive ends, and the next begins.
             let mut whole = magic.as_slice().chain(&mut file);
-            let compression = match magic {
-                [b'0', b'7', b'0', b'7', b'0', b'1' | b'2'] => None,
-                [0x1f, 0x8b, ..] => Some("gzip"),
-                [0xfd, b'7', b'z', b'X', b'Z', 0] => Some("xz"),
-                [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
-                [0x02, 0x21, 0x4c, 0x18, ..] => Some("lz4"),
-                [b'B', b'Z', b'h', ..] => return Err(not_read(at, "bzip2")),
-                [0x5d, 0, 0, ..] => return Err(not_read(at, "lzma")),
-                [0x89, b'L', b'Z', b'O', ..] => return Err(not_read(at, "lzo")),
+            let packed = Compression::of_content(&magic);
+            let compression = match (packed, magic) {
+                (Some(packed), _) => Some(packed.word()),
+                (None, [b'0', b'7', b'0', b'7', b'0', b'1' | b'2']) => None,
+                (None, [0x02, 0x21, 0x4c, 0x18, ..]) => Some("lz4"),
+                (None, [b'B', b'Z', b'h', ..]) => return Err(not_read(at, "bzip2")),
+                (None, [0x5d, 0, 0, ..]) => return Err(not_read(at, "lzma")),
+                (None, [0x89, b'L', b'Z', b'O', ..]) => return Err(not_read(at, "lzo")),
                 _ => {
                     return Err(format!("archive {at} is no newc cpio archive, compressed or not"));
                 }
             };
-            let archive = Archive { compression, entries: 0 };
-            self.archives.push(archive);
-            let took = match compression {
-                None => self.archive(&mut whole, &mut left).map(drop),
-                Some("gzip") => self.packed(GzDecoder::new(whole), &mut left),
-                Some("xz") => self.packed(XzReader::new(whole, false), &mut left),
-                Some("zstd") => match StreamingDecoder::new(whole) {
+            self.archives.push(Archive { compression, entries: 0 });
+            let took = match packed {
+                Some(Compression::Gzip) => self.packed(GzDecoder::new(whole), &mut left),
+                Some(Compression::Xz) => self.packed(XzReader::new(whole, false), &mut left),
+                Some(Compression::Zstd) => match StreamingDecoder::new(whole) {
                     Ok(decoder) => self.packed(decoder, &mut left),
                     Err(error) => Err(io::Error::other(error.to_string())),
                 },
-                Some(_) => self.packed(FrameDecoder::new(whole), &mut left),
+                None if compression.is_none() => self.archive(&mut whole, &mut left).map(drop),
+                None => self.packed(FrameDecoder::new(whole), &mut left),
             };
             took.map_err(|error| match left {
                 0 => format!("it unpacks to more than {} GiB", LARGEST >> 30),
@@ -190,10 +192,14 @@ impl Initrd {
             }
             let name = entry.entry().name().trim_start_matches("./").trim_matches('/').to_owned();
             self.unpacked += u64::from(entry.entry().file_size());
-            if says_something(&name) && self.texts.values().map(String::len).sum::<usize>() < TEXTS
-            {
+            if says_something(&name) {
+                let texts: usize = self.texts.values().map(String::len).sum();
+                let room = LONGEST_TEXT.min(TEXTS.saturating_sub(texts) as u64);
                 let mut text = Vec::new();
-                entry.by_ref().take(LONGEST_TEXT).read_to_end(&mut text)?;
+                entry.by_ref().take(room).read_to_end(&mut text)?;
+                if u64::from(entry.entry().file_size()) > room {
+                    self.unread = Some(format!("{name} is too long to be read"));
+                }
                 self.texts.insert(name.clone(), String::from_utf8_lossy(&text).into_owned());
             }
             if self.wanted.contains(&name) {
@@ -240,7 +246,7 @@ impl Initrd {
     /// The file of a kernel's module.
     pub fn module(&self, release: &str, module: &str) -> Option<&str> {
         let wanted = module_name(module);
-        self.in_modules(release).find(|name| module_of(name).as_deref() == Some(&wanted))
+        self.in_modules(release).find(|name| name_of(name).as_deref() == Some(&wanted))
     }
 
     /// Whether the kernel has it built in, by the initrd's own list.
@@ -248,7 +254,7 @@ impl Initrd {
         let wanted = module_name(module);
         let list = self.text_of(release, "modules.builtin").map(|(_, text)| text);
         let mut lines = list.into_iter().flat_map(str::lines);
-        lines.any(|line| module_of(line).as_deref() == Some(&wanted))
+        lines.any(|line| name_of(line).as_deref() == Some(&wanted))
     }
 
     /// The modules that one needs, nearest last, as `modules.dep` has them.
@@ -257,9 +263,9 @@ impl Initrd {
         let list = self.text_of(release, "modules.dep").map(|(_, text)| text);
         let mut lines =
             list.into_iter().flat_map(str::lines).filter_map(|line| line.split_once(':'));
-        let found = lines.find(|(name, _)| module_of(name).as_deref() == Some(&wanted));
+        let found = lines.find(|(name, _)| name_of(name).as_deref() == Some(&wanted));
         let needs = found.into_iter().flat_map(|(_, needs)| needs.split_whitespace());
-        needs.filter_map(module_of).collect()
+        needs.filter_map(name_of).collect()
     }
 
     /// The file that the kernel's loader would take for a firmware's name.
@@ -357,15 +363,6 @@ fn says_something(name: &str) -> bool {
         || name.contains("modules-load.d/")
         || name == EARLY
         || name == "etc/modprobe.conf"
-}
-
-/// The module that a file is, by its name.
-fn module_of(path: &str) -> Option<String> {
-    let file = path.rsplit('/').next()?;
-    let name = ["", ".xz", ".zst", ".gz"]
-        .iter()
-        .find_map(|ending| file.strip_suffix(ending).and_then(|file| file.strip_suffix(".ko")))?;
-    Some(module_name(name))
 }
 
 fn not_read(archive: usize, compression: &str) -> String {

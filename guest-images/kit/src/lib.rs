@@ -99,7 +99,7 @@ pub use firmware::{Firmware, FirmwareFile};
 pub use image::{ExtraFile, Image, ImageSpec, IncludedModule, check_initramfs, trace_events};
 pub use initrd::{Archive, Initrd, Line};
 pub use kernel::{Flavour, Kernel, KernelSelector, KnownKernel, is_bzimage};
-pub use near::nearest;
+pub use near::{meant, nearest};
 pub use own::OwnModule;
 pub use progress::{Progress, Silent};
 pub use prune::Pruned;

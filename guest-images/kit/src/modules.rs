@@ -194,12 +194,7 @@ impl ModuleTree {
                 continue;
             };
             let info = modinfo(&module.origin, &module.bytes)?;
-            let lacks = |needed: &&String| {
-                !without.contains(*needed)
-                    && !self.files.contains_key(*needed)
-                    && !self.overlay.contains_key(*needed)
-                    && !self.builtin.contains(*needed)
-            };
+            let lacks = |needed: &&String| !without.contains(*needed) && !self.has(needed);
             let broken = info.depends.iter().filter(lacks);
             closure.broken.extend(broken.map(|needed| (module.origin.clone(), needed.clone())));
             queue.extend(info.depends.into_iter().map(|name| (name, true)));

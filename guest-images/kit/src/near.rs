@@ -19,7 +19,8 @@ pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
 }
 
 /// The same as the end of a sentence; nothing if no name is near.
-pub(crate) fn meant(near: Option<&str>) -> String {
+#[must_use]
+pub fn meant(near: Option<&str>) -> String {
     near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
