@@ -2,6 +2,8 @@
 //! test` (7.3), with a C compiler. The names are compared with the source in the kit too, where there is
 //! one (`iwlbench run --driver nowait` fetches it).
 
+mod kit;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -26,9 +28,7 @@ fn source() -> Option<PathBuf> {
 
 /// The source of 7.3 that the kit has fetched.
 fn of_the_kit() -> Option<PathBuf> {
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/iwlbench"));
-    let kit = std::env::var_os("IWLBENCH_CACHE").map(PathBuf::from).or_else(home)?;
-    let sources = fs::read_dir(kit.join("sources")).ok()?;
+    let sources = fs::read_dir(kit::cache()?.join("sources")).ok()?;
     let source =
         sources.flatten().find(|entry| entry.file_name().as_encoded_bytes().starts_with(b"7.3"));
     Some(source?.path().join("root/iwlwifi")).filter(|source| source.join("fw/file.h").exists())

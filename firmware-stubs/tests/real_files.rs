@@ -3,6 +3,8 @@
 //! `.pnvm`, separated by colons (the package `firmware-iwlwifi` of Debian's `non-free-firmware` has them in
 //! `usr/lib/firmware`).
 
+mod kit;
+
 use std::path::PathBuf;
 
 use iwl_ucode::stub::{Kernel, STUBS};
@@ -16,9 +18,7 @@ const DVM: [&str; 12] = [
 
 /// The packages of each suite, as the kit keeps them.
 fn of_the_kit() -> Vec<PathBuf> {
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/iwlbench"));
-    let kit = std::env::var_os("IWLBENCH_CACHE").map(PathBuf::from).or_else(home);
-    let suites = kit.and_then(|kit| std::fs::read_dir(kit.join("firmware")).ok());
+    let suites = kit::cache().and_then(|kit| std::fs::read_dir(kit.join("firmware")).ok());
     let places = ["root/usr/lib/firmware/intel/iwlwifi", "root/usr/lib/firmware"];
     let folders = suites.into_iter().flatten().flatten();
     let folders = folders.flat_map(|suite| places.map(|place| suite.path().join(place)));
