@@ -84,7 +84,7 @@ pub(crate) fn run(
         Command::LinkUp { interface } => set_link(interface, true),
         Command::LinkDown { interface } => set_link(interface, false),
         Command::Scan { interface, within_ms } => {
-            scan::run(interface, Duration::from_millis(*within_ms))
+            scan(interface, Duration::from_millis(*within_ms))
         }
         Command::State => Ok(Reply::State(inventory::state())),
         // The caller's, see above.
@@ -234,12 +234,25 @@ fn write_driver(driver: &str, file: &str, slot: &str) -> Result<Reply, CommandEr
 nix::ioctl_read_bad!(get_flags, libc::SIOCGIFFLAGS, libc::ifreq);
 nix::ioctl_write_ptr_bad!(set_flags, libc::SIOCSIFFLAGS, libc::ifreq);
 
-fn set_link(interface: &str, up: bool) -> Result<Reply, CommandError> {
-    let state = if up { "up" } else { "down" };
-    let what = format!("setting {interface} {state}");
+/// Refuses what cannot be an interface's name.
+fn refuse_no_name(interface: &str) -> Result<(), CommandError> {
     if interface.is_empty() || interface.len() >= libc::IFNAMSIZ || interface.contains('/') {
         return Err(invalid(format!("{interface:?} is no interface's name")));
     }
+    Ok(())
+}
+
+fn scan(interface: &str, within: Duration) -> Result<Reply, CommandError> {
+    refuse_no_name(interface)?;
+    scan::run(interface, within)
+        .map(|()| Reply::Ok)
+        .map_err(|e| failed(&format!("scanning with {interface}"), &e))
+}
+
+fn set_link(interface: &str, up: bool) -> Result<Reply, CommandError> {
+    let state = if up { "up" } else { "down" };
+    let what = format!("setting {interface} {state}");
+    refuse_no_name(interface)?;
     // The ioctl would have the kernel ask its module loader for `netdev-NAME`,
     // which `ip link` does not.
     if !Path::new("/sys/class/net").join(interface).exists() {

@@ -6,7 +6,6 @@ use std::iter::once;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use guest_protocol::{CommandError, Reply};
 use neli::consts::nl::NlmF;
 use neli::consts::nl80211::{Nl80211Attribute, Nl80211Command};
 use neli::consts::socket::NlFamily;
@@ -17,9 +16,8 @@ use neli::router::synchronous::NlRouter;
 use neli::socket::synchronous::NlSocketHandle;
 use neli::types::GenlBuffer;
 use neli::utils::Groups;
-use nix::errno::Errno;
-use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 const FAMILY: &str = "nl80211";
 /// Where the kernel tells of the ends of scans.
@@ -30,21 +28,10 @@ const IFINDEX: Nl80211Attribute = Nl80211Attribute::UnrecognizedConst(3);
 type Message = Genlmsghdr<Nl80211Command, Nl80211Attribute>;
 
 /// Scans, and returns when the driver has said that it is done.
-pub(crate) fn run(interface: &str, within: Duration) -> Result<Reply, CommandError> {
-    if interface.is_empty() || interface.len() >= libc::IFNAMSIZ || interface.contains('/') {
-        let message = format!("{interface:?} is no interface's name");
-        return Err(CommandError { errno: Some(libc::EINVAL), message });
-    }
-    scan(interface, within).map(|()| Reply::Ok).map_err(|error| CommandError {
-        errno: error.raw_os_error(),
-        message: format!("scanning with {interface}: {error}"),
-    })
-}
-
-fn scan(interface: &str, within: Duration) -> io::Result<()> {
+pub(crate) fn run(interface: &str, within: Duration) -> io::Result<()> {
     let until = Instant::now() + within;
     let index = fs::read_to_string(format!("/sys/class/net/{interface}/ifindex"))
-        .map_err(|_| io::Error::from(Errno::ENODEV))?;
+        .map_err(|_| io::Error::from(Errno::NODEV))?;
     let index: u32 = index.trim().parse().map_err(io::Error::other)?;
     let (router, _) =
         NlRouter::connect(NlFamily::Generic, None, Groups::empty()).map_err(io::Error::other)?;
@@ -84,11 +71,11 @@ fn await_end(ends: &NlSocketHandle, index: u32, until: Instant) -> io::Result<()
     let fd = unsafe { BorrowedFd::borrow_raw(ends.as_raw_fd()) };
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout) {
-            Ok(0) => return Err(Errno::ETIMEDOUT.into()),
+        let timeout = Timespec::try_from(left).ok();
+        match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], timeout.as_ref()) {
+            Ok(0) => return Err(Errno::TIMEDOUT.into()),
             Ok(_) => {}
-            Err(Errno::EINTR) => continue,
+            Err(Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         }
         let (messages, _) = ends.recv::<u16, Message>().map_err(io::Error::other)?;
@@ -101,7 +88,7 @@ fn await_end(ends: &NlSocketHandle, index: u32, until: Instant) -> io::Result<()
             }
             match told.cmd() {
                 Nl80211Command::NewScanResults => return Ok(()),
-                Nl80211Command::ScanAborted => return Err(Errno::ECANCELED.into()),
+                Nl80211Command::ScanAborted => return Err(Errno::CANCELED.into()),
                 _ => {}
             }
         }
