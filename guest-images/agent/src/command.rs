@@ -203,6 +203,7 @@ const POWER_STATE: &str = "/sys/power/state";
 /// Seconds that a test stops at its level, for people to look: five, and some kernels spend them in a loop.
 /// On a busy host that lasts so long that they take it for a lockup.
 const PM_TEST_DELAY: &str = "/sys/module/suspend/parameters/pm_test_delay";
+const USUAL_DELAY: &str = "5\n";
 
 fn suspend(test: SuspendTest) -> Result<Reply, CommandError> {
     let set = |path: &str, text: &str| {
@@ -211,8 +212,11 @@ fn suspend(test: SuspendTest) -> Result<Reply, CommandError> {
     // A kernel without tests of it can still do it.
     if test != SuspendTest::None || Path::new(PM_TEST).exists() {
         set(PM_TEST, test.word())?;
-        // Where there is no such thing nothing is stopped for, or for as long as it is.
-        let _ = fs::write(PM_TEST_DELAY, "0");
+        // Where there is no such thing nothing is stopped for, or for as long as it is; what a scenario has
+        // set is meant.
+        if fs::read_to_string(PM_TEST_DELAY).is_ok_and(|delay| delay == USUAL_DELAY) {
+            let _ = fs::write(PM_TEST_DELAY, "0");
+        }
     }
     set(POWER_STATE, "mem").map(|()| Reply::Ok)
 }
