@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use common::{Bench, text};
 use guest_kit::{CacheDir, Kit, KitOptions, Silent};
+use iwl_ucode::marker;
 
 /// What an initrd does, as far as a driver goes: it loads what the card is said to need, finds no root
 /// file system, and asks for a command.
@@ -48,6 +49,17 @@ fn initrd(bench: &Bench, name: &str, without: &[&str], files: &[(&str, &[u8])]) 
     path
 }
 
+/// A stub whose sections hold something else than markers.
+fn unmarked(stub: &[u8]) -> Vec<u8> {
+    let mut file = stub.to_vec();
+    let is_marker = |at: &usize| {
+        [marker::INIT, marker::RUNTIME].iter().any(|m| stub[*at..].starts_with(&m[..12]))
+    };
+    let places = (0..stub.len()).filter(is_marker);
+    assert_eq!(places.map(|at| file[at] ^= 0xff).count(), 4, "two sections of two images");
+    file
+}
+
 fn text_of(path: &std::path::Path) -> &str {
     path.to_str().expect("text")
 }
@@ -62,8 +74,12 @@ fn a_line_says_what_an_initrd_lacks() {
     let firmware = ("usr/lib/firmware/iwlwifi-7260-17.ucode", &*ucode);
     let lie = ("etc/modprobe.d/no.conf", &b"install iwlmvm /bin/true\n"[..]);
     let blacklist = ("etc/modprobe.d/no.conf", &b"blacklist iwlwifi\n"[..]);
-    let cases: [(_, &[&str], &[_], _, &[&str]); 5] = [
+    // Its sections do not say what they are, as no real file's do.
+    let unmarked = unmarked(&ucode);
+    let other = ("usr/lib/firmware/iwlwifi-7260-17.ucode", &*unmarked);
+    let cases: [(_, &[&str], &[_], _, &[&str]); 6] = [
         ("whole.img", &[], &[firmware], None, &[]),
+        ("unmarked.img", &[], &[other], None, &[]),
         (
             "no-opmode.img",
             &["iwlmvm"],

@@ -1,15 +1,14 @@
 //! A distribution's own initrd as a run takes it: its scenario, its kernel, and what that is told.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context;
 use guest_kit::{Initrd, Kernel, KernelSelector};
-use iwl_card::CardSpec;
-use iwl_ucode::stub;
 
 use crate::facts::failure::BadUsage;
 use crate::script::read;
-use crate::script::scenario::{Scenario, Vars};
+use crate::script::scenario::Scenario;
 
 /// What the kernel is told. It logs all that it has to say, what it traces of modules and how it looks
 /// for firmware too. There is no such root file system: an initrd that is told of none may give up before
@@ -44,18 +43,12 @@ pub(super) fn plays(initrd: &Initrd, scenario: &Scenario) -> Result<(), BadUsage
     }
 }
 
-/// The firmware that its cards will ask for, as far as the initrd has it.
+/// Those of these firmware files that the initrd has.
 pub(super) fn firmware(
     initrd: &Initrd,
     kernel: &Kernel,
-    scenario: &Scenario,
-    card: &'static CardSpec,
-    vars: &Vars,
-) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let mut names = vars.walk_down.clone();
-    for card in scenario.machine(card) {
-        names.extend(stub::for_card(card.spec.name).and_then(stub::StubDef::pnvm_name));
-    }
+    names: BTreeSet<String>,
+) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let there = names.into_iter().filter_map(|name| {
         let file = initrd.firmware(&kernel.release, &name)?;
         Some((name, file))
@@ -71,11 +64,9 @@ pub(super) fn firmware(
 pub fn kernel(initrd: &Initrd, wanted: KernelSelector) -> Result<KernelSelector, BadUsage> {
     match (wanted, &initrd.releases()[..]) {
         (KernelSelector::Default, [release]) => Ok(KernelSelector::Version((*release).to_owned())),
-        (KernelSelector::Default, [_, _, ..]) => Err(BadUsage(format!(
-            "{} has modules of {}: say with --kernel which is to boot",
-            initrd.path.display(),
-            initrd.releases().join(", ")
-        ))),
+        (KernelSelector::Default, [_, _, ..]) => {
+            Err(BadUsage(format!("{}: say with --kernel which is to boot", has_modules(initrd))))
+        }
         (wanted, _) => Ok(wanted),
     }
 }
@@ -89,21 +80,18 @@ pub(super) fn check(initrd: &Initrd, kernel: &Kernel) -> Result<(), BadUsage> {
     if releases.is_empty() || releases.contains(&kernel.release.as_str()) {
         return Ok(());
     }
-    Err(BadUsage(format!(
-        "{} has modules of {}, and kernel {} is to boot: give theirs with --kernel",
-        initrd.path.display(),
-        releases.join(", "),
-        kernel.release
-    )))
+    let (has, release) = (has_modules(initrd), &kernel.release);
+    Err(BadUsage(format!("{has}, and kernel {release} is to boot: give theirs with --kernel")))
 }
 
 /// What to do about a kernel that cannot be had.
 pub(super) fn other_kernel(initrd: &Initrd) -> String {
-    format!(
-        "{} has modules of {}: where that is no kernel of Debian's, name its bzImage with --kernel",
-        initrd.path.display(),
-        initrd.releases().join(", ")
-    )
+    let has = has_modules(initrd);
+    format!("{has}: where that is no kernel of Debian's, name its bzImage with --kernel")
+}
+
+fn has_modules(initrd: &Initrd) -> String {
+    format!("{} has modules of {}", initrd.path.display(), initrd.releases().join(", "))
 }
 
 /// MiB of a guest that has room for its initrd, packed and unpacked, of which a kernel gives files half.

@@ -1,6 +1,6 @@
 //! One run: prepared, played, judged and kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::PoisonError;
@@ -219,16 +219,10 @@ impl Lab<'_> {
         let stub = self.stub(&first)?;
         let kernel: stub::Kernel = self.kernel.release.parse()?;
         let mut vars = self.vars(&first)?;
-        let (given, from) = match &self.initrd {
-            None => self.given(spec, &vars)?,
-            Some(initrd) => (Instead::Nothing, initrd.path.display().to_string()),
-        };
+        let (given, from) = self.given(spec, &vars)?;
         let gates = Gates::new(scenario, &vars, stub, kernel, given);
         let gates = gates.map_err(BadUsage::from_error)?;
-        let offers = match &self.initrd {
-            None => gates.offers(&vars),
-            Some(own) => initrd::firmware(own, &self.kernel, scenario, spec.card, &vars)?,
-        };
+        let offers = gates.offers(&vars);
         let mut cards = Playing::all(spec, &vars)?;
         let whole = gates.whole(&vars);
         let known = KnownSections::of(whole.iter().map(Vec::as_slice));
@@ -293,6 +287,10 @@ impl Lab<'_> {
 
     /// What the guest is given instead of stubs, and where that comes from.
     fn given(&self, spec: &RunSpec<'_>, vars: &Vars) -> anyhow::Result<(Instead, String)> {
+        if let Some(own) = &self.initrd {
+            let files = initrd::firmware(own, &self.kernel, self.names_asked(spec, vars)?)?;
+            return Ok((Instead::Package(files), own.path.display().to_string()));
+        }
         Ok(match spec.firmware {
             Supply::Stub => (Instead::Nothing, "stub".to_owned()),
             Supply::File(file) => {
@@ -301,15 +299,8 @@ impl Lab<'_> {
             }
             Supply::Real => {
                 let package = self.kit.firmware(&self.kernel)?;
-                let kernel = self.kernel.release.parse()?;
-                let mut names = vars.walk_down.clone();
-                for card in spec.scenario.machine(spec.card) {
-                    let stub = stub_of(card.spec)?;
-                    names.extend(stub.names_tried(kernel));
-                    names.extend(stub.pnvm_name());
-                }
                 let mut files = BTreeMap::new();
-                for name in names {
+                for name in self.names_asked(spec, vars)? {
                     if let Some(file) = package.file(&name)? {
                         files.insert(name, file.content);
                     }
@@ -326,6 +317,18 @@ impl Lab<'_> {
                 (Instead::Package(files), package.package)
             }
         })
+    }
+
+    /// The files that the driver of a run's cards may ask for.
+    fn names_asked(&self, spec: &RunSpec<'_>, vars: &Vars) -> anyhow::Result<BTreeSet<String>> {
+        let kernel = self.kernel.release.parse()?;
+        let mut names: BTreeSet<_> = vars.walk_down.iter().cloned().collect();
+        for card in spec.scenario.machine(spec.card) {
+            let stub = stub_of(card.spec)?;
+            names.extend(stub.names_tried(kernel));
+            names.extend(stub.pnvm_name());
+        }
+        Ok(names)
     }
 
     /// What the run can be cited by; what plays it again is put into its directory.

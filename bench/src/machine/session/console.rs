@@ -8,7 +8,6 @@ use strip_ansi_escapes::strip_str;
 use super::Session;
 use super::heard::{Heard, LONGEST, Line, gives_up, is_end_of_init, parts, traced};
 use crate::facts::timeline::{BenchEvent, Nanos, Source, What};
-use crate::facts::trouble;
 
 impl Session {
     /// From now on what the console says is told in events: nobody else speaks for the guest.
@@ -85,7 +84,7 @@ impl Session {
                 self.record(now, Source::Trace, at, What::Guest(event));
                 continue;
             }
-            let trouble = trouble::classify(&text).filter(|_| !is_end_of_init(&text));
+            let trouble = self.trouble_in(now, &text).filter(|_| !is_end_of_init(&text));
             let log = GuestEvent::KernelLog { seq: heard.records, level: None, text: text.clone() };
             heard.records += 1;
             self.record(now, Source::KernelLog, at, What::Guest(log));

@@ -9,8 +9,8 @@ use iwl_card::CardEvent;
 
 use super::inputs::Input;
 use super::{CONSOLE_TAIL, Session};
-use crate::facts::timeline::{BenchEvent, Source, Tag, What};
-use crate::facts::trouble;
+use crate::facts::timeline::{BenchEvent, Nanos, Source, Tag, What};
+use crate::facts::trouble::{self, Trouble};
 use crate::facts::verdict::Outcome;
 use crate::machine::qemu::{self, Qmp};
 
@@ -117,6 +117,12 @@ impl Session {
         false
     }
 
+    /// The trouble that a line of the kernel's log begins, if it is more than a card that is slow here.
+    pub(super) fn trouble_in(&self, t: Nanos, line: &str) -> Option<Trouble> {
+        let since = self.card_touched.map(|at| Duration::from_nanos(t.saturating_sub(at)));
+        trouble::classify(line).filter(|_| !trouble::is_of_slowness(line, since))
+    }
+
     fn take_agent(&mut self, at: Instant, message: FromGuest) {
         let t = self.timeline.at(at);
         self.agent_heard = Some(t);
@@ -130,12 +136,7 @@ impl Session {
             FromGuest::Event { mono_ns, event } => {
                 let trouble = match &event {
                     GuestEvent::KernelLog { text, .. } => {
-                        let touched = self.card_touched.map(|at| t.saturating_sub(at));
-                        trouble::classify(text)
-                            .filter(|_| {
-                                !trouble::is_of_slowness(text, touched.map(Duration::from_nanos))
-                            })
-                            .map(|trouble| (trouble, text.clone()))
+                        self.trouble_in(t, text).map(|trouble| (trouble, text.clone()))
                     }
                     _ => None,
                 };
