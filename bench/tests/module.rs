@@ -8,7 +8,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use common::Bench;
 
@@ -86,4 +86,42 @@ fn what_the_compiler_says_is_shown() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("ten_lines.c:5:16: error: 'zero' undeclared"), "{said}");
     assert!(output.stdout.is_empty());
+}
+
+/// As in a container that lets nobody make one: the room's programs run where they lie.
+#[test]
+#[ignore = "fetches a kernel's headers and compiler"]
+fn without_user_namespaces_modules_are_built_too() {
+    let bench = Bench::new();
+    let own = directory(&bench, SOURCE);
+    let build = |directory: &Path| {
+        let (bench, directory) = (bench.command(&[]), directory.to_string_lossy());
+        let mut command = Command::new("unshare");
+        // A limit of this namespace's, for those below it.
+        command.args(["--map-root-user", "sh", "-c"]).args([
+            "echo 0 >/proc/sys/user/max_user_namespaces; unshare -U true && exit 99; exec \"$@\"",
+            "sh",
+        ]);
+        command.arg(bench.get_program()).args(["module", "build", &directory]);
+        command.envs(bench.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.output().expect("unshare runs")
+    };
+    let output = build(&own);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let module = own.join("ten_lines.ko");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{}\n", module.display()));
+    assert!(std::fs::read(module).expect("the module").starts_with(b"\x7fELF"));
+
+    std::fs::write(own.join("ten_lines.c"), SOURCE.replace("return 0;", "return zero;"))
+        .expect("written");
+    let said = stderr(&build(&own));
+    assert!(said.contains("ten_lines.c:5:16: error: 'zero' undeclared"), "{said}");
+
+    // What has no such way yet says so, and what to do.
+    std::fs::write(own.join("in_rust.rs"), "").expect("written");
+    std::fs::write(own.join("Kbuild"), "obj-m += in_rust.o\n").expect("written");
+    let output = build(&own);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(125), "{said}");
+    assert!(said.contains("modules in Rust") && said.contains("max_user_namespaces"), "{said}");
 }

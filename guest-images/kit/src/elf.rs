@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,6 +40,18 @@ pub(crate) fn check_static(bytes: &[u8]) -> Result<(), String> {
         Some(loader) => Err(format!("it is linked dynamically (wants {loader}); link it static")),
         None => Ok(()),
     }
+}
+
+/// Whether a file is a program that wants a loader. Libraries that can be run for their version are none.
+pub(crate) fn is_program(path: &Path) -> bool {
+    let is_library = path.file_name().is_some_and(|name| name.to_string_lossy().contains(".so"));
+    let begins = || {
+        let mut magic = [0; goblin::elf::header::SELFMAG];
+        let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+        read.is_ok() && magic == *goblin::elf::header::ELFMAG
+    };
+    let wants = |bytes: Vec<u8>| Elf::parse(&bytes).is_ok_and(|elf| elf.interpreter.is_some());
+    !is_library && begins() && fs::read(path).is_ok_and(wants)
 }
 
 /// A library directory's file of that name, below `root`.

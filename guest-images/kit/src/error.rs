@@ -346,15 +346,25 @@ pub enum KitError {
         /// Why.
         reason: String,
     },
-    /// The machine lets nobody enter a build room.
+    /// The machine lets nobody enter a build room, and another way there is not.
     #[error(
-        "modules are built in a user namespace of their own, and there can be none here ({detail}): \
+        "modules in Rust are built in a user namespace of their own, and there can be none here ({detail}): \
          allow them, with the sysctls user.max_user_namespaces and kernel.unprivileged_userns_clone \
          or a container's --security-opt seccomp=unconfined"
     )]
     NoUserNamespaces {
         /// What unshare(1) said.
         detail: String,
+    },
+    /// Modules are to be built where a cache lies whose path make and a shell do not take.
+    #[error(
+        "{}: without user namespaces modules are built with programs that lie here, and make takes \
+         no such path: name another cache with IWLBENCH_CACHE, of letters and digits",
+        path.display()
+    )]
+    CacheUnfit {
+        /// The place.
+        path: PathBuf,
     },
     /// Modules are to be built for a kernel that is no package.
     #[error(

@@ -319,8 +319,6 @@ impl Kit {
     }
 
     fn driver_source(&self, kernel: &Kernel) -> Result<KernelsSource, KitError> {
-        // Before it is fetched for nothing.
-        room::check_enterable()?;
         let release = kernel.release.as_str();
         let what = format!("the driver's source of kernel {release}");
         let command = format!("{IMAGE} --driver nowait --kernel {release} -o FILE");
@@ -372,8 +370,6 @@ impl Kit {
         if kernel.packages.is_empty() {
             return Err(KitError::NoHeaders { release: release.to_owned() });
         }
-        // Before it is fetched for nothing.
-        room::check_enterable()?;
         let what = format!("the build room of kernel {release}");
         let command = format!("{MODULE_BUILD} DIRECTORY --kernel {release}");
         let cached = || room::cached(&self.cache, release);
@@ -386,6 +382,7 @@ impl Kit {
             return Err(KitError::NoHeaders { release: release.to_owned() });
         }
         rust::check(kernel)?;
+        // Before it is fetched for nothing.
         room::check_enterable()?;
         let what = format!("the build room for Rust of kernel {release}");
         let command = format!("{MODULE_BUILD} DIRECTORY --kernel {release}");

@@ -39,7 +39,7 @@ pub(crate) fn prune(
             pruned.push(remove_image(&path.with_extension("cpio"))?);
         }
     }
-    let unpacked = ["kernels", "rooms", "rust", "sources", "drivers", "firmware"]
+    let unpacked = ["kernels", "rooms", "rooms-in-place", "rust", "sources", "drivers", "firmware"]
         .map(|kind| entries(&cache.join(kind)));
     for path in unpacked.into_iter().collect::<Result<Vec<_>, _>>()?.concat() {
         let manifest = path.join("manifest.json");

@@ -7,22 +7,34 @@
 //! with the machine's /dev and /proc, the source at `/build`, and no network configuration. The
 //! headers package alone is enough for C: no kernel tree, no `modules_prepare`.
 //!
+//! Where there can be no user namespace, as in most containers, the room is used from outside: a script
+//! in each program's place runs it with the room's own loader and libraries (ld.so(8)), and that is
+//! another room, for the place where it lies alone.
+//!
 //! Sources: the kernel's `Documentation/kbuild/modules.rst`, user_namespaces(7).
 
-use std::fs;
+use std::env;
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread::available_parallelism;
 
 use crate::apt::{Apt, Candidate};
 use crate::cache::{CacheDir, Guard};
+use crate::elf::is_program;
 use crate::error::{At, KitError};
+use crate::hash::sha256;
+use crate::record::walk;
 use crate::store::{Source, Unpacked};
-use crate::tool::{Finished, UNSHARE};
+use crate::tool::{Finished, Tool, UNSHARE};
 
 const KIND: &str = "rooms";
+const IN_PLACE: &str = "rooms-in-place";
+
+/// The room's own.
+const MAKE: Tool = Tool { name: "make", package: "make" };
 
 /// Where a kernel's headers are looked for, together with the suite that has their compiler.
 const SUITES: [&[&str]; 3] =
@@ -66,27 +78,75 @@ exec chroot "$room" /usr/bin/env -i PATH=/usr/bin:/bin LC_ALL=C HOME=/ "$@"
 pub(crate) struct Room {
     pub(crate) root: PathBuf,
     pub(crate) release: String,
+    pub(crate) way: Way,
 }
 
-/// All fetched rooms, by their kernels' releases.
+/// How a room's programs are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// In namespaces of their own, where the room is `/`.
+    Entered,
+    /// From outside, where it lies.
+    InPlace,
+}
+
+impl Way {
+    /// The one that this machine allows.
+    fn here() -> Result<Self, KitError> {
+        match check_enterable() {
+            Ok(()) => Ok(Self::Entered),
+            Err(KitError::NoUserNamespaces { .. }) => Ok(Self::InPlace),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Entered => KIND,
+            Self::InPlace => IN_PLACE,
+        }
+    }
+
+    /// What a kernel's room is called.
+    fn name(self, cache: &CacheDir, release: &str) -> String {
+        match self {
+            Self::Entered => release.to_owned(),
+            Self::InPlace => format!("{release}{}", Self::suffix(cache)),
+        }
+    }
+
+    /// Of a cache that comes to lie elsewhere the rooms are no use.
+    fn suffix(cache: &CacheDir) -> String {
+        format!("@{}", &sha256(cache.path().as_os_str().as_encoded_bytes())[..8])
+    }
+}
+
+/// All fetched rooms that can be used here, by their kernels' releases.
 pub(crate) fn all_unpacked(cache: &CacheDir) -> Result<Vec<(String, Unpacked)>, KitError> {
-    Unpacked::all(cache, KIND)
+    let way = Way::here()?;
+    let all = Unpacked::all(cache, way.kind())?.into_iter();
+    let suffix = way.name(cache, "");
+    Ok(all
+        .filter_map(|(name, room)| Some((name.strip_suffix(&suffix)?.to_owned(), room)))
+        .collect())
 }
 
 /// The fetched room, if any.
 pub(crate) fn cached(cache: &CacheDir, release: &str) -> Result<Option<Room>, KitError> {
-    cached_of(cache, KIND, release)
+    let way = Way::here()?;
+    cached_of(cache, (way.kind(), &way.name(cache, release)), release, way)
 }
 
-/// The same of another kind.
+/// The same of another kind and name.
 pub(crate) fn cached_of(
     cache: &CacheDir,
-    kind: &str,
+    (kind, name): (&str, &str),
     release: &str,
+    way: Way,
 ) -> Result<Option<Room>, KitError> {
-    let Some(unpacked) = Unpacked::open(cache, kind, release)? else { return Ok(None) };
+    let Some(unpacked) = Unpacked::open(cache, kind, name)? else { return Ok(None) };
     unpacked.used();
-    Ok(Some(Room { root: unpacked.whole()?.root(), release: release.to_owned() }))
+    Ok(Some(Room { root: unpacked.whole()?.root(), release: release.to_owned(), way }))
 }
 
 /// Whether each use looks at the file: programs and their libraries. Headers are thousands.
@@ -134,13 +194,70 @@ pub(crate) fn packages(apt: &Apt<'_>, roots: &[&str]) -> Result<Vec<Candidate>, 
 
 /// Fetches the room.
 pub(crate) fn fetch(source: &Source<'_>, release: &str) -> Result<Room, KitError> {
+    let way = Way::here()?;
     let apt = apt_with_headers(source, release)?;
     let headers = headers_of(release);
     let roots: Vec<&str> = [FIRST, &headers].into_iter().chain(PROGRAMS).collect();
     let packages = packages(&apt, &roots)?;
-    let unpacked = source
-        .unpack(&apt, (KIND, release), &packages, is_needed, |root, _| complete(root, release))?;
-    Ok(Room { root: unpacked.root(), release: release.to_owned() })
+    let name = (way.kind(), &*way.name(source.cache, release));
+    let place = source.cache.join(name.0).join(name.1).join("root");
+    let unpacked = source.unpack(&apt, name, &packages, is_needed, |root, _| {
+        complete(root, release)?;
+        match way {
+            Way::Entered => Ok(()),
+            Way::InPlace => settle(root, &place, release),
+        }
+    })?;
+    Ok(Room { root: unpacked.root(), release: release.to_owned(), way })
+}
+
+/// Makes a room fit for the place where it will be: programs, and what names a place in it.
+fn settle(root: &Path, place: &Path, release: &str) -> Result<(), KitError> {
+    const LIBRARIES: [&str; 2] = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
+    const NAME: &str = "ld-linux-x86-64.so.2";
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+    if !place.to_str().is_some_and(|place| place.chars().all(plain)) {
+        return Err(KitError::CacheUnfit { path: place.to_owned() });
+    }
+    let loaders = LIBRARIES.map(|path| Path::new(path).join(NAME));
+    let loader = loaders.iter().find(|loader| root.join(loader).is_file());
+    let missing = || KitError::BadPackage { path: root.to_owned(), missing: NAME.to_owned() };
+    let loader = loader.ok_or_else(missing)?;
+    // Since glibc 2.33. Without it a program calls itself by its file's name.
+    let content = fs::read(root.join(loader)).at(root)?;
+    let argv0: &[u8] = b"--argv0";
+    let takes_name = content.windows(argv0.len()).any(|word| word == argv0);
+    let argv0 = if takes_name { " --argv0 \"$0\"" } else { "" };
+    let [usr, top] = LIBRARIES.map(|path| place.join(path));
+    let begin = format!(
+        "#!/bin/sh\nexec {} --library-path {}:{}{argv0}",
+        place.join(loader).display(),
+        usr.display(),
+        top.display()
+    );
+
+    let mut programs = Vec::new();
+    walk(root, "", &mut |path, kind| {
+        if kind.is_file() && is_program(&root.join(&path)) {
+            programs.push(path);
+        }
+    })?;
+    for path in programs {
+        let (file, moved) = (root.join(&path), format!("{path}.program"));
+        fs::rename(&file, root.join(&moved)).at(&file)?;
+        let script = format!("{begin} {} \"$@\"\n", place.join(&moved).display());
+        fs::write(&file, script).at(&file)?;
+        fs::set_permissions(&file, Permissions::from_mode(0o755)).at(&file)?;
+    }
+
+    let makefile = root.join(headers_in(release)).join("Makefile");
+    let text = fs::read_to_string(&makefile).at(&makefile)?;
+    let sources = |root: &Path| format!("{}/", root.join("usr/src").display());
+    fs::write(&makefile, text.replace(&sources(Path::new("/")), &sources(place))).at(&makefile)
+}
+
+fn headers_in(release: &str) -> PathBuf {
+    Path::new("usr/src").join(headers_of(release))
 }
 
 /// What installing would have done, as far as a build needs it.
@@ -193,12 +310,37 @@ impl Room {
         self.make(directory, target, Some(guard))
     }
 
+    /// Where the room has a directory that it builds in.
+    fn source(&self, directory: &Path) -> PathBuf {
+        match self.way {
+            Way::Entered => SOURCE.into(),
+            Way::InPlace => directory.to_owned(),
+        }
+    }
+
+    /// make, with the kernel's build directory.
+    fn start_make(&self, directory: &Path, guard: Option<&Guard>) -> Result<Command, KitError> {
+        if self.way == Way::Entered {
+            let mut command = self.enter(directory, guard)?;
+            command.args(["make", "-C", &format!("/lib/modules/{}/build", self.release)]);
+            return Ok(command);
+        }
+        let programs = ["usr/bin", "bin"].map(|path| self.root.join(path));
+        let mut command = Command::new(programs[0].join("make"));
+        let path = env::join_paths(programs.into_iter().chain(["/usr/bin".into(), "/bin".into()]));
+        let path = path.map_err(|error| MAKE.failed(&error))?;
+        command.env_clear().env("PATH", path).env("LC_ALL", "C").env("HOME", "/");
+        command.stdin(guard.map_or_else(|| Ok(Stdio::null()), Guard::stdin)?);
+        command.arg("-C").arg(self.root.join(headers_in(&self.release)));
+        Ok(command)
+    }
+
     /// Builds the directory's modules, and tells where they are.
     pub(crate) fn build(&self, directory: &Path) -> Result<Vec<PathBuf>, KitError> {
         self.make(directory, "modules", None)?;
         let order = directory.join("modules.order");
         let built = match fs::read_to_string(&order) {
-            Ok(order) => built(&order, directory),
+            Ok(order) => built(&order, &self.source(directory), directory),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(KitError::io(&order, error)),
         };
@@ -227,15 +369,19 @@ impl Room {
 
     /// Has Kbuild make a target in the directory.
     fn make(&self, directory: &Path, target: &str, guard: Option<&Guard>) -> Result<(), KitError> {
-        let mut command = self.enter(directory, guard)?;
+        let mut command = self.start_make(directory, guard)?;
+        let source = self.source(directory);
         command
-            .args(["make", "-C", &format!("/lib/modules/{}/build", self.release)])
-            .args([&format!("M={SOURCE}"), &jobs(), "--no-print-directory"])
+            .args([&format!("M={}", source.display()), &jobs(), "--no-print-directory"])
             // Debug information makes a module twenty times as large, and an image with it; pahole,
             // which makes BTF of it, is not here.
             .args(["KCFLAGS=-g0", "KRUSTFLAGS=-Cdebuginfo=0", "CONFIG_DEBUG_INFO_BTF_MODULES="])
             .arg(target);
-        let end = UNSHARE.run(&mut command, |_| ())?;
+        let tool = match self.way {
+            Way::Entered => UNSHARE,
+            Way::InPlace => MAKE,
+        };
+        let end = tool.run(&mut command, |_| ())?;
         if end.success {
             return Ok(());
         }
@@ -245,7 +391,7 @@ impl Room {
         Err(KitError::BuildFailed {
             path: directory.to_owned(),
             release: self.release.clone(),
-            output: said(&end, directory),
+            output: said(&end, &source, directory),
         })
     }
 }
@@ -256,18 +402,18 @@ pub(crate) fn jobs() -> String {
 }
 
 /// What compiler and make said, of the machine's paths.
-fn said(end: &Finished, directory: &Path) -> String {
-    let directory = format!("{}/", directory.display());
-    let lines = end.stderr.trim_end().replace(&format!("{SOURCE}/"), &directory);
+fn said(end: &Finished, source: &Path, directory: &Path) -> String {
+    let [source, directory] = [source, directory].map(|path| format!("{}/", path.display()));
+    let lines = end.stderr.trim_end().replace(&source, &directory);
     if lines.is_empty() { end.detail() } else { lines }
 }
 
 /// The modules that Kbuild's `modules.order` lists: as objects or, before 6.4, as modules, and by
 /// whole paths before 6.13.
-fn built(order: &str, directory: &Path) -> Vec<PathBuf> {
+fn built(order: &str, source: &Path, directory: &Path) -> Vec<PathBuf> {
     let listed = order.lines().map(str::trim).filter(|line| !line.is_empty());
-    let relative = listed.map(|line| line.strip_prefix(SOURCE).unwrap_or(line));
-    relative.map(|line| directory.join(line.trim_start_matches('/')).with_extension("ko")).collect()
+    let relative = listed.map(|line| Path::new(line).strip_prefix(source).unwrap_or(line.as_ref()));
+    relative.map(|line| directory.join(line).with_extension("ko")).collect()
 }
 
 #[cfg(test)]
@@ -277,7 +423,7 @@ mod tests {
     #[test]
     fn every_form_of_the_list_names_the_modules() {
         for order in ["a.o\nsub/b.o\n", "/build/a.o\n/build/sub/b.o\n", "/build/a.ko\n\nsub/b.ko"] {
-            let built = built(order, Path::new("/home/me/driver"));
+            let built = built(order, Path::new(SOURCE), Path::new("/home/me/driver"));
             let expected = ["/home/me/driver/a.ko", "/home/me/driver/sub/b.ko"];
             assert_eq!(built, expected.map(PathBuf::from), "{order}");
         }

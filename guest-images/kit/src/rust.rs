@@ -19,7 +19,7 @@ use crate::cache::CacheDir;
 use crate::config;
 use crate::error::{At, KitError};
 use crate::kernel::Kernel;
-use crate::room::{self, FIRST, PROGRAMS, Room, complete, is_needed, jobs};
+use crate::room::{self, FIRST, PROGRAMS, Room, Way, complete, is_needed, jobs};
 use crate::source::package_of;
 use crate::store::{Source, Unpacked};
 use crate::tool::UNSHARE;
@@ -94,7 +94,7 @@ pub(crate) fn all_unpacked(cache: &CacheDir) -> Result<Vec<(String, Unpacked)>, 
 
 /// The room, if it was made.
 pub(crate) fn cached(cache: &CacheDir, release: &str) -> Result<Option<Room>, KitError> {
-    room::cached_of(cache, KIND, release)
+    room::cached_of(cache, (KIND, release), release, Way::Entered)
 }
 
 /// Refuses a kernel that is known to have no Rust.
@@ -157,7 +157,7 @@ pub(crate) fn fetch(source: &Source<'_>, kernel: &Kernel) -> Result<Room, KitErr
         complete(root, release)?;
         lay_over(root, release, &kept)
     })?;
-    Ok(Room { root: unpacked.root(), release: release.to_owned() })
+    Ok(Room { root: unpacked.root(), release: release.to_owned(), way: Way::Entered })
 }
 
 /// A file of a prepared tree, below `rust/` or `scripts/`.
@@ -173,7 +173,7 @@ fn prepare(
     beside: &Path,
     (release, package): (&str, &str),
 ) -> Result<Vec<Kept>, KitError> {
-    let room = Room { root: root.to_owned(), release: release.to_owned() };
+    let room = Room { root: root.to_owned(), release: release.to_owned(), way: Way::Entered };
     let archive = format!("/usr/src/{package}.tar.xz");
     let headers = format!("/lib/modules/{release}/build");
     let mut command = room.enter(beside, Some(source.guard))?;

@@ -260,7 +260,7 @@ impl<'a> Source<'a> {
         let what = match kind {
             "tools" => name.to_owned(),
             "sources" => format!("the source of kernel {name}"),
-            "rooms" => format!("the build room of kernel {name}"),
+            "rooms" | "rooms-in-place" => format!("the build room of kernel {name}"),
             "rust" => format!("the build room for Rust of kernel {name}"),
             "firmware" => format!("Intel's firmware, of {name}"),
             _ => format!("kernel {name}"),
@@ -309,8 +309,7 @@ impl<'a> Source<'a> {
                 return Err(KitError::DiskFull { path: self.cache.path().to_path_buf() });
             }
             if !end.success {
-                let detail = format!("{}: {}", file.display(), end.detail());
-                return Err(KitError::ToolFailed { tool: DPKG_DEB.name.to_owned(), detail });
+                return Err(DPKG_DEB.failed(&format!("{}: {}", file.display(), end.detail())));
             }
             done += size(file);
             self.progress.bytes(done, total);

@@ -45,8 +45,13 @@ impl Tool {
         if error.kind() == io::ErrorKind::NotFound {
             KitError::ToolMissing { tool: self.name, package: self.package }
         } else {
-            KitError::ToolFailed { tool: self.name.to_owned(), detail: error.to_string() }
+            self.failed(error)
         }
+    }
+
+    /// It could not do its work.
+    pub(crate) fn failed(&self, why: &impl ToString) -> KitError {
+        KitError::ToolFailed { tool: self.name.to_owned(), detail: why.to_string() }
     }
 
     /// Runs it to the end, handing each line of its standard output to `line`.
