@@ -1,12 +1,14 @@
 //! The cards of a run, and whether they can have what is to be wrong with them.
 
 use iwl_card::{Card, CardOptions, CardSpec};
+use iwl_ucode::stub::Kernel;
 
 use super::spec::RunSpec;
 use crate::facts::derive::Seat;
 use crate::facts::failure::BadUsage;
 use crate::machine::faults::Equipped;
-use crate::script::scenario::{self, PlannedFault, Scenario, Vars};
+use crate::record::cite::Supply;
+use crate::script::scenario::{self, InterruptChoice, PlannedFault, Scenario, Vars};
 
 /// Whether the cards of a machine can have what the scenario and the user want to be wrong with them.
 ///
@@ -52,6 +54,14 @@ pub(super) fn fault_words(seats: &[Seat], cards: &[Playing]) -> Vec<String> {
     words
 }
 
+/// The interrupts that a card has to have. The driver of 6.1 does not hear by MSI that the platform's NVM
+/// is taken, and gives up; stubs for it ask for none, Intel's own files do.
+fn heard_by(card: &CardSpec, spec: &RunSpec<'_>, vars: &Vars) -> Option<InterruptChoice> {
+    let asks = card.sku_id != [0; 3] && !matches!(spec.firmware, Supply::Stub);
+    let deaf = vars.kernel.parse::<Kernel>().is_ok_and(|kernel| kernel < Kernel::V6_12);
+    (asks && deaf).then_some(InterruptChoice::Msix)
+}
+
 /// A card of a run's machine.
 pub(super) struct Playing {
     spec: CardSpec,
@@ -69,6 +79,7 @@ impl Playing {
             let faults: Vec<_> = own.filter_map(|fault| fault.of(vars)).collect();
             let chosen = spec.interrupts.filter(|_| first);
             let interrupts = chosen.or(card.table.and_then(|table| table.interrupts));
+            let interrupts = interrupts.or_else(|| heard_by(card.spec, spec, vars));
             let options = CardOptions {
                 interrupts: interrupts.map(|choice| choice.of(card.spec)).transpose()?,
                 faults: faults.iter().filter(|f| f.begin.is_none()).map(|f| f.fault).collect(),

@@ -16,7 +16,6 @@ use crate::event::{self, CardEvent, Image, Wrong};
 use crate::faults::{Engine, Fault, FaultPlan};
 use crate::fw::{self, Dialect, Failure, FailureKind, Firmware};
 use crate::irq::Interrupts;
-use crate::layout::{ERROR_LOG, EVENT_LOG, UMAC_ERROR_LOG};
 use crate::memory::SparseMemory;
 use crate::message::{Command, Effect, Header, Later, MILLISECOND, Packet};
 use crate::nvm::{Eeprom, Sections};
@@ -191,7 +190,7 @@ impl Chip {
             dialect,
             sku,
             known,
-            firmware: fw::start(dialect, None, sku),
+            firmware: fw::start(dialect, None, None, sku),
             cpu: Cpu::Off,
             api: None,
             last_command: 0,
@@ -472,7 +471,7 @@ impl Chip {
             bytes: uploaded.bytes,
             api: uploaded.api,
         });
-        for index in &uploaded.missing {
+        for index in &uploaded.compared.missing {
             let (image, index, how) = (uploaded.image, *index, Wrong::Missing);
             world.emit(CardEvent::SectionWrong { image, index, how });
         }
@@ -481,11 +480,11 @@ impl Chip {
         self.timers.clear();
         self.held_alive = None;
         self.rx.discard();
-        // Stubs tell which file they are; a real one gets what the newest speaks.
-        self.firmware = fw::start(self.dialect, uploaded.api, self.sku);
+        let said = uploaded.compared.capabilities.clone();
+        self.firmware = fw::start(self.dialect, said, uploaded.api, self.sku);
         self.cpu = Cpu::Booting;
         // What its signature does not fit does not start, and says nothing.
-        if uploaded.whole {
+        if !uploaded.compared.broken {
             self.schedule(world.now() + BOOT, Due::Alive(uploaded.image), world);
         }
     }
@@ -620,7 +619,7 @@ impl Chip {
             events.emit(CardEvent::injected(Fault::AliveInvalid));
         }
         self.cpu = Cpu::Running(image);
-        for log in [EVENT_LOG, ERROR_LOG, UMAC_ERROR_LOG] {
+        for log in self.firmware.logs() {
             // Without memory left it reads as zero anyway.
             let _ = self.sram.write(log, &EMPTY_LOG);
         }

@@ -25,7 +25,7 @@
 //! | `cause`, `irq` | why it interrupts; how that is told: `irq/ict.rs` by `CSR_INT` and its table, `irq/msix.rs` by MSI-X |
 //! | `boot`, `rx`, `tx` | its DMA engines: the upload, the rings |
 //! | `nvm`, `memory`, `reach` | what it keeps; device memory; host memory |
-//! | `fw` | the firmware: host commands to effects, a dialect each |
+//! | `fw`, `capabilities` | the firmware: host commands to effects, a dialect each; what its file says of it |
 //! | `message`, `layout`, `rings` | what firmware and rings pass each other; where tables and rings lie |
 //! | `event`, `summary`, `faults`, `world` | what is told, what goes wrong, and the seam |
 //!
@@ -42,12 +42,14 @@
 //!   with `$IWLBENCH_RECORD` set, and put what it leaves in the place of the trace.
 //! - *A host command*: its layout in `iwl_hw::mvm` (or `dvm`) and its name in `iwl_hw::names`; a
 //!   variant of `Request` and its line in `parse`; an arm in `command`, with the effects in their
-//!   order: in `fw/mvm` (`parse` is in `request.rs`), in `fw/mld.rs` or in `fw/dvm.rs`; what mvm
-//!   and mld answer alike is in `fw/common.rs`, `fw/queues.rs`, `fw/scan.rs`. A layout of Wi-Fi 7
-//!   is in `iwl_hw::mld`. A version that the driver has to know of: its row
-//!   in `iwl_hw::versions`, which the stub's file names and, for Wi-Fi 7, `parse` goes by. A test of it:
-//!   `tests/model/mvm.rs`, `dvm.rs`, or `gen3.rs` for Wi-Fi 7. What a recorded driver sends, too, is
-//!   answered otherwise from then on: `tests/replay.rs` tells, and says how records are made.
+//!   order: in `fw/mvm` up to family 9000, in `fw/unified` from 22000 on (`parse` is in each's
+//!   `request.rs`), or in `fw/dvm.rs`; what several answer alike is in `fw/common.rs`,
+//!   `fw/queues.rs`, `fw/scan.rs`, `fw/time.rs`. A layout of newer versions is in `iwl_hw::mld`; which
+//!   one it is, `fw/unified` asks the file's `Capabilities`. A version that the driver has to know of
+//!   with a stub: its row in `iwl_hw::versions`, which the stub's file names. A test of it:
+//!   `tests/model/mvm.rs`, `dvm.rs`, or `gen3.rs` for what a file decides. What a recorded driver
+//!   sends, too, is answered otherwise from then on: `tests/replay.rs` tells, and says how records are
+//!   made.
 //! - *A fault*: a variant of [`Fault`] with its name, its argument and a row in `ALL`; where it takes
 //!   effect it is asked for by the plan and told by `CardEvent::injected`, or by `repeated_fault` where
 //!   that would be again and again. A line in `spec/suits.rs` if it is of a part that some cards lack.
@@ -75,6 +77,7 @@
 #![forbid(unsafe_code)]
 
 mod boot;
+mod capabilities;
 mod card;
 mod cause;
 mod chip;

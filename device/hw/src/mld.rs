@@ -56,9 +56,10 @@ pub const MAC_CONF_GROUP: u8 = 0x03;
 pub const PHY_OPS_GROUP: u8 = 0x04;
 /// Statistics.
 pub const STATISTICS_GROUP: u8 = 0x10;
-/// What is going on and the rest of it, with their lengths.
-pub const STATISTICS_OPER: [(u8, usize); 2] =
-    [(statistics::STATISTICS_OPER_NOTIF, 444), (statistics::STATISTICS_OPER_PART1_NOTIF, 512)];
+/// Bytes of what is going on, up to the third version, and from the fourth on.
+pub const STATISTICS_OPER_LEN: [usize; 2] = [444, 492];
+/// Bytes that hold the rest of it.
+pub const STATISTICS_OPER_PART1_LEN: usize = 512;
 
 /// `struct iwl_alive_ntf`, of the eighth version.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -99,6 +100,9 @@ pub struct NvmGetInfoRspV4 {
     pub channel_profile: [U32; CHANNELS],
 }
 
+/// Channels that a response of the fifth version has after those of the fourth, each of 32 bits.
+pub const CHANNELS_V5: usize = 5;
+
 /// In [`NvmGetInfoRspV4::mac_sku_flags`]: 11ax.
 pub const SKU_CAP_11AX: u32 = 1 << 4;
 /// Flags of a channel: valid, active scan, and what LAR wants to see.
@@ -124,6 +128,29 @@ pub struct MccUpdateRespV8 {
     padding: [u8; 2],
     /// Capabilities.
     pub cap: U32,
+    /// Time.
+    pub time: U16,
+    /// Geography.
+    pub geo_info: U16,
+    /// Where it is from.
+    pub source_id: u8,
+    reserved: [u8; 3],
+    /// Channels.
+    pub n_channels: U32,
+    /// Their flags.
+    pub channels: [U32; CHANNELS],
+}
+
+/// `struct iwl_mcc_update_resp_v4`: up to the seventh version.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct MccUpdateRespV4 {
+    /// Whether anything is new.
+    pub status: U32,
+    /// Country.
+    pub mcc: U16,
+    /// Capabilities.
+    pub cap: U16,
     /// Time.
     pub time: U16,
     /// Geography.
@@ -197,8 +224,8 @@ pub struct SessionProtNotif {
 
 /// Bytes of `struct iwl_tx_path_flush_cmd_rsp`, which begins with the station.
 pub const TXPATH_FLUSH_RSP_LEN: usize = 132;
-/// Bytes that hold every version of the shared memory configuration.
-pub const SHARED_MEM_CFG_LEN: usize = 512;
+/// Bytes of `struct iwl_shared_mem_cfg`.
+pub const SHARED_MEM_CFG_LEN: usize = 260;
 /// In `struct iwl_system_statistics_cmd`, its first word: notifications are wanted now.
 pub const STATS_ON_DEMAND: u32 = 1 << 1;
 
@@ -211,6 +238,7 @@ mod tests {
         assert_eq!(size_of::<AliveV8>(), 152);
         assert_eq!(size_of::<NvmGetInfoRspV4>(), 468);
         assert_eq!(size_of::<MccUpdateRespV8>(), 24 + 4 * CHANNELS);
+        assert_eq!(size_of::<MccUpdateRespV4>(), 20 + 4 * CHANNELS);
         assert_eq!(size_of::<ScdQueueCfgCmd>(), 36);
         assert_eq!(size_of::<SessionProtNotif>(), 16);
         assert_eq!(channel_profile().iter().filter(|flags| flags.get() != 0).count(), 17);

@@ -29,6 +29,7 @@ pub mod id {
     pub const SCAN_OFFLOAD_UPDATE_PROFILES_CMD: u8 = 0x6e;
     pub const NVM_ACCESS_CMD: u8 = 0x88;
     pub const STATISTICS_CMD: u8 = 0x9c;
+    pub const STATISTICS_NOTIFICATION: u8 = 0x9d;
     pub const SCAN_START_NOTIFICATION_UMAC: u8 = 0xb2;
     pub const SCAN_ITERATION_COMPLETE_UMAC: u8 = 0xb5;
     pub const D0I3_END_CMD: u8 = 0xed;
@@ -38,6 +39,14 @@ pub mod id {
 pub mod system {
     #![allow(missing_docs, reason = "vendor names")]
     pub const INIT_EXTENDED_CFG_CMD: u8 = 0x03;
+}
+
+/// What the driver sends before calibration, in the first word of `INIT_EXTENDED_CFG_CMD`.
+pub mod init_flags {
+    /// `IWL_INIT_NVM`: `NVM_ACCESS_COMPLETE`, after what it has to say of the NVM.
+    pub const NVM: u32 = 1 << 1;
+    /// `IWL_INIT_PHY`: `PHY_CONFIGURATION_CMD`.
+    pub const PHY: u32 = 1 << 2;
 }
 
 /// Of [`DATA_PATH_GROUP`].

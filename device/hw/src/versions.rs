@@ -1,5 +1,5 @@
-//! Which version of a message a firmware speaks: the rows that `iwl-ucode` writes into a stub's
-//! `IWL_UCODE_TLV_CMD_VERSIONS`, and by which `iwl-card` chooses the layouts.
+//! Which version of a message a firmware speaks: the rows of its file's `IWL_UCODE_TLV_CMD_VERSIONS`, by
+//! which `iwl-card` chooses the layouts. Those here `iwl-ucode` writes into the stubs'.
 //!
 //! What no row names has the one version that the driver takes for granted.
 //!
@@ -72,18 +72,18 @@ pub const MLD: Versions = &[
 /// The version of a command, as `iwl_fw_lookup_cmd_ver` finds it; legacy ids stand in the long
 /// group.
 #[must_use]
-pub fn command_version(versions: Versions, group: u8, id: u8) -> Option<u8> {
+pub fn command_version(versions: &[CmdVersion], group: u8, id: u8) -> Option<u8> {
     let group = if group == LEGACY_GROUP { LONG_GROUP } else { group };
     find(versions, group, id, |row| row.cmd_ver)
 }
 
 /// The version of a notification or an answer, as `iwl_fw_lookup_notif_ver` finds it.
 #[must_use]
-pub fn notification_version(versions: Versions, group: u8, id: u8) -> Option<u8> {
+pub fn notification_version(versions: &[CmdVersion], group: u8, id: u8) -> Option<u8> {
     find(versions, group, id, |row| row.notif_ver)
 }
 
-fn find(versions: Versions, group: u8, id: u8, of: fn(&CmdVersion) -> u8) -> Option<u8> {
+fn find(versions: &[CmdVersion], group: u8, id: u8, of: fn(&CmdVersion) -> u8) -> Option<u8> {
     let row = versions.iter().find(|row| (row.group, row.cmd) == (group, id));
     row.map(of).filter(|version| *version != IWL_FW_CMD_VER_UNKNOWN)
 }

@@ -13,7 +13,7 @@ use iwl_ucode::marker;
 use zerocopy::little_endian::U64;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::section::{self, Judge, KnownSections, Section, Uploaded};
+use super::section::{self, Compared, Judge, KnownSections, Section, Uploaded};
 use crate::event::Image;
 use crate::reach::Reach;
 use crate::rings::Rings;
@@ -231,16 +231,14 @@ impl Fetching {
             api: None,
             sections: 0,
             bytes: 0,
-            missing: Vec::new(),
-            whole: true,
+            compared: Compared::default(),
         };
         Self { setup, left: left.into_iter(), uploaded, judge: Judge::default() }
     }
 
     fn step(&mut self, known: &KnownSections, host: &mut Reach<'_>) -> Result<Fetched, DmaError> {
         let Some(&address) = self.left.as_slice().first() else {
-            let (missing, whole) = self.judge.end(known);
-            let uploaded = Uploaded { missing, whole, ..self.uploaded.clone() };
+            let uploaded = Uploaded { compared: self.judge.end(known), ..self.uploaded.clone() };
             return Ok(Fetched::All(uploaded, self.setup));
         };
         let mut content = vec![0; if known.is_empty() { START } else { section::START }];

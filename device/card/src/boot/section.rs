@@ -7,6 +7,7 @@ use iwl_hw::fh::FH_MEM_TB_MAX_LENGTH;
 use iwl_ucode::reader::{ImageKind, SectionRole};
 use iwl_ucode::{Ucode, marker};
 
+use crate::capabilities::Capabilities;
 use crate::event::{Image, Wrong};
 
 /// An image as it came.
@@ -17,10 +18,19 @@ pub(crate) struct Uploaded {
     pub(crate) api: Option<u16>,
     pub(crate) sections: u32,
     pub(crate) bytes: u32,
+    /// How it compares with its file.
+    pub(crate) compared: Compared,
+}
+
+/// What came of the comparison with the file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Compared {
     /// Sections of the file that did not come.
     pub(crate) missing: Vec<u32>,
-    /// It is as the file has it: its code can run.
-    pub(crate) whole: bool,
+    /// Something is missing, or not as it should be: its code cannot run.
+    pub(crate) broken: bool,
+    /// What the file says of it, if it is known.
+    pub(crate) capabilities: Option<Arc<Capabilities>>,
 }
 
 /// A section, or a chunk of one, that has come.
@@ -90,6 +100,7 @@ impl Known {
 struct KnownImage {
     image: Image,
     sections: Vec<Known>,
+    capabilities: Arc<Capabilities>,
 }
 
 /// The sections of the files that a card's driver may be given: by these the card knows what arrives,
@@ -104,6 +115,7 @@ impl KnownSections {
     pub fn of<'f>(files: impl IntoIterator<Item = &'f [u8]>) -> Self {
         let mut known = Vec::new();
         for ucode in files.into_iter().filter_map(|file| Ucode::parse(file).ok()) {
+            let capabilities = Arc::new(Capabilities::of(&ucode));
             for (kind, image) in
                 [(ImageKind::Init, Image::Init), (ImageKind::Regular, Image::Runtime)]
             {
@@ -117,7 +129,8 @@ impl KnownSections {
                     .map(|section| Known::of(section.load_offset, section.content))
                     .collect();
                 if !sections.is_empty() {
-                    known.push(KnownImage { image, sections });
+                    let capabilities = capabilities.clone();
+                    known.push(KnownImage { image, sections, capabilities });
                 }
             }
         }
@@ -283,18 +296,19 @@ impl Judge {
         let next = own.and_then(|image| image.sections.get(self.pieces.len()));
         let of_own = own.into_iter().flat_map(|image| &image.sections);
         let of_all = known.0.iter().flat_map(|image| &image.sections);
-        let all = next.into_iter().chain(of_own).chain(of_all);
-        all.filter(|section| section.len as usize >= START.min(start.len()))
-            .find(|section| section.begins(start))
-            .map(|section| section.len)
+        // What a short one holds, a longer one may begin with: where it is due, it is meant.
+        let long = |section: &&Known| section.len as usize >= START.min(start.len());
+        let others = of_own.clone().chain(of_all).filter(long).chain(of_own);
+        let mut all = next.into_iter().chain(others);
+        all.find(|section| section.begins(start)).map(|section| section.len)
     }
 
-    /// All has come that will: the sections that have not, and whether the rest is as the file has it.
-    pub(super) fn end(&self, known: &KnownSections) -> (Vec<u32>, bool) {
+    /// All has come that will: how it compares with the file.
+    pub(super) fn end(&self, known: &KnownSections) -> Compared {
         let whole = self.pieces.len() < MOST_PIECES;
-        let Some(image) = self.image(known).filter(|_| whole) else { return (Vec::new(), true) };
+        let Some(image) = self.image(known).filter(|_| whole) else { return Compared::default() };
         let missing = image.missing(&image.judge(&self.pieces).1);
-        let whole = missing.is_empty() && !self.altered;
-        (missing, whole)
+        let broken = !missing.is_empty() || self.altered;
+        Compared { missing, broken, capabilities: Some(image.capabilities.clone()) }
     }
 }

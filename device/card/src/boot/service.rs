@@ -95,9 +95,9 @@ impl Upload {
     /// The CPU starts: what was uploaded is its image. `None` if nothing was.
     pub(crate) fn take(&mut self, known: &KnownSections) -> Option<Uploaded> {
         let Self { image, api, sections, bytes, .. } = *self;
-        let (missing, whole) = self.judge.end(known);
+        let compared = self.judge.end(known);
         *self = Self::new();
-        (sections > 0).then_some(Uploaded { image, api, sections, bytes, missing, whole })
+        (sections > 0).then_some(Uploaded { image, api, sections, bytes, compared })
     }
 
     fn account(&mut self, transfer: Transfer, data: &[u8], known: &KnownSections) {

@@ -1,5 +1,7 @@
 //! What the firmwares have in common.
 
+use std::mem::offset_of;
+
 use iwl_hw::mld::AliveV8;
 use iwl_hw::mvm::{
     self, AliveV3, AliveV7, ErrorEventTable, LmacAlive, UmacAlive, UmacErrorEventTable, id,
@@ -8,10 +10,10 @@ use iwl_hw::mvm::{
 use iwl_hw::tx::{
     FrameHeader, TX_STATUS_FAIL_LONG_LIMIT, TX_STATUS_SUCCESS, TxCmd, TxRespHead, TxRespTail,
 };
-use iwl_hw::versions::{Versions, notification_version};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::firmware::{Failure, FailureKind};
+use crate::capabilities::Capabilities;
 use crate::event::{CardEvent, Image};
 use crate::faults::Fault;
 use crate::layout;
@@ -40,18 +42,19 @@ pub(super) fn transmitted(command: &Command<'_>, middle: &[u8]) -> Vec<u8> {
     [head.as_bytes(), middle, tail.as_bytes()].concat()
 }
 
-/// `UCODE_ALIVE_NTFY`, in the version that the firmware speaks; where none is named, in the third.
+/// `UCODE_ALIVE_NTFY`, in the version that the firmware speaks; where none is named, in the third. From
+/// family 8000 on there is an upper MAC too.
 pub(super) fn alive(
-    versions: Versions,
-    major: u32,
+    said: &Capabilities,
+    umac: bool,
     sku: [u32; 3],
-    umac_data: UmacAlive,
     image: Image,
     valid: bool,
 ) -> Packet {
+    let umac_data = if umac { umac_alive(said) } else { UmacAlive::new_zeroed() };
     let status = if valid { mvm::IWL_ALIVE_STATUS_OK } else { mvm::IWL_ALIVE_STATUS_ERR }.into();
     let flags = 0.into();
-    let lmac = lmac_alive(major, Image::Runtime);
+    let lmac = lmac_alive(said, Image::Runtime);
     // There is one lower MAC: the second one's log would be printed too.
     let no_lmac = LmacAlive { error_event_table_ptr: 0.into(), ..lmac };
     let v7 = || AliveV7 {
@@ -63,35 +66,36 @@ pub(super) fn alive(
         imr: Default::default(),
     };
     let id = id::UCODE_ALIVE_NTFY;
-    match notification_version(versions, mvm::LEGACY_GROUP, id) {
+    match said.notification(mvm::LEGACY_GROUP, id) {
         Some(8..) => {
             let v8 = AliveV8 { v7: v7(), platform_id: 0.into() };
             Packet::notification(id, v8.as_bytes())
         }
         // The driver reads the sixth as it does the seventh.
         Some(6 | 7) => Packet::notification(id, v7().as_bytes()),
+        Some(5) => Packet::notification(id, &v7().as_bytes()[..offset_of!(AliveV7, imr)]),
         _ => {
-            let v3 = AliveV3 { status, flags, lmac_data: lmac_alive(major, image), umac_data };
+            let v3 = AliveV3 { status, flags, lmac_data: lmac_alive(said, image), umac_data };
             Packet::notification(id, v3.as_bytes())
         }
     }
 }
 
 /// What an ALIVE says of the lower MAC.
-fn lmac_alive(major: u32, image: Image) -> LmacAlive {
+fn lmac_alive(said: &Capabilities, image: Image) -> LmacAlive {
     let subtype = match image {
         Image::Init => mvm::FW_SUBTYPE_INITIALIZE,
         _ => mvm::FW_SUBTYPE_FULL_FEATURE,
     };
     LmacAlive {
-        ucode_major: major.into(),
+        ucode_major: said.major.into(),
         ucode_minor: 0.into(),
         ver_subtype: subtype,
         ver_type: 0,
         mac: 0,
         opt: 0,
         timestamp: 0.into(),
-        error_event_table_ptr: layout::ERROR_LOG.into(),
+        error_event_table_ptr: said.lmac_error_log.into(),
         log_event_table_ptr: 0.into(),
         cpu_register_ptr: 0.into(),
         dbgm_config_ptr: 0.into(),
@@ -103,21 +107,21 @@ fn lmac_alive(major: u32, image: Image) -> LmacAlive {
 }
 
 /// What it says of the upper MAC.
-pub(super) fn umac_alive(major: u32) -> UmacAlive {
+fn umac_alive(said: &Capabilities) -> UmacAlive {
     UmacAlive {
-        umac_major: major.into(),
+        umac_major: said.major.into(),
         umac_minor: 0.into(),
-        error_info_addr: layout::UMAC_ERROR_LOG.into(),
+        error_info_addr: said.umac_error_log.into(),
         dbg_print_buff_addr: 0.into(),
     }
 }
 
-/// The error logs of a firmware of this version, of the lower MAC and the upper.
-pub(super) fn error_logs(error: &Failure, major: u32) -> Vec<(u32, Vec<u8>)> {
-    vec![lmac_error_log(error, major), umac_error_log(error, major)]
+/// The error logs of a firmware, of the lower MAC and the upper.
+pub(super) fn error_logs(error: &Failure, said: &Capabilities) -> Vec<(u32, Vec<u8>)> {
+    vec![lmac_error_log(error, said), umac_error_log(error, said)]
 }
 
-fn umac_error_log(error: &Failure, major: u32) -> (u32, Vec<u8>) {
+fn umac_error_log(error: &Failure, said: &Capabilities) -> (u32, Vec<u8>) {
     let mut log = UmacErrorEventTable::new_zeroed();
     log.valid = 1.into();
     log.error_id = match error.kind {
@@ -125,13 +129,13 @@ fn umac_error_log(error: &Failure, major: u32) -> (u32, Vec<u8>) {
         FailureKind::Nmi => mvm::UMAC_NMI_INTERRUPT_HOST,
     }
     .into();
-    log.umac_major = major.into();
+    log.umac_major = said.major.into();
     log.cmd_header = error.last_command.into();
-    (layout::UMAC_ERROR_LOG, log.as_bytes().to_vec())
+    (said.umac_error_log, log.as_bytes().to_vec())
 }
 
 /// That of the lower MAC alone.
-pub(super) fn lmac_error_log(error: &Failure, major: u32) -> (u32, Vec<u8>) {
+pub(super) fn lmac_error_log(error: &Failure, said: &Capabilities) -> (u32, Vec<u8>) {
     let mut log = ErrorEventTable::new_zeroed();
     log.valid = 1.into();
     log.error_id = match error.kind {
@@ -139,10 +143,10 @@ pub(super) fn lmac_error_log(error: &Failure, major: u32) -> (u32, Vec<u8>) {
         FailureKind::Nmi => mvm::NMI_INTERRUPT_HOST,
     }
     .into();
-    log.major = major.into();
+    log.major = said.major.into();
     log.hw_ver = error.hw_rev.into();
     (log.hcmd, log.last_cmd_id) = (error.last_command.into(), error.last_command.into());
-    (layout::ERROR_LOG, log.as_bytes().to_vec())
+    (said.lmac_error_log, log.as_bytes().to_vec())
 }
 
 /// `PNVM_INIT_COMPLETE_NTFY`.
@@ -173,7 +177,7 @@ pub(super) fn finish_init(mut packets: Vec<Packet>, command: &Command<'_>) -> Ve
 
 #[cfg(test)]
 mod tests {
-    use iwl_hw::versions;
+    use iwl_hw::versions::{self, Versions};
 
     use super::*;
 
@@ -185,7 +189,8 @@ mod tests {
             (versions::MLD, size_of::<AliveV8>()),
         ];
         for (versions, len) in spoken {
-            let alive = alive(versions, 1, [0; 3], umac_alive(1), Image::Runtime, true);
+            let said = Capabilities::new(1, versions);
+            let alive = alive(&said, true, [0; 3], Image::Runtime, true);
             assert_eq!(alive.payload.len(), len, "{versions:?}");
         }
     }

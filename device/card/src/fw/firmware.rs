@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::event::Image;
+use crate::layout;
 use crate::message::{Answer, Command, Packet};
 
 /// Why a firmware has failed, and what it knows then.
@@ -34,6 +35,11 @@ pub(crate) trait Firmware: fmt::Debug + Send {
 
     /// The error logs that it leaves in device memory, each with its place, which ALIVE has told.
     fn error_logs(&self, error: &Failure) -> Vec<(u32, Vec<u8>)>;
+
+    /// Where it keeps logs, of errors or others: empty as it starts.
+    fn logs(&self) -> [u32; 3] {
+        [layout::EVENT_LOG, layout::ERROR_LOG, layout::UMAC_ERROR_LOG]
+    }
 
     /// Commands of this group have the long header.
     fn has_long_header(&self, group: u8) -> bool;

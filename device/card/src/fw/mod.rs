@@ -1,20 +1,24 @@
 //! The firmware: what the card's microcode would do, once it runs.
 //!
-//! Whichever image runs, it answers every command: the files given to the card may be real ones, of
-//! which nothing is known.
+//! Whichever image runs, it answers every command. From 22000 on it speaks what the file that it is of says
+//! of it, if that is known, Intel's own or a stub.
 
 mod common;
 mod dvm;
 mod firmware;
-mod mld;
 mod mvm;
 mod queues;
 mod scan;
+mod time;
+mod unified;
 
 pub(crate) use firmware::{Failure, FailureKind, Firmware};
 
+use std::sync::Arc;
+
 use iwl_hw::versions;
 
+use crate::capabilities::Capabilities;
 use crate::spec::{Boot, OpMode};
 
 /// A dialect of host commands.
@@ -27,48 +31,66 @@ pub(crate) enum Dialect {
         /// From 8000 on there is an upper MAC beside the lower.
         umac: bool,
     },
-    /// The same of 22000: one image for all.
-    MvmUnified,
-    /// The same of AX210: other frames, and the platform's NVM.
-    MvmAx210,
-    /// Of the Bz family: that, or from c100 on what `iwlmld` speaks. The file decides.
-    Wifi7,
+    /// The same of 22000 and later: one image for all, whose file says what it speaks.
+    Unified(Frames),
 }
 
-/// Files from here on count cores, and are of `iwlmld`.
-const FIRST_CORE: u16 = 1000;
+/// How long a frame's commands are, and transmit rings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Frames {
+    /// As on 22000.
+    Gen2,
+    /// As from AX210 on.
+    Ax210,
+    /// The same on Wi-Fi 7.
+    Wifi7,
+}
 
 impl Dialect {
     /// What the firmware speaks that leads to an opmode, of silicon that boots in this way.
     pub(crate) fn of(opmode: OpMode, boot: Boot) -> Self {
         match (opmode, boot) {
             (OpMode::Dvm, _) => Self::Dvm,
-            (OpMode::Mld, _) => Self::Wifi7,
+            (OpMode::Mld, _) => Self::Unified(Frames::Wifi7),
             (OpMode::Mvm, Boot::ResetRegister) => Self::Mvm { umac: false },
             (OpMode::Mvm, Boot::LoadStatus) => Self::Mvm { umac: true },
-            (OpMode::Mvm, Boot::ContextInfo) => Self::MvmUnified,
-            (OpMode::Mvm, Boot::ImageLoader) => Self::MvmAx210,
+            (OpMode::Mvm, Boot::ContextInfo) => Self::Unified(Frames::Gen2),
+            (OpMode::Mvm, Boot::ImageLoader) => Self::Unified(Frames::Ax210),
         }
     }
 }
 
 /// AX210's stubs from here on speak a version of ALIVE that names the SKU, as all real files do.
 const FIRST_WITH_SKU: u16 = 77;
+/// Wi-Fi 7's stubs from here on count cores, and are of `iwlmld`.
+const FIRST_CORE: u16 = 1000;
 
-/// A firmware that has just started, of a file with this API number if it tells, on a card of this
-/// SKU.
-pub(crate) fn start(dialect: Dialect, api: Option<u16>, sku: [u32; 3]) -> Box<dyn Firmware> {
-    let mvm = |era, versions| Box::new(mvm::Mvm::new(era, versions, sku));
+/// What a stub with this API number speaks, if its sections tell; else what the newest does.
+fn of_stub(frames: Frames, api: Option<u16>) -> Capabilities {
+    let from = |first: u16| api.is_none_or(|api| api >= first);
+    match frames {
+        Frames::Wifi7 if from(FIRST_CORE) => Capabilities::new(107, versions::MLD),
+        Frames::Ax210 if from(FIRST_WITH_SKU) => {
+            Capabilities::new(mvm::UCODE_MAJOR, versions::AX210_SKU)
+        }
+        _ => Capabilities::new(mvm::UCODE_MAJOR, versions::UNIFIED),
+    }
+}
+
+/// A firmware that has just started, on a card of this SKU, of a file that says this of it; if it is of
+/// none that is known, its API number counts.
+pub(crate) fn start(
+    dialect: Dialect,
+    said: Option<Arc<Capabilities>>,
+    api: Option<u16>,
+    sku: [u32; 3],
+) -> Box<dyn Firmware> {
     match dialect {
-        Dialect::Wifi7 if api.is_none_or(|api| api >= FIRST_CORE) => {
-            Box::new(mld::Mld::new(versions::MLD, sku))
-        }
         Dialect::Dvm => Box::new(dvm::Dvm::default()),
-        Dialect::Mvm { umac } => mvm(mvm::Era::Separate { umac }, &[]),
-        Dialect::MvmUnified => mvm(mvm::Era::Unified, versions::UNIFIED),
-        Dialect::MvmAx210 if api.is_none_or(|api| api >= FIRST_WITH_SKU) => {
-            mvm(mvm::Era::Ax210, versions::AX210_SKU)
+        Dialect::Mvm { umac } => Box::new(mvm::Mvm::new(umac)),
+        Dialect::Unified(frames) => {
+            let said = said.unwrap_or_else(|| Arc::new(of_stub(frames, api)));
+            Box::new(unified::Unified::new(said, frames != Frames::Gen2, sku))
         }
-        Dialect::MvmAx210 | Dialect::Wifi7 => mvm(mvm::Era::Ax210, versions::UNIFIED),
     }
 }

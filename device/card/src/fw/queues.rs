@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use iwl_hw::mvm::{self, RfhQueueData, RxqSyncCmd, TxQueueCfgCmd, TxQueueCfgRsp, data_path};
+use iwl_hw::mvm::{self, RfhQueueData, RxqSyncCmd, TxQueueCfgRsp, data_path};
 use iwl_hw::packet::SEQ_RX_FRAME;
 use iwl_hw::rfh;
 use iwl_hw::tfh::tfd_queue_size;
@@ -60,22 +60,6 @@ impl<Owner> Queues<Owner> {
             stays
         });
         effects
-    }
-}
-
-impl Queues<u8> {
-    /// `SCD_QUEUE_CFG`: a queue for a station and traffic id.
-    pub(crate) fn configure(&mut self, config: &TxQueueCfgCmd) -> Vec<Effect> {
-        if config.flags.get() & mvm::TX_QUEUE_CFG_ENABLE_QUEUE == 0 {
-            return vec![respond(0, 0)];
-        }
-        self.open(config.sta_id, config.cb_size.get(), config.tfdq_addr.get())
-    }
-
-    /// `REMOVE_STA`: its queues go with it.
-    pub(crate) fn remove(&mut self, station: u8) -> Vec<Effect> {
-        let closed = self.close(|of| *of == station);
-        closed.into_iter().chain([Effect::status()]).collect()
     }
 }
 

@@ -1,8 +1,6 @@
 //! Scans, of either of the two command sets.
 
-use iwl_hw::mvm::{
-    self, PeriodicScanComplete, ScanReqLmac, ScanReqMld, ScanReqUmac, UmacScanComplete, id,
-};
+use iwl_hw::mvm::{self, PeriodicScanComplete, ScanReqLmac, UmacScanComplete, id};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::U32;
 
@@ -35,13 +33,8 @@ impl Scan {
         self.start(Scanner::Lmac, time)
     }
 
-    pub(crate) fn umac(&mut self, scan: &ScanReqUmac) -> Vec<Effect> {
-        self.start(Scanner::Umac { uid: scan.uid }, UMAC_SCAN)
-    }
-
-    /// As Wi-Fi 7 has it.
-    pub(crate) fn mld(&mut self, scan: &ScanReqMld) -> Vec<Effect> {
-        self.start(Scanner::Umac { uid: scan.uid }, UMAC_SCAN)
+    pub(crate) fn umac(&mut self, uid: U32) -> Vec<Effect> {
+        self.start(Scanner::Umac { uid }, UMAC_SCAN)
     }
 
     fn start(&mut self, by: Scanner, time: Nanos) -> Vec<Effect> {

@@ -3,7 +3,7 @@
 use expect_test::expect;
 use iwl_card::{Fault, FaultPlan};
 use iwl_hw::csr::{self, GpCntrl, Int, Reset, wrptr_wide};
-use iwl_hw::mvm::{self, TxQueueCfgCmd, TxQueueCfgRsp, id, regulatory_and_nvm, system};
+use iwl_hw::mvm::{self, TxQueueCfgCmd, TxQueueCfgRsp, id, init_flags, regulatory_and_nvm, system};
 use iwl_hw::packet::{self, CmdHeader};
 use iwl_hw::tfh::{IWL_TFH_NUM_TBS, TfhTb, TfhTfd};
 use iwl_hw::tx::TxRespTailV6;
@@ -29,7 +29,11 @@ fn one_image_starts_and_tells_what_the_nvm_holds() {
     let mut driver = Driver::new("ax200");
     let alive = driver.boot(RUNTIME, 0);
     assert_eq!(alive.id, id::UCODE_ALIVE_NTFY);
-    driver.long_command(mvm::SYSTEM_GROUP, system::INIT_EXTENDED_CFG_CMD, &[0; 4]);
+    driver.long_command(
+        mvm::SYSTEM_GROUP,
+        system::INIT_EXTENDED_CFG_CMD,
+        &init_flags::NVM.to_le_bytes(),
+    );
     driver.long_command(NVM, regulatory_and_nvm::NVM_ACCESS_COMPLETE, &[0; 4]);
     driver.long_command(mvm::LONG_GROUP, id::PHY_CONFIGURATION_CMD, &[0; 12]);
     driver.pass(20 * MILLISECOND);

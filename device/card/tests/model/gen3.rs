@@ -1,16 +1,23 @@
 //! AX210 and Wi-Fi 7: the image loader, the platform's NVM, other descriptors, another CSR.
 
 use expect_test::expect;
-use iwl_card::{Fault, FaultPlan, Irq};
+use iwl_card::{Card, CardOptions, Fault, FaultPlan, Irq, KnownSections};
 use iwl_hw::csr::{self, GpCntrlBz, Int, wrptr_wide};
 use iwl_hw::csr_bz::{CSR_DOORBELL_VECTOR, CSR_IPC_SLEEP_CONTROL, mac_addr, sleep_control};
 use iwl_hw::ctxt::info_v2::{self, Region};
 use iwl_hw::ctxt::mac_addr as older;
 use iwl_hw::mld::{self, AliveV8, NvmGetInfoRspV4, ScdQueueCfgCmd};
 use iwl_hw::msix::{CSR_MSIX_HW_INT_CAUSES_AD, HwCauses};
-use iwl_hw::mvm::{self, TxQueueCfgRsp, UmacScanComplete, id, regulatory_and_nvm, system};
+use iwl_hw::mvm::{
+    self, TxQueueCfgRsp, UmacScanComplete, id, init_flags, regulatory_and_nvm, system,
+};
 use iwl_hw::prph::{UREG_DOORBELL_TO_ISR6, doorbell};
-use iwl_ucode::marker;
+use iwl_hw::versions::CmdVersion;
+use iwl_ucode::format::Version;
+use iwl_ucode::names::{
+    IWL_UCODE_TLV_LMAC_DEBUG_ADDRS, IWL_UCODE_TLV_SEC_RT, IWL_UCODE_TLV_UMAC_DEBUG_ADDRS,
+};
+use iwl_ucode::{UcodeBuilder, marker};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use crate::support::gen2::{INFO, LOADER_LEN, SCRATCH, tfh_ring};
@@ -67,7 +74,11 @@ fn wifi7_speaks_what_its_file_does() {
     let mut driver = Driver::new("be200");
     let alive = driver.boot(&marker::with_api(marker::RUNTIME, 1107), 0);
     assert_eq!(alive.payload.len(), size_of::<AliveV8>());
-    driver.long_command(mvm::SYSTEM_GROUP, system::INIT_EXTENDED_CFG_CMD, &[0; 4]);
+    driver.long_command(
+        mvm::SYSTEM_GROUP,
+        system::INIT_EXTENDED_CFG_CMD,
+        &init_flags::PHY.to_le_bytes(),
+    );
     driver.long_command(mvm::LONG_GROUP, id::PHY_CONFIGURATION_CMD, &[0; 28]);
     driver.pass(20 * MILLISECOND);
     let last = driver.take_packets().pop().map(|packet| packet.id);
@@ -404,4 +415,80 @@ fn the_story_of_ax210() {
         Msi: Int(FH_RX)
     "#]]
     .assert_eq(&driver.story());
+}
+
+/// A file that promises this of its firmware, beside a runtime image of these contents.
+fn promising(rows: &[CmdVersion], logs: [u32; 2]) -> (Vec<u8>, [(u32, Vec<u8>); 2]) {
+    let sections = [(0x40_0000, vec![3; 128]), (0x80_0000, vec![4; 128])];
+    let file = UcodeBuilder::new(Version(89 << 8)).cmd_versions(rows);
+    let [lmac, umac] = logs.map(|log| (log | 0xc000_0000).to_le_bytes());
+    let file = file
+        .tlv(IWL_UCODE_TLV_LMAC_DEBUG_ADDRS, [&lmac[..], &[0; 28]].concat())
+        .tlv(IWL_UCODE_TLV_UMAC_DEBUG_ADDRS, [&umac[..], &[0; 4]].concat());
+    let file = sections
+        .iter()
+        .fold(file, |file, (dst, content)| file.section(IWL_UCODE_TLV_SEC_RT, *dst, content));
+    (file.build(), sections)
+}
+
+/// What the file says decides, whoever made it: versions, and where the firmware keeps its logs.
+#[test]
+fn firmware_speaks_what_its_own_file_promises() {
+    let row = |group, cmd, cmd_ver, notif_ver| CmdVersion { cmd, group, cmd_ver, notif_ver };
+    let (nvm, mcc) = (regulatory_and_nvm::NVM_GET_INFO, mld::id::MCC_UPDATE_CMD);
+    for (alive_ver, alive_len, nvm_ver, nvm_len, mcc_ver, mcc_len) in [
+        (5, 128, 3, 128, 5, 20 + 4 * mld::CHANNELS),
+        (6, 144, 4, 468, 6, 20 + 4 * mld::CHANNELS),
+        (8, 152, 5, 488, 10, 24 + 4 * mld::CHANNELS),
+    ] {
+        let rows = [
+            row(mvm::LEGACY_GROUP, id::UCODE_ALIVE_NTFY, 99, alive_ver),
+            row(NVM, nvm, 1, nvm_ver),
+            row(mvm::LONG_GROUP, mcc, 1, mcc_ver),
+            row(mvm::LONG_GROUP, id::SCAN_REQ_UMAC, 17, 0),
+        ];
+        let (file, sections) = promising(&rows, [0x4f_2358, 0x47_1488]);
+        let known = KnownSections::of([file.as_slice()]);
+        for card in ["ax200", "ax210", "be200"] {
+            let spec = iwl_card::card(card).expect("a card");
+            let options = CardOptions { known: known.clone(), ..CardOptions::default() };
+            let mut driver = Driver::of(Card::new(spec, options));
+            let alive = driver.boot_sections(&sections);
+            assert_eq!(alive.payload.len(), alive_len, "{card} {alive_ver}");
+            let lmac = mvm::LmacAlive::read_from_prefix(&alive.payload[4..]).expect("its size").0;
+            let of_lmac = (lmac.error_event_table_ptr.get(), lmac.ucode_major.get());
+            assert_eq!(of_lmac, (0x4f_2358, 89), "{card}");
+            let umac = mvm::UmacAlive::read_from_prefix(&alive.payload[100..]).expect("its size");
+            assert_eq!(umac.0.error_info_addr.get(), 0x47_1488, "{card}");
+            let info = driver.long_command(NVM, nvm, &[0; 4]);
+            assert_eq!(info.payload.len(), nvm_len, "{card} {nvm_ver}");
+            let country = driver.long_command(mvm::LONG_GROUP, mcc, &[0; 12]);
+            assert_eq!(country.payload.len(), mcc_len, "{card} {mcc_ver}");
+            let scan: Vec<u8> = [7_u32, 9].into_iter().flat_map(u32::to_le_bytes).collect();
+            driver.long_command(mvm::LONG_GROUP, id::SCAN_REQ_UMAC, &scan);
+            driver.pass(1000 * MILLISECOND);
+            let done = driver.take_packets().pop().expect("the scan's end");
+            assert_eq!(done.payload[..4], [7, 0, 0, 0], "{card}: the id comes first");
+        }
+    }
+}
+
+/// Calibration begins when all has come that the driver said it would send.
+#[test]
+fn calibration_waits_for_what_was_announced() {
+    let (nvm, phy) = (init_flags::NVM, init_flags::PHY);
+    for (announced, begins_with) in [(nvm, "nvm"), (phy, "phy"), (nvm | phy, "phy")] {
+        let mut driver = booted("ax210");
+        let flags = announced.to_le_bytes();
+        driver.long_command(mvm::SYSTEM_GROUP, system::INIT_EXTENDED_CFG_CMD, &flags);
+        let mut ended = |group, id| {
+            driver.long_command(group, id, &[0; 4]);
+            driver.pass(20 * MILLISECOND);
+            !driver.take_packets().is_empty()
+        };
+        let after_nvm = ended(NVM, regulatory_and_nvm::NVM_ACCESS_COMPLETE);
+        let after_phy = ended(mvm::LONG_GROUP, id::PHY_CONFIGURATION_CMD);
+        let expected = (begins_with == "nvm", begins_with == "phy");
+        assert_eq!((after_nvm, after_phy), expected, "{announced:#x}");
+    }
 }

@@ -180,3 +180,33 @@ fn a_large_section_that_is_fetched_is_whole() {
         assert_eq!(told(&altered), ("Runtime 0, altered".to_owned(), false), "{name}");
     }
 }
+
+/// Of a short section more is read than there is of it: what lies behind is none of it.
+#[test]
+fn a_short_section_that_is_fetched_is_whole() {
+    use iwl_ucode::UcodeBuilder;
+    use iwl_ucode::format::Version;
+    use iwl_ucode::names::IWL_UCODE_TLV_SEC_RT;
+
+    let sections = [(0x20_0000, vec![3; 128]), (0x66_3800, vec![1; 48]), (0x66_3840, vec![2; 48])];
+    let file = sections.iter().fold(UcodeBuilder::new(Version(0x1100)), |file, (dst, content)| {
+        file.section(IWL_UCODE_TLV_SEC_RT, *dst, content)
+    });
+    let file = file.build();
+    let known = KnownSections::of([file.as_slice()]);
+    for name in ["ax200", "ax210", "be200"] {
+        let told = |sections: &[(u32, Vec<u8>)]| {
+            let options = CardOptions { known: known.clone(), ..CardOptions::default() };
+            let mut driver = Driver::of(Card::new(card(name).expect("a card"), options));
+            driver.send_image(sections);
+            driver.pass(100 * MILLISECOND);
+            let story = driver.story();
+            let wrong = story.lines().filter_map(|line| line.strip_prefix("section wrong: "));
+            (wrong.collect::<Vec<_>>().join("; "), story.contains("ALIVE: Runtime"))
+        };
+        assert_eq!(told(&sections), (String::new(), true), "{name}");
+        let [first, second, third] = sections.clone();
+        let swapped = told(&[first, third, second]);
+        assert_eq!(swapped, ("Runtime 1, out-of-order".to_owned(), true), "{name}");
+    }
+}

@@ -1,23 +1,18 @@
 //! Host commands of MVM firmware, parsed.
 
 use iwl_hw::mvm::{
-    self, NvmAccessCmd, RfhQueueData, RxqSyncCmd, ScanReqLmac, ScanReqUmac, ScdTxqCfgCmd,
-    TimeEventCmd, TxQueueCfgCmd, data_path, id, regulatory_and_nvm, system,
+    self, NvmAccessCmd, RxqSyncCmd, ScanReqLmac, ScanReqUmac, ScdTxqCfgCmd, TimeEventCmd,
+    data_path, id,
 };
 
-use crate::fw::queues;
 use crate::message::{Command, prefix};
 
 /// A command with a meaning. What a guest left out of one reads as zero.
 #[derive(Debug)]
 pub(super) enum Request<'a> {
     AddSta,
-    /// With one image for all, which numbers the queues: those of a station go with it.
-    RemoveSta(u8),
     Tx,
     ScdQueueCfg(ScdTxqCfgCmd),
-    /// The same id, with one image for all.
-    TxQueueCfg(TxQueueCfgCmd),
     SharedMemCfg,
     TimeEvent(TimeEventCmd),
     ScanOffload(ScanReqLmac),
@@ -26,13 +21,6 @@ pub(super) enum Request<'a> {
     PhyConfiguration,
     NvmAccess(NvmAccessCmd),
     Statistics,
-    /// The host has resumed, where no doorbell says so.
-    D0i3End,
-    InitExtendedCfg,
-    NvmAccessComplete,
-    NvmGetInfo,
-    /// Receive queues that the driver adds.
-    RfhQueueConfig(Vec<RfhQueueData>),
     /// What to send on each queue, and what it says.
     TriggerRxQueues(RxqSyncCmd, &'a [u8]),
 }
@@ -40,14 +28,12 @@ pub(super) enum Request<'a> {
 impl<'a> Request<'a> {
     /// What a command means, by group, id and version; `None` if it means nothing here. Of what these
     /// firmwares read of a command no version makes a difference: any will do.
-    pub(super) fn parse(command: &Command<'a>, unified: bool) -> Option<Self> {
+    pub(super) fn parse(command: &Command<'a>) -> Option<Self> {
         let payload = command.payload;
         Some(match (command.group, command.id, command.version) {
             (mvm::LEGACY_GROUP | mvm::LONG_GROUP, id, _any) => match id {
                 id::ADD_STA => Self::AddSta,
-                id::REMOVE_STA if unified => Self::RemoveSta(prefix(payload).0),
                 id::TX_CMD => Self::Tx,
-                id::SCD_QUEUE_CFG if unified => Self::TxQueueCfg(prefix(payload).0),
                 id::SCD_QUEUE_CFG => Self::ScdQueueCfg(prefix(payload).0),
                 id::SHARED_MEM_CFG => Self::SharedMemCfg,
                 id::TIME_EVENT_CMD => Self::TimeEvent(prefix(payload).0),
@@ -57,18 +43,8 @@ impl<'a> Request<'a> {
                 id::PHY_CONFIGURATION_CMD => Self::PhyConfiguration,
                 id::NVM_ACCESS_CMD => Self::NvmAccess(prefix(payload).0),
                 id::STATISTICS_CMD => Self::Statistics,
-                id::D0I3_END_CMD if unified => Self::D0i3End,
                 _ => return None,
             },
-            (mvm::SYSTEM_GROUP, system::INIT_EXTENDED_CFG_CMD, _any) => Self::InitExtendedCfg,
-            (mvm::REGULATORY_AND_NVM_GROUP, id, _any) if unified => match id {
-                regulatory_and_nvm::NVM_ACCESS_COMPLETE => Self::NvmAccessComplete,
-                regulatory_and_nvm::NVM_GET_INFO => Self::NvmGetInfo,
-                _ => return None,
-            },
-            (mvm::DATA_PATH_GROUP, data_path::RFH_QUEUE_CONFIG_CMD, _any) => {
-                Self::RfhQueueConfig(queues::parse(payload))
-            }
             (mvm::DATA_PATH_GROUP, data_path::TRIGGER_RX_QUEUES_NOTIF_CMD, _any) => {
                 let (sync, data) = prefix(payload);
                 Self::TriggerRxQueues(sync, data)

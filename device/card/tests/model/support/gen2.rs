@@ -8,7 +8,7 @@ use iwl_hw::prph;
 use iwl_hw::tfh::{TfhTb, TfhTfd};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::legacy::{Driver, TX_RINGS, UPLOAD};
+use super::legacy::{Driver, Received, TX_RINGS, UPLOAD};
 use super::rfh::RfhRings;
 
 const CONTEXT: u64 = 0x8000;
@@ -45,6 +45,10 @@ impl Driver {
     /// These sections in their order, each for a place in the device's memory, and the word to run them.
     pub(crate) fn send_image(&mut self, sections: &[(u32, Vec<u8>)]) {
         self.init();
+        self.send_sections(sections);
+    }
+
+    fn send_sections(&mut self, sections: &[(u32, Vec<u8>)]) {
         if !self.gen2 {
             for (dst, content) in sections {
                 self.upload(*dst, content);
@@ -67,6 +71,17 @@ impl Driver {
             context.lmac_img[..4].copy_from_slice(&list.map(Into::into));
             self.run_context(&context);
         }
+    }
+
+    /// From reset to ALIVE with these sections.
+    pub(crate) fn boot_sections(&mut self, sections: &[(u32, Vec<u8>)]) -> Received {
+        self.init();
+        self.fill_rfh();
+        self.init_tx();
+        self.mask(Int::ALIVE | Int::FH_RX);
+        self.send_sections(sections);
+        self.mask(Int::all());
+        self.alive(0)
     }
 
     /// From reset to a CPU that runs, by [`context`].

@@ -335,6 +335,11 @@ impl Driver {
     /// As [`Driver::start_image`], and on to a command queue that works, with the cause table.
     pub(crate) fn boot(&mut self, start: &[u8], queue: u8) -> Received {
         self.start_image(start);
+        self.alive(queue)
+    }
+
+    /// ALIVE, and what its driver does then.
+    pub(super) fn alive(&mut self, queue: u8) -> Received {
         self.pass(10 * MILLISECOND);
         if self.gen2 {
             // Only now: before, the rings are not the card's.

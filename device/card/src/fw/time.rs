@@ -12,12 +12,12 @@ const TIME_EVENT_START: Nanos = 5 * MILLISECOND;
 
 /// How many there were.
 #[derive(Debug, Default)]
-pub(super) struct TimeEvents {
+pub(crate) struct TimeEvents {
     added: u32,
 }
 
 impl TimeEvents {
-    pub(super) fn command(&mut self, event: &TimeEventCmd) -> Vec<Effect> {
+    pub(crate) fn command(&mut self, event: &TimeEventCmd) -> Vec<Effect> {
         let add = event.action.get() == mvm::FW_CTXT_ACTION_ADD;
         let unique_id: U32 = if add {
             self.added = self.added.wrapping_add(1);
