@@ -130,8 +130,8 @@ fn what_is_no_module_or_not_there_is_bad_usage() {
     let bench = Bench::new();
     let text_file = bench.file("iwlmvm.ko", "no module");
     for (args, expected) in [
-        (&["--module", text(&text_file)][..], "iwlmvm.ko: no ELF file"),
-        (&["--module", "/nowhere/iwlmvm.ko"], "/nowhere/iwlmvm.ko: no such file"),
+        (&["--module", text(&text_file)][..], "iwlmvm.ko: it is no ELF file"),
+        (&["--module", "/nowhere/iwlmvm.ko"], "/nowhere/iwlmvm.ko: there is no such file"),
         (&["--with", "nosuch"], "nosuch cannot be added"),
         (&["--with", "mac8021"], "did you mean `mac80211`?"),
         (&["--without", "iwlmvn"], "did you mean `iwlmvm`?"),

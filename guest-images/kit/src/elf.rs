@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use goblin::elf::header::{EM_X86_64, ET_REL};
+use goblin::elf::header::{ELFMAG, EM_X86_64, ET_REL};
 use goblin::elf::section_header::SHN_UNDEF;
 use goblin::elf::sym::STB_GLOBAL;
 use goblin::elf::{Elf, SectionHeader};
@@ -23,11 +23,28 @@ pub(crate) const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 
 pub(crate) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Elf<'a>, KitError> {
     let bad = |reason: String| KitError::BadElf { path: path.to_path_buf(), reason };
-    let elf = Elf::parse(bytes).map_err(|error| bad(format!("no ELF file: {error}")))?;
+    let elf = Elf::parse(bytes).map_err(|error| match ends_early(bytes) {
+        None => bad("it is no ELF file".to_owned()),
+        Some(true) => cut_short(path),
+        Some(false) => bad(format!("it is no whole ELF file: {error}")),
+    })?;
     if elf.header.e_machine != EM_X86_64 {
-        return Err(bad("not for x86-64".to_owned()));
+        return Err(bad("it is not for x86-64".to_owned()));
     }
     Ok(elf)
+}
+
+fn cut_short(path: &Path) -> KitError {
+    KitError::CutShort { path: path.to_path_buf(), what: "an ELF file" }
+}
+
+/// Whether an ELF file ends before the table of its sections does, which linkers put last; `None` if it
+/// is none.
+fn ends_early(bytes: &[u8]) -> Option<bool> {
+    bytes.starts_with(ELFMAG).then_some(())?;
+    let Ok(header) = Elf::parse_header(bytes) else { return Some(true) };
+    let table = u64::from(header.e_shnum) * u64::from(header.e_shentsize);
+    Some(header.e_shoff.saturating_add(table) > bytes.len() as u64)
 }
 
 /// `Ok` if these bytes run as PID 1 of an initramfs without any other file.
@@ -251,7 +268,7 @@ pub(crate) fn modinfo(path: &Path, module: &[u8]) -> Result<ModInfo, KitError> {
     let cut =
         |section: &SectionHeader| section.file_range().is_some_and(|r| module.get(r).is_none());
     if elf.section_headers.iter().any(cut) {
-        return bad("it is cut short");
+        return Err(cut_short(path));
     }
     let Some(section) = section(&elf, module, ".modinfo") else {
         return bad("it has no .modinfo");
@@ -375,7 +392,11 @@ mod tests {
         let whole = testelf::module(&["depends=mac80211"]);
         for length in 0..whole.len() {
             let cut = modinfo(Path::new("m"), &whole[..length]);
-            assert!(matches!(cut, Err(KitError::BadElf { .. })), "{length}");
+            let told = match length {
+                0..4 => matches!(cut, Err(KitError::BadElf { .. })),
+                _ => matches!(cut, Err(KitError::CutShort { .. })),
+            };
+            assert!(told, "{length}: {cut:?}");
         }
         let said = |bytes: &[u8]| modinfo(Path::new("m"), bytes).unwrap_err().to_string();
         let mut linked = whole.clone();
@@ -386,6 +407,7 @@ mod tests {
         // sh_size of the last section but one, .modinfo
         let size = beyond.len() - 2 * 64 + 32;
         beyond[size + 2] = 1;
-        assert_eq!(said(&beyond), "m: no kernel module: it is cut short");
+        assert_eq!(said(&beyond), "m is cut short: an ELF file begins there and does not end");
+        assert_eq!(said(b"no"), "m: it is no ELF file");
     }
 }

@@ -186,6 +186,14 @@ pub enum KitError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file is not whole.
+    #[error("{} is cut short: {what} begins there and does not end", path.display())]
+    CutShort {
+        /// The file.
+        path: PathBuf,
+        /// What it is as far as it goes, with its article.
+        what: &'static str,
+    },
     /// A library that a program needs is in no package of its closure.
     #[error("{} needs {soname}, which no fetched package holds", needed_by.display())]
     MissingLibrary {
@@ -475,7 +483,9 @@ pub struct Rejected {
 }
 
 impl KitError {
-    /// Whether it is in what the user gave, and not in where it was to be done.
+    /// Whether it is in what the user gave, and not in where it was to be done: what is no such thing as it
+    /// was given for. What is one, and of another kernel or cut short, comes of a build: a bisect passes
+    /// over that.
     pub fn is_users(&self) -> bool {
         matches!(
             self,
@@ -487,6 +497,7 @@ impl KitError {
                 | Self::PatchRefused { .. }
                 | Self::NothingToAdd { .. }
                 | Self::NoModule { .. }
+                | Self::NoInitramfs { .. }
                 | Self::NoInitrd { .. }
         )
     }

@@ -190,7 +190,7 @@ impl Firmware {
             let content = fs::read(&path).at(&path)?;
             let content = match Compression::of_ending(suffix.trim_start_matches('.')) {
                 None => content,
-                Some(packed) => packed.unpack(&content).map_err(bad)?,
+                Some(packed) => packed.unpack(&content).map_err(|error| bad(error.to_string()))?,
             };
             return Ok(Some(FirmwareFile { name: format!("{name}{suffix}"), content }));
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::compressed::Compression;
+use crate::compressed::{Compression, Unreadable};
 use crate::elf::{modinfo, module_name};
 use crate::error::{At, KitError};
 use crate::near;
@@ -211,12 +211,15 @@ impl ModuleTree {
 /// The module in a file, by its ending: `.ko`, `.ko.xz`, `.ko.zst` or `.ko.gz`.
 pub(crate) fn decompress(file: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, KitError> {
     let ending = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let module = match Compression::of_ending(ending) {
-        _ if ending == "ko" => return Ok(bytes),
-        Some(compression) => compression.unpack(&bytes),
-        None => Err("compressed in a way that is not known here".to_owned()),
-    };
-    module.map_err(|reason| KitError::BadElf { path: file.to_path_buf(), reason })
+    let bad = |reason| KitError::BadElf { path: file.to_path_buf(), reason };
+    match Compression::of_ending(ending) {
+        _ if ending == "ko" => Ok(bytes),
+        Some(compression) => compression.unpack(&bytes).map_err(|error| match error {
+            Unreadable::CutShort(what) => KitError::CutShort { path: file.to_path_buf(), what },
+            Unreadable::Other(reason) => bad(reason),
+        }),
+        None => Err(bad("compressed in a way that is not known here".to_owned())),
+    }
 }
 
 #[cfg(test)]

@@ -40,7 +40,13 @@ impl OwnModule {
             error => error,
         };
         let content = read_regular(path).at(path)?;
-        let content = content.ok_or_else(|| no_module("no such file".to_owned()))?;
+        let content = content.ok_or_else(|| {
+            no_module(match path.metadata() {
+                Ok(what) if what.is_dir() => "it is a directory: name a module in it".to_owned(),
+                Ok(_) => "it is no regular file".to_owned(),
+                Err(_) => "there is no such file".to_owned(),
+            })
+        })?;
         let content = decompress(path, content).map_err(plain)?;
         let info = modinfo(path, &content).map_err(plain)?;
         let by_file = || name_of(&path.to_string_lossy()).unwrap_or_default();
@@ -183,17 +189,36 @@ mod tests {
             assert!(matches!(error, KitError::NoModule { .. }), "{bad}");
         }
         let directory = tempfile::tempdir().unwrap();
-        let directory = OwnModule::read(directory.path());
-        assert!(matches!(directory, Err(KitError::NoModule { .. })), "{directory:?}");
+        let said = OwnModule::read(directory.path()).unwrap_err();
+        assert!(said.is_users() && said.to_string().contains("it is a directory"), "{said}");
+        let said = OwnModule::read(&directory.path().join("none.ko")).unwrap_err();
+        assert!(said.is_users() && said.to_string().contains("no such file"), "{said}");
     }
 
     #[test]
     fn what_is_no_module_is_the_user_s_mistake() {
         let error = read("iwlwifi.ko", b"no").unwrap_err();
-        assert!(error.is_users() && error.to_string().contains("iwlwifi.ko: no ELF"), "{error}");
+        assert!(error.is_users() && error.to_string().ends_with("it is no ELF file"), "{error}");
         let error = read("iwlwifi.c", &testelf::module(&[])).unwrap_err();
         assert!(error.is_users(), "{error}");
         assert!(own(&[]).check_vermagic("6.6", KERNELS).unwrap_err().is_users());
+    }
+
+    /// A build that was interrupted: it is no mistake in a command, and a bisect passes over it.
+    #[test]
+    fn what_is_cut_short_is_told_so() {
+        let whole = testelf::module(&["depends=mac80211"]);
+        let error = read("iwlwifi.ko", &whole[..whole.len() / 2]).unwrap_err();
+        assert!(!error.is_users() && error.to_string().contains("is cut short: an ELF"), "{error}");
+        let mut packed =
+            lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
+        std::io::Write::write_all(&mut packed, &whole).unwrap();
+        let packed = packed.finish().unwrap();
+        assert!(read("iwlwifi.ko.xz", &packed).is_ok());
+        let error = read("iwlwifi.ko.xz", &packed[..packed.len() / 2]).unwrap_err();
+        assert!(!error.is_users() && error.to_string().contains("is cut short: an xz"), "{error}");
+        let error = read("iwlwifi.ko.xz", b"no").unwrap_err();
+        assert!(error.is_users() && error.to_string().ends_with("it is no xz file"), "{error}");
     }
 
     #[test]
