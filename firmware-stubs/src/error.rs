@@ -55,7 +55,7 @@ pub enum ParseError {
     /// v1 or v2: header and section sizes do not add up to the size of the file.
     #[error(
         "the file has {len} bytes; its {format} header and section sizes add up to {expected}{}",
-        boot_hint(*len, *expected, *boot)
+        total_hint(*len, *expected, *boot)
     )]
     TotalSize {
         /// v1 or v2.
@@ -132,11 +132,25 @@ pub enum ParseError {
     },
 }
 
-fn boot_hint(len: usize, expected: u64, boot: u32) -> String {
+/// More than any file of v1 or v2 has: 256 KiB of code and 80 KiB of data for each of two images are the
+/// most that a card of their time takes.
+const LARGEST_LEGACY: u64 = 1 << 20;
+
+fn total_hint(len: usize, expected: u64, boot: u32) -> String {
     if boot != 0 && expected + u64::from(boot) == len as u64 {
         format!(", and {boot} more of boot code make it a file for iwlegacy (3945, 4965)")
+    } else if expected > LARGEST_LEGACY {
+        ", more than any has: it is no firmware".to_owned()
     } else {
         String::new()
+    }
+}
+
+impl ParseError {
+    /// Whether what was read as a header is none: any bytes but a TLV file's are read as one of v1 or v2.
+    #[must_use]
+    pub fn is_no_firmware(&self) -> bool {
+        matches!(self, Self::TotalSize { expected, .. } if *expected > LARGEST_LEGACY)
     }
 }
 

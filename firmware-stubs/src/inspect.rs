@@ -252,6 +252,8 @@ impl UcodeInspection {
         };
         let target = target.copied().or_else(by_name);
         let (ucode, error) = match Ucode::parse_prefix(bytes) {
+            // What it says would be nonsense.
+            Ok((_, Err(error))) if error.is_no_firmware() => (None, Some(error)),
             Ok((ucode, rest)) => (Some(ucode), rest.err()),
             Err(error) => (None, Some(error)),
         };

@@ -181,6 +181,24 @@ fn v1_and_v2() {
     }
 }
 
+/// What is no TLV file is read as one of v1 or v2, whatever it is.
+#[test]
+fn what_is_no_firmware_is_told_so() {
+    let text = b"this is text, and no firmware at all: it was named by mistake\n";
+    let elf =
+        [&b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x01\0\x3e\0\x01\0\0\0"[..], &[0; 40]].concat();
+    for bytes in [&text[..], &elf] {
+        let inspection = iwl_ucode::inspect("any.ucode", bytes, None);
+        let message = &inspection.error().expect("an error").message;
+        assert!(message.ends_with("more than any has: it is no firmware"), "{message}");
+        let shown = inspection.to_string();
+        assert!(!shown.contains("version") && !shown.contains("up to there"), "{shown}");
+    }
+    let cut = &legacy(6).build()[..100];
+    let shown = iwl_ucode::inspect("any.ucode", cut, None).to_string();
+    assert!(!shown.contains("no firmware") && shown.contains("version"), "{shown}");
+}
+
 #[test]
 fn sizes_that_only_add_up_in_32_bits_are_refused() {
     let mut file = legacy(6).build();
