@@ -81,9 +81,14 @@ fn a_place_that_is_none_is_named_with_a_remedy() {
 #[test]
 fn an_identity_is_refused_where_it_is_wrong() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["run", "--card", "9260,hw-rev=0x340"], "take a card of that one (ax200, ax201)"),
-        (&["matrix", "--card", "7260,9260,devcie=1"], "`devcie=1` is no part of a card's identity"),
+        (&["matrix", "--card", "7260,9260,devcie=1"], "`devcie` is no part of a card's identity"),
+        (&["run", "--card", "9260,devise="], "did you mean `device`?"),
+        (&["run", "--card", "7260,"], "--card 7260,: nothing stands beside a comma"),
+        (&["run", "--card", "7260,,9260"], "--card 7260,,9260: nothing stands beside a comma"),
+        (&["device", "--card", "7260,", "--socket-path", "x"], "nothing stands beside a comma"),
+        (&["matrix", "--card", ""], "--card : no card is named"),
         (&["run", "--card", "device=0x271b"], "write --card 9260,device=0x271b"),
         (&["device", "--card", "7260,mac=1", "--socket-path", "x"], "is no MAC address"),
         (&["sweep", "x"], "`x` is no PCI device id"),
@@ -229,18 +234,65 @@ fn the_schema_is_json_and_knows_the_keys() {
 #[test]
 fn what_cannot_be_meant_is_refused() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["matrix", "--kernel", "/no/bzImage"], "each bzImage has its modules"),
         (&["matrix", "--firmware", "/no/such.ucode"], "/no/such.ucode"),
         (&["run", "unbnd-*"], "there are the groups card/"),
         (&["run", "--patience", "18446744073709551614"], "from 1 to 86400"),
         (&["matrix", "--repeat", "0"], "from 1 to 1000000"),
         (&["check", "/"], "there is no scenario `/`"),
+        (&["matrix", "--baseline", "/no/matrix"], "there is no run `/no/matrix`, neither as a dir"),
+        (&["report", "--baseline", "/no/matrix"], "there is no run"),
     ];
     for (args, expected) in cases {
         let (code, stderr) = failing(&bench, args);
         assert_eq!(code, Some(2), "{args:?}: {stderr}");
         assert!(stderr.contains(expected), "{args:?}: {stderr}");
+    }
+}
+
+/// What is no module at all is a mistake; what is one, and not whole, comes of a build that was
+/// interrupted: 125, which a bisect passes over.
+#[test]
+fn a_module_is_a_whole_file() {
+    let bench = Bench::new();
+    let text = bench.file("text.ko", "no module");
+    let packed = bench.file("text.ko.xz", "no module");
+    let directory = bench.dir.path().join("hello");
+    std::fs::create_dir(&directory).expect("made");
+    let this = std::env::current_exe().expect("a program");
+    let mut elf = std::fs::read(this).expect("read");
+    elf.truncate(5000);
+    let elf = bench.file("cut.ko", elf);
+    let xz = bench.file("cut.ko.xz", b"\xfd7zXZ\0\0\x01\x69\x22\xde\x36\x02\0\x21");
+    for (file, code, said) in [
+        (&text, 2, "text.ko: it is no ELF file"),
+        (&packed, 2, "text.ko.xz: it is no xz file"),
+        (&directory, 2, "hello: it is a directory: name a module in it"),
+        (&elf, 125, "cut.ko is cut short: an ELF file begins there"),
+        (&xz, 125, "cut.ko.xz is cut short: an xz file begins there"),
+    ] {
+        let (status, stderr) = failing(&bench, &["run", "--module", &file.to_string_lossy()]);
+        assert_eq!(status, Some(code), "{stderr}");
+        assert!(stderr.contains(said) && stderr.lines().count() == 1, "{stderr}");
+    }
+}
+
+#[test]
+fn what_is_known_to_fail_is_looked_at_before_anything_is_played() {
+    let bench = Bench::new();
+    let wrong = "[[failure]]\nscenario = \"opmode-lod\"\nreason = \"r\"\ncard = \"7261\"\n\
+                 driver = \"stok\"\ncauses = \"x\"\n";
+    let file = bench.file("known.toml", wrong);
+    let file = file.to_string_lossy();
+    for command in [&["run"][..], &["matrix"], &["explore", "opmode-load"]] {
+        let args = [command, &["--known-failures", &file]].concat();
+        let (code, stderr) = failing(&bench, &args);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains("known.toml has 4 errors"), "{stderr}");
+        for said in ["known.toml:2:12", "known.toml:4:8", "known.toml:5:10", "known.toml:6:1"] {
+            assert!(stderr.contains(said), "{said}: {stderr}");
+        }
     }
 }
 

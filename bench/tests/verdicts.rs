@@ -200,12 +200,23 @@ fn an_image_or_a_kernel_that_is_none_boots_nothing() {
     let bench = Bench::new();
     let garbage = bench.file("garbage", [0xab; 5000]);
     let garbage = garbage.to_string_lossy();
-    for (args, code, said) in [
-        (["--image", &*garbage], 125, "garbage: no initramfs: it is no newc cpio archive"),
-        (["--kernel", &*garbage], 2, "garbage is no bzImage; name a version, like 6.12"),
-        (["--kernel", "/no/bzImage"], 2, "/no/bzImage: there is no such file"),
-    ] {
-        let output = bench.output(&[&["run", "--card", "7260"], &args[..]].concat());
+    let empty = bench.dir.path().join("empty");
+    std::fs::create_dir(&empty).expect("made");
+    let empty = empty.to_string_lossy();
+    // What a build makes is 125, whatever is wrong with it: a bisect passes over that commit.
+    let cases: [(&[&str], _, _); 9] = [
+        (&["--image", &garbage], 2, "garbage: no initramfs: it is no newc cpio archive"),
+        (&["--initrd", &garbage], 2, "garbage: no initrd: it is no newc cpio archive"),
+        (&["--kernel", &garbage], 2, "garbage is no bzImage; name a version, like 6.12"),
+        (&["--kernel", "/no/bzImage"], 2, "/no/bzImage: there is no such file"),
+        (&["--kernel", &garbage, "--modules", "/no/6.12"], 125, "/no/6.12: No such file"),
+        (&["--kernel", &garbage, "--modules", &empty], 125, "empty: no modules here"),
+        (&["--kernel", "/no/bzImage", "--modules", &empty], 125, "empty: no modules here"),
+        (&["--kdir", &empty], 125, "empty: no kernel tree"),
+        (&["--kdir", "/no/tree"], 125, "/no/tree: No such file"),
+    ];
+    for (args, code, said) in cases {
+        let output = bench.output(&[&["run", "--card", "7260"], args].concat());
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
         assert!(stderr.contains(said), "{args:?}: {stderr}");

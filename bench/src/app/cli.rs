@@ -26,8 +26,8 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 every expectation held; 1 an expectation failed (the \
-driver's or the kernel's fault); 2 bad usage or input; 125 the environment could not run it; \
-130 interrupted.";
+driver's or the kernel's fault); 2 bad usage, or what was named is missing or no such thing; 125 it \
+cannot do the job here, or the environment cannot run it; 130 interrupted.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]

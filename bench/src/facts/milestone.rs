@@ -428,9 +428,9 @@ impl Milestone {
     }
 }
 
-/// Files that are asked for and that few machines have: what debugging is set by, and who may use
-/// which channel.
-const OPTIONAL: [&str; 4] =
+/// Files that are asked for beside the cards' own, and that few machines have: by the driver what
+/// debugging is set by, by cfg80211 who may use which channel.
+pub const OPTIONAL: [&str; 4] =
     ["iwl-debug-yoyo.bin", "iwl-dbg-cfg.ini", "regulatory.db", "regulatory.db.p7s"];
 
 /// The names of all milestones.
@@ -439,6 +439,11 @@ pub const KINDS: &[&str] = Milestone::VARIANTS;
 /// The fields of the milestone of this name: the schema that scenarios are checked against.
 pub fn fields_of(kind: &str) -> Option<&'static [(&'static str, FieldKind)]> {
     KINDS.iter().position(|known| *known == kind).map(|at| FIELDS[at])
+}
+
+/// The names of all fields, some of them more than once.
+pub fn all_fields() -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().copied().flatten().map(|(name, _)| *name)
 }
 
 /// What a field's values are; a field is of one kind in all milestones that have it.

@@ -287,7 +287,7 @@ mod tests {
         let text: String =
             ["fails", "passes", "other", "race", "dies", "flaky"].map(entry).concat();
         std::fs::write(&file, text).expect("written");
-        let known = Known::read(&file).expect("a file");
+        let known = Known::read(&file, &[]).expect("a file");
         let plays: [(&str, &[Outcome]); 9] = [
             ("fails", &[Failed]),
             ("passes", &[Passed]),

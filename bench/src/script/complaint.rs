@@ -22,6 +22,8 @@ impl Complaint {
 
 /// Complaints that are shown of one file.
 pub(super) const SHOWN: usize = 20;
+/// Columns that a line of the text is shown in; of a longer one what is around the place.
+const SOURCE: usize = 80;
 /// Longest complaint that a terminal is given.
 const LONGEST: usize = 1000;
 
@@ -50,7 +52,7 @@ fn one(level: Level<'_>, file: &str, text: &str, complaint: &Complaint) -> Strin
         .annotation(AnnotationKind::Primary.span(first_line(text, &complaint.at)));
     let help: Vec<Element<'_>> =
         lines.map(|line| Element::from(Level::HELP.message(line))).collect();
-    Renderer::plain().render(&[title.element(place).elements(help)])
+    Renderer::plain().term_width(SOURCE).render(&[title.element(place).elements(help)])
 }
 
 /// As much of a place as stands on its first line: a table over many lines is marked where it

@@ -6,15 +6,20 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::facts::driver::{self, Choice};
+use crate::facts::near::{self, NoSuch};
 use crate::facts::verdict::{Class, Outcome};
 use crate::script::complaint::{self, Complaint};
-use crate::script::read::ScenarioError;
-use crate::script::scenario::{KernelRange, glob};
+use crate::script::read::{self, ScenarioError};
+use crate::script::recover::{self, Spot};
+use crate::script::scenario::{KernelRange, Scenario, glob, no_card};
 
 /// A file of known failures.
 #[derive(Debug, Default)]
 pub struct Known {
     failures: Vec<(String, Failure)>,
+    /// What in it is probably not meant so, each with its place.
+    pub doubts: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +63,52 @@ pub struct Place<'a> {
 }
 
 impl Failure {
+    /// What of it can match nothing is an error; a scenario that is unknown here, and like none that is
+    /// known, may be another run's: a doubt.
+    fn look(
+        &self,
+        spot: &Spot<'_>,
+        played: &[&str],
+        wrong: &mut Vec<Complaint>,
+    ) -> Option<Complaint> {
+        let mut complain = |key: &str, what: String| {
+            wrong.push(Complaint::new(spot.key(key).at, what));
+        };
+        if self.reason.trim().is_empty() {
+            let what = "a known failure has a reason: the commit or report that it is known from";
+            complain("reason", what.to_owned());
+        }
+        if self.outcome.is_some_and(|own| own.class() != Class::Failed) {
+            let what = "this outcome is no failure of a driver: it cannot be a known one";
+            complain("outcome", what.to_owned());
+        }
+        let none = |pattern: &str, names: &[&str]| !names.iter().any(|name| glob(pattern, name));
+        let cards: Vec<_> = iwl_card::cards().iter().map(|card| card.name).collect();
+        if let Some(card) = self.card.as_deref().filter(|card| none(card, &cards)) {
+            complain("card", format!("{:#}", no_card(card)));
+        }
+        let drivers = driver::all_choices().map(Choice::name).chain([driver::BUILT_IN]);
+        let drivers: Vec<_> = drivers.collect();
+        if let Some(name) = self.driver.as_deref().filter(|name| none(name, &drivers)) {
+            let no_such = NoSuch::new("driver", name, drivers).told_by("iwlbench list drivers");
+            complain("driver", format!("{no_such:#}"));
+        }
+        let scenarios: Vec<&str> = read::names().chain(played.iter().copied()).collect();
+        if !none(&self.scenario, &scenarios) {
+            return None;
+        }
+        let is_near = near::nearest(&self.scenario, scenarios.iter().copied()).is_some();
+        let no_such = NoSuch::new("scenario", &self.scenario, scenarios);
+        let what = format!("{:#}", no_such.told_by("iwlbench list scenarios"));
+        match is_near {
+            true => {
+                complain("scenario", what);
+                None
+            }
+            false => Some(Complaint::new(spot.key("scenario").at, what)),
+        }
+    }
+
     fn is_at(&self, place: Place<'_>) -> bool {
         glob(&self.scenario, place.scenario)
             && self.card.as_ref().is_none_or(|card| glob(card, place.card))
@@ -75,45 +126,44 @@ impl Failure {
 }
 
 impl Known {
-    /// Reads a file.
+    /// Reads a file, for runs of these scenarios.
     ///
     /// # Errors
-    /// It cannot be read, or is no such file.
-    pub fn read(path: &Path) -> Result<Known, ScenarioError> {
+    /// It cannot be read, or is no such file, or speaks of what there is not.
+    pub fn read(path: &Path, scenarios: &[Scenario]) -> Result<Known, ScenarioError> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|source| ScenarioError::Read { path: file.clone(), source })?;
-        Known::parse(&file, &text)
+        let played: Vec<_> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+        Known::parse(&file, &text, &played)
     }
 
-    fn parse(file: &str, text: &str) -> Result<Known, ScenarioError> {
-        let invalid = |complaints: &[Complaint]| ScenarioError::Invalid {
-            file: file.to_owned(),
-            errors: complaints.len(),
-            shown: complaint::render(file, text, complaints),
-        };
-        let read: File = toml::from_str(text).map_err(|error| {
-            invalid(&[Complaint::new(error.span().unwrap_or(0..0), error.message().to_owned())])
-        })?;
-        let senseless = |failure: &Spanned<Failure>| {
-            let what = if failure.get_ref().reason.trim().is_empty() {
-                "a known failure has a reason: the commit or report that it is known from"
-            } else if failure.get_ref().outcome.is_some_and(|own| own.class() != Class::Failed) {
-                "this outcome is no failure of a driver: it cannot be a known one"
-            } else {
-                return None;
-            };
-            Some(Complaint::new(failure.span(), what.to_owned()))
-        };
-        let complaints: Vec<_> = read.failures.iter().filter_map(senseless).collect();
+    fn parse(file: &str, text: &str, played: &[&str]) -> Result<Known, ScenarioError> {
+        let recover::Read { whole, mut complaints, left } = recover::read::<File>(text);
+        let failures = whole.map(|file| file.failures).unwrap_or_default();
+        let mut doubts = Vec::new();
+        for (index, failure) in failures.iter().enumerate() {
+            let spot = left.spot().key("failure").nth(index);
+            doubts.extend(failure.get_ref().look(&spot, played, &mut complaints));
+        }
         if !complaints.is_empty() {
-            return Err(invalid(&complaints));
+            complaints.sort_by_key(|complaint| complaint.at.start);
+            return Err(ScenarioError::Invalid {
+                file: file.to_owned(),
+                errors: complaints.len(),
+                shown: complaint::render(file, text, &complaints),
+            });
+        }
+        let mut doubts: Vec<_> =
+            doubts.iter().map(|doubt| complaint::render_doubt(file, text, doubt)).collect();
+        if failures.is_empty() {
+            doubts.push(format!("{file} names no [[failure]]: none is known"));
         }
         let with_place = |failure: Spanned<Failure>| {
             let line = 1 + text[..failure.span().start].matches('\n').count();
             (format!("{file}:{line}"), failure.into_inner())
         };
-        Ok(Known { failures: read.failures.into_iter().map(with_place).collect() })
+        Ok(Known { failures: failures.into_iter().map(with_place).collect(), doubts })
     }
 
     /// What is known to fail at a place, each with its file and line.
@@ -147,7 +197,7 @@ reason = "it looks after a second"
 
     #[test]
     fn a_failure_is_known_by_place_outcome_and_cause() {
-        let known = Known::parse("known.toml", FILE).expect("a file");
+        let known = Known::parse("known.toml", FILE, &[]).expect("a file");
         let at = |scenario, card, kernel| {
             let place = Place { scenario, card, kernel, driver: "stock" };
             known.at(place).map(|(place, _)| place.as_str()).collect::<Vec<_>>()
@@ -170,23 +220,43 @@ reason = "it looks after a second"
 
     #[test]
     fn what_is_wrong_with_a_file_is_told_with_its_place() {
-        let wrong = |text: &str| Known::parse("known.toml", text).expect_err(text).to_string();
-        for (text, told) in [
-            ("[[failure]]\nscenario = \"x\"\n", "missing field `reason`"),
-            ("[[failure]]\nscenario = \"x\"\nreason = \" \"\n", "has a reason"),
-            (
-                "[[failure]]\nscenario = \"x\"\nreason = \"y\"\nkernel = \"7\"\n",
-                "no range of kernels",
-            ),
-            ("[[failure]]\nscenario = \"x\"\nreason = \"y\"\noutcome = \"passed\"\n", "no failure"),
-            (
-                "[[failure]]\nscenario = \"x\"\nreason = \"y\"\ncards = \"7260\"\n",
-                "unknown field `cards`",
-            ),
+        for (text, place, told) in [
+            ("scenario = \"x\"\n", "1:1", "missing field `reason`"),
+            ("scenario = \"x\"\nreason = \" \"\n", "3:10", "has a reason"),
+            ("scenario = \"x\"\nreason = \"y\"\nkernel = \"7\"\n", "4:10", "no range of kernels"),
+            ("scenario = \"x\"\nreason = \"y\"\noutcome = \"passed\"\n", "4:11", "no failure"),
+            ("scenario = \"x\"\nreason = \"y\"\noutcome = \"faild\"\n", "4:11", "mean `failed`?"),
+            ("scenario = \"x\"\nreason = \"y\"\ncauses = \"z\"\n", "4:1", "did you mean `cause`?"),
+            ("scenario = \"opmode-lod\"\nreason = \"y\"\n", "2:12", "did you mean `opmode-load`?"),
+            ("scenario = \"x\"\nreason = \"y\"\ncard = \"7261\"\n", "4:8", "did you mean `7260`?"),
+            ("scenario = \"x\"\nreason = \"y\"\ncard = \"x*\"\n", "4:8", "there is no card `x*`"),
+            ("scenario = \"x\"\nreason = \"y\"\ndriver = \"stok\"\n", "4:10", "mean `stock`?"),
         ] {
-            let told_instead = wrong(text);
-            assert!(told_instead.contains(told), "{told_instead}");
-            assert!(told_instead.contains("known.toml:"), "{told_instead}");
+            let text = format!("[[failure]]\n{text}");
+            let error = Known::parse("known.toml", &text, &["x"]).expect_err(&text).to_string();
+            assert!(error.contains(told), "{error}");
+            assert!(error.contains("known.toml has 1 error\n"), "{error}");
+            assert!(error.contains(&format!("--> known.toml:{place}\n")), "{error}");
         }
+        let wrong = "[[failures]]\n[[failure]]\nscenario = \"opmode-lod\"\nkernel = \"7\"\n\
+                     reason = \"y\"\ncard = \"7261\"\n";
+        let error = Known::parse("known.toml", wrong, &[]).expect_err(wrong).to_string();
+        let places: Vec<_> =
+            error.lines().filter_map(|line| line.trim().strip_prefix("--> known.toml:")).collect();
+        assert_eq!(places, ["1:3", "3:12", "4:10", "6:8"], "{error}");
+        assert!(error.contains("did you mean `failure`?"), "{error}");
+    }
+
+    #[test]
+    fn what_may_be_meant_is_doubted() {
+        let doubts = |text: &str, played: &[&str]| {
+            Known::parse("known.toml", text, played).expect(text).doubts
+        };
+        let own = "[[failure]]\nscenario = \"of-another-suite\"\nreason = \"y\"\n";
+        let told = doubts(own, &[]);
+        assert!(told.len() == 1 && told[0].contains("no scenario `of-another-suite`"), "{told:?}");
+        assert!(doubts(own, &["of-another-suite"]).is_empty());
+        assert!(doubts(&own.replace("of-another-suite", "*"), &[]).is_empty());
+        assert!(doubts("", &[])[0].contains("names no [[failure]]"));
     }
 }

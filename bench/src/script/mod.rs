@@ -10,4 +10,5 @@ mod recover;
 pub mod scenario;
 pub mod schema;
 mod sense;
+mod supplied;
 mod vain;

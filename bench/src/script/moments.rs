@@ -15,7 +15,7 @@ pub(super) fn never_comes(
 ) -> Option<String> {
     match &moment.what {
         Happening::Event(event) => no_event(cards, event),
-        Happening::Milestone(pattern) => possible.uncaused(pattern, true),
+        Happening::Milestone(pattern) => possible.uncaused(pattern, true).map(|(_, what)| what),
     }
 }
 

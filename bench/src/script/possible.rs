@@ -3,21 +3,19 @@
 
 use std::borrow::Cow;
 
-use iwl_card::{Image, OpMode};
+use iwl_card::{CardSpec, Image, OpMode};
 use iwl_ucode::stub;
 use toml::{Spanned, Value};
 
 use crate::facts::derive;
 use crate::facts::driver::{DRIVERS, IWLWIFI};
 use crate::facts::errno::Errno;
+use crate::facts::milestone;
 use crate::facts::near::NoSuch;
+use crate::script::recover::Left;
 use crate::script::scenario::{Action, Guest, Pattern, PlannedFault, Scenario, Text, Vars};
+use crate::script::supplied::{ELSE, KERNELS, Supplied, models, names_asked};
 
-/// The kernels whose drivers ask for different names.
-pub(super) const KERNELS: [&str; 3] = ["7.3", "6.12", "6.1"];
-/// What is asked for beside the cards' own: by cfg80211, and by the driver for its debugging.
-const FIRMWARE: [&str; 4] =
-    ["regulatory.db", "regulatory.db.p7s", "iwl-debug-yoyo.bin", "iwl-dbg-cfg.ini"];
 /// The agent's modules, which are in the kernel before anything is told of them.
 const AGENTS: [&str; 7] = [
     "virtio",
@@ -37,17 +35,16 @@ const MOST_PARTS: i64 = 255;
 const MODPROBE_ENDS: [i64; 2] = [0, 1];
 
 /// The cards that play, by their names in a run: a machine for each that `cards` names.
-pub(super) struct Cards(Vec<(String, Vec<String>)>);
+struct Cards(Vec<(String, Vec<String>)>);
 
 impl Cards {
-    /// Those of a scenario.
-    pub(super) fn of(scenario: &Scenario) -> Cards {
+    fn of(scenario: &Scenario) -> Cards {
         let first = scenario.cards.iter().map(Spanned::get_ref);
         Cards(first.map(|first| (first.clone(), scenario.card_names(first))).collect())
     }
 
     /// Why a card of this name does not play, if it does not: in no machine.
-    pub(super) fn lack(&self, text: &str) -> Option<NoSuch> {
+    fn lack(&self, text: &str) -> Option<NoSuch> {
         let plays =
             |(first, names): &(String, Vec<String>)| names.contains(&text.replace("$card", first));
         if self.0.iter().any(plays) {
@@ -67,46 +64,99 @@ impl Cards {
 /// A scenario, and what can come of it.
 pub(super) struct Possible<'s> {
     scenario: &'s Scenario,
-    cards: Cards,
-    models: Vec<&'static iwl_card::CardSpec>,
+    /// None, where one of them is none: what they cannot do is not known then.
+    cards: Option<Cards>,
+    models: Vec<&'static CardSpec>,
+    supplied: Option<Supplied>,
     actions: Vec<&'s Action>,
+    /// All that brings events about can be read.
+    whole: bool,
 }
+
+/// Fields whose values the cards decide.
+const OF_CARDS: [&str; 6] = ["card", "slot", "interface", "section", "image", "name"];
 
 /// What is no value of an event's, in a sentence and perhaps a line that helps.
 type No = String;
 
+/// What of a scenario brings events about, or shows that they can come.
+const CAUSES: [&str; 9] =
+    ["cards", "card", "cold", "gates", "guest", "firmware", "module", "step", "twin"];
+
 impl<'s> Possible<'s> {
-    pub(super) fn of(scenario: &'s Scenario) -> Possible<'s> {
-        let first = scenario.cards.iter().filter_map(|card| iwl_card::card(card.get_ref()));
+    pub(super) fn of(scenario: &'s Scenario, left: &Left<'_>) -> Possible<'s> {
+        let mut named = scenario.cards.iter().chain(scenario.further_models());
+        let known = named.all(|card| iwl_card::card(card.get_ref()).is_some())
+            && !scenario.cards.is_empty()
+            && !left.lacks_of(&["cards", "card"]);
         Possible {
             scenario,
-            cards: Cards::of(scenario),
-            models: first.flat_map(|card| scenario.machine(card)).map(|card| card.spec).collect(),
+            cards: known.then(|| Cards::of(scenario)),
+            supplied: Supplied::of(scenario, &models(scenario)),
+            models: models(scenario),
             actions: scenario.actions(),
+            whole: known && !left.lacks_of(&CAUSES),
         }
     }
 
-    pub(super) fn cards(&self) -> &Cards {
-        &self.cards
-    }
-
-    /// A twin leaves out what brings an event about, so that what speaks of it turns red.
-    fn is_twin(&self) -> bool {
-        self.scenario.twin.is_some()
+    /// Why a card of this name does not play, if it does not.
+    pub(super) fn lacks_card(&self, name: &str) -> Option<No> {
+        Some(format!("{:#}", self.cards.as_ref()?.lack(name)?))
     }
 
     /// Why no event fits this, though each of its values is some event's: nothing in the scenario
-    /// brings it about. `never`: it is said that it does not come; with another fault of the user's,
-    /// or in a guest that he boots cold, it might.
-    pub(super) fn uncaused(&self, pattern: &Pattern, never: bool) -> Option<No> {
-        if self.is_twin() {
+    /// brings it about; and the field that it is about, if it is one. `never`: it is said that it does
+    /// not come; with another fault of the user's, or in a guest that he boots cold, it might.
+    pub(super) fn uncaused<'p>(
+        &self,
+        pattern: &'p Pattern,
+        never: bool,
+    ) -> Option<(Option<&'p str>, No)> {
+        // A twin leaves out what brings an event about, so that what speaks of it turns red.
+        if !self.whole || self.scenario.twin.is_some() {
             return None;
         }
-        if let Some(what) = pattern.fields.iter().find_map(|(field, value)| {
-            self.uncaused_number(&pattern.milestone, field, value.as_integer()?)
-        }) {
-            return Some(what);
-        }
+        let of_a_field = pattern.fields.iter().find_map(|(field, value)| {
+            let what = value
+                .as_integer()
+                .and_then(|number| self.uncaused_number(&pattern.milestone, field, number));
+            let of_files = || self.never_comes(pattern, field, value);
+            let what = what.or_else(|| of_files().filter(|_| never));
+            Some((Some(field.as_str()), what?))
+        });
+        of_a_field.or_else(|| Some((None, self.uncaused_kind(pattern, never)?)))
+    }
+
+    /// Why this value comes of no file that these cards are given. Whoever awaits it sees that it does
+    /// not come; a `never` would hold whatever happens.
+    fn never_comes(&self, pattern: &Pattern, field: &str, value: &Value) -> Option<No> {
+        let supplied = self.supplied.as_ref()?;
+        let Some(module) = value.as_str() else { return supplied.lack(pattern, field, value) };
+        let all = self.expansions(module);
+        let of_a_card = |module: &String| self.opmodes().any(|opmode| opmode == *module);
+        let there = |module: &String| of_a_card(module) || self.speaks_of(module);
+        let about = field == "module" && !pattern.milestone.starts_with("module-");
+        (about && !all.is_empty() && !all.iter().any(there)).then(|| {
+            let mut own: Vec<_> = self.opmodes().collect();
+            own.sort_unstable();
+            own.dedup();
+            format!("`{module}` is the opmode of no card here: there are {}{ELSE}", own.join(", "))
+        })
+    }
+
+    /// The opmodes that the cards' stubs lead to.
+    fn opmodes(&self) -> impl Iterator<Item = &'static str> {
+        let of = |card: &'static CardSpec| {
+            let kernels = KERNELS.iter().filter_map(|kernel| kernel.parse().ok());
+            let with =
+                move |kernel| DRIVERS.iter().filter_map(move |d| d.opmode_with(card, kernel));
+            kernels.flat_map(with)
+        };
+        self.models.iter().copied().flat_map(of)
+    }
+
+    /// The same of its kind, whatever its values.
+    fn uncaused_kind(&self, pattern: &Pattern, never: bool) -> Option<No> {
         let kind = pattern.milestone.as_str();
         let text = |field: &str| pattern.fields.get(field).and_then(Value::as_str);
         let truth = |field: &str| pattern.fields.get(field).and_then(Value::as_bool);
@@ -252,13 +302,18 @@ impl<'s> Possible<'s> {
     }
 
     fn lacks_text(&self, kind: &str, field: &str, text: &str) -> Option<No> {
+        let of_cards = text.contains('$') || OF_CARDS.contains(&field);
+        if of_cards && self.cards.is_none() {
+            return None;
+        }
+        let most = self.cards.as_ref().map_or(0, Cards::most);
         let one_of = |what, known: &[&str]| {
             let mut all = self.expansions(text).into_iter();
             let there = text.contains("$kernel") || all.any(|text| known.contains(&&*text));
             (!there).then(|| format!("{:#}", NoSuch::new(what, text, known.iter().copied())))
         };
         match field {
-            "card" => self.cards.lack(text).map(|no_such| format!("{no_such:#}")),
+            "card" => self.lacks_card(text),
             "module" if kind.starts_with("module-") => self.lacks_module(text),
             "module" => {
                 let opmodes = DRIVERS.iter().flat_map(|driver| driver.opmodes);
@@ -280,11 +335,16 @@ impl<'s> Possible<'s> {
             // Others let go of their devices too.
             "slot" if kind == "unbound" => None,
             "slot" => {
-                let slots: Vec<_> = (0..self.cards.most()).map(derive::slot).collect();
+                let slots: Vec<_> = (0..most).map(derive::slot).collect();
                 let slots: Vec<_> = slots.iter().map(String::as_str).collect();
                 one_of("slot with a card", &slots)
             }
-            "interface" => numbered("interface", "wlan", text),
+            // The kernel takes the lowest number that is free.
+            "interface" => {
+                let names: Vec<_> = (0..most).map(|n| format!("wlan{n}")).collect();
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                one_of("interface of these cards", &names)
+            }
             "rfkill" => numbered("rfkill", "rfkill", text),
             "during" => one_of("work that a DMA fault stops", &iwl_card::DMA_WORKS),
             "section" => {
@@ -293,7 +353,7 @@ impl<'s> Possible<'s> {
                 one_of("section that these cards tell of", &sections)
             }
             "image" if text == "init" => {
-                let asks = |card: &&iwl_card::CardSpec| card.first_image() == Image::Init;
+                let asks = |card: &&CardSpec| card.first_image() == Image::Init;
                 let given = self.scenario.firmware.iter().any(|r| r.get_ref().give.is_some());
                 (!given && !self.models.iter().any(asks)).then(|| {
                     "these cards are given one image only, `runtime`\n`$image` is the first that \
@@ -353,28 +413,18 @@ impl<'s> Possible<'s> {
         let driver =
             |name: &str| name.starts_with(IWLWIFI.firmware) && self.scenario.has_another_part();
         let there = |name: &String| {
-            of_a_card(name) || driver(name) || FIRMWARE.contains(&&**name) || self.speaks_of(name)
+            of_a_card(name)
+                || driver(name)
+                || milestone::OPTIONAL.contains(&&**name)
+                || self.speaks_of(name)
         };
         if all.iter().any(there) {
             return None;
         }
-        let asked = self.names_asked();
-        let known = asked.iter().map(String::as_str).chain(FIRMWARE);
+        let asked = names_asked(&self.models);
+        let known = asked.iter().map(String::as_str).chain(milestone::OPTIONAL);
         let no_such = NoSuch::new("firmware that is asked for here,", text, known);
         Some(format!("{no_such:#}\na name of your own is one that a step or a rule has too"))
-    }
-
-    /// The names that the drivers of known kernels ask for with these cards.
-    pub(super) fn names_asked(&self) -> Vec<String> {
-        let kernels = || KERNELS.iter().filter_map(|kernel| kernel.parse().ok());
-        let stubs = self.models.iter().filter_map(|card| stub::for_card(card.name));
-        let of = |stub: &'static stub::StubDef| {
-            kernels().flat_map(|k| stub.names_tried(k)).chain(stub.pnvm_name())
-        };
-        let mut asked: Vec<String> = stubs.flat_map(of).collect();
-        asked.sort_unstable();
-        asked.dedup();
-        asked
     }
 
     /// Whether steps, rules or the kernel's command line have this word: then it is the user's.
@@ -414,7 +464,7 @@ impl<'s> Possible<'s> {
 }
 
 /// The variables of a run with this card, as far as names are made of them.
-fn vars(card: &iwl_card::CardSpec, kernel: &str) -> Option<Vars> {
+fn vars(card: &CardSpec, kernel: &str) -> Option<Vars> {
     let walk_down: Vec<String> =
         stub::for_card(card.name)?.names_tried(kernel.parse().ok()?).collect();
     Some(Vars {

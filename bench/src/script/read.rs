@@ -60,6 +60,11 @@ fn count(errors: usize) -> String {
 /// Group, name and text of each.
 const BUILT_IN: &[(&str, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
 
+/// The names of the built-in scenarios.
+pub(super) fn names<'n>() -> impl Iterator<Item = &'n str> {
+    BUILT_IN.iter().map(|(_, name, _)| *name)
+}
+
 /// The built-in scenarios.
 pub fn built_in() -> Vec<Scenario> {
     BUILT_IN.iter().map(|built_in| parse_built_in(built_in).expect("tested")).collect()
@@ -148,9 +153,8 @@ pub fn find(name: &str) -> Result<Scenario, ScenarioError> {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         return parse(&stem, name, &text);
     }
-    let names = BUILT_IN.iter().map(|(_, name, _)| (*name).to_owned());
     // One without its slash is no pattern.
-    let known = names.chain(groups());
+    let known = names().map(str::to_owned).chain(groups());
     let no_such = NoSuch::new("scenario", name, known).told_by("iwlbench list scenarios");
     Err(ScenarioError::Unknown(no_such))
 }
@@ -196,23 +200,22 @@ pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioErr
 }
 
 fn read_and_check(name: &str, file: &str, text: &str) -> Result<Scenario, Vec<Complaint>> {
-    let recover::Read { scenario, mut complaints, broken } = recover::read(text);
-    let Some(mut scenario) = scenario else { return Err(complaints) };
+    let recover::Read { whole, mut complaints, left } = recover::read::<Scenario>(text);
+    let Some(mut scenario) = whole else { return Err(complaints) };
     name.clone_into(&mut scenario.name);
     scenario.directory = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
-    let senseless = sense::check(&scenario, broken.is_empty());
-    complaints.extend(senseless.into_iter().filter(|complaint| !broken.contains(&complaint.at)));
-    if broken.is_empty() {
-        // What was read once is a table.
-        scenario.table = text.parse().unwrap_or_default();
-        for (index, twin) in scenario.twins.iter().enumerate() {
-            match twin_scenario(&scenario, index) {
-                Ok(twin_scenario) => scenario.twin_scenarios.push(twin_scenario),
-                Err(wrong) => {
-                    let of_twin = |what| format!("the twin \"{}\": {what}", twin.get_ref().that);
-                    let wrong = wrong.into_iter().map(of_twin);
-                    complaints.extend(wrong.map(|what| Complaint::new(twin.span(), what)));
-                }
+    let senseless = sense::check(&scenario, &left);
+    complaints.extend(senseless.into_iter().filter(|complaint| left.has(complaint)));
+    // What was read once is a table.
+    scenario.table = text.parse().unwrap_or_default();
+    let without: Vec<_> = complaints.iter().map(|complaint| complaint.what.clone()).collect();
+    for (index, twin) in scenario.twins.iter().enumerate() {
+        match twin_scenario(&scenario, index, &without) {
+            Ok(twin_scenario) => scenario.twin_scenarios.extend(twin_scenario),
+            Err(wrong) => {
+                let of_twin = |what| format!("the twin \"{}\": {what}", twin.get_ref().that);
+                let wrong = wrong.into_iter().map(of_twin);
+                complaints.extend(wrong.map(|what| Complaint::new(twin.span(), what)));
             }
         }
     }
@@ -220,22 +223,33 @@ fn read_and_check(name: &str, file: &str, text: &str) -> Result<Scenario, Vec<Co
     if complaints.is_empty() { Ok(scenario) } else { Err(complaints) }
 }
 
-/// The scenario that a twin is; what is wrong with it beside what is wrong without it.
-fn twin_scenario(scenario: &Scenario, index: usize) -> Result<Scenario, Vec<String>> {
+/// The scenario that a twin is, or what is wrong with it beside what is wrong `without` it; neither,
+/// if it cannot be read for that.
+fn twin_scenario(
+    scenario: &Scenario,
+    index: usize,
+    without: &[String],
+) -> Result<Option<Scenario>, Vec<String>> {
     let twin = scenario.twins[index].get_ref();
     let table = twin.of(&scenario.table).map_err(|what| vec![what])?;
     let text = toml::to_string(&table).map_err(|error| vec![error.to_string()])?;
-    let recover::Read { scenario: made, complaints, broken } = recover::read(&text);
-    let what = |complaints: Vec<Complaint>| complaints.into_iter().map(|c| c.what).collect();
-    let Some(mut made) = made.filter(|_| complaints.is_empty()) else {
-        return Err(what(complaints));
-    };
-    made.name = format!("{}~{}", scenario.name, index + 1);
-    made.directory.clone_from(&scenario.directory);
-    made.table = table;
-    made.twin = Some(twin.clone());
-    let senseless = sense::check(&made, broken.is_empty());
-    if senseless.is_empty() { Ok(made) } else { Err(what(senseless)) }
+    let recover::Read { whole: mut made, complaints, left } = recover::read::<Scenario>(&text);
+    let mut wrong: Vec<_> = complaints.into_iter().map(|complaint| complaint.what).collect();
+    if let Some(made) = &mut made {
+        made.name = format!("{}~{}", scenario.name, index + 1);
+        made.directory.clone_from(&scenario.directory);
+        made.twin = Some(twin.clone());
+        let senseless = sense::check(made, &left).into_iter();
+        wrong.extend(senseless.filter(|complaint| left.has(complaint)).map(|c| c.what));
+        made.table = table;
+    }
+    // Each as often as it is told already.
+    for told in without {
+        if let Some(at) = wrong.iter().position(|what| what == told) {
+            wrong.remove(at);
+        }
+    }
+    if wrong.is_empty() { Ok(made) } else { Err(wrong) }
 }
 
 #[cfg(test)]
@@ -312,7 +326,7 @@ mod tests {
         let error = error_of(text);
         let places: Vec<_> =
             error.lines().filter_map(|line| line.trim().strip_prefix("--> t.toml:")).collect();
-        let want = ["1:9", "2:10", "3:1", "5:11", "7:8", "10:1", "12:19", "14:6", "20:9"];
+        let want = ["1:9", "2:10", "3:1", "5:11", "7:8", "10:1", "12:19", "14:6", "20:32"];
         assert_eq!(places, want, "{error}");
         assert!(error.starts_with("t.toml has 9 errors\nerror: "), "{error}");
         assert!(error.contains("no key `patiense`; did you mean `patience`?"), "{error}");
@@ -321,6 +335,150 @@ mod tests {
         let error = error_of(&format!("{HEAD}{many}"));
         assert_eq!(error.matches("-->").count(), 20);
         assert!(error.ends_with("… and 1 more"), "{error}");
+    }
+
+    fn places_of(error: &str) -> Vec<&str> {
+        error.lines().filter_map(|line| line.trim().strip_prefix("--> t.toml:")).collect()
+    }
+
+    #[test]
+    fn one_cause_is_one_error() {
+        // Nothing is known of a card that is none, nor of what its variables stand for; and a twin
+        // has the errors of its base.
+        let rest = "[[firmware]]\nname = \"$firmware\"\n[[step]]\ndo = \"bind\"\ncard = \"7260-2\"\n\
+                    [[step]]\nawait = { milestone = \"opmode-asked\", module = \"$opmode\" }\n\
+                    [[expect]]\nthat = \"a\"\n\
+                    never = { milestone = \"firmware-asked\", name = \"$firmware\" }\n\
+                    [[expect]]\nthat = \"b\"\nnever = { milestone = \"bound\", slot = \"0000:02:00.0\" }\n\
+                    [[twin]]\nthat = \"t\"\nset.patience = 5\nred = [\"a\", \"b\"]\n";
+        let error = error_of(&format!("about = \"t\"\ncards = [\"7261\"]\n{rest}"));
+        assert_eq!(places_of(&error), ["2:10"], "{error}");
+        let further = format!("{HEAD}[[card]]\n[[card]]\nmodel = \"7261\"\n{rest}");
+        assert_eq!(places_of(&error_of(&further)), ["5:9"], "{}", error_of(&further));
+        // What a twin adds is its own.
+        let twin = format!("{HEAD}{rest}");
+        let twin = twin.replace("set.patience = 5", "set.cards = [\"7261\"]");
+        let error = error_of(&twin.replace("7260-2", "7260").replace("02:00.0", "01:00.0"));
+        assert_eq!(places_of(&error), ["16:1"], "{error}");
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_told_once_however_many_tables_it_has() {
+        let table = "[[expct]]\nthat = \"a\"\nnever = \"bound\"\n";
+        let twin = "[[twin]]\nthat = \"t\"\nset.patience = 5\nred = [\"a\"]\n";
+        let step = "[[step]]\ndo = \"bind\"\n";
+        for (tables, place) in [(table.to_owned(), "5:3"), (table.repeat(2), "5:3")] {
+            let error = error_of(&format!("{HEAD}{step}{tables}{twin}"));
+            assert_eq!(places_of(&error), [place], "{error}");
+            assert!(error.contains("no key `expct`; did you mean `expect`?"), "{error}");
+        }
+        // Nor is what was meant missing.
+        let error = error_of(&format!("{HEAD}[[stp]]\ndo = \"bind\"\n"));
+        assert_eq!(places_of(&error), ["3:3"], "{error}");
+        let error = error_of("abuot = \"t\"\ncards = [\"7260\"]\n[[step]]\ndo = \"bind\"\n");
+        assert_eq!(places_of(&error), ["1:1"], "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_hides_nothing_else() {
+        // A wrong type or word is one error; names that nothing has are found beside it.
+        let text = format!(
+            "{HEAD}patience = \"soon\"\n[[step]]\ndo = \"bind\"\n\
+             [[step]]\nawait = {{ milestone = \"unbound\", by = \"diver\" }}\n\
+             [[expect]]\nthat = \"a\"\nnever = {{ milestone = \"step-ended\", step = \"nothing\" }}\n\
+             [[expect]]\nthat = \"b\"\nnever = {{ milestone = \"alive\", valid = 1 }}\n\
+             [[twin]]\nthat = \"t\"\nset.patience = 5\nred = [\"c\"]\n\
+             [[twin]]\nthat = \"u\"\nset.hold = 3\nred = [\"a\"]\n"
+        );
+        let error = error_of(&text);
+        assert_eq!(
+            places_of(&error),
+            ["3:12", "7:39", "10:44", "13:40", "17:8", "18:1"],
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_error_is_told_where_it_stands() {
+        let step =
+            |await_: &str| format!("{HEAD}[[step]]\ndo = \"bind\"\n[[step]]\nawait = {await_}\n");
+        let expect = |rest: &str| {
+            format!("{HEAD}[[step]]\ndo = \"bind\"\n[[expect]]\nthat = \"a\"\n{rest}\n")
+        };
+        for (text, at, said) in [
+            (
+                step("{ milstone = \"opmode-asked\", module = \"$opmode\" }"),
+                "milstone",
+                "no key `milstone`; did you mean `milestone`?",
+            ),
+            (step("{ milestone = \"bound\", modul = \"x\" }"), "modul", "no field `modul`"),
+            (step("{ milestone = \"bound\", card = \"8265\" }"), "\"8265\"", "no card here"),
+            (
+                step("[\"bound\", { milestone = \"netdev-registered\", interface = \"eth5\" }]"),
+                "\"eth5\"",
+                "no interface of these cards `eth5`",
+            ),
+            (step("\"vanished\""), "\"vanished\"", "no step is `vanish`"),
+            (step("[\"bound\", \"vanished\"]"), "\"vanished\"", "no step is `vanish`"),
+            (
+                expect("never = { milestone = \"opmode-asked\", module = \"iwlmvn\" }"),
+                "\"iwlmvn\"",
+                "no opmode",
+            ),
+            (
+                expect("[expect.never]\nmilestone = \"bound\"\nslot = \"x\""),
+                "\"x\"",
+                "no slot with a card",
+            ),
+            (
+                expect("every = \"alive\"\nhas.card = [\"7260\", \"8265\"]"),
+                "\"8265\"",
+                "no card here",
+            ),
+            (
+                expect("every = \"alive\"\nhas = { crd = [\"7260\"] }"),
+                "crd",
+                "did you mean `card`?",
+            ),
+            (expect("log = { matches = \"x\", card = \"8265\" }"), "\"8265\"", "no card here"),
+            (
+                format!("{HEAD}[[step]]\ndo = \"bind\"\ncard = \"8265\"\n"),
+                "\"8265\"",
+                "no card here",
+            ),
+            (
+                format!(
+                    "{HEAD}[[step]]\nrepeat = 2\nstep = [{{ check = {{ card = \"x\", bound = true }} }}]\n"
+                ),
+                "\"x\", bound",
+                "no card here",
+            ),
+            (
+                format!("{HEAD}[[step]]\ndo = {{ write = {{ path = \"x\", text = \"1\" }} }}\n"),
+                "{ write",
+                "is absolute",
+            ),
+            (
+                format!(
+                    "{HEAD}[[card]]\nfaults = [\"rf-kill\", {{ fault = \"never-alive\", begin = \"vanished\" }}]\n[[step]]\ndo = \"bind\"\n"
+                ),
+                "\"vanished\"",
+                "no step is `vanish`",
+            ),
+            (
+                format!("{HEAD}[[step]]\ndo = \"bind\"\n[[firmware]]\ngive = \"file:none\"\n"),
+                "\"file:none\"",
+                "there is no file",
+            ),
+        ] {
+            let error = error_of(&text);
+            let before = &text[..text.find(at).expect(at)];
+            let line = before.lines().count() + usize::from(before.ends_with('\n'));
+            let column = before.rsplit('\n').next().map_or(0, str::len) + 1;
+            let place = format!("{line}:{column}");
+            assert_eq!(places_of(&error), [&*place], "{text}: {error}");
+            assert!(error.contains(said), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -1,56 +1,145 @@
-//! Reads a scenario's text and does not stop at the first thing that is wrong: what cannot be read
+//! Reads a text, of a scenario or of known failures, and does not stop at the first thing that is wrong: what cannot be read
 //! is taken out, and the rest read again.
 
 use std::ops::Range;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
+use toml::de::{DeArray, DeString, DeTable, DeValue, Deserializer, Error};
 
-use crate::facts::near::NoSuch;
+use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::{Complaint, SHOWN};
-use crate::script::scenario::Scenario;
 
 /// What became of a text.
-pub(super) struct Read {
+pub(super) struct Read<'t, T> {
     /// What could be read; parts of it are missing where something is wrong.
-    pub(super) scenario: Option<Scenario>,
+    pub(super) whole: Option<T>,
     /// What is wrong, in the order of the text.
     pub(super) complaints: Vec<Complaint>,
-    /// The tables and lists that are not whole any more: more complaints about them would be about
-    /// what was taken out.
-    pub(super) broken: Vec<Range<usize>>,
+    /// What it was read from.
+    pub(super) left: Left<'t>,
 }
 
-/// Where the scenario as a whole is, and what it lacks.
+/// What is left of a text when all that cannot be read has been taken out.
+pub(super) struct Left<'t> {
+    table: DeTable<'t>,
+    /// The keys that lead to each part that was taken out.
+    gone: Vec<Vec<String>>,
+    /// The tables and lists that are not whole any more: more complaints about them would be about
+    /// what was taken out.
+    broken: Vec<Range<usize>>,
+}
+
+impl Left<'_> {
+    /// Where things stand.
+    pub(super) fn spot(&self) -> Spot<'_> {
+        Spot { at: WHOLE, inside: Inside::Table(&self.table) }
+    }
+
+    /// Whether something was taken out of what one of these keys of the top has.
+    pub(super) fn lacks_of(&self, keys: &[&str]) -> bool {
+        self.gone.iter().any(|path| path.first().is_some_and(|key| keys.contains(&&**key)))
+    }
+
+    /// Whether one of the tables of `key` is gone, or has lost its own `part`; they may be nested.
+    pub(super) fn lacks_part(&self, key: &str, parts: &[&str]) -> bool {
+        self.gone.iter().any(|path| {
+            let mut inner = path.iter().skip_while(|part| *part == key);
+            path.first().is_some_and(|first| first == key)
+                && inner.next().is_none_or(|part| parts.contains(&&**part))
+        })
+    }
+
+    /// Whether this is about what stands as it was written.
+    pub(super) fn has(&self, complaint: &Complaint) -> bool {
+        !self.broken.contains(&complaint.at)
+    }
+}
+
+/// Where a part of a text stands.
+#[derive(Clone)]
+pub(super) struct Spot<'t> {
+    /// In bytes.
+    pub(super) at: Range<usize>,
+    inside: Inside<'t>,
+}
+
+#[derive(Clone, Copy)]
+enum Inside<'t> {
+    Table(&'t DeTable<'t>),
+    List(&'t DeArray<'t>),
+    Nothing,
+}
+
+impl<'t> Spot<'t> {
+    fn of(value: &'t Spanned<DeValue<'t>>) -> Spot<'t> {
+        let inside = match value.get_ref() {
+            DeValue::Table(table) => Inside::Table(table),
+            DeValue::Array(list) => Inside::List(list),
+            _ => Inside::Nothing,
+        };
+        Spot { at: value.span(), inside }
+    }
+
+    /// Of what a key has; of what it should have been in, if it is not there.
+    pub(super) fn key(&self, key: &str) -> Spot<'t> {
+        let value = match self.inside {
+            Inside::Table(table) => table.get(key),
+            _ => None,
+        };
+        value.map_or_else(|| Spot { inside: Inside::Nothing, ..self.clone() }, Spot::of)
+    }
+
+    /// Of the key itself.
+    pub(super) fn name_of(&self, key: &str) -> Range<usize> {
+        let name = match self.inside {
+            Inside::Table(table) => table.get_key_value(key).map(|(name, _)| name.span()),
+            _ => None,
+        };
+        name.unwrap_or_else(|| self.at.clone())
+    }
+
+    /// Of the n-th of a list; of one that stands without a list, its own.
+    pub(super) fn nth(&self, n: usize) -> Spot<'t> {
+        match self.inside {
+            Inside::List(list) => list.get(n).map_or_else(|| self.clone(), Spot::of),
+            _ => self.clone(),
+        }
+    }
+}
+
+/// Where the file as a whole is, and what it lacks.
 pub(super) const WHOLE: Range<usize> = 0..0;
 
-pub(super) fn read(text: &str) -> Read {
+pub(super) fn read<T: DeserializeOwned>(text: &str) -> Read<'_, T> {
     let (mut table, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        // What a text says that is no TOML is a guess.
-        let complaints = errors.iter().map(complaint).collect();
-        return Read { scenario: None, complaints, broken: Vec::new() };
-    }
-    let mut complaints = Vec::new();
-    let mut broken: Vec<Range<usize>> = Vec::new();
-    let whole = table.span();
-    loop {
-        let error = match Scenario::deserialize(Deserializer::from(table.clone())) {
-            Ok(scenario) => return Read { scenario: Some(scenario), complaints, broken },
+    let mut complaints: Vec<_> = errors.iter().map(complaint).collect();
+    let mut gone = Vec::new();
+    let mut broken = Vec::new();
+    let everything = table.span();
+    // What a text says that is no TOML is a guess.
+    let mut whole = None;
+    // One more than is shown, so that it shows that there are more.
+    while errors.is_empty() && complaints.len() <= SHOWN {
+        let error = match T::deserialize(Deserializer::from(table.clone())) {
+            Ok(read) => {
+                whole = Some(read);
+                break;
+            }
             Err(error) => error,
         };
-        let at = error.span().filter(|at| *at != whole).unwrap_or(WHOLE);
+        let at = error.span().filter(|at| *at != everything).unwrap_or(WHOLE);
         if !broken.contains(&at) {
             complaints.push(complaint(&error));
         }
-        let gone = take_out(table.get_mut(), &at, &mut broken);
-        broken.push(WHOLE);
-        // One more than is shown, so that it shows that there are more.
-        if !gone || complaints.len() > SHOWN {
-            return Read { scenario: None, complaints, broken };
+        let Some(mut path) = take_out(table.get_mut(), &at, &mut broken) else { break };
+        // A slip of the pen: what was meant is not there either.
+        if let (Some(key), Some(meant)) = (path.last_mut(), near_key(error.message())) {
+            *key = meant;
         }
+        gone.push(path);
     }
+    Read { whole, complaints, left: Left { table: table.into_inner(), gone, broken } }
 }
 
 fn complaint(error: &Error) -> Complaint {
@@ -58,67 +147,88 @@ fn complaint(error: &Error) -> Complaint {
     Complaint::new(error.span().unwrap_or_default(), what)
 }
 
+/// What serde says of a key that does not exist.
+const NO_KEY: &str = "unknown field `";
+
 /// serde tells a key or word that does not exist with those that do, all in backticks. The same with
 /// what was probably meant.
 fn meant(message: &str) -> Option<String> {
-    let kind = [("unknown field `", "key"), ("unknown variant `", "word")];
+    let kind = [(NO_KEY, "key"), ("unknown variant `", "word")];
     let (_, kind) = kind.iter().find(|(beginning, _)| message.starts_with(beginning))?;
     let mut quoted = message.split('`').skip(1).step_by(2);
     let name = quoted.next()?;
     Some(format!("{:#}", NoSuch::new(kind, name, quoted)))
 }
 
-/// Takes out the smallest part of a table that has this place; says whether there was one. What it
-/// stood in is broken then.
-fn take_out(table: &mut DeTable<'_>, at: &Range<usize>, broken: &mut Vec<Range<usize>>) -> bool {
+/// The key that was probably meant by one that does not exist.
+fn near_key(message: &str) -> Option<String> {
+    let mut quoted = message.strip_prefix(NO_KEY)?.split('`').step_by(2);
+    let name = quoted.next()?;
+    near::nearest(name, quoted).map(str::to_owned)
+}
+
+/// Takes out the smallest part of a table that has this place, and says which keys lead there; `None`
+/// if there is none. What it stood in is broken then.
+fn take_out(
+    table: &mut DeTable<'_>,
+    at: &Range<usize>,
+    broken: &mut Vec<Range<usize>>,
+) -> Option<Vec<String>> {
+    // Before what it has: the header of a table has the key's place in it.
+    let named = table.keys().find(|key| key.span() == *at).cloned();
     // Deepest first: the span of a table with a header is the header's.
-    let key = table.iter_mut().find_map(|(key, value)| {
+    let within = |key: &Spanned<DeString<'_>>, value: &mut Spanned<DeValue<'_>>, broken: &mut _| {
         let inner = match value.get_mut() {
             DeValue::Table(inner) => take_out(inner, at, broken),
             DeValue::Array(inner) => take_out_of_list(inner, at, broken),
-            _ => false,
+            _ => None,
         };
-        match inner {
-            true => {
-                broken.push(value.span());
-                Some(None)
+        inner.map(|mut path| {
+            broken.push(value.span());
+            path.insert(0, key.get_ref().to_string());
+            path
+        })
+    };
+    let mut key = named;
+    if key.is_none() {
+        for (known, value) in table.iter_mut() {
+            if let Some(path) = within(known, value, broken) {
+                return Some(path);
             }
-            false if contains(&value.span(), at) || contains(&key.span(), at) => {
-                Some(Some(key.clone()))
+            if contains(&value.span(), at) || contains(&known.span(), at) {
+                key = Some(known.clone());
+                break;
             }
-            false => None,
         }
-    });
-    match key {
-        None => false,
-        Some(None) => true,
-        Some(Some(key)) => table.remove(&key).is_some(),
     }
+    let key = key?;
+    table.remove(&key)?;
+    Some(vec![key.into_inner().into_owned()])
 }
 
 fn take_out_of_list(
     list: &mut DeArray<'_>,
     at: &Range<usize>,
     broken: &mut Vec<Range<usize>>,
-) -> bool {
+) -> Option<Vec<String>> {
     for index in 0..list.len() {
         let span = list[index].span();
         let inner = match list.get_mut(index).map(Spanned::get_mut) {
             Some(DeValue::Table(inner)) => take_out(inner, at, broken),
             Some(DeValue::Array(inner)) => take_out_of_list(inner, at, broken),
-            _ => false,
+            _ => None,
         };
-        if inner {
+        if inner.is_some() {
             broken.push(span);
-            return true;
+            return inner;
         }
         if contains(&span, at) {
             let all = std::mem::replace(list, DeArray::new()).into_iter().enumerate();
             *list = all.filter(|(i, _)| *i != index).map(|(_, value)| value).collect();
-            return true;
+            return Some(Vec::new());
         }
     }
-    false
+    None
 }
 
 fn contains(outer: &Range<usize>, at: &Range<usize>) -> bool {

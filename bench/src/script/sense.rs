@@ -1,31 +1,31 @@
 //! Whether a scenario makes sense: what parses, and yet would do nothing, or something else than it
 //! says.
 
-use std::ops::Range;
-
 use toml::{Spanned, Value};
 
 use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
-use crate::script::possible::{Cards, Possible};
-use crate::script::recover::WHOLE;
+use crate::script::possible::Possible;
+use crate::script::recover::{Left, Spot};
 use crate::script::scenario::{
-    Action, Check, Equipped, Expectation, FileCheck, Happening, MOST_CARDS, OneOrMany, Pattern,
-    PlannedFault, Scenario, Source, Step, Twin, When, field_of, glob, known_vars, no_card,
+    Action, Check, Equipped, Expectation, FileCheck, Happening, MOST_CARDS, Moment, OneOrMany,
+    Pattern, PlannedFault, Scenario, Source, Step, Twin, When, field_of, glob, known_vars, no_card,
 };
 use crate::script::{moments, scenario, vain};
 
-/// All that makes no sense. `whole`: nothing was taken out of the scenario when it was read, so that
-/// what names something else has to find it.
-pub(super) fn check(scenario: &Scenario, whole: bool) -> Vec<Complaint> {
+/// All that makes no sense in what is left of a scenario's text.
+pub(super) fn check(scenario: &Scenario, left: &Left<'_>) -> Vec<Complaint> {
     let mut wrong = Vec::new();
-    check_head(scenario, &mut wrong);
-    check_machine(scenario, &mut wrong);
-    check_rules(scenario, &mut wrong);
-    check_gates_stand(scenario, &mut wrong);
-    check_steps(&scenario.steps, &mut wrong);
+    let top = left.spot();
+    let possible = Possible::of(scenario, left);
+    check_head(scenario, left, &mut wrong);
+    check_machine(scenario, &possible, &top, &mut wrong);
+    check_rules(scenario, &top, &mut wrong);
+    check_gates_stand(scenario, &top, &mut wrong);
+    let steps = top.key(STEP);
+    check_steps(&scenario.steps, &steps, &mut wrong);
     for (index, expectation) in scenario.expectations.iter().enumerate() {
-        check_expectation(expectation, &mut wrong);
+        check_expectation(expectation, &top.key(EXPECT).nth(index), &mut wrong);
         let Expectation { that, when, .. } = expectation.get_ref();
         let mut before = scenario.expectations[..index].iter().map(Spanned::get_ref);
         // The same may be put in other words for other kernels.
@@ -36,42 +36,69 @@ pub(super) fn check(scenario: &Scenario, whole: bool) -> Vec<Complaint> {
             wrong.push(Complaint::new(expectation.span(), what));
         }
     }
-    vain::check_values(scenario, &patterns(scenario), &mut wrong);
-    check_cards(&scenario.steps, &Cards::of(scenario), &mut wrong);
+    let patterns = patterns(scenario, &top);
+    let named = patterns.into_iter().filter(|(spot, pattern)| {
+        let before = wrong.len();
+        for field in pattern.fields.keys() {
+            if let Err(no_such) = field_of(&pattern.milestone, field) {
+                wrong.push(Complaint::new(spot.name_of(field), format!("{no_such:#}")));
+            }
+        }
+        wrong.len() == before
+    });
+    let patterns: Vec<_> = named.collect();
+    vain::check_values(scenario, &possible, &top, &patterns, &mut wrong);
+    check_cards(&scenario.steps, &possible, &steps, &mut wrong);
     // A twin may leave out the step whose end it waits for in vain.
-    if scenario.twin.is_none() && whole {
-        check_step_names(scenario, &mut wrong);
+    if scenario.twin.is_none() && !left.lacks_part(STEP, &["do", "name"]) {
+        check_step_names(scenario, &patterns, &mut wrong);
     }
     for twin in &scenario.twins {
-        check_twin(twin, scenario, whole, &mut wrong);
+        check_twin(twin, scenario, left, &mut wrong);
     }
     wrong
 }
 
-fn check_head(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
+/// The keys of the tables of which there are many.
+const STEP: &str = "step";
+const EXPECT: &str = "expect";
+
+fn check_head(scenario: &Scenario, left: &Left<'_>, wrong: &mut Vec<Complaint>) {
+    let top = left.spot();
     let mut complain = |at, what: &dyn ToString| wrong.push(Complaint::new(at, what.to_string()));
-    if scenario.about.trim().is_empty() {
-        complain(WHOLE, &"a scenario says in one line what it shows: about = \"…\"");
+    // What was taken out is there.
+    let lacks = |none: bool, key: &str| none && !left.lacks_of(&[key]);
+    if lacks(scenario.about.trim().is_empty(), "about") {
+        let at = top.key("about").at;
+        complain(at, &"a scenario says in one line what it shows: about = \"…\"");
     }
-    if scenario.cards.is_empty() {
-        complain(WHOLE, &"name at least one card, as in cards = [\"7260\"]");
+    if lacks(scenario.cards.is_empty(), "cards") {
+        complain(top.key("cards").at, &"name at least one card, as in cards = [\"7260\"]");
     }
     for card in scenario.cards.iter().chain(scenario.further_models()) {
         if iwl_card::card(card.get_ref()).is_none() {
             complain(card.span(), &format!("{:#}", no_card(card.get_ref())));
         }
     }
-    if scenario.explore.ends.iter().any(|end| end.card.is_some()) {
-        complain(WHOLE, &"`explore.ends` are about the first card; they have no `card`");
+    for (index, end) in scenario.explore.ends.iter().enumerate() {
+        if end.card.is_some() {
+            let at = top.key("explore").key("ends").nth(index).key("card").at;
+            complain(at, &"`explore.ends` are about the first card; they have no `card`");
+        }
     }
-    if scenario.steps.is_empty() {
-        complain(WHOLE, &"a scenario has at least one [[step]]");
+    if lacks(scenario.steps.is_empty(), STEP) {
+        complain(top.key(STEP).at, &"a scenario has at least one [[step]]");
     }
 }
 
 /// The cards of the machine: what only the first can say, or a further one, and what is wrong with
 /// each.
-fn check_machine(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
+fn check_machine(
+    scenario: &Scenario,
+    possible: &Possible<'_>,
+    top: &Spot<'_>,
+    wrong: &mut Vec<Complaint>,
+) {
     let tables = scenario.card.iter().count();
     for (index, table) in scenario.card.iter().enumerate() {
         if let (0, Some(model)) = (index, &table.model) {
@@ -103,8 +130,7 @@ fn check_machine(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
             }
         }
     }
-    let possible = Possible::of(scenario);
-    for fault in scenario.faults() {
+    for (fault, spot) in faults(scenario, top) {
         let PlannedFault { fault: known, when, .. } = fault.get_ref();
         let mine =
             |card: &Equipped<'_>| card.faults().any(|own| std::ptr::eq(own, fault.get_ref()));
@@ -118,34 +144,59 @@ fn check_machine(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
             let what = scenario::lacks(card.name, *known, why);
             wrong.push(Complaint::new(fault.span(), what));
         }
-        for moment in fault.get_ref().moments() {
-            if let Some(what) = moments::never_comes(&possible, &cards, moment) {
-                wrong.push(Complaint::new(fault.span(), format!("`{moment}` never comes: {what}")));
+        // Of cards that are none nothing is known.
+        for (moment, spot) in moments_of(fault.get_ref(), &spot).filter(|_| !cards.is_empty()) {
+            if let Some(what) = moments::never_comes(possible, &cards, moment) {
+                wrong.push(Complaint::new(spot.at, format!("`{moment}` never comes: {what}")));
             }
         }
     }
+}
+
+/// All that is wrong with any card, and where it is said.
+fn faults<'s>(
+    scenario: &'s Scenario,
+    top: &Spot<'s>,
+) -> impl Iterator<Item = (&'s Spanned<PlannedFault>, Spot<'s>)> {
+    let cards = top.key("card");
+    scenario.card.iter().enumerate().flat_map(move |(card, table)| {
+        let spot = cards.nth(card).key("faults");
+        table.faults.iter().enumerate().map(move |(n, fault)| (fault, spot.nth(n)))
+    })
+}
+
+/// The moments of a fault, and where they are said.
+fn moments_of<'s>(
+    fault: &'s PlannedFault,
+    spot: &Spot<'s>,
+) -> impl Iterator<Item = (&'s Moment, Spot<'s>)> {
+    let (begin, end) = (spot.key("begin"), spot.key("end"));
+    let begin = fault.begin.iter().map(move |moment| (moment, begin.clone()));
+    begin.chain(fault.end.iter().map(move |moment| (moment, end.clone())))
 }
 
 fn check_text(text: &str) -> Result<(), String> {
     known_vars(&Value::String(text.to_owned()))
 }
 
-fn check_rules(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
+fn check_rules(scenario: &Scenario, top: &Spot<'_>, wrong: &mut Vec<Complaint>) {
     let mut before: Vec<(&str, &When)> = Vec::new();
-    for rule in &scenario.firmware {
+    for (index, rule) in scenario.firmware.iter().enumerate() {
         let r = rule.get_ref();
+        if let Some(Source::File(path)) = &r.give {
+            let path = scenario.directory.join(path);
+            if !path.is_file() {
+                let at = top.key("firmware").nth(index).key("give").at;
+                let what = format!("`give`: there is no file {}", path.display());
+                wrong.push(Complaint::new(at, what));
+            }
+        }
         let mut complain = |what: String| wrong.push(Complaint::new(rule.span(), what));
         if r.give.is_some() && r.refuse.is_some() {
             complain("a firmware rule has at most one of `give` and `refuse`".into());
         }
         if r.refuse.is_some() && (!r.corrupt.is_empty() || r.compress.is_some()) {
             complain("what is refused is neither corrupted nor compressed".into());
-        }
-        if let Some(Source::File(path)) = &r.give {
-            let path = scenario.directory.join(path);
-            if !path.is_file() {
-                complain(format!("`give`: there is no file {}", path.display()));
-            }
         }
         check_rule(&mut before, &r.name, &r.when, r.times).unwrap_or_else(&mut complain);
         check_timing(r.hold_until.is_some(), r.hold, r.delay).unwrap_or_else(&mut complain);
@@ -188,7 +239,7 @@ fn check_rule<'r>(
 }
 
 /// Without gates nothing is asked: what only a gate can do would silently not be done.
-fn check_gates_stand(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
+fn check_gates_stand(scenario: &Scenario, top: &Spot<'_>, wrong: &mut Vec<Complaint>) {
     if scenario.gates {
         return;
     }
@@ -206,11 +257,11 @@ fn check_gates_stand(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
         }
     }
     if !scenario.hold.is_empty() {
-        complain(WHOLE, "`hold`");
+        complain(top.key("hold").at, "`hold`");
     }
     if scenario.reboots() {
         let what = "`gates = false` puts files into a guest, and a reset takes them out: no `sysrq = \"b\"`";
-        wrong.push(Complaint::new(WHOLE, what));
+        wrong.push(Complaint::new(top.key("gates").at, what));
     }
 }
 
@@ -224,9 +275,9 @@ fn check_timing(hold_until: bool, hold: bool, delay: Option<f64>) -> Result<(), 
     Ok(())
 }
 
-fn check_steps(steps: &[Spanned<Step>], wrong: &mut Vec<Complaint>) {
-    for step in steps {
-        let s = step.get_ref();
+fn check_steps(steps: &[Spanned<Step>], spot: &Spot<'_>, wrong: &mut Vec<Complaint>) {
+    for (index, step) in steps.iter().enumerate() {
+        let (s, spot) = (step.get_ref(), spot.nth(index));
         let mut complain = |what: &str| wrong.push(Complaint::new(step.span(), what));
         let forms = [s.r#do.is_some(), s.r#await.is_some(), s.check.is_some(), s.repeat.is_some()];
         if forms.into_iter().filter(|form| *form).count() != 1 {
@@ -253,40 +304,60 @@ fn check_steps(steps: &[Spanned<Step>], wrong: &mut Vec<Complaint>) {
         if s.check.as_ref().is_some_and(says_nothing) {
             complain("a `check` looks at something: `check = { bound = true }`");
         }
-        let files =
-            s.check.iter().flat_map(OneOrMany::iter).filter_map(|check| check.file.as_ref());
-        files.filter_map(FileCheck::complaint).for_each(|what| complain(&what));
-        if let Some(what) = s.r#do.as_ref().and_then(|action| action_complaint(action, s.start)) {
-            complain(&what);
+        for (check, spot) in checks(s, &spot) {
+            if let Some(what) = check.file.as_ref().and_then(FileCheck::complaint) {
+                wrong.push(Complaint::new(spot.key("file").at, what));
+            }
         }
-        check_steps(&s.step, wrong);
+        if let Some(what) = s.r#do.as_ref().and_then(|action| action_complaint(action, s.start)) {
+            wrong.push(Complaint::new(spot.key("do").at, what));
+        }
+        check_steps(&s.step, &spot.key(STEP), wrong);
     }
 }
 
+/// What a step looks at, and where it says so.
+fn checks<'s>(step: &'s Step, spot: &Spot<'s>) -> impl Iterator<Item = (&'s Check, Spot<'s>)> {
+    let spot = spot.key("check");
+    let checks = step.check.iter().flat_map(OneOrMany::iter).enumerate();
+    checks.map(move |(n, check)| (check, spot.nth(n)))
+}
+
 /// A card that a step names plays.
-fn check_cards(steps: &[Spanned<Step>], cards: &Cards, wrong: &mut Vec<Complaint>) {
-    for step in steps {
-        let s = step.get_ref();
-        let checks = s.check.iter().flat_map(OneOrMany::iter).filter_map(|c| c.card.as_ref());
-        for no_such in s.card.iter().chain(checks).filter_map(|card| cards.lack(&card.0)) {
-            wrong.push(Complaint::new(step.span(), format!("{no_such:#}")));
+fn check_cards(
+    steps: &[Spanned<Step>],
+    possible: &Possible<'_>,
+    spot: &Spot<'_>,
+    wrong: &mut Vec<Complaint>,
+) {
+    for (index, step) in steps.iter().enumerate() {
+        let (s, spot) = (step.get_ref(), spot.nth(index));
+        let of_checks = checks(s, &spot).map(|(check, spot)| (check.card.as_ref(), spot));
+        for (card, spot) in std::iter::once((s.card.as_ref(), spot.clone())).chain(of_checks) {
+            if let Some(no_such) = card.and_then(|card| possible.lacks_card(&card.0)) {
+                wrong.push(Complaint::new(spot.key("card").at, no_such));
+            }
         }
-        check_cards(&s.step, cards, wrong);
+        check_cards(&s.step, possible, &spot.key(STEP), wrong);
     }
 }
 
 /// A step that is not there never ends: nothing would tell that from one that was not reached.
-fn check_step_names(scenario: &Scenario, wrong: &mut Vec<Complaint>) {
+fn check_step_names(
+    scenario: &Scenario,
+    patterns: &[(Spot<'_>, &Pattern)],
+    wrong: &mut Vec<Complaint>,
+) {
     let mut names = Vec::new();
     step_names(&scenario.steps, &mut names);
     names.sort_unstable();
     names.dedup();
-    for (at, pattern) in patterns(scenario) {
+    for (spot, pattern) in patterns {
         let Some(Value::String(step)) = pattern.fields.get("step") else { continue };
         let known = names.contains(&step.as_str()) || step == "check" || step.starts_with("await ");
         if !known {
             let what = format!("{:#}", NoSuch::new("step", step, names.iter().copied()));
-            wrong.push(Complaint::new(at, what));
+            wrong.push(Complaint::new(spot.key("step").at, what));
         }
     }
 }
@@ -300,31 +371,53 @@ fn step_names<'s>(steps: &'s [Spanned<Step>], names: &mut Vec<&'s str>) {
 }
 
 /// All that a scenario says about milestones, and where.
-fn patterns(scenario: &Scenario) -> Vec<(Range<usize>, &Pattern)> {
+fn patterns<'s>(scenario: &'s Scenario, top: &Spot<'s>) -> Vec<(Spot<'s>, &'s Pattern)> {
     let mut all = Vec::new();
-    step_patterns(&scenario.steps, &mut all);
-    for fault in scenario.faults() {
-        let moments = fault.get_ref().moments().filter_map(|moment| match &moment.what {
-            Happening::Milestone(pattern) => Some((fault.span(), pattern)),
+    step_patterns(&scenario.steps, &top.key(STEP), &mut all);
+    for (fault, spot) in faults(scenario, top) {
+        let moments = moments_of(fault.get_ref(), &spot);
+        all.extend(moments.filter_map(|(moment, spot)| match &moment.what {
+            Happening::Milestone(pattern) => Some((spot, pattern)),
             Happening::Event(_) => None,
-        });
-        all.extend(moments);
+        }));
     }
-    let firmware = scenario.firmware.iter().filter_map(|r| r.get_ref().hold_until.as_ref());
-    let module = scenario.module.iter().filter_map(|r| r.get_ref().hold_until.as_ref());
-    let expected = scenario.expectations.iter().map(Spanned::get_ref).flat_map(|e| {
-        let one = [&e.eventually, &e.never, &e.exactly, &e.every, &e.after, &e.before];
-        one.into_iter().flatten().chain(e.in_order.iter().flatten())
-    });
-    all.extend(firmware.chain(module).chain(expected).map(|p| (p.span(), p.get_ref())));
+    let firmware = scenario.firmware.iter().map(|rule| rule.get_ref().hold_until.as_ref());
+    let module = scenario.module.iter().map(|rule| rule.get_ref().hold_until.as_ref());
+    for (key, rules) in [("firmware", firmware.collect()), ("module", module.collect::<Vec<_>>())] {
+        let held = rules.into_iter().enumerate();
+        all.extend(held.filter_map(|(n, until)| {
+            Some((top.key(key).nth(n).key("hold-until"), until?.get_ref()))
+        }));
+    }
+    for (n, e) in scenario.expectations.iter().map(Spanned::get_ref).enumerate() {
+        let spot = top.key(EXPECT).nth(n);
+        let one = [
+            ("eventually", &e.eventually),
+            ("never", &e.never),
+            ("exactly", &e.exactly),
+            ("every", &e.every),
+            ("after", &e.after),
+            ("before", &e.before),
+        ];
+        let one =
+            one.into_iter().filter_map(|(key, p)| Some((spot.key(key), p.as_ref()?.get_ref())));
+        let order = e.in_order.iter().flatten().enumerate();
+        all.extend(one);
+        all.extend(order.map(|(n, p)| (spot.key("in-order").nth(n), p.get_ref())));
+    }
     all
 }
 
-fn step_patterns<'s>(steps: &'s [Spanned<Step>], all: &mut Vec<(Range<usize>, &'s Pattern)>) {
-    for step in steps {
-        let awaited = step.get_ref().r#await.iter().flat_map(OneOrMany::iter);
-        all.extend(awaited.map(|pattern| (step.span(), pattern)));
-        step_patterns(&step.get_ref().step, all);
+fn step_patterns<'s>(
+    steps: &'s [Spanned<Step>],
+    spot: &Spot<'s>,
+    all: &mut Vec<(Spot<'s>, &'s Pattern)>,
+) {
+    for (index, step) in steps.iter().enumerate() {
+        let spot = spot.nth(index);
+        let awaited = step.get_ref().r#await.iter().flat_map(OneOrMany::iter).enumerate();
+        all.extend(awaited.map(|(n, pattern)| (spot.key("await").nth(n), pattern)));
+        step_patterns(&step.get_ref().step, &spot.key(STEP), all);
     }
 }
 
@@ -346,7 +439,11 @@ fn action_complaint(action: &Action, start: bool) -> Option<String> {
     }
 }
 
-fn check_expectation(expectation: &Spanned<Expectation>, wrong: &mut Vec<Complaint>) {
+fn check_expectation(
+    expectation: &Spanned<Expectation>,
+    spot: &Spot<'_>,
+    wrong: &mut Vec<Complaint>,
+) {
     let e = expectation.get_ref();
     if let Some(what) = e.complaint() {
         wrong.push(Complaint::new(expectation.span(), what));
@@ -354,16 +451,22 @@ fn check_expectation(expectation: &Spanned<Expectation>, wrong: &mut Vec<Complai
     let Some(kind) = e.every.as_ref().map(|every| every.get_ref().milestone.as_str()) else {
         return;
     };
-    for values in e.has.iter().chain(&e.among) {
-        for field in values.get_ref().0.keys() {
+    for (key, values) in [("has", &e.has), ("among", &e.among)] {
+        for field in values.iter().flat_map(|values| values.get_ref().0.keys()) {
             if let Err(no_such) = field_of(kind, field) {
-                wrong.push(Complaint::new(values.span(), format!("{no_such:#}")));
+                let at = spot.key(key).name_of(field);
+                wrong.push(Complaint::new(at, format!("{no_such:#}")));
             }
         }
     }
 }
 
-fn check_twin(twin: &Spanned<Twin>, scenario: &Scenario, whole: bool, wrong: &mut Vec<Complaint>) {
+fn check_twin(
+    twin: &Spanned<Twin>,
+    scenario: &Scenario,
+    left: &Left<'_>,
+    wrong: &mut Vec<Complaint>,
+) {
     let t = twin.get_ref();
     if t.red.is_empty() && t.outcome.is_none() {
         let what = "a twin says with `red` which expectations must fail, or with `outcome` how the \
@@ -371,6 +474,7 @@ fn check_twin(twin: &Spanned<Twin>, scenario: &Scenario, whole: bool, wrong: &mu
         wrong.push(Complaint::new(twin.span(), what));
     }
     let expected = || scenario.expectations.iter().map(|e| e.get_ref().that.as_str());
+    let whole = !left.lacks_part(EXPECT, &["that"]);
     for red in t.red.iter().chain(&t.may).filter(|_| whole) {
         if !expected().any(|that| that == red.get_ref()) {
             let mut what =

@@ -1,15 +1,15 @@
 //! What no run can meet: values that no event has are errors; rules that no request fits, conditions
 //! that no card meets and expectations that nothing turns red are doubts.
 
-use std::ops::Range;
-
 use toml::{Spanned, Value};
 
 use crate::facts::driver::DRIVERS;
 use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
 use crate::script::possible::Possible;
-use crate::script::scenario::{Expectation, Pattern, Scenario, Values, When, glob};
+use crate::script::recover::Spot;
+use crate::script::scenario::{Expectation, Pattern, Scenario, When, glob};
+use crate::script::supplied::{models, names_asked};
 
 /// What cfg80211 asks for, and the directory that the loader looks into first.
 const ELSE: [&str; 3] = ["regulatory.db", "regulatory.db.p7s", "updates"];
@@ -17,25 +17,33 @@ const ELSE: [&str; 3] = ["regulatory.db", "regulatory.db.p7s", "updates"];
 /// Values that no event can have: an expectation with one looks at nothing.
 pub(super) fn check_values(
     scenario: &Scenario,
-    patterns: &[(Range<usize>, &Pattern)],
+    possible: &Possible<'_>,
+    top: &Spot<'_>,
+    patterns: &[(Spot<'_>, &Pattern)],
     wrong: &mut Vec<Complaint>,
 ) {
-    let possible = Possible::of(scenario);
-    for expectation in &scenario.expectations {
-        let log = expectation.get_ref().log.as_ref();
-        let card = log.and_then(|log| log.card.as_ref());
-        if let Some(no_such) = card.and_then(|card| possible.cards().lack(&card.0)) {
-            wrong.push(Complaint::new(expectation.span(), format!("{no_such:#}")));
+    let expectations = || {
+        let spot = top.key("expect");
+        let all = scenario.expectations.iter().map(Spanned::get_ref).enumerate();
+        all.map(move |(n, expectation)| (expectation, spot.nth(n)))
+    };
+    for (expectation, spot) in expectations() {
+        let card = expectation.log.as_ref().and_then(|log| log.card.as_ref());
+        if let Some(no_such) = card.and_then(|card| possible.lacks_card(&card.0)) {
+            wrong.push(Complaint::new(spot.key("log").key("card").at, no_such));
         }
     }
-    let mut look = |at: &Range<usize>, kind: &str, field: &str, value: &Value| {
+    let mut look = |spot: &Spot<'_>, kind: &str, field: &str, value: &Value| {
+        let spot = spot.key(field);
         let each = match value {
             Value::Array(all) => all.iter().collect(),
             one => vec![one],
         };
-        let no = each.into_iter().filter_map(|value| possible.lacks(kind, field, value));
+        let no = each.into_iter().enumerate().filter_map(|(n, value)| {
+            Some(Complaint::new(spot.nth(n).at, possible.lacks(kind, field, value)?))
+        });
         let before = wrong.len();
-        wrong.extend(no.map(|what| Complaint::new(at.clone(), what)));
+        wrong.extend(no);
         wrong.len() > before
     };
     let unguarded: Vec<_> = scenario.unguarded().collect();
@@ -49,28 +57,30 @@ pub(super) fn check_values(
         those.iter().any(|(one, _)| std::ptr::eq(*one, pattern))
     };
     let mut uncaused = Vec::new();
-    for (at, pattern) in patterns {
+    for (spot, pattern) in patterns {
         let mut lacks = false;
         for (field, value) in &pattern.fields {
-            lacks |= look(at, &pattern.milestone, field, value);
+            lacks |= look(spot, &pattern.milestone, field, value);
         }
         if lacks || among(&shown, pattern) {
             continue;
         }
-        if let Some(what) = possible.uncaused(pattern, among(&nevers, pattern)) {
-            uncaused.push(Complaint::new(at.clone(), what));
+        if let Some((field, what)) = possible.uncaused(pattern, among(&nevers, pattern)) {
+            let at = field.map_or_else(|| spot.at.clone(), |field| spot.key(field).at);
+            uncaused.push((spot.at.clone(), Complaint::new(at, what)));
         }
     }
-    for e in scenario.expectations.iter().map(Spanned::get_ref) {
+    for (e, spot) in expectations() {
         let Some(kind) = e.every.as_ref().map(|every| &every.get_ref().milestone) else { continue };
-        for values in e.has.iter().chain(&e.among) {
-            let Values(fields) = values.get_ref();
-            for (field, value) in fields {
-                look(&values.span(), kind, field, value);
+        for (key, values) in [("has", &e.has), ("among", &e.among)] {
+            for (field, value) in values.iter().flat_map(|values| &values.get_ref().0) {
+                look(&spot.key(key), kind, field, value);
             }
         }
     }
-    wrong.extend(uncaused);
+    // That a moment does not come is told with its fault.
+    uncaused.retain(|(pattern, _)| !wrong.iter().any(|told| told.at == *pattern));
+    wrong.extend(uncaused.into_iter().map(|(_, what)| what));
 }
 
 /// What an expectation says that it does not come.
@@ -131,7 +141,7 @@ fn firmware_doubt(scenario: &Scenario, name: &str) -> Option<String> {
     if name.contains('$') || scenario.has_another_part() {
         return None;
     }
-    let asked = Possible::of(scenario).names_asked();
+    let asked = names_asked(&models(scenario));
     let plain = asked.iter().map(String::as_str).chain(ELSE);
     let fits = |asked: &str| {
         ["", ".zst", ".xz"].iter().any(|suffix| glob(name, &format!("{asked}{suffix}")))
@@ -162,7 +172,7 @@ mod tests {
                  never = {{ milestone = {pattern} }}\n"
             );
             let error = parse("t", "t.toml", &text).expect_err(pattern).to_string();
-            assert!(error.contains(said) && error.contains("t.toml:8:9"), "{pattern}: {error}");
+            assert!(error.contains(said) && error.contains("t.toml:8:"), "{pattern}: {error}");
         }
         for (pattern, said) in [
             (
@@ -188,7 +198,17 @@ mod tests {
             ("\"nvm-read\", section = \"HW\"", "there are: NVM_SECTION_TYPE_HW"),
             ("\"dma-fault\", during = \"upload\"", "there are: context information, service"),
             ("\"bound\", slot = \"0000:03:00.0\"", "there are: 0000:01:00.0, 0000:02:00.0"),
-            ("\"netdev-registered\", interface = \"eth0\"", "there are: wlan0"),
+            ("\"netdev-registered\", interface = \"eth0\"", "there are: wlan0, wlan1"),
+            ("\"netdev-registered\", interface = \"wlan2\"", "there are: wlan0, wlan1"),
+            ("\"section-uploaded\", index = 77", "`index` is never 77, but 0, 1"),
+            ("\"section-uploaded\", image = \"runtime\", index = 2", "a twin show that"),
+            ("\"section-uploaded\", bytes = 255", "`bytes` is never 255, but 256"),
+            ("\"cpu-released\", sections = 99", "`sections` is never 99, but 0, 1, 2"),
+            ("\"firmware-given\", name = \"$firmware\", bytes = 3", "`bytes` is never 3, but"),
+            ("\"pnvm-loaded\", bytes = 1000000", "has more than"),
+            ("\"opmode-asked\", module = \"iwlmld\"", "the opmode of no card here"),
+            ("\"opmode-loaded\", module = \"iwlrs\"", "no opmode `iwlrs`"),
+            ("\"modprobe-ended\", module = \"iwlmld\"", "there are iwldvm, iwlmvm"),
             ("\"rf-kill-noticed\", rfkill = \"rfkill\"", "did you mean `rfkill0`?"),
             ("\"section-uploaded\", index = 999", "`index` goes from 0 to 255"),
             ("\"section-uploaded\", bytes = -1", "`bytes` goes from 0"),
@@ -242,7 +262,23 @@ mod tests {
             ("\"module-loaded\", module = \"iwlwifi\"", "", ""),
             ("\"modprobe-ended\", status = 7", "", "[[module]]\nexit = 7"),
             ("\"modprobe-ended\", status = 139", "", ""),
-            ("\"section-uploaded\", index = 9", "", ""),
+            ("\"section-uploaded\", index = 1", "", ""),
+            ("\"section-uploaded\", index = 9", "", "[[firmware]]\ngive = \"stub:8265\""),
+            ("\"cpu-released\", sections = 9", "", "[[firmware]]\ncorrupt = \"no-sections\""),
+            ("\"firmware-given\", bytes = 3", "", "[[firmware]]\ncompress = \"xz\""),
+            ("\"opmode-asked\", module = \"iwldvm\"", "", "[[firmware]]\ngive = \"stub:6205\""),
+            (
+                "\"opmode-loaded\", module = \"iwldvm\"",
+                "",
+                "[[step]]\ndo = { modprobe = [\"iwldvm\"] }",
+            ),
+            ("\"opmode-loaded\", module = \"iwlrs_mvm\"", "", ""),
+            (
+                "\"opmode-asked\", module = \"iwlmld\"",
+                "",
+                "[[twin]]\nthat = \"other\"\nset.firmware = [{ give = \"stub:be200\" }]\nred = [\"t\"]",
+            ),
+            ("\"netdev-registered\", interface = \"wlan1\"", "card.more = [\"7260\"]", ""),
             ("\"nvm-read\", section = \"section 2\"", "", ""),
             ("\"fault-injected\"", "card.faults = [\"rf-kill\"]", ""),
             ("\"fault-injected\"", "", "[[step]]\ndo = { fault = \"rf-kill\" }"),

@@ -107,8 +107,8 @@ pub use event::{CardEvent, DMA_WORKS, Image, Outcome, RegName, ResetKind, Space,
 pub use faults::{Bits, Engine, Fault, FaultError, FaultPlan, MIN_EVERY, NvmSection};
 pub use nvm::section_names;
 pub use spec::{
-    CardSpec, Generation, Identity, IdentityError, OpMode, PciIds, Radio, card, cards,
-    one_of_each_generation,
+    CardSpec, Generation, IDENTITY_KEYS, Identity, IdentityError, OpMode, PciIds, Radio, card,
+    cards, one_of_each_generation,
 };
 pub use summary::{Summary, Unmodelled};
 pub use world::{Clock, DmaError, Events, Memory, Nanos, Raise, World};

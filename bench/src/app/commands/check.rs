@@ -13,8 +13,7 @@ use crate::script::schema;
 /// Reads each scenario and says what it holds, or what is wrong with it and where.
 pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     if args.schema {
-        let schema = serde_json::to_string_pretty(&schema::schema())?;
-        commands::print(&format!("{schema}\n"))?;
+        commands::json(&schema::schema())?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = String::new();

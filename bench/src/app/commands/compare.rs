@@ -22,14 +22,14 @@ pub fn compare(args: &CompareArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     };
     let place = |name: &str| locate(name, &parent).map_err(usage);
     let [left, right] = [place(&args.left)?, place(&args.right)?];
-    let text = match (Matrix::is_at(&left), Matrix::is_at(&right)) {
+    match (Matrix::is_at(&left), Matrix::is_at(&right)) {
         (true, true) => {
             let [before, now] =
                 [Matrix::read(&left).map_err(usage)?, Matrix::read(&right).map_err(usage)?];
             let changes = Changes::between(&before, &now);
             match args.json {
-                true => json(&Document { format: 1, changes: &changes })?,
-                false => render::changes(&changes, ui.look),
+                true => commands::json(&Document { format: 1, changes: &changes })?,
+                false => commands::print(&render::changes(&changes, ui.look))?,
             }
         }
         (false, false) => {
@@ -37,8 +37,8 @@ pub fn compare(args: &CompareArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
                 [Run::read(&left).map_err(usage)?, Run::read(&right).map_err(usage)?];
             let comparison = Comparison::of(&left, &right);
             match args.json {
-                true => json(&comparison)?,
-                false => comparison.text(ui.look),
+                true => commands::json(&comparison)?,
+                false => commands::print(&comparison.text(ui.look))?,
             }
         }
         (is_matrix, _) => {
@@ -49,8 +49,7 @@ pub fn compare(args: &CompareArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
                 BadUsage(format!("{left} is {one}, {right} {other}: name two of a kind")).into()
             );
         }
-    };
-    commands::print(&text)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -60,8 +59,4 @@ struct Document<'a> {
     format: u32,
     #[serde(flatten)]
     changes: &'a Changes,
-}
-
-fn json(document: &impl Serialize) -> serde_json::Result<String> {
-    Ok(format!("{}\n", serde_json::to_string_pretty(document)?))
 }

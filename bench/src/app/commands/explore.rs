@@ -13,7 +13,6 @@ use crate::facts::verdict::{self, Outcome};
 use crate::lab::explore::{self, Class, Order, Spec};
 use crate::machine::signals;
 use crate::record::rundir;
-use crate::script::known::Known;
 use crate::script::read;
 
 /// Explores the scenario with each card.
@@ -37,7 +36,8 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         }
         false => commands::cards(&args.card)?,
     };
-    let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
+    let known =
+        commands::known_failures(args.known_failures.as_deref(), std::slice::from_ref(&scenario))?;
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
@@ -74,7 +74,7 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
             "seconds": started.elapsed().as_secs_f64(),
             "explorations": explorations,
         });
-        commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+        commands::json(&document)?;
     }
     terminal::flush();
     let orders = || explorations.iter().flat_map(|exploration| &exploration.orders);

@@ -114,7 +114,7 @@ pub fn list(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let scenarios = read::built_in();
     if args.json {
         let document = document(&scenarios, args.what);
-        commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+        commands::json(&document)?;
     } else {
         commands::print(&text(&scenarios, args.what, ui.look))?;
     }

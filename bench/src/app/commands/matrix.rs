@@ -13,8 +13,9 @@ use guest_kit::{Flavour, Initrd};
 use iwl_card::CardSpec;
 
 use crate::app::cli::{GuestArgs, MatrixArgs};
+use crate::app::commands::{self, More};
+use crate::app::terminal;
 use crate::app::ui::{MatrixProgress, Ui};
-use crate::app::{commands, terminal};
 use crate::facts::driver;
 use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
@@ -50,12 +51,13 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     };
     let cards = commands::cards(&args.card)?;
     commands::firmware(&args.firmware)?;
-    let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
-    let before = args.baseline.as_deref().map(commands::report::baseline).transpose()?;
+    let known = commands::known_failures(args.known_failures.as_deref(), &scenarios)?;
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
     };
+    let before = args.baseline.as_deref();
+    let before = before.map(|path| commands::report::baseline(path, &parent)).transpose()?;
     // Better to know it before an hour of runs.
     for file in args.junit.iter().chain(&args.ktap) {
         std::fs::File::create(file).map_err(|error| commands::unwritable(file, error))?;
@@ -168,7 +170,7 @@ fn labs<'a>(args: &MatrixArgs, initrds: &[Initrd], ui: &'a Ui) -> anyhow::Result
             }
             for initrd in initrds {
                 let initrd = Some(initrd.clone());
-                labs.push(commands::lab_with(&guest, ui, |options| options.initrd = initrd)?);
+                labs.push(commands::lab_with(&guest, ui, More { initrd, ..More::default() })?);
             }
         }
     }

@@ -22,8 +22,9 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use guest_kit::{CacheDir, KernelSelector, Kit, KitError, KitOptions, OwnModule, Qemu};
+use guest_kit::{CacheDir, Initrd, KernelSelector, Kit, KitError, KitOptions, OwnModule, Qemu};
 use iwl_card::{CardSpec, Identity};
+use serde::Serialize;
 
 use crate::app::cli::{FetchArgs, GuestArgs, OwnModuleArgs};
 use crate::app::ui::Ui;
@@ -32,19 +33,24 @@ use crate::facts::failure::BadUsage;
 use crate::lab::sweep::ask as sweep_ask;
 use crate::lab::{self, Lab, Options};
 use crate::record::cite::{self, Supply};
-use crate::script::scenario::no_card;
+use crate::script::known::Known;
+use crate::script::scenario::{Scenario, no_card, no_identity};
 
 /// The card of that name, with the identity that follows it: `9260,device=0x271b,hw-rev=0x322`.
 ///
 /// # Errors
 /// There is none, or its hardware cannot be that.
 pub fn card(words: &str) -> Result<&'static CardSpec, BadUsage> {
-    let (name, identity) = words.split_once(',').unwrap_or((words, ""));
-    let row = iwl_card::card(name).ok_or_else(|| BadUsage::from_error(no_card(name)))?;
-    if identity.is_empty() {
-        return Ok(row);
+    let (name, identity) = match words.split_once(',') {
+        Some((name, identity)) => (name, Some(identity)),
+        None => (words, None),
+    };
+    if words.split(',').any(str::is_empty) {
+        return Err(nothing_beside(words));
     }
-    let wrong = |error| BadUsage(format!("--card {words}: {error}"));
+    let row = iwl_card::card(name).ok_or_else(|| BadUsage::from_error(no_card(name)))?;
+    let Some(identity) = identity else { return Ok(row) };
+    let wrong = |error| BadUsage(format!("--card {words}: {}", no_identity(&error)));
     let card = identity.parse::<Identity>().and_then(|identity| identity.of(row)).map_err(wrong)?;
     // One for each such word of the command line.
     Ok(Box::leak(Box::new(card)))
@@ -65,12 +71,21 @@ pub fn firmware(word: &str) -> Result<Supply<'_>, BadUsage> {
     Ok(supply)
 }
 
+/// A list of cards with a name too few.
+fn nothing_beside(words: &str) -> BadUsage {
+    let what = if words.is_empty() { "no card is named" } else { "nothing stands beside a comma" };
+    BadUsage(format!("--card {words}: {what}; name one, as `iwlbench list cards` has them"))
+}
+
 /// The cards of a list; a part of an identity belongs to the name before it.
 ///
 /// # Errors
 /// As [`card()`].
 pub fn cards(words: &[String]) -> Result<Vec<&'static CardSpec>, BadUsage> {
     let mut cards: Vec<String> = Vec::new();
+    if words.iter().any(String::is_empty) {
+        return Err(nothing_beside(&words.join(",")));
+    }
     for word in words {
         match (cards.last_mut(), word.contains('=')) {
             (Some(last), true) => {
@@ -117,6 +132,7 @@ pub fn place_for(path: &Path) -> Result<(), BadUsage> {
     }
 }
 
+/// The directory that a file is in.
 fn parent_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -179,22 +195,44 @@ pub fn driver(name: &str) -> Result<&'static Choice, BadUsage> {
 /// # Errors
 /// Bad usage, or something cannot be found or fetched.
 pub fn lab<'a>(args: &GuestArgs, ui: &'a Ui) -> anyhow::Result<Lab<'a>> {
-    lab_with(args, ui, |_| ())
+    lab_with(args, ui, More::default())
+}
+
+/// What a command wants of a lab beside what the user says of guests.
+#[derive(Debug, Default)]
+pub struct More {
+    /// The guests can have a shell.
+    pub shell: bool,
+    /// They wait for a debugger, here.
+    pub gdb: Option<String>,
+    /// They boot a distribution's own initrd.
+    pub initrd: Option<Initrd>,
 }
 
 /// As [`lab()`], with more.
 ///
 /// # Errors
 /// As there.
-pub fn lab_with<'a>(
-    args: &GuestArgs,
-    ui: &'a Ui,
-    more: impl FnOnce(&mut Options),
-) -> anyhow::Result<Lab<'a>> {
-    let driver = driver(&args.driver)?;
-    let mut options = Options {
-        kernel: KernelSelector::Default,
-        driver,
+pub fn lab_with<'a>(args: &GuestArgs, ui: &'a Ui, more: More) -> anyhow::Result<Lab<'a>> {
+    let More { shell, gdb, initrd } = more;
+    let (modules, tree) = (args.modules.as_deref(), args.kdir.as_deref());
+    let named =
+        |modules| lab::kernel_selector(&args.kernel, modules, tree).map_err(BadUsage::from_error);
+    let kernel = match &initrd {
+        Some(initrd) => {
+            let path = Path::new(&args.kernel);
+            let alone = tree.is_none() && path.is_file() && guest_kit::is_bzimage(path);
+            let wanted = match alone {
+                true => KernelSelector::Image(path.to_owned()),
+                false => named(None)?,
+            };
+            lab::initrd::kernel(initrd, wanted)?
+        }
+        None => named(modules)?,
+    };
+    let options = Options {
+        kernel,
+        driver: driver(&args.driver)?,
         accel: args.accel,
         cpus: args.cpus,
         modules: own(&args.own)?,
@@ -202,26 +240,12 @@ pub fn lab_with<'a>(
         append: args.tell.append.clone(),
         qemu_args: args.tell.qemu_arg.clone(),
         trace: args.tell.trace.clone(),
-        shell: false,
+        shell,
         ask: sweep_ask,
-        gdb: None,
-        initrd: None,
+        gdb,
+        initrd,
     };
-    more(&mut options);
-    let (kernel, modules, tree) = (&args.kernel, args.modules.as_deref(), args.kdir.as_deref());
-    options.kernel = match &options.initrd {
-        Some(initrd) => {
-            let path = Path::new(kernel);
-            let alone = tree.is_none() && path.is_file() && guest_kit::is_bzimage(path);
-            let wanted = match alone {
-                true => KernelSelector::Image(path.to_owned()),
-                false => lab::kernel_selector(kernel, None, tree).map_err(BadUsage::from_error)?,
-            };
-            lab::initrd::kernel(initrd, wanted)?
-        }
-        None => lab::kernel_selector(kernel, modules, tree).map_err(BadUsage::from_error)?,
-    };
-    lab::check_driver(&options.kernel, driver)?;
+    lab::check_driver(&options.kernel, options.driver)?;
     Lab::new(kit(&args.fetch, ui)?, &options, ui)
 }
 
@@ -246,6 +270,18 @@ pub fn own(args: &OwnModuleArgs) -> anyhow::Result<Vec<OwnModule>> {
     Ok(modules)
 }
 
+/// The failures that are known, of runs of these scenarios.
+///
+/// # Errors
+/// The file cannot be read, or makes no sense.
+pub fn known_failures(path: Option<&Path>, scenarios: &[Scenario]) -> anyhow::Result<Known> {
+    let known = path.map(|path| Known::read(path, scenarios)).transpose()?.unwrap_or_default();
+    for doubt in &known.doubts {
+        eprintln!("iwlbench: {doubt}");
+    }
+    Ok(known)
+}
+
 /// Guests at once: as many as the user wants, else half as many again as there are CPUs: often
 /// one waits for a driver's timeout and leaves its CPU to another.
 pub fn jobs(wanted: Option<usize>) -> usize {
@@ -253,6 +289,14 @@ pub fn jobs(wanted: Option<usize>) -> usize {
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         cpus + cpus.div_ceil(2)
     })
+}
+
+/// Writes a document to standard output, as JSON for people too.
+///
+/// # Errors
+/// As [`print()`].
+pub fn json(document: &impl Serialize) -> anyhow::Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(document)?))
 }
 
 /// Writes to standard output; a reader that has gone (`| head`) is no error.

@@ -35,7 +35,8 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         && Matrix::is_at(directory)
     {
         let matrix = Matrix::read(directory).map_err(usage)?;
-        let before = args.baseline.as_deref().map(baseline).transpose()?;
+        let before = args.baseline.as_deref().map(|path| baseline(path, &parent));
+        let before = before.transpose()?;
         let changes = before.map(|before| Changes::between(&before, &matrix));
         let (path, base) = place(&matrix.directory, args.output.as_deref());
         return write(&matrix_page(&matrix, &base, changes.as_ref())?.0, Some(&path));
@@ -84,17 +85,22 @@ fn place(directory: &Path, output: Option<&Path>) -> (PathBuf, String) {
     }
 }
 
-/// The matrix to compare with, by its directory or its file.
+/// The matrix to compare with, by its directory, its name below `parent`, or its file.
 ///
 /// # Errors
 /// There is none.
-pub fn baseline(path: &Path) -> anyhow::Result<Matrix> {
+pub fn baseline(path: &Path, parent: &Path) -> anyhow::Result<Matrix> {
     let directory = match path.is_file() {
-        true => path.parent().unwrap_or(Path::new(".")),
-        false => path,
+        true => commands::parent_of(path).to_owned(),
+        false => locate(&path.to_string_lossy(), parent).map_err(usage)?,
     };
-    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    Matrix::read(directory).map_err(usage)
+    if !Matrix::is_at(&directory) && directory.join(files::EVENTS).is_file() {
+        let shown = path.display();
+        let what =
+            format!("--baseline {shown}: a run, and no matrix: `iwlbench compare` takes two");
+        return Err(BadUsage(what).into());
+    }
+    Matrix::read(&directory).map_err(usage)
 }
 
 /// What cannot be read is the user's mistake, unless the system says no.

@@ -6,7 +6,8 @@ use iwl_card::CardSpec;
 use serde_json::json;
 
 use crate::app::cli::RunArgs;
-use crate::app::{commands, terminal, ui::Ui};
+use crate::app::commands::{self, More};
+use crate::app::{terminal, ui::Ui};
 use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
 use crate::lab::{self, Look, RunSpec, initrd, shell};
@@ -15,7 +16,6 @@ use crate::record::matrix::{Cell, mark_known};
 use crate::record::run::Record;
 use crate::record::rundir;
 use crate::report::render;
-use crate::script::known::Known;
 use crate::script::read;
 use crate::script::scenario::{Scenario, Vars};
 
@@ -47,7 +47,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         None => rundir::default_parent()?,
     };
 
-    let known = args.known_failures.as_deref().map(Known::read).transpose()?.unwrap_or_default();
+    let known = commands::known_failures(args.known_failures.as_deref(), &scenarios)?;
     let gdb = args.gdb.as_deref().map(gdb).transpose()?;
     let mut guest = args.guest.clone();
     if gdb.is_some() {
@@ -58,11 +58,8 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
     }
     let plays = plays(args, &scenarios)?;
-    let lab = commands::lab_with(&guest, ui, |options| {
-        options.shell = args.shell_on_failure;
-        options.gdb = gdb;
-        options.initrd = initrd;
-    })?;
+    let more = More { shell: args.shell_on_failure, gdb, initrd };
+    let lab = commands::lab_with(&guest, ui, more)?;
     let look = |session: &mut Session, _: &Vars| {
         eprintln!("iwlbench: it failed; this is a shell in its guest, which ends with it");
         shell::attach(session, &[], false).map(drop).inspect_err(|verdict| {
@@ -189,7 +186,7 @@ fn tell(args: &RunArgs, records: &[Record], cells: &[Cell], ui: &Ui) -> anyhow::
             "format": 1, "passed": passed, "known": known.collect::<Vec<_>>(),
             "rates": render::rates(records), "runs": records,
         });
-        commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+        commands::json(&document)?;
     } else if !ui.quiet {
         // Each has told how it ended.
         if records.len() > 1 {

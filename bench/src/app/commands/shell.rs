@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use crate::app::cli::ShellArgs;
-use crate::app::{commands, terminal, ui::Ui};
+use crate::app::commands::{self, More};
+use crate::app::{terminal, ui::Ui};
 use crate::facts::failure::{BadUsage, EXIT_ENVIRONMENT};
 use crate::facts::verdict::Outcome;
 use crate::lab::{Look, RunSpec, shell};
@@ -36,7 +37,7 @@ pub fn shell(args: &ShellArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         guest.own.with.extend(shell::SHARE_MODULES.map(str::to_owned));
         guest.tell.qemu_arg.extend(shell::share_arguments(&directory));
     }
-    let lab = commands::lab_with(&guest, ui, |options| options.shell = true)?;
+    let lab = commands::lab_with(&guest, ui, More { shell: true, ..More::default() })?;
     let status = Mutex::new(None);
     let record = lab.run(
         &RunSpec {

@@ -71,7 +71,7 @@ fn inspect(args: &UcodeInspectArgs) -> anyhow::Result<ExitCode> {
     }
     if args.json {
         let document = serde_json::json!({ "format": 1, "files": inspections });
-        commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+        commands::json(&document)?;
     } else {
         let texts: Vec<_> = inspections.iter().map(ToString::to_string).collect();
         commands::print(&texts.join("\n"))?;

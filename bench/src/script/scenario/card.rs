@@ -1,6 +1,6 @@
 //! The cards of a machine.
 
-use iwl_card::{CardSpec, Identity, IdentityError};
+use iwl_card::{CardSpec, IDENTITY_KEYS, Identity, IdentityError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::fault::PlannedFault;
 use super::interrupts::InterruptChoice;
 use super::pattern::OneOrMany;
+use crate::facts::near;
 
 /// A card of the machine: the first, which is the one that is played with, or a further one.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -47,7 +48,17 @@ pub struct Equipped<'s> {
 }
 
 fn identity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Identity, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    let identity = String::deserialize(deserializer)?.parse();
+    identity.map_err(|error| de::Error::custom(no_identity(&error)))
+}
+
+/// Says what is wrong with an identity, and what was probably meant.
+pub fn no_identity(error: &IdentityError) -> String {
+    let meant = match error {
+        IdentityError::Unknown(key) => near::meant(key, IDENTITY_KEYS),
+        _ => String::new(),
+    };
+    format!("{error}{meant}")
 }
 
 impl Equipped<'_> {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Value;
 
-use super::pattern::{Field, Kind, Pattern, Vars, When, fields_of, fit};
+use super::pattern::{Field, Key, Kind, MILESTONE, Pattern, Vars, When, fields_of, fit};
 use super::step::{CardFault, fault};
 use crate::facts::milestone::{self, KINDS};
 use crate::facts::near::NoSuch;
@@ -90,7 +90,8 @@ pub const EVENTS: [EventKind; 6] = [
     EventKind { kind: "reg-read", field: "reg" },
     EventKind { kind: "reg-write", field: "reg" },
 ];
-/// The key of a moment that no milestone has.
+/// The keys of a moment that no milestone has.
+const EVENT: &str = "event";
 const NTH: &str = "nth";
 
 impl EventPattern {
@@ -322,10 +323,10 @@ impl<'de> Visitor<'de> for MomentVisitor {
         let (mut milestone, mut event) = (None, None);
         let mut nth = 1;
         let mut fields = BTreeMap::new();
-        while let Some(key) = map.next_key::<String>()? {
+        while let Some(key) = map.next_key_seed(Key(&[MILESTONE, EVENT, NTH]))? {
             match key.as_str() {
-                "milestone" => milestone = Some(map.next_value::<Kind>()?.0),
-                "event" => event = Some(map.next_value::<EventKind>()?),
+                MILESTONE => milestone = Some(map.next_value::<Kind>()?.0),
+                EVENT => event = Some(map.next_value::<EventKind>()?),
                 NTH => {
                     let value = map.next_value::<Value>()?;
                     nth = which(value.as_integer()).map_err(de::Error::custom)?;

@@ -26,7 +26,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::{Spanned, Table, Value};
 
-pub use card::{CardTable, Equipped, numbered};
+pub use card::{CardTable, Equipped, no_identity, numbered};
 pub use check::{Check, FileCheck};
 pub use duration::parse_patience;
 pub use expectation::{Expectation, LogLine};
@@ -35,7 +35,7 @@ pub use gate::{Compression, FirmwareRule, ModuleRule, Source, corruption};
 pub use interrupts::InterruptChoice;
 pub use limits::{MOST_CARDS, MOST_REPEATS};
 pub use pattern::{
-    KernelRange, OneOrMany, Pattern, Values, Vars, When, field_of, glob, known_vars, no_card,
+    KernelRange, OneOrMany, Pattern, Vars, When, field_of, glob, known_vars, no_card,
 };
 pub use step::{Action, Autoload, Fails, Step, Suspend, lacks};
 pub use text::Text;

@@ -51,8 +51,8 @@ impl<'de> Visitor<'de> for PatternVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pattern, A::Error> {
         let mut milestone = None;
         let mut fields = BTreeMap::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "milestone" {
+        while let Some(key) = map.next_key_seed(Key(&[MILESTONE]))? {
+            if key == MILESTONE {
                 milestone = Some(map.next_value::<Kind>()?.0);
             } else {
                 let value = map.next_value_seed(Field(&key))?;
@@ -62,10 +62,32 @@ impl<'de> Visitor<'de> for PatternVisitor {
         let milestone = milestone.ok_or_else(|| {
             de::Error::custom("a milestone's name is missing: { milestone = \"bound\", … }")
         })?;
-        for field in fields.keys() {
-            field_of(&milestone, field).map_err(custom)?;
-        }
+        // Whether it has these fields is looked at where each one's place is known.
         Ok(Pattern { milestone, fields })
+    }
+}
+
+/// The key of a milestone's name.
+pub(super) const MILESTONE: &str = "milestone";
+
+/// A key of a table that has fields of milestones beside these keys of its own: one of them that is
+/// misspelt is told at once, as without it nothing is known of the others.
+pub(super) struct Key(pub(super) &'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        let is_known = self.0.contains(&key.as_str()) || FieldKind::of(&key).is_some();
+        let meant = near::nearest(&key, self.0.iter().copied().chain(milestone::all_fields()));
+        match meant.filter(|meant| !is_known && self.0.contains(meant)) {
+            Some(meant) => {
+                let meant = near::meant(&key, [meant]);
+                Err(de::Error::custom(format!("there is no key `{key}`{meant}")))
+            }
+            None => Ok(key),
+        }
     }
 }
 

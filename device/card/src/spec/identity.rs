@@ -30,7 +30,7 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// No part of one.
-    #[error("`{0}` is no part of a card's identity: those are {KEYS}")]
+    #[error("`{0}` is no part of a card's identity: those are {keys}", keys = IDENTITY_KEYS.join(", "))]
     Unknown(String),
     /// A part without a value.
     #[error("`{0}` has no value: write {0}={1}")]
@@ -81,7 +81,8 @@ pub enum IdentityError {
     NoRf(&'static str),
 }
 
-const KEYS: &str = "device, subsystem, hw-rev, rf-id, mac";
+/// The parts of an identity.
+pub const IDENTITY_KEYS: [&str; 5] = ["device", "subsystem", "hw-rev", "rf-id", "mac"];
 
 fn number<T: TryFrom<u64>>(
     key: &'static str,
@@ -157,7 +158,7 @@ impl FromStr for Identity {
                     let value = filled("mac", "02:00:5e:10:00:01").and_then(mac);
                     set(&mut identity.mac, "mac", value)?;
                 }
-                _ => return Err(IdentityError::Unknown(part.to_owned())),
+                _ => return Err(IdentityError::Unknown(key.to_owned())),
             }
         }
         Ok(identity)
@@ -230,7 +231,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         assert_eq!(
             error("devcie=0x2526"),
-            "`devcie=0x2526` is no part of a card's identity: those are device, subsystem, hw-rev, \
+            "`devcie` is no part of a card's identity: those are device, subsystem, hw-rev, \
              rf-id, mac"
         );
         assert_eq!(error("device"), "`device` has no value: write device=0x2526");

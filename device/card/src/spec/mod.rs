@@ -8,6 +8,6 @@ mod silicon;
 mod suits;
 
 pub use cards::{CardSpec, OpMode, PciIds, Radio, card, cards, one_of_each_generation};
-pub use identity::{Identity, IdentityError};
+pub use identity::{IDENTITY_KEYS, Identity, IdentityError};
 pub use silicon::Generation;
 pub(crate) use silicon::{Boot, Descriptors, Irqs, Mac, Nvm, Rx, Silicon, Tx};

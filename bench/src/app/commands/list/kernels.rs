@@ -78,7 +78,7 @@ pub(super) fn list(args: &ListArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         });
         let rows = rows.collect::<anyhow::Result<Vec<_>>>()?;
         let document = json!({ "format": 1, "kernels": rows });
-        commands::print(&format!("{}\n", serde_json::to_string_pretty(&document)?))?;
+        commands::json(&document)?;
     } else {
         commands::print(&text(&kernels, ui.look)?)?;
     }
