@@ -1,7 +1,7 @@
 //! Why no opmode starts from a distribution's own initrd: what the card and the kernel's log show of how
 //! far the hand-over came, and what the initrd's listing says of the step that did not come.
 
-use guest_kit::{Initrd, Line};
+use guest_kit::{Initrd, Line, module_name};
 use guest_protocol::GuestEvent;
 
 use crate::facts::diagnosis::{Diagnosis, Facts, Found, of_card};
@@ -114,11 +114,11 @@ impl Ungated<'_> {
     /// A line of modprobe's configuration that keeps a module out; `by_alias`, where it is asked for by
     /// a device's alias, which is what `blacklist` is about.
     fn keeps_out(&self, module: &str, by_alias: bool) -> Option<Line<'_>> {
-        let module = module.replace('-', "_");
+        let module = module_name(module);
         self.initrd.modprobe_lines().find(|line| {
             let mut words = line.text.split_whitespace();
             let command = words.next().unwrap_or_default();
-            let names = words.next().is_some_and(|name| name.replace('-', "_") == module);
+            let names = words.next().is_some_and(|name| module_name(name) == module);
             // Whatever an `install` line runs, it is run instead.
             names && (command == "install" || (by_alias && command == "blacklist"))
         })
@@ -128,9 +128,10 @@ impl Ungated<'_> {
     fn passes_over(&self, module: &str) -> Option<&str> {
         const WORDS: [&str; 3] =
             ["modprobe.blacklist=", "rd.driver.blacklist=", "rd_driver_blacklist="];
+        let module = module_name(module);
         self.command_line.split_whitespace().find(|word| {
             let list = WORDS.iter().find_map(|begin| word.strip_prefix(begin));
-            list.is_some_and(|list| list.split(',').any(|name| name == module))
+            list.is_some_and(|list| list.split(',').any(|name| module_name(name) == module))
         })
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use guest_kit::{
-    DriverSource, ImageSpec, Kernel, KernelSelector, Kit, KitError, OwnModule, Variant,
+    DriverSource, ImageSpec, Kernel, KernelSelector, Kit, KitError, OwnModule, Variant, module_name,
 };
 
 use crate::facts::driver::{Choice, Driver, IWLWIFI_BUILT_IN, Origin};
@@ -151,10 +151,10 @@ pub(super) fn can_be_loaded(
     image: &guest_kit::Image,
     without: &[String],
 ) -> Result<(), BadUsage> {
-    let plain = |name: &str| name.replace('-', "_");
-    let module = plain(name);
+    let module = module_name(name);
     let there = image.modules.iter().map(|module| &module.name).chain(&image.builtin);
-    if there.clone().any(|there| *there == module) || without.iter().any(|out| plain(out) == module)
+    if there.clone().any(|there| *there == module)
+        || without.iter().any(|out| module_name(out) == module)
     {
         return Ok(());
     }

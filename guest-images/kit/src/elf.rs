@@ -155,7 +155,8 @@ pub(crate) struct ModInfo {
 }
 
 /// A module's name as the kernel spells it.
-pub(crate) fn module_name(name: &str) -> String {
+#[must_use]
+pub fn module_name(name: &str) -> String {
     name.replace('-', "_")
 }
 

@@ -94,6 +94,7 @@ pub use apt::Package;
 pub use cache::CacheDir;
 pub use devices::{DeviceId, DeviceRow, DeviceTables};
 pub use digest::Identity;
+pub use elf::module_name;
 pub use error::{Damage, KitError, Rejected};
 pub use firmware::{Firmware, FirmwareFile};
 pub use image::{ExtraFile, Image, ImageSpec, IncludedModule, check_initramfs, trace_events};
