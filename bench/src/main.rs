@@ -98,14 +98,14 @@ fn main() -> ExitCode {
             Command::Matrix(args) => app::commands::matrix::matrix(&args, &ui),
             Command::Explore(args) => app::commands::explore::explore(&args, &ui),
             Command::New(args) => app::commands::new::new(&args),
-            Command::Check(args) => app::commands::check::check(&args),
+            Command::Check(args) => app::commands::check::check(&args, &ui),
             Command::List(args) => app::commands::list::list(&args, &ui),
             Command::Device(args) => app::commands::device::device(&args),
             Command::Sweep(args) => app::commands::sweep::sweep(&args, &ui),
             Command::Soak(args) => app::commands::soak::run(&args),
             Command::Compare(args) => app::commands::compare::compare(&args, &ui),
-            Command::Report(args) => app::commands::report::report(&args),
-            Command::Ucode(command) => app::commands::ucode::ucode(&command),
+            Command::Report(args) => app::commands::report::report(&args, &ui),
+            Command::Ucode(command) => app::commands::ucode::ucode(&command, &ui),
             Command::Module(command) => app::commands::module::module(&command, &ui),
             Command::Shell(args) => app::commands::shell::shell(&args, &ui),
             Command::Setup(args) => app::commands::setup::setup(&args, &ui),
@@ -115,7 +115,7 @@ fn main() -> ExitCode {
         });
     app::terminal::flush();
     result.unwrap_or_else(|error| {
-        eprintln!("iwlbench: {}{}", told(&error), remedy(&error));
+        ui.complain(&format!("{}{}", told(&error), remedy(&error)));
         let usage = error.is::<BadUsage>()
             || error.is::<script::read::ScenarioError>()
             || error.downcast_ref().is_some_and(guest_kit::KitError::is_users);

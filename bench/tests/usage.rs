@@ -297,6 +297,58 @@ fn what_is_known_to_fail_is_looked_at_before_anything_is_played() {
 }
 
 #[test]
+fn text_for_people_fits_the_columns_that_there_are() {
+    let bench = Bench::new();
+    let place = bench.dir.path();
+    let built =
+        bench.output(&["ucode", "build", "--card", "be200", "-o", &place.to_string_lossy()]);
+    assert!(built.status.success());
+    bench.file(
+        "long.toml",
+        "about = \"t\"\ncards = [\"7260\"]\n[[step]]\ndo = \"bind\"\n[[expect]]\nthat = \"a\"\n\
+         never = { milestone = \"section-uploaded\", card = \"7260\", image = \"runtime\", index = 77 }\n\
+         [[expect]]\nthat = \"b\"\neventually = { milestone = \"bound\", by = 1 }\n",
+    );
+    let doubtful = "about = \"t\"\ncards = [\"7260\"]\n[[step]]\ndo = \"bind\"\n[[expect]]\nnever = \"bound\"\n\
+                    that = \"what nobody has thought of so far, and what is told in a line that is long\"\n";
+    bench.file("doubtful.toml", doubtful);
+    for args in [
+        &["ucode", "inspect", "iwlwifi-gl-c0-fm-c0-c107.ucode"][..],
+        &["check", "long.toml"],
+        &["check", "doubtful.toml"],
+        &["run", "--kernel", "long.toml"],
+        &["report", "nosuch", "--out", "/nowhere"],
+    ] {
+        let said = |columns: Option<&str>| {
+            let mut command = bench.command(args);
+            command.current_dir(place).env_remove("COLUMNS");
+            let output = command.envs(columns.map(|n| ("COLUMNS", n))).output().expect("it runs");
+            let [out, error] =
+                [output.stdout, output.stderr].map(|o| String::from_utf8(o).expect("text"));
+            (out, error)
+        };
+        let (out, error) = said(Some("70"));
+        // A row of quoted source has columns of its own.
+        let text = |line: &&str| {
+            !line
+                .trim_start_matches([' ', '1', '2', '3', '4', '5', '6', '7', '8', '9', '0'])
+                .starts_with('|')
+        };
+        for line in out.lines().chain(error.lines()).filter(text) {
+            assert!(line.chars().count() <= 70, "{args:?}: {line}");
+        }
+        for line in said(Some("80")).1.lines() {
+            assert!(line.chars().count() <= 80, "{args:?}: {line}");
+        }
+        // What is no terminal is searched by line.
+        let whole = said(None).1;
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&whole), words(&error), "{args:?}");
+        assert!(whole.lines().count() <= error.lines().count(), "{args:?}");
+    }
+}
+
+#[test]
 fn a_socket_path_that_exists_is_not_touched() {
     let bench = Bench::new();
     let file = bench.file("taken", "precious");

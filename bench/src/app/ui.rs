@@ -1,6 +1,7 @@
 //! What a person sees: progress on standard error, colours where there is a terminal.
 
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +28,8 @@ pub struct Ui {
     pub quiet: bool,
     /// Of text on standard output.
     pub look: Look,
+    /// Of text on standard error; where that is no terminal, a line stays one line.
+    pub errors: Look,
 }
 
 /// No narrower than this is text laid out, and no wider: long lines are hard to read.
@@ -46,12 +49,8 @@ impl Ui {
         }
         let stdout = std::io::stdout();
         let colour = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
-        let width = match terminal_size::terminal_size_of(&stdout) {
-            Some((terminal_size::Width(columns), _)) => {
-                usize::from(columns).clamp(*WIDTHS.start(), *WIDTHS.end())
-            }
-            None => look::WIDTH,
-        };
+        let width = columns(&stdout).unwrap_or(look::WIDTH);
+        let errors = columns(&std::io::stderr()).unwrap_or(Look::FILE.width);
         let terminal = std::io::stderr().is_terminal() && drawable && !quiet;
         let target = match terminal {
             true => ProgressDrawTarget::term_like_with_hz(Box::<Screen>::default(), 20),
@@ -62,13 +61,19 @@ impl Ui {
             terminal,
             quiet,
             look: Look { colour, width },
+            errors: Look { colour: false, width: errors },
         }
+    }
+
+    /// Says an error or a warning.
+    pub fn complain(&self, text: &str) {
+        eprintln!("{}", self.errors.lines(&format!("iwlbench: {text}")));
     }
 
     /// A line where nothing is drawn.
     fn plain(&self, line: &str) {
         if !self.quiet {
-            terminal::line(&format!("iwlbench: {line}"));
+            terminal::line(&self.errors.lines(&format!("iwlbench: {line}")));
         }
     }
 
@@ -132,11 +137,19 @@ impl Ui {
     }
 }
 
+/// Columns for text in a terminal; of what is none, as many as COLUMNS says.
+fn columns(of: &impl AsFd) -> Option<usize> {
+    let terminal = terminal_size::terminal_size_of(of).map(|(width, _)| usize::from(width.0));
+    let said = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let columns = terminal.or_else(said)?;
+    Some(columns.clamp(*WIDTHS.start(), *WIDTHS.end()))
+}
+
 impl LabProgress for Ui {
     fn note(&self, line: &str) {
         if self.terminal {
             // Fails only if standard error is gone.
-            let _ = self.bars.println(format!("iwlbench: {line}"));
+            let _ = self.bars.println(self.errors.lines(&format!("iwlbench: {line}")));
         } else {
             self.plain(line);
         }

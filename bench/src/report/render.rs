@@ -19,7 +19,7 @@ use crate::record::files;
 use crate::record::matrix::{Attempt, Cell, Standing};
 use crate::record::run::Record;
 use crate::report::baseline::Changes;
-use crate::report::look::Look;
+use crate::report::look::{Look, NO_BREAK};
 use crate::report::words;
 
 /// Last lines of the kernel log shown with a failure.
@@ -492,9 +492,9 @@ fn unmodelled(out: &mut String, card: &iwl_card::Summary, named: bool, look: Loo
         return;
     }
     // A register and its number stay together.
-    let item = |r: &iwl_card::Unmodelled| format!("{}\u{a0}{}", r.reg, r.reads + r.writes);
+    let item = |r: &iwl_card::Unmodelled| format!("{}{NO_BREAK}{}", r.reg, r.reads + r.writes);
     let items = card.unmodelled.iter().map(item).collect::<Vec<_>>().join(", ");
-    let items = look.wrapped(&format!("  {items}"), 2).replace('\u{a0}', " ");
+    let items = look.wrapped(&format!("  {items}"), 2);
     line(out, &look.faint(&items));
     if card.unmodelled_left_out > 0 {
         line(out, &look.faint(&format!("  and {} more", card.unmodelled_left_out)));

@@ -4,14 +4,14 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use crate::app::cli::CheckArgs;
-use crate::app::commands;
+use crate::app::{commands, ui::Ui};
 use crate::facts::failure::BadUsage;
 use crate::script::read;
 use crate::script::scenario::Scenario;
 use crate::script::schema;
 
 /// Reads each scenario and says what it holds, or what is wrong with it and where.
-pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+pub fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     if args.schema {
         commands::json(&schema::schema())?;
         return Ok(ExitCode::SUCCESS);
@@ -33,7 +33,7 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     }
     commands::print(&out)?;
     for doubt in &doubts {
-        eprintln!("{doubt}");
+        eprintln!("{}", ui.errors.lines(doubt));
     }
     if args.strict && !doubts.is_empty() {
         errors.push(format!("--strict: {}", count(doubts.len(), "warning")));

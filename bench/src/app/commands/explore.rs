@@ -36,8 +36,11 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         }
         false => commands::cards(&args.card)?,
     };
-    let known =
-        commands::known_failures(args.known_failures.as_deref(), std::slice::from_ref(&scenario))?;
+    let known = commands::known_failures(
+        args.known_failures.as_deref(),
+        std::slice::from_ref(&scenario),
+        ui,
+    )?;
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,

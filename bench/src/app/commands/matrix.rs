@@ -51,7 +51,7 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     };
     let cards = commands::cards(&args.card)?;
     commands::firmware(&args.firmware)?;
-    let known = commands::known_failures(args.known_failures.as_deref(), &scenarios)?;
+    let known = commands::known_failures(args.known_failures.as_deref(), &scenarios, ui)?;
     let parent = match &args.out {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,

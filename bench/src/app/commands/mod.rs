@@ -274,11 +274,13 @@ pub fn own(args: &OwnModuleArgs) -> anyhow::Result<Vec<OwnModule>> {
 ///
 /// # Errors
 /// The file cannot be read, or makes no sense.
-pub fn known_failures(path: Option<&Path>, scenarios: &[Scenario]) -> anyhow::Result<Known> {
+pub fn known_failures(
+    path: Option<&Path>,
+    scenarios: &[Scenario],
+    ui: &Ui,
+) -> anyhow::Result<Known> {
     let known = path.map(|path| Known::read(path, scenarios)).transpose()?.unwrap_or_default();
-    for doubt in &known.doubts {
-        eprintln!("iwlbench: {doubt}");
-    }
+    known.doubts.iter().for_each(|doubt| ui.complain(doubt));
     Ok(known)
 }
 

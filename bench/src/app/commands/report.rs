@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::app::cli::{ReportArgs, ReportFormat};
-use crate::app::commands;
+use crate::app::{commands, ui::Ui};
 use crate::facts::failure::BadUsage;
 use crate::record::files;
 use crate::record::rundir;
@@ -14,8 +14,11 @@ use crate::report::exploration::{Exploration, Order};
 use crate::report::matrix::Matrix;
 use crate::report::{ReadError, Run, html, junit, ktap, locate, merge, perfetto, text};
 
+/// What stands for standard output.
+const STDOUT: &str = "-";
+
 /// Reads runs and writes them in another form.
-pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
+pub fn report(args: &ReportArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     if args.format == ReportFormat::Junit && args.run.iter().all(|name| Path::new(name).is_file()) {
         let files: Vec<PathBuf> = args.run.iter().map(PathBuf::from).collect();
         let merged = merge::merge(&files).map_err(BadUsage::from_error)?;
@@ -73,7 +76,13 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         ReportFormat::Ktap => ktap::report(&runs),
         ReportFormat::Text => runs.iter().map(text::report).collect::<Vec<_>>().join("\n"),
     };
-    write(&document, target(args, &runs).as_deref())
+    let path = target(args, &runs);
+    let is_shown = path.as_deref().is_none_or(|path| path == Path::new(STDOUT));
+    match args.format {
+        // A file's lines stay whole, so that they can be searched.
+        ReportFormat::Text if is_shown => write(&ui.look.lines(&document), path.as_deref()),
+        _ => write(&document, path.as_deref()),
+    }
 }
 
 /// Where a directory's page goes, and where that finds the runs: elsewhere, it has to say so.
@@ -164,7 +173,7 @@ pub fn exploration_page(directory: &Path) -> anyhow::Result<()> {
 
 /// Writes to the file, and says where it is; `None` and `-` are standard output.
 fn write(document: &str, path: Option<&Path>) -> anyhow::Result<ExitCode> {
-    match path.filter(|path| *path != Path::new("-")) {
+    match path.filter(|path| *path != Path::new(STDOUT)) {
         None => commands::print(document)?,
         Some(path) => {
             fs::write(path, document).map_err(|error| commands::unwritable(path, error))?;

@@ -47,7 +47,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         None => rundir::default_parent()?,
     };
 
-    let known = commands::known_failures(args.known_failures.as_deref(), &scenarios)?;
+    let known = commands::known_failures(args.known_failures.as_deref(), &scenarios, ui)?;
     let gdb = args.gdb.as_deref().map(gdb).transpose()?;
     let mut guest = args.guest.clone();
     if gdb.is_some() {

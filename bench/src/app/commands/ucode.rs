@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::app::cli::{UcodeBuildArgs, UcodeCommand, UcodeInspectArgs};
-use crate::app::commands;
+use crate::app::{commands, ui::Ui};
 use crate::facts::failure::BadUsage;
 use crate::machine::firmware;
 
 /// Makes and reads firmware files.
-pub fn ucode(command: &UcodeCommand) -> anyhow::Result<ExitCode> {
+pub fn ucode(command: &UcodeCommand, ui: &Ui) -> anyhow::Result<ExitCode> {
     match command {
         UcodeCommand::Build(args) => build(args),
-        UcodeCommand::Inspect(args) => inspect(args),
+        UcodeCommand::Inspect(args) => inspect(args, ui),
     }
 }
 
@@ -53,7 +53,7 @@ fn build(args: &UcodeBuildArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn inspect(args: &UcodeInspectArgs) -> anyhow::Result<ExitCode> {
+fn inspect(args: &UcodeInspectArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let mut inspections = Vec::new();
     let mut errors = Vec::new();
     for path in &args.files {
@@ -74,7 +74,7 @@ fn inspect(args: &UcodeInspectArgs) -> anyhow::Result<ExitCode> {
         commands::json(&document)?;
     } else {
         let texts: Vec<_> = inspections.iter().map(ToString::to_string).collect();
-        commands::print(&texts.join("\n"))?;
+        commands::print(&ui.look.lines(&texts.join("\n")))?;
     }
     match errors.len() {
         0 => Ok(ExitCode::SUCCESS),

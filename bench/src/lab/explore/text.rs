@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Class, Exploration, Order};
 use crate::record::{cite, files};
-use crate::report::look::Look;
+use crate::report::look::{Look, NO_BREAK};
 
 /// The orders with their ends, the ends with their orders, and what was not played.
 pub fn table(exploration: &Exploration, lab: &str, look: Look) -> String {
@@ -50,9 +50,9 @@ fn row(out: &mut String, order: &Order, look: Look) {
     let points: Vec<_> = order.points.iter().map(ToString::to_string).collect();
     let word = order.class.map_or(order.outcome.word(), Class::word);
     let head = format!("{:>4} {word:<16} ", order.number);
-    // It stays together.
-    let alike = order.alike.map(|n| format!("(went\u{a0}like\u{a0}{n})")).unwrap_or_default();
-    let whole = format!("{head}{}  {alike}", points.join(" · "));
+    let alike = order.alike.map(|n| format!("(went like {n})")).unwrap_or_default();
+    let together = alike.replace(' ', NO_BREAK);
+    let whole = format!("{head}{}  {together}", points.join(" · "));
     let whole = look.wrapped(whole.trim_end(), TEXT_AT);
     let text = whole.strip_prefix(&head).and_then(|text| text.strip_suffix(&alike));
     let word = match order.class {
@@ -60,10 +60,7 @@ fn row(out: &mut String, order: &Order, look: Look) {
         _ if order.known.is_some() => look.warning(&format!("{word:<16}")),
         _ => look.bad(&format!("{word:<16}")),
     };
-    let alike = match alike.replace('\u{a0}', " ") {
-        none if none.is_empty() => none,
-        alike => look.faint(&alike),
-    };
+    let alike = if alike.is_empty() { alike } else { look.faint(&alike) };
     line(out, &format!("{:>4} {word} {}{alike}", order.number, text.unwrap_or_default()));
     let under = |out: &mut String, text: &str, style: fn(Look, &str) -> String| {
         line(out, &style(look, &look.wrapped(&format!("{:TEXT_AT$}{text}", ""), TEXT_AT + 2)));

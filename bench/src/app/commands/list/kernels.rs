@@ -11,7 +11,7 @@ use crate::app::cli::ListArgs;
 use crate::app::{commands, ui::Ui};
 use crate::facts::driver::{self, Request};
 use crate::lab;
-use crate::report::look::Look;
+use crate::report::look::{Look, NO_BREAK};
 
 /// What the driver of a kernel does otherwise than that of another.
 struct Differs {
@@ -52,10 +52,10 @@ impl Differs {
                 let api = last.rsplit('-').next().unwrap_or_default();
                 // A name and its range stay together.
                 let range = if first == last { first } else { format!("{first} to -{api}") };
-                Some(range.replace(' ', "\u{a0}"))
+                Some(range.replace(' ', NO_BREAK))
             });
         let ranges = format!("      {}", ranges.collect::<Vec<_>>().join(", "));
-        look.wrapped(&ranges, 6).replace('\u{a0}', " ")
+        look.wrapped(&ranges, 6)
     }
 }
 
