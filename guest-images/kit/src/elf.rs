@@ -65,7 +65,7 @@ pub(crate) fn is_program(path: &Path) -> bool {
     let begins = || {
         let mut magic = [0; goblin::elf::header::SELFMAG];
         let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
-        read.is_ok() && magic == *goblin::elf::header::ELFMAG
+        read.is_ok() && magic == *ELFMAG
     };
     let wants = |bytes: Vec<u8>| Elf::parse(&bytes).is_ok_and(|elf| elf.interpreter.is_some());
     !is_library && begins() && fs::read(path).is_ok_and(wants)
