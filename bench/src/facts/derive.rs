@@ -279,6 +279,7 @@ mod tests {
         request: Request::Waits,
         verifies: false,
         lets_go: false,
+        no_mld: false,
         module: "iwlrs",
         pci_driver: "iwl-rs",
         opmodes: &[

@@ -26,6 +26,8 @@ pub struct Driver {
     pub verifies: bool,
     /// It lets go of the device too where the opmode that came late fails to start.
     pub lets_go: bool,
+    /// It was built without `CONFIG_IWLMLD`, and refuses the cards of Wi-Fi 7.
+    pub no_mld: bool,
     /// Its modules' parameters, as the kernel's command line has them.
     pub parameters: &'static str,
 }
@@ -63,6 +65,7 @@ const fn iwlwifi(name: &'static str, request: Request, verifies: bool) -> Driver
         request,
         verifies,
         lets_go: false,
+        no_mld: false,
         parameters: "",
     }
 }
@@ -86,6 +89,7 @@ const fn iwlrs(
         request,
         verifies,
         lets_go: true,
+        no_mld: false,
         parameters,
     }
 }
@@ -249,9 +253,16 @@ static NAIVE: [Choice; 1] = rust_choices! {
         "in Rust: rust-nowait-verify without taking its look back: crashes when it is unloaded";
 };
 
+/// The kernel's own, where its configuration has no opmode for Wi-Fi 7.
+static NO_MLD: [Choice; 1] = [Choice {
+    about: "without CONFIG_IWLMLD: Wi-Fi 7 is refused; 6.15 and later",
+    origin: patch!("no-mld"),
+    driver: Driver { no_mld: true, ..iwlwifi("no-mld", Request::Nowait, false) },
+}];
+
 /// All that `--driver` takes.
 pub fn all_choices() -> impl Iterator<Item = &'static Choice> {
-    IN_C.iter().chain(&IN_RUST).chain(&NAIVE)
+    IN_C.iter().chain(&NO_MLD).chain(&IN_RUST).chain(&NAIVE)
 }
 
 impl Choice {
@@ -276,6 +287,12 @@ impl Choice {
                 "driver {} is a change of the driver of {NO_WAITING} and later, and not for kernel \
                  {kernel}",
                 self.name()
+            )),
+            Origin::Changed(_) if self.driver.no_mld && !has_mld(kernel) => Err(format!(
+                "driver {} is a change of the driver of {} and later, which has iwlmld, and not for \
+                 kernel {kernel}",
+                self.name(),
+                Kernel::V6_15
             )),
             Origin::Ours { .. } if kernel < RUST => Err(format!(
                 "driver {} is for kernels with Rust, {RUST} and later, and not for kernel {kernel}",
@@ -409,6 +426,9 @@ mod tests {
             of(2).is_err() && of(3).expect("a driver").stands_for("iwlrs_mvm") == Some("iwlmvm")
         );
         assert_eq!(of(3).expect("a driver").drives("iwlrs_dvm"), Some(OpMode::Dvm));
+        let no_mld = choices("no-mld").expect("there is one")[0];
+        let of = |minor| no_mld.driver(Kernel { major: 6, minor });
+        assert!(of(14).is_err() && of(15).expect("a driver").no_mld);
         let opmodes = |minor| IWLWIFI.opmodes_in(Kernel { major: 6, minor }).collect::<Vec<_>>();
         assert_eq!(opmodes(14), ["iwldvm", "iwlmvm"]);
         assert_eq!(opmodes(15), ["iwldvm", "iwlmvm", "iwlmld"]);

@@ -416,6 +416,8 @@ pub struct WhenDriver {
     pub stock: Option<bool>,
     /// It and its opmodes are in the kernel itself; or they are modules.
     pub built_in: Option<bool>,
+    /// It was built without `CONFIG_IWLMLD`, and refuses the cards of Wi-Fi 7; or it takes them.
+    pub no_mld: Option<bool>,
 }
 
 impl WhenDriver {
@@ -425,6 +427,7 @@ impl WhenDriver {
             && self.lets_go.is_none_or(|lets_go| lets_go == driver.lets_go)
             && self.stock.is_none_or(|stock| stock == driver.is_stock())
             && self.built_in.is_none_or(|built_in| built_in == driver.is_built_in())
+            && self.no_mld.is_none_or(|no_mld| no_mld == driver.no_mld)
     }
 }
 
