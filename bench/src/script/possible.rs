@@ -2,6 +2,7 @@
 //! goes beyond that looks at nothing: a `never` with it holds whatever happens.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use iwl_card::{CardSpec, Image, OpMode};
 use iwl_ucode::stub;
@@ -67,7 +68,8 @@ pub(super) struct Possible<'s> {
     /// None, where one of them is none: what they cannot do is not known then.
     cards: Option<Cards>,
     models: Vec<&'static CardSpec>,
-    supplied: Option<Supplied>,
+    /// Looked at where something is said about it.
+    supplied: OnceCell<Option<Supplied>>,
     actions: Vec<&'s Action>,
     /// All that brings events about can be read.
     whole: bool,
@@ -78,6 +80,11 @@ const OF_CARDS: [&str; 6] = ["card", "slot", "interface", "section", "image", "n
 
 /// What is no value of an event's, in a sentence and perhaps a line that helps.
 type No = String;
+
+/// Whether it is about a module that is no opmode.
+fn of_any_module(pattern: &Pattern) -> bool {
+    pattern.milestone.starts_with("module-")
+}
 
 /// What of a scenario brings events about, or shows that they can come.
 const CAUSES: [&str; 9] =
@@ -92,7 +99,7 @@ impl<'s> Possible<'s> {
         Possible {
             scenario,
             cards: known.then(|| Cards::of(scenario)),
-            supplied: Supplied::of(scenario, &models(scenario)),
+            supplied: OnceCell::new(),
             models: models(scenario),
             actions: scenario.actions(),
             whole: known && !left.lacks_of(&CAUSES),
@@ -120,8 +127,8 @@ impl<'s> Possible<'s> {
             let what = value
                 .as_integer()
                 .and_then(|number| self.uncaused_number(&pattern.milestone, field, number));
-            let of_files = || self.never_comes(pattern, field, value);
-            let what = what.or_else(|| of_files().filter(|_| never));
+            let of_files = || never.then(|| self.never_comes(pattern, field, value)).flatten();
+            let what = what.or_else(of_files);
             Some((Some(field.as_str()), what?))
         });
         of_a_field.or_else(|| Some((None, self.uncaused_kind(pattern, never)?)))
@@ -130,18 +137,25 @@ impl<'s> Possible<'s> {
     /// Why this value comes of no file that these cards are given. Whoever awaits it sees that it does
     /// not come; a `never` would hold whatever happens.
     fn never_comes(&self, pattern: &Pattern, field: &str, value: &Value) -> Option<No> {
-        let supplied = self.supplied.as_ref()?;
-        let Some(module) = value.as_str() else { return supplied.lack(pattern, field, value) };
-        let all = self.expansions(module);
-        let of_a_card = |module: &String| self.opmodes().any(|opmode| opmode == *module);
-        let there = |module: &String| of_a_card(module) || self.speaks_of(module);
-        let about = field == "module" && !pattern.milestone.starts_with("module-");
-        (about && !all.is_empty() && !all.iter().any(there)).then(|| {
-            let mut own: Vec<_> = self.opmodes().collect();
-            own.sort_unstable();
-            own.dedup();
-            format!("`{module}` is the opmode of no card here: there are {}{ELSE}", own.join(", "))
-        })
+        let files = || Supplied::of(self.scenario, &self.models);
+        let supplied = || self.supplied.get_or_init(files).as_ref();
+        match value {
+            Value::Integer(_) => supplied()?.lack(pattern, field, value),
+            Value::String(module) if field == "module" && !of_any_module(pattern) => {
+                let all = self.expansions(module);
+                let of_a_card = |module: &String| self.opmodes().any(|opmode| opmode == *module);
+                let there = |module: &String| of_a_card(module) || self.speaks_of(module);
+                if all.is_empty() || all.iter().any(there) || supplied().is_none() {
+                    return None;
+                }
+                let mut own: Vec<_> = self.opmodes().collect();
+                own.sort_unstable();
+                own.dedup();
+                let own = own.join(", ");
+                Some(format!("`{module}` is the opmode of no card here: there are {own}{ELSE}"))
+            }
+            _ => None,
+        }
     }
 
     /// The opmodes that the cards' stubs lead to.
@@ -339,6 +353,7 @@ impl<'s> Possible<'s> {
                 let slots: Vec<_> = slots.iter().map(String::as_str).collect();
                 one_of("slot with a card", &slots)
             }
+            "interface" if self.brings_others() => numbered("interface", "wlan", text),
             // The kernel takes the lowest number that is free.
             "interface" => {
                 let names: Vec<_> = (0..most).map(|n| format!("wlan{n}")).collect();
@@ -363,6 +378,26 @@ impl<'s> Possible<'s> {
             }
             _ => None,
         }
+    }
+
+    /// Whether something may have interfaces that are no card's: a module that is none of the driver's,
+    /// or a program.
+    fn brings_others(&self) -> bool {
+        let is_other = |name: &str| {
+            let plain = !name.starts_with('-') && !name.contains('=');
+            let known = |name: &String| {
+                WIRELESS.contains(&&**name)
+                    || DRIVERS.iter().any(|driver| driver.modules().any(|own| own == name))
+            };
+            plain && !self.expansions(name).iter().all(known)
+        };
+        let brings = |action: &&Action| match action {
+            Action::Modprobe(args) => args.iter().any(|arg| is_other(&arg.0)),
+            Action::Exec(_) => true,
+            _ => false,
+        };
+        let mut loaded = self.scenario.guest.loaded.iter().flatten();
+        self.actions.iter().any(brings) || loaded.any(|name| is_other(name))
     }
 
     /// The names of NVM sections that the cards here can tell of.

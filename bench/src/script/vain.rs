@@ -279,6 +279,16 @@ mod tests {
                 "[[twin]]\nthat = \"other\"\nset.firmware = [{ give = \"stub:be200\" }]\nred = [\"t\"]",
             ),
             ("\"netdev-registered\", interface = \"wlan1\"", "card.more = [\"7260\"]", ""),
+            (
+                "\"netdev-registered\", interface = \"wlan2\"",
+                "",
+                "[[step]]\ndo = { modprobe = [\"mac80211_hwsim\"] }",
+            ),
+            (
+                "\"netdev-registered\", interface = \"wlan1\"",
+                "guest.loaded = [\"mac80211_hwsim\"]",
+                "",
+            ),
             ("\"nvm-read\", section = \"section 2\"", "", ""),
             ("\"fault-injected\"", "card.faults = [\"rf-kill\"]", ""),
             ("\"fault-injected\"", "", "[[step]]\ndo = { fault = \"rf-kill\" }"),
@@ -295,6 +305,11 @@ mod tests {
             ("\"opmode-loaded\", module = \"$opmode\"", "guest.loaded = [\"$opmode\"]", ""),
             ("\"firmware-asked\"", "gates = false", ""),
             ("\"nvm-read\", section = \"eeprom\"", "", ""),
+            (
+                "\"netdev-registered\", interface = \"wlan1\"",
+                "",
+                "[[step]]\ndo = { modprobe = [\"-r\", \"$opmode\"] }",
+            ),
             ("\"modprobe-ended\", status = 8", "", "[[module]]\nexit = 7"),
         ] {
             let head = format!("about = \"t\"\ncards = [\"7260\"]\n{top}\n");

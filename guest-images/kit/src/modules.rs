@@ -218,7 +218,7 @@ pub(crate) fn decompress(file: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, KitErro
             Unreadable::CutShort(what) => KitError::CutShort { path: file.to_path_buf(), what },
             Unreadable::Other(reason) => bad(reason),
         }),
-        None => Err(bad("compressed in a way that is not known here".to_owned())),
+        None => Err(bad("it is no module: those end in .ko, .ko.xz, .ko.zst or .ko.gz".to_owned())),
     }
 }
 
@@ -387,6 +387,6 @@ mod tests {
         fs::remove_file(dir.path().join("kernel/a/top.ko.xz")).unwrap();
         fs::write(dir.path().join("kernel/a/top.ko.lz9"), b"?").unwrap();
         let error = ModuleTree::open(dir.path(), None).unwrap().closure(&["top"], &[]).unwrap_err();
-        assert!(error.to_string().contains("compressed in a way"), "{error}");
+        assert!(error.to_string().contains("those end in .ko, "), "{error}");
     }
 }
