@@ -4,7 +4,7 @@
 //! It is read as the kernel unpacks it: archives one after the other, zeros between them passed over,
 //! each plain or compressed; early ones with microcode come first and are plain. Of a compression that
 //! is not read here, and of what else cannot be read, [`Initrd::unread`] tells: nothing is said of what
-//! is not in it then.
+//! is not in it then. One whose file ends within an archive is refused.
 //!
 //! Sources: the kernel's `Documentation/driver-api/early-userspace/buffer-format.rst` and
 //! `init/initramfs.c`; modprobe.d(5), modules.dep(5).
@@ -66,6 +66,10 @@ pub struct Initrd {
     /// Names of files whose contents are wanted, and those.
     wanted: BTreeSet<String>,
     contents: BTreeMap<String, Vec<u8>>,
+    /// The name that was read last.
+    last: String,
+    /// The file ended within an archive.
+    cut: bool,
 }
 
 /// A line of modprobe's configuration, or of a list of modules.
@@ -95,6 +99,17 @@ impl Initrd {
         let mut initrd = Self { path, ..Self::default() };
         if let Err(why) = initrd.take(file) {
             initrd.unread = Some(why);
+        }
+        if let Some(why) = initrd.unread.as_ref().filter(|_| initrd.cut) {
+            let (bytes, after) =
+                (std::fs::metadata(&initrd.path).at(&initrd.path)?.len(), &initrd.last);
+            let after = match after.is_empty() {
+                true => String::new(),
+                false => format!(", in {after} or behind it"),
+            };
+            return Err(no(format!(
+                "it is cut off at byte {bytes}{after}: {why}; make or copy it anew"
+            )));
         }
         match (&initrd.unread, initrd.has("init")) {
             (Some(why), _) if initrd.names.is_empty() => Err(no(why.clone())),
@@ -156,10 +171,13 @@ impl Initrd {
                 None if compression.is_none() => self.archive(&mut whole, &mut left).map(drop),
                 None => self.packed(FrameDecoder::new(whole), &mut left),
             };
-            took.map_err(|error| match left {
-                0 => format!("it unpacks to more than {} GiB", LARGEST >> 30),
-                _ => damaged(error),
-            })?;
+            if let Err(error) = took {
+                if left == 0 {
+                    return Err(format!("it unpacks to more than {} GiB", LARGEST >> 30));
+                }
+                self.cut = file.fill_buf().is_ok_and(<[u8]>::is_empty);
+                return Err(damaged(error));
+            }
         }
     }
 
@@ -191,6 +209,7 @@ impl Initrd {
                 return Err(io::Error::other(format!("it has more than {MOST_FILES} files")));
             }
             let name = entry.entry().name().trim_start_matches("./").trim_matches('/').to_owned();
+            self.last.clone_from(&name);
             self.unpacked += u64::from(entry.entry().file_size());
             if says_something(&name) {
                 let texts: usize = self.texts.values().map(String::len).sum();
@@ -577,12 +596,30 @@ mod tests {
     #[test]
     fn of_what_cannot_be_read_it_says_so_and_what_came_before_counts() {
         let whole = archive(&FILES);
-        let cut = read(&whole[..whole.len() - 200]).unwrap();
-        assert!(cut.unread.as_deref().is_some_and(|why| why.contains("ends early")), "{cut:?}");
-        assert!(cut.has("init"));
+        let some = read(&[&whole[..], b"BZh91AY"].concat()).unwrap();
+        assert!(some.unread.as_deref().is_some_and(|why| why.contains("bzip2")), "{some:?}");
+        assert!(some.has("init"));
         let mut long = whole.clone();
         long[NAME_SIZE..NAME_SIZE + 8].copy_from_slice(b"00ffffff");
         assert!(read(&long).unwrap_err().contains("a name is too long"));
+    }
+
+    #[test]
+    fn what_is_cut_off_is_refused_with_the_place() {
+        let early = archive(&[("kernel/x86/microcode/GenuineIntel.bin", "x")]);
+        for (compression, bytes) in forms() {
+            let cut = [&early, &bytes[..bytes.len() - 200]].concat();
+            let error = read(&cut).unwrap_err();
+            let place = format!("it is cut off at byte {}", cut.len());
+            assert!(error.contains(&place), "{compression:?}: {error}");
+            assert!(error.contains("archive 2 ends early"), "{compression:?}: {error}");
+        }
+        let whole = archive(&FILES);
+        let error = read(&whole[..whole.len() - 200]).unwrap_err();
+        assert!(
+            error.contains(", in usr/lib/modules/7.3/modules.builtin or behind it: archive 1"),
+            "{error}"
+        );
     }
 
     #[test]
