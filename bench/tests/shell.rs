@@ -58,6 +58,15 @@ fn a_run_that_fails_ends_in_a_shell_and_its_verdict_stays() {
     assert!(code == Some(0) && !said.contains("here=42"), "{said}");
 }
 
+/// What the guest's shell is made of is fetched, a few megabytes, if it is not there.
+#[test]
+fn a_command_that_is_not_there_is_named_with_a_shells_status() {
+    let bench = Bench::new();
+    let (code, said, errors) = with_input(&bench, &["shell", "-q", "--", "nosuchcommand"], "");
+    assert_eq!(code, Some(127), "{said}{errors}");
+    assert!(errors.contains("nosuchcommand: not found in the guest"), "{errors}");
+}
+
 /// A terminal of that size, of which the test has the other end.
 fn terminal(rows: u16, columns: u16) -> OpenptyResult {
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };

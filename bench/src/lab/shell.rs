@@ -84,7 +84,13 @@ pub fn attach(session: &mut Session, argv: &[String], shared: bool) -> Result<i3
     let _ = showing.join();
     drop(terminal);
     match ended? {
-        Ok(Reply::Ran { status, .. }) => Ok(status),
+        Ok(Reply::Ran { status, stderr }) => {
+            // The agent's own word: what the program says comes over the terminal.
+            if !stderr.is_empty() {
+                eprintln!("iwlbench: {stderr}");
+            }
+            Ok(status)
+        }
         Ok(other) => Err(none(&format!("{other:?}"))),
         Err(error) => Err(none(&error.message)),
     }

@@ -49,7 +49,7 @@ pub(crate) fn run(
             exec(children, argv, Duration::from_millis(*within_ms), outbox)
         }
         Command::Shell { argv, terminal } => terminal::run(children, argv, *terminal)
-            .map(|status| Reply::Ran { status, stderr: String::new() })
+            .map(|(status, stderr)| Reply::Ran { status, stderr })
             .map_err(|e| failed("a shell", &e)),
         Command::Resize { terminal } => terminal::resize(*terminal)
             .map(|()| Reply::Ok)

@@ -34,8 +34,17 @@ const LAST: Duration = Duration::from_secs(2);
 /// The terminal that is in use.
 static TERMINAL: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
-/// Runs a program, or a shell, on a terminal until it ends; its exit status.
-pub(crate) fn run(children: &Children, argv: &[String], terminal: Terminal) -> io::Result<i32> {
+/// As a shell reports a program that is not there, and one that cannot be run.
+const NOT_FOUND: i32 = 127;
+const NOT_RUN: i32 = 126;
+
+/// Runs a program, or a shell, on a terminal until it ends; its exit status, and why it was not run, if
+/// so.
+pub(crate) fn run(
+    children: &Children,
+    argv: &[String],
+    terminal: Terminal,
+) -> io::Result<(i32, String)> {
     let port = port::find_named(SHELL_PORT_NAME).ok_or_else(|| {
         io::Error::new(io::ErrorKind::NotFound, "this machine has no port for it")
     })?;
@@ -66,7 +75,14 @@ pub(crate) fn run(children: &Children, argv: &[String], terminal: Terminal) -> i
     // The program's ends are the only ones left, so that the output ends with it.
     drop(command);
     drop(pty.slave);
-    let end = end?;
+    let end = match (end, argv) {
+        (Ok(end), _) => end,
+        (Err(error), [_, ..]) => {
+            *TERMINAL.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            return Ok(not_run(argv, &error));
+        }
+        (Err(error), []) => return Err(error),
+    };
 
     let (mut keys, mut to_program) = (port.try_clone()?, File::from(pty.master.try_clone()?));
     // Left behind when the program has ended: a read of the port cannot be called off.
@@ -92,7 +108,28 @@ pub(crate) fn run(children: &Children, argv: &[String], terminal: Terminal) -> i
     // What it has left in the background may hold the terminal.
     let _ = all_said.recv_timeout(LAST);
     *TERMINAL.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    Ok(end.shell_status())
+    Ok((end.shell_status(), String::new()))
+}
+
+/// Why the user's command was not run, as a shell has it.
+fn not_run(argv: &[String], error: &io::Error) -> (i32, String) {
+    let program = argv.first().map_or("", String::as_str);
+    let status = match error.kind() {
+        io::ErrorKind::NotFound => NOT_FOUND,
+        _ => NOT_RUN,
+    };
+    // One word that is a whole line.
+    let remedy = match argv {
+        [line] if line.contains(char::is_whitespace) => {
+            "; a whole line is a shell's: sh -c 'COMMAND…'"
+        }
+        _ => "",
+    };
+    let why = match status {
+        NOT_FOUND => "not found in the guest".to_owned(),
+        _ => error.to_string(),
+    };
+    (status, format!("{program}: {why}{remedy}"))
 }
 
 /// The user's terminal has another size.
@@ -146,5 +183,23 @@ fn own_terminal(command: &mut Command) {
             rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
             Ok(())
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_not_run_is_named_with_a_shells_status() {
+        let not_run = |argv: &[&str], kind: io::ErrorKind| {
+            let argv: Vec<_> = argv.iter().map(|word| (*word).to_owned()).collect();
+            not_run(&argv, &kind.into())
+        };
+        let (status, said) = not_run(&["nosuch", "a b"], io::ErrorKind::NotFound);
+        assert_eq!((status, said.as_str()), (127, "nosuch: not found in the guest"));
+        let (status, said) = not_run(&["uname -r; exit 7"], io::ErrorKind::NotFound);
+        assert!(status == 127 && said.ends_with("a shell's: sh -c 'COMMAND…'"), "{said}");
+        assert_eq!(not_run(&["/etc"], io::ErrorKind::PermissionDenied).0, 126);
     }
 }

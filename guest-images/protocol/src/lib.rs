@@ -421,7 +421,7 @@ pub enum Command {
         within_ms: u64,
     },
     /// Run a program on a terminal whose other end is the port [`SHELL_PORT_NAME`]; ends with it, in
-    /// [`Reply::Ran`].
+    /// [`Reply::Ran`], whose `stderr` says why it was not run, if so.
     Shell {
         /// The program and its arguments; none is a shell.
         argv: Vec<String>,
