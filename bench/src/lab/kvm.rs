@@ -11,8 +11,19 @@ use crate::machine::speed;
 use crate::record::rundir::RunDir;
 
 impl Lab<'_> {
-    pub(super) fn boots_under_kvm(&self) -> anyhow::Result<Result<(), String>> {
-        self.progress.note("/dev/kvm is there: booting the kernel once to see whether it works");
+    pub(super) fn boots_under_kvm(
+        &self,
+        choice: accel::Choice,
+        known: Option<&str>,
+    ) -> anyhow::Result<Result<(), String>> {
+        let within = speed::scaled(accel::PROOF_WITHIN);
+        self.progress.note(&match known {
+            None => "/dev/kvm is there: booting the kernel once to see whether it works".to_owned(),
+            Some(known) => {
+                let seconds = within.as_secs();
+                format!("when it was last tried, {known}; it is tried again, for up to {seconds} s")
+            }
+        });
         let own = self.initrd.as_ref();
         let (image, append) = match own {
             Some(own) => (own.path.clone(), initrd::APPEND),
@@ -30,7 +41,6 @@ impl Lab<'_> {
             Gates::default(),
             &dir,
         )?;
-        let within = speed::scaled(accel::PROOF_WITHIN);
         let booted = match own {
             Some(_) => self.comes_to_its_initrd(&mut session, within),
             None => session.boot(within).map(drop),
@@ -46,8 +56,10 @@ impl Lab<'_> {
             }
             Err(Stop::TimedOut) => "KVM does not run this kernel".to_owned(),
         };
-        // Told now, and by `list`.
-        self.progress.note(&format!("{why}; using TCG from now on"));
+        // Told now, and by `list`; to whom insists on KVM as the error that it is.
+        if choice == accel::Choice::Auto {
+            self.progress.note(&format!("{why}; using TCG from now on"));
+        }
         Ok(Err(why))
     }
 }

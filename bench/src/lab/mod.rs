@@ -199,8 +199,8 @@ impl<'a> Lab<'a> {
             progress,
         };
         let memory = accel::Memory::new(lab.cache.path(), lab.qemu.version, &lab.kernel.release);
-        lab.accel = accel::decide(options.accel, Path::new(accel::DEV_KVM), &memory, || {
-            lab.boots_under_kvm()
+        lab.accel = accel::decide(options.accel, Path::new(accel::DEV_KVM), &memory, |known| {
+            lab.boots_under_kvm(options.accel, known)
         })?;
         Ok(lab)
     }

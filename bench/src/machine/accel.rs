@@ -19,7 +19,7 @@ use crate::record::digest::sha256_hex;
 pub enum Choice {
     /// KVM if it is proven to run this kernel, else TCG.
     Auto,
-    /// KVM, untested.
+    /// KVM, or an error where it does not run this kernel.
     Kvm,
     /// TCG.
     Tcg,
@@ -108,32 +108,38 @@ pub struct Decision {
 /// The device that KVM is reached through.
 pub const DEV_KVM: &str = "/dev/kvm";
 
-/// Decides. `boots` boots the guest once under KVM and says `Ok(())` if its agent came up.
+/// Decides. `boots` boots the guest once under KVM and says `Ok(())` if its agent came up; it is told
+/// why that did not, if it was tried before.
 ///
 /// # Errors
-/// As `boots`' outer ones: the user interrupted, or QEMU could not be started at all.
+/// KVM is wanted, and does not run this kernel; else as `boots`' outer ones: the user interrupted, or
+/// QEMU could not be started at all.
 pub fn decide(
     choice: Choice,
     device: &Path,
     memory: &Memory,
-    boots: impl FnOnce() -> anyhow::Result<Result<(), String>>,
+    boots: impl FnOnce(Option<&str>) -> anyhow::Result<Result<(), String>>,
 ) -> anyhow::Result<Decision> {
     let decision = |accel, why: &str| Decision { accel, why: why.to_owned() };
-    match choice {
-        Choice::Kvm => return Ok(decision(Accel::Kvm, "as --accel says")),
+    let insists = match choice {
+        Choice::Kvm => true,
         Choice::Tcg => return Ok(decision(Accel::Tcg, "as --accel says")),
-        Choice::Auto => {}
-    }
+        Choice::Auto => false,
+    };
+    let cannot = |why: &str| {
+        anyhow::anyhow!("--accel kvm: {why}; leave --accel away, and TCG runs the guests")
+    };
     if let Err(error) = std::fs::File::options().read(true).write(true).open(device) {
-        let device = device.display();
-        return Ok(decision(Accel::Tcg, &format!("{device} cannot be opened: {error}")));
+        let why = format!("{} cannot be opened: {error}", device.display());
+        return if insists { Err(cannot(&why)) } else { Ok(decision(Accel::Tcg, &why)) };
     }
     let proof = match memory.recall() {
-        Some(proof) if !proof.kernel.is_empty() => proof,
+        Some(proof) if !proof.kernel.is_empty() && (proof.works || !insists) => proof,
         known => {
             let (works, why) = match known {
-                Some(proof) => (proof.works, proof.why),
-                None => match boots()? {
+                Some(proof) if proof.works || !insists => (proof.works, proof.why),
+                // Whoever insists may have mended what was in the way.
+                failed => match boots(failed.as_ref().map(|proof| proof.why.as_str()))? {
                     Ok(()) => (true, "proven by booting this kernel".to_owned()),
                     Err(why) => (false, why),
                 },
@@ -143,7 +149,11 @@ pub fn decide(
             proof
         }
     };
-    Ok(Decision { accel: if proof.works { Accel::Kvm } else { Accel::Tcg }, why: proof.why })
+    match proof.works {
+        true => Ok(Decision { accel: Accel::Kvm, why: proof.why }),
+        false if insists => Err(cannot(&proof.why)),
+        false => Ok(Decision { accel: Accel::Tcg, why: proof.why }),
+    }
 }
 
 #[cfg(test)]
@@ -166,13 +176,13 @@ mod tests {
     fn a_proof_is_made_once_and_remembered() {
         let host = host();
         let memory = Memory::new(host.dir.path(), (11, 1, 3), "7.3.4");
-        let first = decide(Choice::Auto, &host.kvm, &memory, || Ok(Err("it spins".to_owned())));
+        let first = decide(Choice::Auto, &host.kvm, &memory, |_| Ok(Err("it spins".to_owned())));
         assert_eq!(first.expect("decides").accel, Accel::Tcg);
-        let again = decide(Choice::Auto, &host.kvm, &memory, || panic!("must not be asked again"));
+        let again = decide(Choice::Auto, &host.kvm, &memory, |_| panic!("must not be asked again"));
         assert_eq!(again.expect("decides").why, "it spins");
         // Another kernel is another question.
         let other = Memory::new(host.dir.path(), (11, 1, 3), "6.1.0");
-        let other = decide(Choice::Auto, &host.kvm, &other, || Ok(Ok(())));
+        let other = decide(Choice::Auto, &host.kvm, &other, |_| Ok(Ok(())));
         assert_eq!(other.expect("decides").accel, Accel::Kvm);
     }
 
@@ -180,9 +190,9 @@ mod tests {
     fn nothing_is_remembered_of_an_interrupted_proof() {
         let host = host();
         let memory = Memory::new(host.dir.path(), (11, 1, 3), "7.3.4");
-        let first = decide(Choice::Auto, &host.kvm, &memory, || anyhow::bail!("interrupted"));
+        let first = decide(Choice::Auto, &host.kvm, &memory, |_| anyhow::bail!("interrupted"));
         assert!(first.is_err());
-        let again = decide(Choice::Auto, &host.kvm, &memory, || Ok(Ok(())));
+        let again = decide(Choice::Auto, &host.kvm, &memory, |_| Ok(Ok(())));
         assert_eq!(again.expect("decides").accel, Accel::Kvm);
     }
 
@@ -191,13 +201,34 @@ mod tests {
         let host = host();
         let memory = Memory::new(host.dir.path(), (11, 1, 3), "7.3.4");
         let absent = host.dir.path().join("absent");
-        for (choice, device, accel) in [
-            (Choice::Kvm, &host.kvm, Accel::Kvm),
-            (Choice::Tcg, &host.kvm, Accel::Tcg),
-            (Choice::Auto, &absent, Accel::Tcg),
-        ] {
-            let decision = decide(choice, device, &memory, || panic!("must not be asked"));
-            assert_eq!(decision.expect("decides").accel, accel);
+        for (choice, device) in [(Choice::Tcg, &host.kvm), (Choice::Auto, &absent)] {
+            let decision = decide(choice, device, &memory, |_| panic!("must not be asked"));
+            assert_eq!(decision.expect("decides").accel, Accel::Tcg);
         }
+        let decision = decide(Choice::Kvm, &absent, &memory, |_| panic!("must not be asked"));
+        let why = decision.expect_err("there is none").to_string();
+        assert!(why.contains("absent cannot be opened"), "{why}");
+    }
+
+    /// Whoever insists on KVM gets it or is told within a proof's time; where it is known to fail, that
+    /// is looked at anew.
+    #[test]
+    fn kvm_that_is_insisted_on_is_proven_too() {
+        let host = host();
+        let memory = Memory::new(host.dir.path(), (11, 1, 3), "7.3.4");
+        for before in [None, Some("it spins")] {
+            let mut asked = false;
+            let decision = decide(Choice::Kvm, &host.kvm, &memory, |known| {
+                asked = true;
+                assert_eq!(known, before);
+                Ok(Err("it spins".to_owned()))
+            });
+            let why = decision.expect_err("not with KVM").to_string();
+            assert!(asked && why.starts_with("--accel kvm: it spins; leave"), "{why}");
+        }
+        let mended = decide(Choice::Kvm, &host.kvm, &memory, |_| Ok(Ok(())));
+        assert_eq!(mended.expect("decides").accel, Accel::Kvm);
+        let again = decide(Choice::Kvm, &host.kvm, &memory, |_| panic!("must not be asked again"));
+        assert_eq!(again.expect("decides").accel, Accel::Kvm);
     }
 }

@@ -86,19 +86,42 @@ fn drivers() -> Vec<(&'static str, &'static str)> {
 }
 
 /// What is known about KVM on this host: whether there is any, and with which kernels it was tried.
-fn kvm() -> Vec<(String, String)> {
+fn kvm(proofs: Vec<accel::Proof>) -> Vec<(String, String)> {
     let device = accel::DEV_KVM;
     let opened = std::fs::File::options().read(true).write(true).open(device);
     let first = match opened {
         Ok(_) => "can be opened; tried once with each kernel, and remembered".to_owned(),
         Err(error) => format!("cannot be opened ({error}): guests run under TCG"),
     };
-    let proofs = CacheDir::from_env().map(|cache| accel::proofs(cache.path())).unwrap_or_default();
-    let proof = |proof: accel::Proof| {
-        let verdict = if proof.works { "works" } else { "not used" };
-        (proof.kernel, format!("{verdict}: {}", proof.why))
-    };
+    let proof = |proof: accel::Proof| (proof.kernel.clone(), told_of(&proof));
     std::iter::once((device.to_owned(), first)).chain(proofs.into_iter().map(proof)).collect()
+}
+
+fn told_of(proof: &accel::Proof) -> String {
+    format!("{}: {}", if proof.works { "works" } else { "not used" }, proof.why)
+}
+
+/// The same for people: kernels of which the same is known stand together.
+fn kvm_in_groups(proofs: Vec<accel::Proof>) -> Vec<(String, String)> {
+    let mut rows = kvm(proofs);
+    let kernels = rows.split_off(1);
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for (kernel, told) in kernels {
+        match groups.iter_mut().find(|(known, _)| *known == told) {
+            Some((_, kernels)) => kernels.push(kernel),
+            None => groups.push((told, vec![kernel])),
+        }
+    }
+    rows.extend(groups.into_iter().map(|(told, kernels)| match &kernels[..] {
+        [one] => (one.clone(), told),
+        many => (format!("{} kernels", many.len()), format!("{told}: {}", many.join(", "))),
+    }));
+    rows
+}
+
+/// What was found out about KVM on this host.
+fn proofs() -> Vec<accel::Proof> {
+    CacheDir::from_env().map(|cache| accel::proofs(cache.path())).unwrap_or_default()
 }
 
 /// The kernels whose driver was seen with the card.
@@ -159,7 +182,7 @@ fn document(scenarios: &[Scenario], only: Option<ListWhat>) -> Value {
         ),
         (ListWhat::FirmwareFaults, "firmware_faults", pairs(&Corruption::EXAMPLES)),
         (ListWhat::Milestones, "milestones", milestones.collect()),
-        (ListWhat::Kvm, "kvm", kvm().iter().map(|(what, why)| pair(what, why)).collect()),
+        (ListWhat::Kvm, "kvm", kvm(proofs()).iter().map(|(what, why)| pair(what, why)).collect()),
         (ListWhat::Kernels, "kernels", pairs(&KERNELS)),
         (ListWhat::Drivers, "drivers", pairs(&drivers())),
     ];
@@ -228,7 +251,7 @@ fn text(scenarios: &[Scenario], only: Option<ListWhat>, look: Look) -> String {
     });
     let rows = milestones.chain(events).collect();
     section(ListWhat::Milestones, "Milestones and their fields", rows);
-    section(ListWhat::Kvm, "KVM here", kvm());
+    section(ListWhat::Kvm, "KVM here", kvm_in_groups(proofs()));
     out
 }
 
@@ -236,6 +259,24 @@ fn text(scenarios: &[Scenario], only: Option<ListWhat>, look: Look) -> String {
 mod tests {
     use super::*;
     use crate::report::look;
+
+    #[test]
+    fn kernels_of_which_the_same_is_known_stand_together() {
+        let proof = |(kernel, works, why): (&str, bool, &str)| -> accel::Proof {
+            serde_json::from_value(json!({ "works": works, "why": why, "kernel": kernel }))
+                .expect("a proof")
+        };
+        let proofs =
+            [("6.1", false, "it spins"), ("6.12", true, "proven"), ("7.3", false, "it spins")];
+        let proofs: Vec<_> = proofs.map(proof).into();
+        let rows = kvm_in_groups(proofs.clone());
+        let row = |name: &str, told: &str| (name.to_owned(), told.to_owned());
+        assert_eq!(
+            rows[1..],
+            [row("2 kernels", "not used: it spins: 6.1, 7.3"), row("6.12", "works: proven")]
+        );
+        assert_eq!(kvm(proofs).len(), 4, "machines get each");
+    }
 
     #[test]
     fn a_terminal_has_room_for_each_line() {
