@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use card_host::{Beside, Ended, Notice, NoticeReceiver, Served, Told, Watch, notices};
 use guest_kit::{CacheDir, Kit, KitOptions, Silent};
-use iwl_card::{Card, CardEvent, CardOptions};
+use iwl_card::{Card, CardEvent, CardOptions, CardSpec};
 use serde_json::json;
 use vfio_server::{Exit, Server};
 
@@ -78,45 +78,14 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
         }
         (None, fd) => json!({ "type": "fd", "str": fd.unwrap_or_default().to_string() }),
     };
-    let head = if args.json {
-        let mut header = Vec::new();
-        write_header(&mut header)?;
-        String::from_utf8(header)?
-    } else {
-        let stub = lab::stub_of(spec)?;
-        format!(
-            "card {}: {} (8086:{:04x}), drives {}\n\
-             firmware in the guest: {}\n\n\
-             QEMU from 10.1 on{}\n\
-             The card reads and writes guest memory, so share it:\n\n  \
-             -object memory-backend-memfd,id=mem,size=1G,share=on -m 1G \\\n  \
-             -machine q35,memory-backend=mem \\\n  \
-             -device pcie-root-port,id=rp0 \\\n  \
-             -device '{}'\n\n\
-             Ctrl-C ends it.\n",
-            spec.name,
-            spec.marketing,
-            spec.pci.device,
-            spec.opmode.module(),
-            match spec.identity.is_another_part() {
-                true => format!(
-                    "what the driver asks for, as its log says; here it is {}",
-                    spec.identity
-                ),
-                false => format!(
-                    "/lib/firmware/{}<API>.ucode (`iwlbench ucode build --card {}` makes one)",
-                    stub.stem, spec.name
-                ),
-            },
-            kits_qemu(),
-            qemu::card_device("rp0", "wlan-card", &socket)
-        )
-    };
     // Whoever reads may have stopped reading (Ctrl-S): that must not keep the card from ending.
     let (printed, done) = mpsc::channel();
-    let (name, json, verbose) = (spec.name, args.json, args.verbose);
+    let (json, verbose) = (args.json, args.verbose);
     std::thread::Builder::new().name("printer".into()).spawn(move || {
-        let result = commands::print(&head).and_then(|()| trace(&notices, name, json, verbose));
+        // To look for the kit's QEMU may take its time too.
+        let result = head(spec, &socket, json)
+            .and_then(|head| commands::print(&head))
+            .and_then(|()| trace(&notices, spec.name, json, verbose));
         // The receiver goes only with the process.
         let _ = printed.send(result);
     })?;
@@ -126,6 +95,40 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
         // Nor may a word about it.
         Err(_) => std::process::exit(1),
     }
+}
+
+/// What is printed before the card does anything: its name, and how a QEMU gets it.
+fn head(spec: &CardSpec, socket: &serde_json::Value, json: bool) -> anyhow::Result<String> {
+    if json {
+        let mut header = Vec::new();
+        write_header(&mut header)?;
+        return Ok(String::from_utf8(header)?);
+    }
+    let stub = lab::stub_of(spec)?;
+    let firmware = match spec.identity.is_another_part() {
+        true => format!("what the driver asks for, as its log says; here it is {}", spec.identity),
+        false => format!(
+            "/lib/firmware/{}<API>.ucode (`iwlbench ucode build --card {}` makes one)",
+            stub.stem, spec.name
+        ),
+    };
+    Ok(format!(
+        "card {}: {} (8086:{:04x}), drives {}\n\
+         firmware in the guest: {firmware}\n\n\
+         QEMU from 10.1 on{}\n\
+         The card reads and writes guest memory, so share it:\n\n  \
+         -object memory-backend-memfd,id=mem,size=1G,share=on -m 1G \\\n  \
+         -machine q35,memory-backend=mem \\\n  \
+         -device pcie-root-port,id=rp0 \\\n  \
+         -device '{}'\n\n\
+         Ctrl-C ends it.\n",
+        spec.name,
+        spec.marketing,
+        spec.pci.device,
+        spec.opmode.module(),
+        kits_qemu(),
+        qemu::card_device("rp0", "wlan-card", socket)
+    ))
 }
 
 /// The QEMU that is here, if one is: none is fetched for it.
