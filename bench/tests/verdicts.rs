@@ -52,6 +52,32 @@ fn no_alive() {
     );
 }
 
+/// A card that fails beside one that is well, by the scenario's own wish: soon, with its cause and name.
+#[test]
+fn a_bad_card_beside_a_good_one() {
+    let bench = Bench::new();
+    let scenario = "about = \"t\"\ncards = [\"7260\"]\n[[card]]\n[[card]]\nfaults = [\"alive-invalid\"]\n\
+         [[step]]\ndo = \"coldplug\"\n\
+         [[step]]\nawait = { milestone = \"netdev-registered\", card = \"7260\" }\n\
+         [[step]]\nawait = { milestone = \"netdev-registered\", card = \"7260-2\" }\n\
+         [[expect]]\nthat = \"two\"\nexactly = \"netdev-registered\"\ntimes = 2\n";
+    let file = bench.file("two.toml", scenario);
+    let run = bench.run(&[&file.to_string_lossy(), "--patience", PATIENCE]);
+    assert_eq!((run.code, run.outcome()), (Some(1), "failed"), "{}", run.stderr);
+    let verdict = &run.only()["verdict"];
+    let want = "card 7260-2: the INIT ucode's ALIVE says that it is not valid";
+    assert!(text(&verdict["line"]).starts_with(want), "{verdict}");
+    assert_eq!(text(&verdict["diagnosis"]["cause"]), "alive-invalid");
+}
+
+#[test]
+fn qemus_own_reason() {
+    let run = Bench::new().run(&["opmode-load", "--card", "7260", "--qemu-arg=-nonsense"]);
+    assert_eq!((run.code, run.outcome()), (Some(125), "qemu-died"), "{}", run.stderr);
+    let line = text(&run.only()["verdict"]["line"]);
+    assert!(line.ends_with(": -nonsense: invalid option"), "{line}");
+}
+
 #[test]
 fn no_clock() {
     says(&["--fault", "clock-never-ready"], "clock-not-ready", "the card's MAC clock does not");

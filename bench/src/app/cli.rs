@@ -90,7 +90,7 @@ pub struct RunArgs {
     #[arg(long, value_delimiter = ',', value_name = "NAME[,KEY=VALUE…]")]
     pub card: Vec<String>,
     /// Make the card fail (`iwlbench list faults`), from power-on, or from a moment on until
-    /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
+    /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in never-alive@section-uploaded, with a
     /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<PlannedFault>,
@@ -127,7 +127,7 @@ pub struct RunArgs {
     /// Boot for real, the card present from power-on, instead of restoring a snapshot
     #[arg(long)]
     pub cold: bool,
-    /// A rule of the scenario's that no request meets is a failure too
+    /// A rule of the scenario's that no request meets, and a fault that does nothing, is a failure too
     #[arg(long, conflicts_with = "twins")]
     pub strict: bool,
     /// Failures that are known, TOML: told apart, and red once they do not fail any more
@@ -216,7 +216,7 @@ pub struct MatrixArgs {
     #[arg(long, value_delimiter = ',', value_name = "NAME[,KEY=VALUE…]")]
     pub card: Vec<String>,
     /// Make the card fail (`iwlbench list faults`), from power-on, or from a moment on until
-    /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
+    /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in never-alive@section-uploaded, with a
     /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<PlannedFault>,
@@ -316,7 +316,7 @@ pub struct ExploreArgs {
     #[arg(long, value_delimiter = ',', value_name = "NAME[,KEY=VALUE…]")]
     pub card: Vec<String>,
     /// Make the card fail (`iwlbench list faults`), from power-on, or from a moment on until
-    /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
+    /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in never-alive@section-uploaded, with a
     /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<PlannedFault>,
@@ -498,7 +498,7 @@ pub struct DeviceArgs {
     #[arg(long)]
     pub interrupts: Option<InterruptChoice>,
     /// Make the card fail (`iwlbench list faults`), from power-on, or from a moment on until
-    /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in ucode-error@netdev-registered, with a
+    /// another: NAME[=ARGUMENT], then @MOMENT, ..MOMENT or both, as in never-alive@section-uploaded, with a
     /// MOMENT of KIND[:FIELD=VALUE][#N]: the N-th such milestone, or event of the card
     #[arg(long, value_delimiter = ',', value_name = "FAULT")]
     pub fault: Vec<PlannedFault>,

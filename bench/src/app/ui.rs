@@ -113,8 +113,10 @@ impl Ui {
     pub fn orders_progress(&self) -> OrdersLine {
         let bar = self.bars.add(ProgressBar::new(1));
         bar.set_style(
-            ProgressStyle::with_template("{elapsed:>5} {wide_bar} {pos} of {len} known {msg}")
-                .expect("a valid template"),
+            ProgressStyle::with_template(
+                "{elapsed:>5} {wide_bar} {pos} of {len} orders found so far {msg}",
+            )
+            .expect("a valid template"),
         );
         bar.enable_steady_tick(Duration::from_millis(500));
         OrdersLine { ui: self.clone(), bar, bad: AtomicUsize::new(0) }
@@ -258,7 +260,8 @@ impl OrdersProgress for OrdersLine {
             self.ui.note(&format!("{word}: {}", points.join(" · ")));
         } else if !self.ui.terminal {
             let done = self.bar.position();
-            self.ui.plain(&format!("{done} of {known} known: {word}: {}", points.join(" · ")));
+            let points = points.join(" · ");
+            self.ui.plain(&format!("{done} of {known} orders found so far: {word}: {points}"));
         }
     }
 

@@ -64,9 +64,10 @@ impl Deriver {
                 self.unbinding.insert(*index);
                 None
             }
-            What::Bench(BenchEvent::StepEnded { index, step, error, .. }) => {
+            What::Bench(BenchEvent::StepEnded { index, step, error, wanted }) => {
                 self.unbinding.remove(index);
-                Some(Milestone::StepEnded { step: step.clone(), ok: error.is_none() })
+                let (step, ok, wanted) = (step.clone(), error.is_none(), *wanted);
+                Some(Milestone::StepEnded { step, ok, wanted })
             }
             What::Bench(BenchEvent::KernelTrouble { trouble, .. }) => {
                 Some(Milestone::KernelTrouble { trouble: *trouble })
@@ -256,8 +257,8 @@ pub fn of_card(card: &str, event: &CardEvent) -> Option<Milestone> {
     })
 }
 
-/// The directory of `/lib/firmware` that goes before it.
-const UPDATES: &str = "updates";
+/// The directory of `/lib/firmware` that goes before it: the loader asks for it as for a file.
+pub const UPDATES: &str = "updates";
 
 /// All milestones of a finished run.
 pub fn derive(events: &[Event], driver: &'static Driver, cards: &[Seat]) -> Vec<Reached> {

@@ -14,6 +14,7 @@ use guest_protocol::{GuestEvent, LoaderOutcome};
 use iwl_card::{CardEvent, Cause as CardCause, Fault, Image, OpMode, Space, Wrong};
 use serde::{Deserialize, Serialize};
 
+use crate::facts::accel::Accel;
 use crate::facts::driver::{self, Driver};
 use crate::facts::milestone::{Milestone, Reached, Unbinder};
 use crate::facts::seen::{self, Seen};
@@ -62,6 +63,8 @@ pub struct Facts<'a> {
     pub driver: &'a str,
     /// The card's name.
     pub card: &'a str,
+    /// Where the guest sees it.
+    pub slot: &'a str,
     /// The opmode that its firmware leads to.
     pub opmode: &'a str,
     /// Each file on offer, by name, and why its driver does not take it, if so.
@@ -70,8 +73,13 @@ pub struct Facts<'a> {
     pub modules: &'a [String],
     /// What the scenario has broken itself.
     pub own: Own,
+    /// A step of the hand-over was to come and did not: then what the scenario has broken itself is a
+    /// cause as any other.
+    pub fell_short: bool,
     /// The end of the serial console.
     pub console: &'a str,
+    /// What ran the guest's CPU.
+    pub accel: Accel,
     /// The driver under test.
     pub description: &'a Driver,
 }
@@ -89,17 +97,18 @@ pub struct Own {
 
 /// The cause of a failed run, if one is seen.
 pub fn diagnose(facts: &Facts<'_>) -> Option<Diagnosis> {
+    let own = if facts.fell_short { Own::default() } else { facts.own };
     let of_modules = || no_opmode(facts);
     let of_firmware = || no_firmware(facts);
     let false_alarm = facts.description.verifies.then(|| false_alarm(facts)).flatten();
     let found = false_alarm.or_else(|| of_card(facts));
-    let found = found.or_else(|| (!facts.own.modules).then(of_modules).flatten());
+    let found = found.or_else(|| (!own.modules).then(of_modules).flatten());
     let of_driver = || silent(facts).or_else(|| unbind_waits(facts));
     let found = found.or_else(|| (!facts.description.is_stock()).then(of_driver).flatten());
     // What nobody brings may be the scenario's; that the loader waits for it is the kernel's.
     let found = found.or_else(|| sysfs_fallback(facts));
-    let found = found.or_else(|| (!facts.own.firmware).then(of_firmware).flatten());
-    let found = found.or_else(|| (!facts.own.modules).then(|| no_probe(facts)).flatten());
+    let found = found.or_else(|| (!own.firmware).then(of_firmware).flatten());
+    let found = found.or_else(|| (!own.modules).then(|| no_probe(facts)).flatten());
     let found = found.or_else(|| (!facts.own.card).then(|| needless(facts)).flatten());
     found.map(|found| found.diagnosis(facts))
 }
@@ -212,8 +221,17 @@ pub fn diagnose_boot(facts: &Facts<'_>, line: &str) -> Diagnosis {
         }
         None if lines().next().is_none() => (
             "silent-at-boot",
-            "the kernel did not come up, and its console is silent".to_owned(),
-            "is it a bzImage for x86-64, with a serial console (CONFIG_SERIAL_8250_CONSOLE)?",
+            match facts.accel {
+                Accel::Kvm => "the kernel did not come up under KVM, and its console is silent",
+                Accel::Tcg => "the kernel did not come up under TCG, and its console is silent",
+            }
+            .to_owned(),
+            match facts.accel {
+                Accel::Kvm => "--accel tcg tells whether KVM or the kernel is at fault",
+                Accel::Tcg => {
+                    "is it a bzImage for x86-64, with a serial console (CONFIG_SERIAL_8250_CONSOLE)?"
+                }
+            },
         ),
         None => ("not-booted", line.to_owned(), "console.log has what it said"),
     };
@@ -226,9 +244,14 @@ pub fn diagnose_boot(facts: &Facts<'_>, line: &str) -> Diagnosis {
     }
 }
 
+/// Whether the card has a part in it.
+pub fn fails_of_its_card(facts: &Facts<'_>) -> bool {
+    of_card(facts).is_some()
+}
+
 /// The card's part in it.
 pub(super) fn of_card(facts: &Facts<'_>) -> Option<Found> {
-    if facts.own.card {
+    if facts.own.card && !facts.fell_short {
         return None;
     }
     let card: [fn(&Facts<'_>) -> Option<Found>; 15] = [
@@ -248,7 +271,11 @@ pub(super) fn of_card(facts: &Facts<'_>) -> Option<Found> {
         upload_not_announced,
         not_ready,
     ];
-    card.iter().find_map(|look| look(facts))
+    let found = card.iter().find_map(|look| look(facts))?;
+    Some(match facts.has_other_cards() {
+        true => Found { sentence: format!("card {}: {}", facts.card, found.sentence), ..found },
+        false => found,
+    })
 }
 
 /// A cause, before it is put into words.
@@ -320,13 +347,22 @@ impl<'a> Facts<'a> {
         self.faults().find(|(_, name)| *name == fault.name()).map(|(seq, _)| seq)
     }
 
-    /// The last error that the driver logged from this event on, without what stands before each.
+    /// Whether there is another card than the one that this is about.
+    fn has_other_cards(&self) -> bool {
+        let other =
+            |event: &Event| matches!(&event.what, What::Card { card, .. } if card != self.card);
+        self.events.iter().any(other)
+    }
+
+    /// The last error that the driver logged of the card from this event on, without what stands before
+    /// each.
     fn log(&self, since: u64) -> Option<String> {
         const ERROR: u8 = 3;
         let events = self.events.iter().rev().take_while(|event| event.seq >= since);
         let errors = events.filter_map(|event| match &event.what {
             What::Guest(GuestEvent::KernelLog { level: Some(0..=ERROR), text, .. }) => {
-                Some(text.strip_prefix(self.driver)?.split_once(": ")?.1)
+                let (of, text) = text.strip_prefix(self.driver)?.split_once(": ")?;
+                [self.slot, ""].contains(&of.trim()).then_some(text)
             }
             _ => None,
         });
@@ -392,7 +428,8 @@ fn interrupts(facts: &Facts<'_>, cause: CardCause) -> impl Iterator<Item = u64> 
 }
 
 fn ucode_error(facts: &Facts<'_>) -> Option<Found> {
-    let failed: Vec<u64> = interrupts(facts, CardCause::SwErr).collect();
+    let failed: Vec<u64> =
+        interrupts(facts, CardCause::SwErr).filter(|seq| !is_forced(facts, *seq)).collect();
     let first = *failed.first()?;
     let released = facts.told().take_while(|(seq, _)| *seq < first).filter_map(|(_, event)| {
         let CardEvent::CpuReleased { image: of, api, .. } = event else { return None };
@@ -405,6 +442,25 @@ fn ucode_error(facts: &Facts<'_>) -> Option<Found> {
     let sentence = format!("the {whose} reports an error (SW_ERR){}", times(failed.len()));
     Some(Found::new("ucode-error", sentence, failed).by(Fault::UcodeError { api: None }))
 }
+
+/// Whether it is the driver's own NMI that an error comes of, by which it has a ucode stop that does not
+/// answer (`iwl_force_nmi`).
+fn is_forced(facts: &Facts<'_>, seq: u64) -> bool {
+    let mut before = facts.told().rev().skip_while(|(at, _)| *at >= seq).map(|(_, event)| event);
+    before.find_map(|event| match event {
+        CardEvent::RegWrite { reg, .. } if NMI.contains(&&**reg) => Some(true),
+        CardEvent::CpuReleased { .. } => Some(false),
+        _ => None,
+    }) == Some(true)
+}
+
+/// The registers that it writes for that, by generation.
+const NMI: [&str; 4] = [
+    "DEVICE_SET_NMI_REG",
+    "UREG_NIC_SET_NMI_DRIVER",
+    "UREG_DOORBELL_TO_ISR6",
+    "CSR_DOORBELL_VECTOR",
+];
 
 fn not_valid(facts: &Facts<'_>) -> Option<Found> {
     let alive: Vec<_> = facts
@@ -973,11 +1029,14 @@ mod tests {
             milestones: &derive(&events, &IWLWIFI, &seats),
             driver: "iwlwifi",
             card: "7260",
+            slot: SLOT,
             opmode: "iwlmvm",
             files: &files,
             modules,
             own,
+            fell_short: false,
             console,
+            accel: Accel::Tcg,
             description: &IWLWIFI,
         })
     }
@@ -1129,7 +1188,7 @@ mod tests {
     #[test]
     fn why_a_guest_does_not_come_up() {
         for (console, cause, said) in [
-            ("", "silent-at-boot", "its console is silent; is it a bzImage"),
+            ("", "silent-at-boot", "under TCG, and its console is silent; is it a bzImage"),
             (
                 "[ 1.0] Initramfs unpacking failed: invalid magic\n[ 2.0] Kernel panic - not \
                  syncing: VFS: Unable to mount root fs on unknown-block(0,0)",
@@ -1161,6 +1220,57 @@ mod tests {
             assert_eq!(found.cause, cause, "{console}");
             assert!(found.line().contains(said), "{console}: {}", found.line());
         }
+        let under_kvm =
+            |facts: &Facts<'_>| Some(diagnose_boot(&Facts { accel: Accel::Kvm, ..*facts }, ""));
+        let found = with_facts(Vec::new(), Own::default(), &[], "", under_kvm).expect("always one");
+        assert!(found.line().contains("come up under KVM"), "{}", found.line());
+        assert!(
+            found.line().ends_with("whether KVM or the kernel is at fault"),
+            "{}",
+            found.line()
+        );
+    }
+
+    /// What was to come and did not has its cause in what the scenario has broken, of whichever card.
+    #[test]
+    fn a_hand_over_that_falls_short_has_a_cause_that_is_the_scenarios_own() {
+        let of = |name: &str, event: CardEvent| What::Card { card: name.into(), event };
+        let valid = |valid| CardEvent::Alive { image: Image::Init, valid };
+        let told = |fell_short: bool, name: &'static str, slot: &'static str| {
+            let events = vec![
+                read(0),
+                of("7260", valid(true)),
+                of("7260-2", valid(false)),
+                log(3, "mine: -5"),
+            ];
+            let own = Own { card: true, ..Own::default() };
+            with_facts(events, own, &[], "", |facts| {
+                diagnose(&Facts { card: name, slot, fell_short, ..*facts })
+            })
+        };
+        assert_eq!(told(false, "7260-2", "0000:02:00.0"), None, "it is what the scenario wants");
+        let found = told(true, "7260-2", "0000:02:00.0").expect("a cause");
+        assert_eq!(found.line(), "card 7260-2: the INIT ucode's ALIVE says that it is not valid");
+        let first = told(true, "7260", SLOT).map(|found| found.cause);
+        assert_ne!(first.as_deref(), Some("alive-invalid"), "that one is well");
+    }
+
+    /// On a machine under load the driver hears of the end that its own NMI has made.
+    #[test]
+    fn an_error_that_the_driver_has_forced_is_no_cause() {
+        let nmi = || {
+            let (space, reg) = (Space::Prph, "DEVICE_SET_NMI_REG".into());
+            card(CardEvent::RegWrite { space, reg, value: 0x80, outcome: Outcome::Implemented })
+        };
+        let error = || interrupt(CardCause::SwErr);
+        let forced = || vec![released(), fault("never-alive"), nmi(), error()];
+        let silent = look([forced(), forced()].concat(), Own::default()).expect("a cause");
+        assert_eq!(silent.cause, "no-alive");
+        let own = look(vec![released(), alive(true), error(), nmi()], Own::default());
+        assert_eq!(own.expect("a cause").cause, "ucode-error");
+        let later =
+            look([forced(), vec![released(), alive(true), error()]].concat(), Own::default());
+        assert_eq!(later.expect("a cause").cause, "ucode-error");
     }
 
     #[test]

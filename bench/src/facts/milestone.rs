@@ -363,6 +363,9 @@ pub enum Milestone {
         step: String,
         /// Without an error.
         ok: bool,
+        /// It had to fail, and did so.
+        #[serde(default)]
+        wanted: bool,
     },
     /// The guest's kernel complained.
     KernelTrouble {
@@ -421,7 +424,7 @@ impl Milestone {
             | Milestone::Vanished { .. } => true,
             Milestone::FirmwareRefused { name, .. } => !OPTIONAL.contains(&name.as_str()),
             Milestone::ModprobeEnded { status, .. } => *status != 0,
-            Milestone::StepEnded { ok, .. } => !ok,
+            Milestone::StepEnded { ok, wanted, .. } => !ok && !wanted,
             Milestone::Alive { valid, .. } => !valid,
             _ => false,
         }
@@ -558,8 +561,9 @@ impl std::fmt::Display for Milestone {
             }
             Milestone::RfKillNoticed { rfkill, .. } => write!(f, "the driver notices it: {rfkill}"),
             Milestone::Vanished { .. } => write!(f, "the card vanishes, the guest is not told"),
-            Milestone::StepEnded { step, ok } => {
-                write!(f, "step {step}: {}", if *ok { "done" } else { "failed" })
+            Milestone::StepEnded { step, ok: true, .. } => write!(f, "step {step}: done"),
+            Milestone::StepEnded { step, wanted, .. } => {
+                write!(f, "step {step}: failed{}", if *wanted { ", as it has to" } else { "" })
             }
             Milestone::KernelTrouble { trouble } => {
                 write!(f, "the guest's kernel reports {}", trouble.words())

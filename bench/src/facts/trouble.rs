@@ -93,6 +93,36 @@ pub fn classify(line: &str) -> Option<Trouble> {
     WORDS.iter().find(|(words, _)| line.starts_with(words)).map(|(_, trouble)| *trouble)
 }
 
+/// What the kernel calls an oops by, after the line that says what was the matter, if there was one
+/// (`die_addr`, `__die_header`).
+const NAMES_AN_OOPS: [&str; 4] =
+    ["Oops", "general protection fault", "divide error:", "invalid opcode:"];
+
+/// The complaints of a kernel's log, as its lines come.
+#[derive(Debug, Default)]
+pub struct Complaints {
+    /// Lines since the one that an oops began with, if it has not been named or ended.
+    unnamed: Option<usize>,
+}
+
+impl Complaints {
+    /// The trouble that the next line begins, if it does; an oops begins once.
+    pub fn begun_by(&mut self, line: &str) -> Option<Trouble> {
+        self.unnamed = self.unnamed.map(|lines| lines + 1).filter(|lines| *lines < COMPLAINT);
+        let trouble = classify(line);
+        let names = NAMES_AN_OOPS.iter().any(|words| line.starts_with(words));
+        if trouble == Some(Trouble::Oops) {
+            let named = self.unnamed.take().is_some() && names;
+            self.unnamed = (!names).then_some(0);
+            return (!named).then_some(Trouble::Oops);
+        }
+        if ENDS.iter().any(|words| line.starts_with(words)) {
+            self.unnamed = None;
+        }
+        trouble
+    }
+}
+
 /// How long after an access of the card's registers its driver counts as at work with it.
 const AT_WORK: Duration = Duration::from_secs(5);
 
@@ -168,6 +198,24 @@ mod tests {
         assert_eq!(complaint(log, "BUG: q"), 0..0);
         let long = std::iter::once("BUG: y").chain(std::iter::repeat_n("x", 1000));
         assert_eq!(complaint(long, "BUG: y"), 0..COMPLAINT);
+    }
+
+    #[test]
+    fn an_oops_is_told_once() {
+        let begun = |log: &[&str]| {
+            let mut complaints = Complaints::default();
+            log.iter().filter_map(|line| complaints.begun_by(line)).collect::<Vec<_>>()
+        };
+        let null = "BUG: kernel NULL pointer dereference, address: 0000000000000020";
+        let (page, end) = ("#PF: supervisor read access in kernel mode", "---[ end trace 0 ]---");
+        let oops = "Oops: Oops: 0000 [#1] SMP NOPTI";
+        assert_eq!(begun(&[null, page, oops, "RIP: 0010:x", end]), [Trouble::Oops]);
+        assert_eq!(begun(&["kernel BUG at x.c:1!", "invalid opcode: 0000 [#1]"]), [Trouble::Oops]);
+        assert_eq!(begun(&[oops]), [Trouble::Oops], "not all say more before it");
+        assert_eq!(begun(&[null, oops, null, oops]).len(), 2);
+        assert_eq!(begun(&[null, end, oops]).len(), 2, "of another one");
+        let warning = "WARNING: CPU: 0 PID: 9 at x.c:1 y+0x1/0x2";
+        assert_eq!(begun(&[null, oops, warning]), [Trouble::Oops, Trouble::Warning]);
     }
 
     #[test]

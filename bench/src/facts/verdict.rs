@@ -94,6 +94,38 @@ pub enum Class {
     NotRun,
 }
 
+/// A milestone that was to come, and did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Its kind.
+    pub kind: String,
+    /// The card that it was to be of, if it was to be a certain one's.
+    pub card: Option<String>,
+}
+
+/// What a hand-over that goes well brings from the firmware on.
+const OF_A_HAND_OVER: [&str; 12] = [
+    "firmware-given",
+    "opmode-requested",
+    "opmode-asked",
+    "opmode-loaded",
+    "opmode-started",
+    "iml-loaded",
+    "pnvm-loaded",
+    "section-uploaded",
+    "cpu-released",
+    "alive",
+    "nvm-read",
+    "netdev-registered",
+];
+
+impl Missing {
+    /// Whether the hand-over fell short of it.
+    pub fn is_of_a_hand_over(&self) -> bool {
+        OF_A_HAND_OVER.contains(&self.kind.as_str())
+    }
+}
+
 /// How a run ended and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
@@ -113,6 +145,9 @@ pub struct Verdict {
     /// The line is the cause: none is looked for.
     #[serde(skip)]
     pub explained: bool,
+    /// What did not come, where it failed of that.
+    #[serde(skip)]
+    pub missing: Vec<Missing>,
 }
 
 impl Verdict {
@@ -125,7 +160,14 @@ impl Verdict {
             failed: None,
             diagnosis: None,
             explained: false,
+            missing: Vec::new(),
         }
+    }
+
+    /// It failed of what did not come.
+    #[must_use]
+    pub fn without(self, missing: Vec<Missing>) -> Verdict {
+        Verdict { missing, ..self }
     }
 
     /// Decided by this event.
@@ -143,6 +185,7 @@ impl Verdict {
             failed: Some(self.line),
             diagnosis: Some(Box::new(diagnosis)),
             explained: true,
+            missing: self.missing,
         }
     }
 
@@ -163,4 +206,17 @@ pub fn combined(outcomes: impl IntoIterator<Item = Outcome>) -> ExitCode {
     };
     let code = outcomes.into_iter().map(Outcome::exit_code).max_by_key(|c| rank(*c));
     ExitCode::from(code.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::milestone::KINDS;
+
+    #[test]
+    fn a_hand_over_has_milestones_that_there_are() {
+        for kind in OF_A_HAND_OVER {
+            assert!(KINDS.contains(&kind), "{kind}");
+        }
+    }
 }

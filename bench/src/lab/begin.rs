@@ -275,11 +275,8 @@ impl Lab<'_> {
 
 /// QEMU's own last words, to be put after a sentence.
 fn qemu_said(dir: &RunDir) -> String {
-    let text = std::fs::read_to_string(dir.path().join(files::QEMU_STDERR)).unwrap_or_default();
-    match text.lines().rfind(|line| !line.trim().is_empty()) {
-        Some(line) => format!(" ({})", line.trim()),
-        None => String::new(),
-    }
+    let said = qemu::last_words(&dir.path().join(files::QEMU_STDERR));
+    said.map_or_else(String::new, |line| format!(" ({line})"))
 }
 
 fn boot(session: &mut Session) -> Result<Hello, Verdict> {

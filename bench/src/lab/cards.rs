@@ -1,6 +1,6 @@
 //! The cards of a run, and whether they can have what is to be wrong with them.
 
-use iwl_card::{Card, CardOptions, CardSpec};
+use iwl_card::{Card, CardOptions, CardSpec, Fault};
 use iwl_ucode::stub::Kernel;
 
 use super::spec::RunSpec;
@@ -90,6 +90,11 @@ impl Playing {
             Ok(Playing { spec, options, faults })
         };
         spec.scenario.machine(spec.card).into_iter().enumerate().map(card).collect()
+    }
+
+    /// What is wrong with it from the first.
+    pub(super) fn faults_at_power_on(&self) -> impl Iterator<Item = Fault> {
+        self.faults.iter().filter(|fault| fault.begin.is_none()).map(|fault| fault.fault)
     }
 
     /// As a session takes it.

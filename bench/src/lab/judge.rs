@@ -4,13 +4,15 @@ use guest_protocol::GuestEvent;
 use iwl_ucode::stub::{self, Api};
 use iwl_ucode::{Fate, Target, Ucode};
 
-use crate::facts::diagnosis::{Diagnosis, Facts, Own, diagnose, diagnose_boot, diagnose_trouble};
+use crate::facts::diagnosis::{
+    Diagnosis, Facts, Own, diagnose, diagnose_boot, diagnose_trouble, fails_of_its_card,
+};
 use crate::facts::driver::Driver;
 use crate::facts::initrd::{Ungated, diagnose_initrd};
 use crate::facts::seen::Seen;
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
-use crate::facts::verdict::{Outcome, Verdict};
+use crate::facts::verdict::{Missing, Outcome, Verdict};
 use crate::machine::session::Session;
 use crate::script::expect::{self, Judged};
 use crate::script::scenario::{Action, FirmwareRule, Scenario, Vars};
@@ -45,10 +47,10 @@ pub(super) fn verdict(
     vars: &Vars,
     played: Result<(), Verdict>,
     expectations: &[Judged],
-    events: &[Event],
+    evidence: expect::Evidence<'_>,
     console: &str,
 ) -> Verdict {
-    let troubles = events.iter().filter_map(|e| match &e.what {
+    let troubles = evidence.events.iter().filter_map(|e| match &e.what {
         What::Bench(BenchEvent::KernelTrouble { trouble, text })
             if !scenario.tolerates(*trouble, vars) =>
         {
@@ -78,19 +80,22 @@ pub(super) fn verdict(
         .with_cause(seq),
         (Err(verdict), None) => verdict,
         (Ok(()), None) => {
-            let failed: Vec<_> = expectations.iter().filter(|j| j.failure.is_some()).collect();
+            let failed = expectations.iter().filter_map(|j| Some((&j.that, j.failure.as_ref()?)));
+            let failed: Vec<_> = failed.collect();
             let total = expectations.len();
             match failed.first() {
                 None => Verdict::new(Outcome::Passed, held(total)),
-                Some(first) => Verdict::new(
+                Some((that, failure)) => Verdict::new(
                     Outcome::Failed,
                     format!(
-                        "{} of {total} expectations failed: {}{}",
+                        "{} of {total} expectations failed{} \"{that}\": {}{}",
                         failed.len(),
-                        first.that,
+                        if failed.len() == 1 { ":" } else { ", the first is" },
+                        failure.line(),
                         if console.is_empty() { "" } else { "; console.log may tell more" }
                     ),
-                ),
+                )
+                .without(expect::missing(scenario, vars, evidence)),
             }
         }
     }
@@ -107,12 +112,21 @@ pub(super) fn end_of(outcome: Outcome) -> Option<Seen> {
     }
 }
 
-/// The verdict with its cause for a headline, where one is seen.
+/// The verdict with its cause for a headline, where one is seen. There are facts of each card.
 pub(super) fn explained(
     verdict: Verdict,
-    facts: &Facts<'_>,
+    cards: &[Facts<'_>],
     ungated: Option<&Ungated<'_>>,
 ) -> Verdict {
+    let short: Vec<_> = verdict.missing.iter().filter(|m| m.is_of_a_hand_over()).collect();
+    let fell_short = !short.is_empty();
+    // What did not come of a certain card has its cause there.
+    let named = |facts: &&Facts<'_>| {
+        let is = |m: &&Missing| m.card.as_ref().is_none_or(|card| card == facts.card);
+        short.is_empty() || short.iter().any(is)
+    };
+    let concerned = || cards.iter().filter(named).map(|facts| Facts { fell_short, ..*facts });
+    let Some(facts) = cards.first() else { return verdict };
     // Whatever a scenario does to its modules, it cannot do this.
     if verdict.outcome == Outcome::Failed
         && let Some((seq, why)) = refused(facts.events)
@@ -132,13 +146,21 @@ pub(super) fn explained(
     match verdict.outcome {
         _ if verdict.explained => verdict,
         Outcome::Failed => {
-            match ungated.map_or_else(|| diagnose(facts), |of| diagnose_initrd(facts, of)) {
+            let look = |facts: &Facts<'_>| match ungated {
+                None => diagnose(facts),
+                Some(of) => diagnose_initrd(facts, of),
+            };
+            match concerned().find_map(|facts| look(&facts)) {
                 Some(diagnosis) => verdict.because(diagnosis),
                 None => verdict,
             }
         }
         Outcome::KernelTrouble => {
-            let found = verdict.cause.and_then(|seq| Some((seq, diagnose_trouble(facts, seq)?)));
+            let look = |seq| {
+                let of_card = |facts: &&Facts<'_>| fails_of_its_card(facts);
+                diagnose_trouble(cards.iter().find(of_card).unwrap_or(facts), seq)
+            };
+            let found = verdict.cause.and_then(|seq| Some((seq, look(seq)?)));
             match found {
                 // The complaint is what is shown, whatever it came of.
                 Some((seq, diagnosis)) => {
@@ -265,6 +287,8 @@ fn held(expectations: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::derive::Seat;
+    use crate::facts::milestone::{Milestone, Reached};
     use crate::facts::timeline::Source;
 
     fn judged(what: What, own: Own) -> Outcome {
@@ -274,14 +298,81 @@ mod tests {
             milestones: &[],
             driver: "iwlwifi",
             card: "7260",
+            slot: "0000:01:00.0",
             opmode: "iwlmvm",
             files: &[],
             modules: &[],
             own,
+            fell_short: false,
             console: "",
+            accel: crate::facts::accel::Accel::Tcg,
             description: &crate::facts::driver::IWLWIFI,
         };
-        explained(Verdict::new(Outcome::Failed, "f"), &facts, None).outcome
+        explained(Verdict::new(Outcome::Failed, "f"), &[facts], None).outcome
+    }
+
+    const TWO_CARDS: &str = "about = \"t\"\ncards = [\"7260\"]\n[[card]]\nfaults = [\"never-alive\"]\n\
+         [[card]]\nfaults = [\"alive-invalid\"]\n[[step]]\ndo = \"coldplug\"\n\
+         [[expect]]\nthat = \"one\"\neventually = \"bound\"\n\
+         [[expect]]\nthat = \"two\"\nevery = \"modprobe-ended\"\nhas.status = 0\n\
+         [[expect]]\nthat = \"three\"\nexactly = { milestone = \"netdev-registered\", card = \"7260-2\" }\n\
+         times = 1\n";
+
+    /// The headline of several failures is the first one's, with its reason; what was to come of the
+    /// second card has its cause there, though the scenario has broken both itself.
+    #[test]
+    fn a_failure_says_why() {
+        let scenario = crate::script::read::parse("t", "t.toml", TWO_CARDS).expect("valid");
+        let told = |card: &str, seq: u64, valid: bool| {
+            let event = iwl_card::CardEvent::Alive { image: iwl_card::Image::Init, valid };
+            let what = What::Card { card: card.to_owned(), event };
+            Event { seq, t_ns: seq, source: Source::Card, guest_ns: None, what }
+        };
+        let events = [told("7260", 0, true), told("7260-2", 1, false)];
+        let seat = |card: &str, slot: &str| Seat { card: card.into(), slot: slot.into() };
+        let cards = [seat("7260", "0000:01:00.0"), seat("7260-2", "0000:02:00.0")];
+        let (card, slot) = ("7260".to_owned(), cards[0].slot.clone());
+        let milestones = [Reached { seq: 0, t_ns: 0, milestone: Milestone::Probe { card, slot } }];
+        let evidence = expect::Evidence { milestones: &milestones, events: &events, cards: &cards };
+        let vars = Vars::sample();
+        let judged = expect::judge(&scenario, &vars, evidence);
+        let verdict = verdict(&scenario, &vars, Ok(()), &judged, evidence, "");
+        assert_eq!(
+            verdict.line,
+            "3 of 3 expectations failed, the first is \"one\": expected: bound; but there is no bound in \
+             this run"
+        );
+        let every = judged[1].failure.as_ref().expect("failed").line();
+        assert_eq!(
+            every,
+            "expected every modprobe-ended to have status = 0; but that did not come"
+        );
+        let facts = |seat: &'static str, slot| Facts {
+            events: &events,
+            milestones: &milestones,
+            driver: "iwlwifi",
+            card: seat,
+            slot,
+            opmode: "iwlmvm",
+            files: &[],
+            modules: &[],
+            own: own(&scenario, &crate::facts::driver::IWLWIFI),
+            fell_short: false,
+            console: "",
+            accel: crate::facts::accel::Accel::Tcg,
+            description: &crate::facts::driver::IWLWIFI,
+        };
+        let facts = [facts("7260", "0000:01:00.0"), facts("7260-2", "0000:02:00.0")];
+        let failed = verdict.line.clone();
+        let explained = explained(verdict, &facts, None);
+        assert_eq!(explained.line, "card 7260-2: the INIT ucode's ALIVE says that it is not valid");
+        assert_eq!(explained.failed, Some(failed));
+        let other = Verdict::new(Outcome::Failed, "a check");
+        assert_eq!(
+            super::explained(other, &facts, None).line,
+            "a check",
+            "what it wants is no cause"
+        );
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) struct Over {
     pub(super) hello: Option<Hello>,
     /// The console's end.
     pub(super) console: String,
+    /// Modules that were there before the scenario, if that was looked at.
+    pub(super) loaded: Vec<String>,
     pub(super) finished: Finished,
 }
 

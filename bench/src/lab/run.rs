@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use guest_kit::{IncludedModule, KitError, OwnModule};
-use guest_protocol::Hello;
-use iwl_card::{Identity, KnownSections};
+use guest_protocol::{GuestEvent, Hello};
+use iwl_card::{CardEvent, Identity, KnownSections};
 use iwl_ucode::Target;
 use iwl_ucode::stub::{self, StubDef};
 
@@ -20,13 +20,14 @@ use super::plan::{Begun, Loaded, Over, Plan};
 use super::progress::RunProgress;
 use super::spec::RunSpec;
 use super::{APPEND, Lab, initrd, player, stub_of, version};
-use crate::facts::derive;
+use crate::facts::derive::{self, Seat};
 use crate::facts::diagnosis::Facts;
 use crate::facts::failure::BadUsage;
 use crate::facts::initrd::Ungated;
 use crate::facts::phases;
 use crate::facts::seen;
-use crate::facts::verdict::{Outcome, Verdict};
+use crate::facts::timeline::{Event, What, seconds};
+use crate::facts::verdict::{Class, Outcome, Verdict};
 use crate::machine::gates::{Gates, Instead};
 use crate::machine::qemu::{self, Machine};
 use crate::machine::session::Session;
@@ -131,10 +132,11 @@ impl Lab<'_> {
             };
             // A snapshot may have been made first.
             let before = session.timeline.start() - started;
-            let over = play_to_the_end(spec, session, hello, vars, offers, progress);
+            let looks = self.modules.len() > self.built;
+            let over = play_to_the_end(spec, session, hello, vars, offers, looks, progress);
             (over, before, how, snapshot)
         };
-        let Over { played, hello, console, finished } = over;
+        let Over { played, hello, console, loaded, finished } = over;
         self.leave(finished.qemu);
         if let Some(recorded) = finished.trace {
             recorded.write(&dir, hello.as_ref())?;
@@ -150,7 +152,7 @@ impl Lab<'_> {
             cards: &finished.cards,
         };
         let expectations = expect::judge(scenario, vars, evidence);
-        let verdict = verdict(scenario, vars, played, &expectations, &finished.events, &console);
+        let verdict = verdict(scenario, vars, played, &expectations, evidence, &console);
         let verdict = match &scenario.twin {
             Some(twin) => expect::judge_twin(twin, &expectations, &verdict),
             // An order has problems, not causes.
@@ -159,6 +161,11 @@ impl Lab<'_> {
         };
         let mut unmet = if scenario.gates { finished.unmet } else { Vec::new() };
         unmet.extend(finished.unbegun);
+        unmet.extend(without_effect(&finished.events, &finished.cards, cards));
+        if verdict.outcome.class() == Class::NotRun {
+            // What came of nothing says nothing.
+            unmet.clear();
+        }
         let verdict = match (spec.strict, verdict.outcome, unmet.first()) {
             (true, Outcome::Passed, Some(first)) => Verdict::new(
                 Outcome::Failed,
@@ -166,6 +173,10 @@ impl Lab<'_> {
             ),
             _ => verdict,
         };
+        if verdict.outcome.class() != Class::NotRun {
+            let own = self.modules.iter().skip(self.built).map(OwnModule::name);
+            unmet.extend(not_loaded(own, &loaded, &finished.events));
+        }
         let seen =
             seen::seen(&finished.events, &milestones, self.driver, judge::end_of(verdict.outcome));
         let total = started.elapsed();
@@ -265,24 +276,35 @@ impl Lab<'_> {
             offers.map(|(name, bytes)| judge::on_offer(name, bytes, target)).collect();
         let modules: Vec<_> =
             prepared.image.modules.iter().map(|module| module.name.clone()).collect();
-        let facts = Facts {
-            events: evidence.events,
-            milestones: evidence.milestones,
-            driver: self.driver.module,
-            card: &prepared.vars.card,
-            opmode: &prepared.vars.opmode,
-            files: &files,
-            modules: &modules,
-            own: judge::own(spec.scenario, self.driver),
-            console,
-            description: self.driver,
-        };
+        let own = judge::own(spec.scenario, self.driver);
+        let mut opmodes = Vec::new();
+        for part in spec.scenario.machine(spec.card) {
+            opmodes.push(self.opmode_of(part.spec)?);
+        }
         let ungated = self.initrd.as_ref().map(|initrd| Ungated {
             initrd,
             release: &self.kernel.release,
             command_line: &prepared.append,
         });
-        Ok(judge::explained(verdict, &facts, ungated.as_ref()))
+        let cards = evidence.cards.iter().zip(&opmodes);
+        let cards: Vec<_> = cards
+            .map(|(seat, opmode)| Facts {
+                events: evidence.events,
+                milestones: evidence.milestones,
+                driver: self.driver.module,
+                card: &seat.card,
+                slot: &seat.slot,
+                opmode,
+                files: &files,
+                modules: &modules,
+                own,
+                fell_short: false,
+                console,
+                accel: self.accel.accel,
+                description: self.driver,
+            })
+            .collect();
+        Ok(judge::explained(verdict, &cards, ungated.as_ref()))
     }
 
     /// What the guest is given instead of stubs, and where that comes from.
@@ -424,13 +446,18 @@ fn play_to_the_end(
     hello: Result<Hello, Verdict>,
     vars: &Vars,
     offers: &[(String, Vec<u8>)],
+    looks_for_modules: bool,
     progress: &Rc<dyn RunProgress>,
 ) -> Over {
+    let mut loaded = Vec::new();
     let shown = Rc::clone(progress);
     session.on_milestone(Box::new(move |reached| shown.milestone(reached)));
     let played = hello.and_then(|hello| {
         progress.up();
         judge::usable(&hello)?;
+        if looks_for_modules && let Ok(state) = session.state() {
+            loaded = state.modules;
+        }
         match spec.play {
             Some(play) => play(&mut session, vars),
             None => player::play(&mut session, spec.scenario, vars, offers),
@@ -449,7 +476,56 @@ fn play_to_the_end(
     session.end_trace();
     let hello = session.hello.clone();
     let console = session.console_tail(usize::MAX);
-    Over { played, hello, console, finished: session.end() }
+    Over { played, hello, console, loaded, finished: session.end() }
+}
+
+/// The faults that were on and did nothing, for people: what they are about the run did not come to.
+fn without_effect(events: &[Event], seats: &[Seat], cards: &[Playing]) -> Vec<String> {
+    let end = events.last().map_or(0, |event| event.t_ns);
+    let told = |of: &'_ str| {
+        let of = of.to_owned();
+        events.iter().filter_map(move |event| match &event.what {
+            What::Card { card, event: told } if *card == of => Some((event.t_ns, told)),
+            _ => None,
+        })
+    };
+    let mut words = Vec::new();
+    for (Seat { card, .. }, playing) in seats.iter().zip(cards) {
+        let from_the_first = playing.faults_at_power_on().map(|fault| (fault.name(), None));
+        let switched = told(card).filter_map(|(at, event)| match event {
+            CardEvent::FaultSwitched { fault, on: true } => Some((&**fault, Some(at))),
+            _ => None,
+        });
+        let mut seen = BTreeSet::new();
+        for (fault, at) in from_the_first.chain(switched) {
+            let works = |(_, event): (_, &CardEvent)| matches!(event, CardEvent::FaultInjected { fault: it } if *it == fault);
+            if !seen.insert(fault) || told(card).any(works) {
+                continue;
+            }
+            let when = at.map_or_else(String::new, |at| {
+                format!(", which began {:.3} s before the run's end,", seconds(end - at))
+            });
+            words.push(format!(
+                "the fault {fault} of card {card}{when} did nothing, as the run did not come to what it is about"
+            ));
+        }
+    }
+    words
+}
+
+/// The user's own modules that the guest did not load, for people; those were there at the beginning.
+fn not_loaded<'m>(
+    own: impl Iterator<Item = &'m str>,
+    there: &[String],
+    events: &[Event],
+) -> Vec<String> {
+    let loads = |name: &str| {
+        let load = |event: &Event| matches!(&event.what, What::Guest(GuestEvent::ModuleLoad { module }) if module == name);
+        there.iter().any(|module| module == name) || events.iter().any(load)
+    };
+    let not = own.filter(|name| !loads(name));
+    not.map(|name| format!("own module {name} was not loaded: nothing in this run asked for it"))
+        .collect()
 }
 
 /// Puts all that is known of a run into its directory.
@@ -458,4 +534,65 @@ fn keep(dir: &RunDir, record: &Record) -> anyhow::Result<()> {
     dir.write(files::DMESG, &render::dmesg(&record.events))?;
     dir.write(files::RUN, &serde_json::to_string_pretty(record)?)?;
     dir.write(files::TIMELINE, &render::full(record))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::timeline::Source;
+    use crate::script::read;
+
+    fn event(seq: u64, what: What) -> Event {
+        Event { seq, t_ns: seq * 1_000_000_000, source: Source::Card, guest_ns: None, what }
+    }
+
+    #[test]
+    fn a_fault_that_did_nothing_is_told() {
+        let scenario = "about = \"t\"\ncards = [\"7260\"]\n\
+             [[card]]\nfaults = [\"never-alive\", \"ucode-error@netdev-registered\"]\n\
+             [[card]]\nfaults = [\"no-calibration\"]\n[[step]]\ndo = \"coldplug\"\n";
+        let scenario = read::parse("t", "t.toml", scenario).expect("valid");
+        let card = iwl_card::card("7260").expect("there");
+        let spec = RunSpec::new(&scenario, card, Path::new("/"));
+        let cards = Playing::all(&spec, &Vars::sample()).expect("cards");
+        let seat = |card: &str| Seat { card: card.into(), slot: String::new() };
+        let seats = [seat("7260"), seat("7260-2")];
+        let told = |seq, card: &str, event_of: CardEvent| {
+            event(seq, What::Card { card: card.into(), event: event_of })
+        };
+        let injected = |fault: &'static str| CardEvent::FaultInjected { fault: fault.into() };
+        let switched = || CardEvent::FaultSwitched { fault: "ucode-error".into(), on: true };
+        let words = |events: &[Event]| without_effect(events, &seats, &cards);
+        let all = [
+            told(0, "7260", injected("never-alive")),
+            told(1, "7260", switched()),
+            told(2, "7260", injected("ucode-error")),
+            told(3, "7260-2", injected("no-calibration")),
+        ];
+        assert_eq!(words(&all), [""; 0]);
+        assert_eq!(words(&all[..1]).len(), 1, "one that did not begin is told elsewhere");
+        let none = [
+            told(0, "7260-2", injected("never-alive")),
+            told(1, "7260", switched()),
+            all[3].clone(),
+        ];
+        assert_eq!(
+            words(&none),
+            [
+                "the fault never-alive of card 7260 did nothing, as the run did not come to what it is about",
+                "the fault ucode-error of card 7260, which began 2.000 s before the run's end, did nothing, as \
+                 the run did not come to what it is about",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_own_module_that_nobody_loads_is_told() {
+        let load = |module: &str| What::Guest(GuestEvent::ModuleLoad { module: module.into() });
+        let events = [event(0, load("iwlmvm"))];
+        let there = ["mac80211".to_owned()];
+        let own = ["iwlmvm", "mac80211", "hello"];
+        let words = not_loaded(own.into_iter(), &there, &events);
+        assert_eq!(words, ["own module hello was not loaded: nothing in this run asked for it"]);
+    }
 }

@@ -48,7 +48,7 @@ impl Lab<'_> {
             }
         });
         let console = session.console_tail(usize::MAX);
-        Ok(Over { played, hello: None, console, finished: session.end() })
+        Ok(Over { played, hello: None, console, loaded: Vec::new(), finished: session.end() })
     }
 
     /// Whether the kernel comes as far as the initrd under what the machine has it run by.

@@ -7,6 +7,7 @@ use base64::Engine;
 use guest_protocol::{Answer, Question};
 use iwl_ucode::stub::{self, StubDef};
 
+use crate::facts::derive::UPDATES;
 use crate::facts::driver::{COMPRESSED, as_asked};
 use crate::facts::errno::Errno;
 use crate::facts::milestone::Reached;
@@ -43,7 +44,7 @@ struct Rule<R> {
 impl<R> Rule<R> {
     /// Whether it decides on this name; counts, if so.
     fn takes(&mut self, name: &str) -> bool {
-        if self.left == Some(0) || !glob(&self.name, name) {
+        if self.left == Some(0) || !means(&self.name, name) {
             return false;
         }
         self.left = self.left.map(|left| left - 1);
@@ -223,7 +224,7 @@ impl Gates {
         };
         let until = until.or_else(|| {
             let name = name_of(&answered.question);
-            self.hold.iter().any(|held| glob(held, name)).then_some(Until::Release)
+            self.hold.iter().any(|held| means(held, name)).then_some(Until::Release)
         });
         match until {
             Some(until) if self.open && !matches!(until, Until::Never) => Some(answered),
@@ -369,6 +370,15 @@ impl Gates {
             Some(rule) => files.bytes(rule, name).ok().flatten(),
             None => files.by_default(name),
         }
+    }
+}
+
+/// Whether a pattern is about a request of this name: one for files does not mean the directory that the
+/// loader looks into before them.
+fn means(pattern: &str, name: &str) -> bool {
+    match name {
+        UPDATES => pattern == name,
+        _ => glob(pattern, name),
     }
 }
 
@@ -524,6 +534,17 @@ mod tests {
         assert_eq!(word(gates.ask(6, file(&format!("{name}.xz")), &[])), Some(("errno", Some(5))));
         assert_eq!(gates.offers(&Vars::sample()).len(), 1);
         assert_eq!(gates.unmet(), [""; 0]);
+    }
+
+    #[test]
+    fn a_pattern_does_not_mean_the_directory_before_the_files() {
+        let mut gates = gates("hold = [\"*\"]");
+        let asked = gates.ask(1, file("updates"), &[]);
+        assert_eq!(word(asked), Some(("errno", Some(2))));
+        assert!(gates.ask(2, file("iwlwifi-7260-17.ucode"), &[]).is_none(), "held");
+        let mut gates = self::gates("[[firmware]]\nname = \"*\"\nhold = true");
+        assert!(gates.ask(1, file("updates"), &[]).is_some());
+        assert!(gates.ask(2, file("iwlwifi-7260-17.ucode"), &[]).is_none(), "held");
     }
 
     /// The loader looks for `NAME.zst` and `NAME.xz` where there is no NAME.

@@ -6,7 +6,7 @@
 //! that the path is `/proc/self/fd/N`: good for as many plugs as a scenario likes.
 
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
@@ -20,6 +20,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use guest_kit::Qemu;
 
 use crate::facts::accel::Accel;
+use crate::facts::printable::printable;
 use crate::machine::speed;
 use crate::script::scenario::MOST_CARDS;
 
@@ -212,6 +213,22 @@ impl Drop for Process {
         self.kill();
         let _ = self.wait();
     }
+}
+
+/// As much of QEMU's last words is looked at.
+const LAST_WORDS: u64 = 4096;
+
+/// QEMU's own last line, of the file that has what it said: without its name, if there is one.
+pub fn last_words(said: &Path) -> Option<String> {
+    let mut file = std::fs::File::open(said).ok()?;
+    let begin = file.metadata().ok()?.len().saturating_sub(LAST_WORDS);
+    file.seek(io::SeekFrom::Start(begin)).ok()?;
+    let mut text = Vec::new();
+    file.take(LAST_WORDS).read_to_end(&mut text).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    let last = last.split_once("qemu-system-x86_64: ").map_or(last, |(_, what)| what);
+    Some(printable(last).into_owned())
 }
 
 /// First descriptor that QEMU inherits.
@@ -456,6 +473,20 @@ pub fn qmp_send(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn qemus_last_words_are_its_reason() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("qemu.stderr");
+        let last = |said: &str| {
+            std::fs::write(&file, said).expect("written");
+            last_words(&file)
+        };
+        assert_eq!(last(" \n"), None);
+        let said = "/x/qemu-system-x86_64: warning: y\n/x/qemu-system-x86_64: -nonsense: invalid option\n\n";
+        assert_eq!(last(said).as_deref(), Some("-nonsense: invalid option"));
+        assert!(last(&"long \x1b".repeat(9999)).expect("some").len() < 16384);
+    }
 
     #[test]
     fn what_qemu_says_is_bounded() {

@@ -201,6 +201,27 @@ fn a_run_that_failed_says_so_once() {
 }
 
 #[test]
+fn register_accesses_are_of_a_card() {
+    let mut record = record(true);
+    assert!(render::text(&record, false, AT_80).contains("\ncard: 413 register reads"));
+    let milestone = Milestone::Vanished { card: "7260-2".into() };
+    record.milestones.push(Reached { milestone, seq: 1, t_ns: 0 });
+    let text = render::text(&record, false, AT_80);
+    assert!(text.contains("\ncard 7260: 413 register reads"), "{text}");
+}
+
+/// Nor what was expected of a guest that did not come so far.
+#[test]
+fn what_could_not_be_run_has_no_expectations() {
+    for outcome in [Outcome::NotBooted, Outcome::Interrupted, Outcome::QemuDied] {
+        let mut record = record(false);
+        record.verdict.outcome = outcome;
+        let text = render::text(&record, false, AT_80);
+        assert!(!text.contains('✓') && !text.contains('✗'), "{text}");
+    }
+}
+
+#[test]
 fn what_is_kept_is_not_wrapped() {
     let text = render::full(&record(false));
     assert!(
@@ -236,13 +257,9 @@ fn a_failure_that_is_wanted_has_no_colour_of_a_warning() {
     let told = |wanted| {
         let mut record = record(true);
         record.milestones.clear();
-        let (step, error) = ("rmmod".to_owned(), Some("EBUSY".to_owned()));
-        let what =
-            What::Bench(BenchEvent::StepEnded { index: 0, step: step.clone(), error, wanted });
-        let event = Event { seq: 2, t_ns: 0, source: Source::Bench, guest_ns: None, what };
-        let milestone = Milestone::StepEnded { step, ok: false };
-        record.milestones.push(Reached { milestone, seq: 2, t_ns: 0 });
-        record.events.push(event);
+        let step = "rmmod".to_owned();
+        let milestone = Milestone::StepEnded { step, ok: false, wanted };
+        record.milestones.push(Reached { milestone, seq: 1, t_ns: 0 });
         render::text(&record, false, look)
     };
     assert!(told(true).contains("step rmmod: failed, as it has to"), "{}", told(true));
@@ -292,7 +309,7 @@ fn a_matrix_ends_with_what_to_look_at() {
           the-longest-name-of-a-scenario-by-far  7260      2.5 s  failed
         2 of 3 passed, 1 of them only when tried again (flaky); 60.0 s, 3 verdicts a
           minute
-        3 verdicts: 1 at the first try, 2 unexplained
+        3 verdicts: 1 at the first try, 2 failed or flaky
         the-longest-name-of-a-scenario-by-far 7260 7.3.4+deb13-amd64: failed (2 times)
           no ALIVE after the RT ucode was released, three times; iwlmvm gave up (-110)
         opmode-load 7260 6.12.43+deb13-amd64: failed (flaky: it passed when tried again)

@@ -1,6 +1,6 @@
 //! A run as text, for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::facts::phases;
 use crate::facts::timeline::seconds;
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::{self, complaint};
-use crate::facts::verdict::Outcome;
+use crate::facts::verdict::{Class, Outcome};
 use crate::record::files;
 use crate::record::matrix::{Attempt, Cell, Standing};
 use crate::record::run::Record;
@@ -53,7 +53,10 @@ pub fn text(record: &Record, verbose: bool, look: Look) -> String {
         }
     }
     timeline(&mut out, record, verbose, look);
-    expectations(&mut out, record, look);
+    // Of a guest that did not come so far they were judged on nothing.
+    if record.verdict.outcome.class() != Class::NotRun {
+        expectations(&mut out, record, look);
+    }
     for note in &record.unmet {
         line(&mut out, &look.wrapped(&format!("  note: {note}"), 4));
     }
@@ -62,7 +65,11 @@ pub fn text(record: &Record, verbose: bool, look: Look) -> String {
         kernel_log(&mut out, record, &told, look);
     }
     if let Some(card) = &record.card {
-        unmodelled(&mut out, card, verbose || !passed, look);
+        let first = record.vars.card.as_str();
+        let mut cards = record.milestones.iter().filter_map(|reached| reached.milestone.card());
+        let whose =
+            if cards.any(|other| other != first) { format!(" {first}") } else { String::new() };
+        unmodelled(&mut out, &whose, card, verbose || !passed, look);
     }
     let spent = format!("seconds: {}", phases::in_words(&record.phases));
     line(&mut out, &look.faint(&look.wrapped(&spent, 2)));
@@ -223,7 +230,8 @@ pub fn matrix(cells: &[Cell], planned: usize, seconds: f64, look: Look) -> Strin
     let count = |wanted: fn(&Cell) -> bool| cells.iter().filter(|cell| wanted(cell)).count();
     let (first, unexplained) = (count(Cell::at_first_try), count(Cell::is_unexplained));
     let verdicts = cells.len();
-    let last = format!("{verdicts} verdicts: {first} at the first try, {unexplained} unexplained");
+    let last =
+        format!("{verdicts} verdicts: {first} at the first try, {unexplained} failed or flaky");
     line(&mut out, &look.wrapped(&last, 2));
     out
 }
@@ -398,11 +406,9 @@ fn timeline(out: &mut String, record: &Record, verbose: bool, look: Look) {
             line(out, &row(reached.t_ns, source, &text, str::to_owned, look));
             continue;
         }
-        let wanted = failed_as_wanted(record, reached);
-        let so = if wanted { ", as it has to" } else { "" };
-        let text = format!("{}{}{so}", whose(reached), reached.milestone);
+        let text = format!("{}{}", whose(reached), reached.milestone);
         let style = |text: &str| match &reached.milestone {
-            bad if bad.is_bad() && !wanted => look.warning(text),
+            bad if bad.is_bad() => look.warning(text),
             Milestone::StepEnded { .. } => look.faint(text),
             _ => text.to_owned(),
         };
@@ -416,14 +422,6 @@ fn event_of<'r>(record: &'r Record, reached: &Reached) -> Option<&'r Event> {
 
 fn source_of(record: &Record, reached: &Reached) -> &'static str {
     event_of(record, reached).map_or("", |event| event.source.label())
-}
-
-/// The end of a step that has to fail, and does.
-fn failed_as_wanted(record: &Record, reached: &Reached) -> bool {
-    let wanted = |event: &Event| {
-        matches!(event.what, What::Bench(BenchEvent::StepEnded { wanted: true, .. }))
-    };
-    event_of(record, reached).is_some_and(wanted)
 }
 
 fn expectations(out: &mut String, record: &Record, look: Look) {
@@ -477,10 +475,10 @@ fn indented(out: &mut String, marker: &str, event: &Event, look: Look) {
     }
 }
 
-/// The card's totals; by name if `named`, every register that the driver used and the card gives no
+/// The totals of a card, the name of which is told where there are others; by name if `named`, every register that the driver used and the card gives no
 /// meaning to.
-fn unmodelled(out: &mut String, card: &iwl_card::Summary, named: bool, look: Look) {
-    let mut text = format!("card: {} register reads, {} writes", card.reads, card.writes);
+fn unmodelled(out: &mut String, whose: &str, card: &iwl_card::Summary, named: bool, look: Look) {
+    let mut text = format!("card{whose}: {} register reads, {} writes", card.reads, card.writes);
     // A String takes any write.
     match card.unmodelled.len() {
         0 => {}
@@ -519,16 +517,19 @@ fn kernel_log(out: &mut String, record: &Record, told: &str, look: Look) {
     let complaint =
         decided.map_or(0..0, |first| complaint(texts.iter().map(String::as_str), first));
     let tail = log.len().saturating_sub(LOG_TAIL).max(complaint.end)..log.len();
-    for (title, lines) in
-        [("the kernel complains:", complaint), ("the guest's kernel log ends:", tail)]
-    {
+    // Behind an oops' trace the kernel has its registers once more.
+    let said: BTreeSet<_> = texts[complaint.clone()].iter().collect();
+    for (title, lines, said) in [
+        ("the kernel complains:", complaint, BTreeSet::new()),
+        ("the guest's kernel log ends:", tail, said),
+    ] {
         if lines.is_empty() {
             continue;
         }
         let news: Vec<_> = log[lines.clone()]
             .iter()
             .zip(&texts[lines])
-            .filter(|(_, text)| !told.contains(text.trim_end()))
+            .filter(|(_, text)| !told.contains(text.trim_end()) && !said.contains(text))
             .collect();
         if !news.is_empty() {
             line(out, &format!("  {title}"));

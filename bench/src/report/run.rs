@@ -215,7 +215,7 @@ impl Event {
 
 impl Milestone {
     /// It is bad news; one that is not known here is none.
-    fn bad(&self) -> bool {
+    pub(super) fn is_bad(&self) -> bool {
         self.known().is_some_and(|known| known.is_bad())
     }
 
@@ -301,17 +301,6 @@ impl Run {
         }
     }
 
-    /// It is bad news, and not what a step has to come to.
-    pub(super) fn is_bad(&self, milestone: &Milestone) -> bool {
-        milestone.bad() && !self.failed_as_wanted(milestone)
-    }
-
-    /// The end of a step that has to fail, and does.
-    pub(super) fn failed_as_wanted(&self, milestone: &Milestone) -> bool {
-        let event = usize::try_from(milestone.seq).ok().and_then(|seq| self.events.get(seq));
-        event.is_some_and(|event| event.seq == milestone.seq && event.is("wanted"))
-    }
-
     /// What the kernel complained of, with its trace, if that decided the run; and the log's end.
     pub(super) fn log_of_failure(&self) -> Vec<Log> {
         let log: Vec<_> = self.events.iter().filter(|e| e.kind == "kernel-log").collect();
@@ -323,14 +312,17 @@ impl Run {
             None => 0..0,
         };
         let tail = log.len().saturating_sub(LOG_TAIL).max(complaint.end)..log.len();
+        // Behind an oops' trace the kernel has its registers once more.
+        let again = |event: &&&Event| {
+            log[complaint.clone()].iter().any(|e| e.str("text") == event.str("text"))
+        };
+        let line = |e: &&Event| format!("{:>9.3}  {}", seconds(e.t_ns), e.str("text"));
+        let tail: Vec<_> = log[tail].iter().filter(|e| !again(e)).map(line).collect();
+        let complaint: Vec<_> = log[complaint.clone()].iter().map(line).collect();
         [("the kernel's complaint", true, complaint), ("the kernel log's end", false, tail)]
             .into_iter()
             .filter(|(_, _, lines)| !lines.is_empty())
-            .map(|(title, complaint, lines)| {
-                let line = |e: &&Event| format!("{:>9.3}  {}", seconds(e.t_ns), e.str("text"));
-                let lines: Vec<_> = log[lines].iter().map(line).collect();
-                Log { title, complaint, text: lines.join("\n") }
-            })
+            .map(|(title, complaint, lines)| Log { title, complaint, text: lines.join("\n") })
             .collect()
     }
 }

@@ -444,8 +444,9 @@ fn a_step_that_has_to_fail_is_no_bad_news() {
         .to_string()
     };
     let mut record = run_json("passed", &Value::Null);
-    record["milestones"] = json!([{ "seq": 2, "t_ns": 20_000, "milestone": "step-ended", "step": "rmmod", "ok": false }]);
-    let told = |wanted| {
+    let mut told = |wanted: bool| {
+        record["milestones"] = json!([{ "seq": 2, "t_ns": 20_000, "milestone": "step-ended",
+            "step": "rmmod", "ok": false, "wanted": wanted }]);
         let lines = [&lines[..], &[ended(wanted)]].concat();
         let dir = directory(Some(&record), &lines);
         let run = Run::read(dir.path()).expect("readable");

@@ -20,8 +20,7 @@ pub fn report(run: &Run) -> String {
     }
     for milestone in run.milestones() {
         let (t, whose) = (seconds(milestone.t_ns), run.whose(milestone));
-        let so = if run.failed_as_wanted(milestone) { ", as it has to" } else { "" };
-        let _ = writeln!(out, "{t:>9.3}  {whose}{}{so}", milestone.text());
+        let _ = writeln!(out, "{t:>9.3}  {whose}{}", milestone.text());
     }
     if !run.expectations().is_empty() {
         let _ = writeln!(out, "\nExpectations");

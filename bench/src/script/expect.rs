@@ -7,7 +7,7 @@ use toml::Value;
 use crate::facts::derive::Seat;
 use crate::facts::milestone::Reached;
 use crate::facts::timeline::{Event, What, seconds};
-use crate::facts::verdict::{Outcome, Verdict};
+use crate::facts::verdict::{Missing, Outcome, Verdict};
 use crate::script::scenario::{Expectation, LogLine, Pattern, Scenario, Twin, Vars, glob};
 
 /// An expectation and what came of it.
@@ -26,6 +26,29 @@ pub struct Failure {
     pub what: String,
     /// The place in the timeline to look at: a milestone's event, if there is a near one.
     pub near: Option<u64>,
+}
+
+impl Failure {
+    /// In a line, without moments: two runs that fail alike say the same.
+    pub fn line(&self) -> String {
+        self.what.lines().map(without_moments).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A line without `0.351 s`.
+fn without_moments(line: &str) -> String {
+    let is_moment = |word: &str| {
+        let decimals = word.split_once('.').map(|(_, decimals)| decimals.len());
+        decimals == Some(3) && word.parse::<f64>().is_ok()
+    };
+    let mut told: Vec<&str> = Vec::new();
+    let mut words = line.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        if words.next_if(|unit| is_moment(word) && *unit == "s").is_none() {
+            told.push(word);
+        }
+    }
+    told.join(" ")
 }
 
 /// Judges a twin: its run is good if the right things failed, and nothing else.
@@ -183,8 +206,7 @@ fn in_log(log: &LogLine, vars: &Vars, part: &Part<'_>, evidence: Evidence<'_>) -
     let mut what = format!("expected {wanted} of the kernel's log{about}: {words}");
     match found.last().map(|event| (&event.what, event.t_ns)) {
         Some((What::Guest(GuestEvent::KernelLog { text, .. }), t_ns)) => {
-            what +=
-                &format!("\nbut: {} ×, the last at {:.3} s: {text}", found.len(), seconds(t_ns));
+            what += &format!("\nbut: {} ×, the last: {:.3} s  {text}", found.len(), seconds(t_ns));
         }
         _ => what += "\nbut there is none",
     }
@@ -291,11 +313,12 @@ fn values(pattern: &Pattern, field: &str, want: &Value, milestones: &[Reached]) 
         serde_json::Value::Array(want) => *want == got,
         one => !got.is_empty() && got.iter().all(|g| g == one),
     };
+    let but = match got.is_empty() {
+        true => "but that did not come".to_owned(),
+        false => format!("but: {}", serde_json::Value::from(got)),
+    };
     (!same).then(|| Failure {
-        what: format!(
-            "expected every {pattern} to have {field} = {want}\nbut: {}",
-            serde_json::Value::from(got)
-        ),
+        what: format!("expected every {pattern} to have {field} = {want}\n{but}"),
         near: found.last().map(|r| r.seq),
     })
 }
@@ -309,13 +332,44 @@ fn among(pattern: &Pattern, field: &str, list: &Value, milestones: &[Reached]) -
         list.as_array().is_some_and(|list| value.is_some_and(|value| list.contains(&value)))
     };
     if found.peek().is_none() {
-        let what = format!("expected every {pattern} to have a listed {field}\nbut there is none");
+        let what =
+            format!("expected every {pattern} to have a listed {field}\nbut that did not come");
         return Some(Failure { what, near: None });
     }
     found.find(|r| !listed(r)).map(|r| Failure {
         what: format!("expected every {pattern} to have a listed {field}\nbut: {}", line(r)),
         near: Some(r.seq),
     })
+}
+
+impl Pattern {
+    /// As what did not come.
+    pub fn missing(&self) -> Missing {
+        let card = self.fields.get("card").and_then(Value::as_str);
+        Missing { kind: self.milestone.clone(), card: card.map(str::to_owned) }
+    }
+}
+
+/// What did not come, of all that is expected of this run.
+pub fn missing(scenario: &Scenario, vars: &Vars, evidence: Evidence<'_>) -> Vec<Missing> {
+    let expectations = scenario.expectations.iter().map(toml::Spanned::get_ref);
+    let failed = expectations.filter(|e| {
+        e.when.applies(vars) && e.log.is_none() && failure(e, vars, evidence).is_some()
+    });
+    let mut missing = Vec::new();
+    for e in failed {
+        let patterns = e.in_order.iter().flatten().chain(&e.eventually).chain(&e.after);
+        let once = patterns.chain(&e.before).map(|pattern| (pattern, 1));
+        let times = e.exactly.iter().map(|pattern| (pattern, e.times.unwrap_or_default()));
+        for (pattern, times) in once.chain(times) {
+            let pattern = vars.pattern(pattern.get_ref());
+            let came = evidence.milestones.iter().filter(|reached| matches(&pattern, reached));
+            if came.count() < times {
+                missing.push(pattern.missing());
+            }
+        }
+    }
+    missing
 }
 
 /// Whether a milestone is what a pattern (its variables replaced) asks for.
@@ -404,6 +458,17 @@ mod tests {
         let cards = [seat("7260", "0000:01:00.0"), seat("7260-2", "0000:02:00.0")];
         let evidence = Evidence { milestones: &milestones, events: &events, cards: &cards };
         judge(&scenario, &vars(), evidence).remove(0).failure
+    }
+
+    #[test]
+    fn what_is_told_in_a_line_has_no_moments() {
+        let line = |what: &str| Failure { what: what.to_owned(), near: None }.line();
+        assert_eq!(
+            line("expected: bound\nafter:    0.351 s  opmode asked for: iwlmvm\nbut there is none"),
+            "expected: bound; after: opmode asked for: iwlmvm; but there is none"
+        );
+        let log = "but: 2 ×, the last: 12.400 s  loaded 1.234 of 17.5 s";
+        assert_eq!(line(log), "but: 2 ×, the last: loaded 1.234 of 17.5 s");
     }
 
     #[test]

@@ -78,7 +78,12 @@ pub fn play(
         Ok(()) => {}
         Err(StepError::Stop(verdict)) => return Err(verdict),
         // What is waited for here comes unless something hangs.
-        Err(StepError::Failed(why) | StepError::Refused(why, _) | StepError::Unsuited(why)) => {
+        Err(
+            StepError::Failed(why)
+            | StepError::Missing(why, _)
+            | StepError::Refused(why, _)
+            | StepError::Unsuited(why),
+        ) => {
             play.played.problems.push(Problem::new(Class::Hang, why));
         }
     }
@@ -173,7 +178,9 @@ impl Play<'_> {
         self.running.retain(|running| *running != index);
         let (why, fails) = match ended.result {
             Ok(()) => return,
-            Err(StepError::Failed(why) | StepError::Unsuited(why)) => (why, None),
+            Err(StepError::Failed(why) | StepError::Missing(why, _) | StepError::Unsuited(why)) => {
+                (why, None)
+            }
             Err(StepError::Refused(why, fails)) => (why, Some(fails)),
             Err(StepError::Stop(verdict)) => (verdict.line, None),
         };

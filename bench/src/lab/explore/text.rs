@@ -13,6 +13,7 @@ pub fn table(exploration: &Exploration, lab: &str, look: Look) -> String {
     let head = format!("{scenario} · {card} · every order, at most {bound} (--bound)");
     line(&mut out, &look.bold(&look.wrapped(&head, 2)));
     line(&mut out, &look.faint(&look.wrapped(lab, 2)));
+    line(&mut out, &look.faint(&look.wrapped(POINTS, 2)));
     for order in &exploration.orders {
         row(&mut out, order, look);
     }
@@ -42,6 +43,10 @@ pub fn table(exploration: &Exploration, lab: &str, look: Look) -> String {
     line(&mut out, "");
     out
 }
+
+/// What the rows are made of.
+const POINTS: &str =
+    "each row: what was done, step or request let go, in this order; (2) is the second of its name";
 
 /// Where the text of a row begins.
 const TEXT_AT: usize = 22;

@@ -8,11 +8,13 @@
 use std::time::{Duration, Instant};
 
 use guest_protocol::{Command, GuestEvent, Reply};
+use iwl_card::{CardEvent, Cause};
 
 use super::Player;
 use super::ends::Awaited;
-use crate::facts::milestone::Milestone;
-use crate::facts::timeline::{Source, What};
+use crate::facts::derive::Seat;
+use crate::facts::milestone::{Milestone, Reached};
+use crate::facts::timeline::{Event, Source, What};
 use crate::facts::verdict::Verdict;
 use crate::machine::session::{Session, Stop};
 use crate::script::scenario::Pattern;
@@ -25,9 +27,14 @@ const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// driver, up to the 60 s of the firmware loader's fallback, are tasks that sleep within their work,
 /// and count as such; the longest timer is pciehp's, 5 s after its button was pressed.
 const QUIET: Duration = Duration::from_secs(6);
-/// The same once there was an interface: a driver that was at work waits for up to 60 s before it
-/// starts its card anew (`IWL_TRANS_RESET_DELAY`).
-const QUIET_AFTER_WORK: Duration = Duration::from_secs(62);
+/// The same once the card had an interface: a queue that is stuck is found so after ten seconds
+/// (`IWL_LONG_WD_TIMEOUT`).
+const QUIET_AFTER_WORK: Duration = Duration::from_secs(12);
+/// The same once such a card had an error: a driver that has had many waits for 60 s before it starts
+/// its card anew (`IWL_TRANS_RESET_DELAY`).
+const QUIET_AFTER_ERROR: Duration = Duration::from_secs(62);
+/// What the kernel's log calls an error, or worse.
+const ERROR: u8 = 3;
 /// The kernel's watchdogs look as seldom as once in two minutes, at tasks that do nothing.
 const OF_WATCHDOGS: &str = "kernel-trouble";
 
@@ -65,7 +72,7 @@ impl Player<'_> {
                 || self.works(deadline)?;
             if moves {
                 quiet = (heard(self.session), Instant::now());
-            } else if quiet.1.elapsed() >= self.quiet_for() {
+            } else if quiet.1.elapsed() >= self.quiet_for(patterns) {
                 // An observer may be late.
                 self.settle()?;
                 if heard(self.session) == quiet.0 {
@@ -85,11 +92,34 @@ impl Player<'_> {
         }
     }
 
-    fn quiet_for(&self) -> Duration {
-        let mut milestones = self.session.milestones.iter();
-        let worked = milestones.any(|r| matches!(r.milestone, Milestone::NetdevRegistered { .. }));
-        if worked { QUIET_AFTER_WORK } else { QUIET }
+    /// The longest of those of the cards that may bring it.
+    fn quiet_for(&self, patterns: &[Pattern]) -> Duration {
+        let cards: Vec<_> = patterns.iter().map(|pattern| pattern.missing().card).collect();
+        let (events, milestones) = (self.session.timeline.events(), &self.session.milestones);
+        let may = |seat: &&Seat| cards.iter().flatten().any(|card| *card == seat.card);
+        let any = cards.contains(&None);
+        let seats = self.session.seats();
+        let seats = seats.iter().filter(|seat| any || may(seat));
+        seats.map(|seat| quiet_of(seat, milestones, events)).max().unwrap_or(QUIET)
     }
+}
+
+/// How long a card is quiet before nothing comes of it any more.
+fn quiet_of(seat: &Seat, milestones: &[Reached], events: &[Event]) -> Duration {
+    let registered = |reached: &&Reached| matches!(&reached.milestone, Milestone::NetdevRegistered { card, .. } if *card == seat.card);
+    let Some(worked) = milestones.iter().find(registered) else { return QUIET };
+    let slot = format!(" {}:", seat.slot);
+    let failed = |event: &Event| match &event.what {
+        What::Card { card, event: CardEvent::Interrupt { names, .. } } => {
+            *card == seat.card && names.iter().any(|of| matches!(of, Cause::SwErr | Cause::HwErr))
+        }
+        What::Guest(GuestEvent::KernelLog { level: Some(0..=ERROR), text, .. }) => {
+            text.contains(&slot)
+        }
+        _ => false,
+    };
+    let after = events.iter().skip_while(|event| event.seq <= worked.seq);
+    if after.into_iter().any(failed) { QUIET_AFTER_ERROR } else { QUIET_AFTER_WORK }
 }
 
 /// How much was heard of the guest and its cards so far.
@@ -100,4 +130,40 @@ fn heard(session: &Session) -> usize {
         _ => !matches!(event.source, Source::Bench | Source::Qemu),
     });
     heard.count()
+}
+
+#[cfg(test)]
+mod tests {
+    use iwl_card::Irq;
+
+    use super::*;
+
+    #[test]
+    fn a_card_is_waited_for_as_long_as_its_own_past_says() {
+        let seat = |card: &str, slot: &str| Seat { card: card.into(), slot: slot.into() };
+        let (good, bad) = (seat("7260", "0000:01:00.0"), seat("7260-2", "0000:02:00.0"));
+        let (card, interface) = ("7260".to_owned(), "wlan0".to_owned());
+        let milestone = Milestone::NetdevRegistered { card, interface };
+        let milestones = [Reached { seq: 1, t_ns: 1, milestone }];
+        let event =
+            |(seq, what)| Event { seq, t_ns: seq, source: Source::Card, guest_ns: None, what };
+        let log = |slot: &str| {
+            let text = format!("iwlwifi {slot}: Failed to run INIT ucode: -110");
+            What::Guest(GuestEvent::KernelLog { seq: 0, level: Some(ERROR), text })
+        };
+        let error = || {
+            let (irq, names) = (Irq::Msi, vec![Cause::SwErr]);
+            let event = CardEvent::Interrupt { irq, causes: 0, fh_causes: None, names };
+            What::Card { card: "7260".into(), event }
+        };
+        let quiet = |seat: &Seat, what: Vec<(u64, What)>| {
+            let events: Vec<_> = what.into_iter().map(event).collect();
+            quiet_of(seat, &milestones, &events)
+        };
+        let others = || vec![(0, error()), (2, log("0000:02:00.0"))];
+        assert_eq!(quiet(&bad, others()), QUIET, "another card's interface is not its own");
+        assert_eq!(quiet(&good, others()), QUIET_AFTER_WORK);
+        assert_eq!(quiet(&good, vec![(2, error())]), QUIET_AFTER_ERROR);
+        assert_eq!(quiet(&good, vec![(2, log("0000:01:00.0"))]), QUIET_AFTER_ERROR);
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::facts::verdict::Verdict;
+use crate::facts::verdict::{Missing, Verdict};
 use crate::machine::session::Session;
 use crate::script::scenario::Fails;
 
@@ -14,6 +14,8 @@ pub(super) const HANGS_AFTER: Duration = Duration::from_secs(10);
 pub enum StepError {
     /// The step did not do what it should; the guest lives.
     Failed(String),
+    /// The same: this did not come.
+    Missing(String, Vec<Missing>),
     /// It failed with an error of the guest's, which the scenario may want.
     Refused(String, Fails),
     /// It cannot be done there: the scenario's fault, whatever the driver does.

@@ -153,6 +153,9 @@ impl<'a> Player<'a> {
                 failed(format!("should fail with {}, but: {why}", describe_failure(want)))
             }
             (Err(StepError::Refused(why, _) | StepError::Failed(why)), _) => failed(why),
+            (Err(StepError::Missing(why, missing)), _) => {
+                failed(why).map_err(|verdict| verdict.without(missing))
+            }
             (Err(StepError::Unsuited(why)), _) => {
                 failed(why).map_err(|verdict| Verdict { explained: true, ..verdict })
             }
@@ -260,20 +263,26 @@ impl<'a> Player<'a> {
             }
             let within = self.wait_for_milestones();
             let awaited = self.await_more(at, &patterns, within)?;
-            let missing = || {
+            let named = || {
                 let missing: Vec<_> = patterns.iter().map(Pattern::to_string).collect();
                 missing.join(" and ")
             };
-            match awaited {
-                Awaited::More => {}
-                Awaited::TimedOut => return Err(self.timed_out(&missing(), within)),
+            let failed = match awaited {
+                Awaited::More => continue,
+                Awaited::TimedOut => self.timed_out(&named(), within),
                 Awaited::Over => {
                     let held = self.held();
                     let do_not = if patterns.len() == 1 { "does not" } else { "do not" };
-                    let what = format!("{} {do_not} come: the guest is at rest{held}", missing());
-                    return Err(StepError::Failed(what));
+                    let what = format!("{} {do_not} come: the guest is at rest{held}", named());
+                    StepError::Failed(what)
                 }
-            }
+            };
+            return Err(match failed {
+                StepError::Failed(why) => {
+                    StepError::Missing(why, patterns.iter().map(Pattern::missing).collect())
+                }
+                other => other,
+            });
         }
     }
 
@@ -298,9 +307,12 @@ impl<'a> Player<'a> {
         match self.command(command, "what the bench asked of its agent") {
             Ok(_) => Ok(()),
             Err(StepError::Stop(verdict)) => Err(verdict),
-            Err(StepError::Failed(why) | StepError::Refused(why, _) | StepError::Unsuited(why)) => {
-                Err(Verdict::new(Outcome::Environment, format!("the guest's agent: {why}")))
-            }
+            Err(
+                StepError::Failed(why)
+                | StepError::Missing(why, _)
+                | StepError::Refused(why, _)
+                | StepError::Unsuited(why),
+            ) => Err(Verdict::new(Outcome::Environment, format!("the guest's agent: {why}"))),
         }
     }
 

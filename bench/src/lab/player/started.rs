@@ -84,9 +84,12 @@ impl Player<'_> {
     pub fn note_end(&mut self, ended: &Ended) {
         let error = match &ended.result {
             Ok(()) => None,
-            Err(StepError::Failed(why) | StepError::Refused(why, _) | StepError::Unsuited(why)) => {
-                Some(why.clone())
-            }
+            Err(
+                StepError::Failed(why)
+                | StepError::Missing(why, _)
+                | StepError::Refused(why, _)
+                | StepError::Unsuited(why),
+            ) => Some(why.clone()),
             Err(StepError::Stop(verdict)) => Some(verdict.line.clone()),
         };
         let (index, step) = (ended.index, ended.word.clone());

@@ -100,7 +100,12 @@ impl Player<'_> {
         match result {
             Ok(_) => {}
             Err(StepError::Stop(verdict)) => return Err(verdict.into()),
-            Err(StepError::Failed(why) | StepError::Refused(why, _) | StepError::Unsuited(why)) => {
+            Err(
+                StepError::Failed(why)
+                | StepError::Missing(why, _)
+                | StepError::Refused(why, _)
+                | StepError::Unsuited(why),
+            ) => {
                 left.push(Left::Stays(format!("{what}: {why}")));
             }
         }

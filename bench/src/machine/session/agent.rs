@@ -6,6 +6,7 @@ use guest_protocol::{Command, CommandError, Hello, Reply, State, ToGuest};
 
 use super::said::line_of;
 use super::{Session, Stop};
+use crate::facts::accel::Accel;
 use crate::facts::timeline::{BenchEvent, ClockOffset};
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::trace::{self, Trace};
@@ -68,13 +69,17 @@ impl Session {
         Ok(ClockOffset::from_ping(sent, answered, guest_ns))
     }
 
-    /// Whether a guest that has just booted keeps time. Without KVM a kernel measures its CPU's clock as it
-    /// boots; on a machine that is too busy it takes it for another, and lives twenty seconds in one:
-    /// it reports hangs that are none, and its drivers give up before the card can answer.
+    /// Whether a guest that has just booted keeps time; under KVM it does. Without, a kernel measures its
+    /// CPU's clock as it boots; on a machine that is too busy it takes it for another, and lives twenty
+    /// seconds in one: it reports hangs that are none, and its drivers give up before the card can
+    /// answer.
     ///
     /// # Errors
     /// It does not.
     pub(super) fn check_clock(&mut self) -> Result<(), Stop> {
+        if self.accel == Accel::Kvm {
+            return Ok(());
+        }
         let (first, since) = (self.ping()?, self.timeline.now());
         match self.wait(PACE_MEASURED, |_| None::<()>) {
             Err(Stop::TimedOut) => {}

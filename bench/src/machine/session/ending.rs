@@ -9,6 +9,7 @@ use crate::facts::printable::printable;
 use crate::facts::timeline::BenchEvent;
 use crate::facts::trouble::{self, Trouble};
 use crate::facts::verdict::{Outcome, Verdict};
+use crate::machine::qemu;
 
 /// How long QEMU has to end once it has closed its monitor.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
@@ -71,7 +72,10 @@ impl Session {
             ),
             _ => Verdict::new(
                 Outcome::QemuDied,
-                format!("QEMU ended by itself ({status}); see qemu.stderr"),
+                match qemu::last_words(&self.qemu_said) {
+                    Some(said) => format!("QEMU ended by itself ({status}): {said}"),
+                    None => format!("QEMU ended by itself ({status}), without a word"),
+                },
             ),
         };
         // A kernel that never got as far as the agent says nothing about the driver.

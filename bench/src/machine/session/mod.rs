@@ -18,6 +18,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError, channel};
 use std::thread::JoinHandle;
@@ -35,10 +36,12 @@ use port::Port;
 use said::{Said, line_of};
 use serde_json::json;
 
+use crate::facts::accel::Accel;
 use crate::facts::derive::{self, Deriver, Seat};
 use crate::facts::driver::Driver;
 use crate::facts::milestone::Reached;
 use crate::facts::timeline::{BenchEvent, Event, Source, Tag, Timeline, What};
+use crate::facts::trouble::Complaints;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::faults::{Equipped, FaultWatch};
 use crate::machine::gates::Gates;
@@ -97,6 +100,8 @@ pub struct Session {
     inputs: Inputs,
     wake: inputs::Sender,
     process: Process,
+    /// What runs the guest's CPU.
+    accel: Accel,
     to_agent: Outgoing,
     to_monitor: Outgoing,
     cards: Vec<Served>,
@@ -122,6 +127,8 @@ pub struct Session {
     said: Said,
     /// When the agent said its last word, on the run's clock.
     agent_heard: Option<u64>,
+    /// Of the kernel's log so far.
+    complaints: Complaints,
     /// When a register of a card was accessed last.
     card_touched: Option<u64>,
     /// The guest's clock has to be measured again.
@@ -134,6 +141,8 @@ pub struct Session {
     /// How far an ungated guest's has come.
     heard: Option<Heard>,
     console_file: File,
+    /// The file with what QEMU says.
+    qemu_said: PathBuf,
     shutdown: Option<String>,
     /// How often the machine was reset, and after how many of these the agent came.
     resets: usize,
@@ -225,6 +234,7 @@ impl Session {
             inputs,
             wake,
             process,
+            accel: machine.accel,
             to_agent,
             to_monitor,
             summaries: served.iter().map(|_| None).collect(),
@@ -243,6 +253,7 @@ impl Session {
             next_id: 1,
             said: Said::default(),
             agent_heard: None,
+            complaints: Complaints::default(),
             card_touched: None,
             clock_lost: false,
             measuring: false,
@@ -250,6 +261,7 @@ impl Session {
             console: Vec::new(),
             heard: None,
             console_file,
+            qemu_said: dir.path().join(files::QEMU_STDERR),
             shutdown: None,
             resets: 0,
             boots: 0,

@@ -118,9 +118,9 @@ impl Session {
     }
 
     /// The trouble that a line of the kernel's log begins, if it is more than a card that is slow here.
-    pub(super) fn trouble_in(&self, t: Nanos, line: &str) -> Option<Trouble> {
+    pub(super) fn trouble_in(&mut self, t: Nanos, line: &str) -> Option<Trouble> {
         let since = self.card_touched.map(|at| Duration::from_nanos(t.saturating_sub(at)));
-        trouble::classify(line).filter(|_| !trouble::is_of_slowness(line, since))
+        self.complaints.begun_by(line).filter(|_| !trouble::is_of_slowness(line, since))
     }
 
     fn take_agent(&mut self, at: Instant, message: FromGuest) {

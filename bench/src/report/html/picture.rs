@@ -70,7 +70,7 @@ pub(super) fn shown_milestones(run: &Run) -> Vec<(&Milestone, String)> {
             sections.push(milestone);
             continue;
         }
-        if milestone.kind == "step-ended" && !run.is_bad(milestone) {
+        if milestone.kind == "step-ended" && !milestone.is_bad() {
             continue;
         }
         shown.extend(nvm(&sections));
@@ -112,7 +112,7 @@ pub(super) fn picture(run: &Run) -> Picture {
                 lane,
                 t: seconds(milestone.t_ns),
                 text: whose + &text,
-                bad: run.is_bad(milestone),
+                bad: milestone.is_bad(),
                 seq: milestone.seq,
             }
         })

@@ -86,7 +86,7 @@ fn milestones(out: &mut String, run: &Run) {
             out,
             "<li{} data-mark=\"{number}\"><span class=\"n\">{}</span><span class=\"t\">{t:.3}</span>\
              <span class=\"gap\">{gap}</span><span class=\"what\">{}</span></li>",
-            if run.is_bad(milestone) { " class=\"bad\"" } else { "" },
+            if milestone.is_bad() { " class=\"bad\"" } else { "" },
             number + 1,
             escape(&(run.whose(milestone) + text)),
         );
