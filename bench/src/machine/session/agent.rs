@@ -242,8 +242,9 @@ impl Session {
                 Err(Verdict::new(
                     Outcome::GuestHung,
                     format!(
-                        "the guest does not answer any more{}{}{}",
+                        "the guest does not answer any more{}{}{}{}",
                         self.last_heard(),
+                        self.limits.unheard(),
                         if tail.is_empty() { "" } else { "; its console ends: " },
                         tail.trim()
                     ),

@@ -17,6 +17,8 @@ pub(super) enum Input {
     Card(usize, Instant, Notice),
     Agent(Instant, FromGuest),
     BadAgentLine(String),
+    /// Of whom, and what is told of it.
+    LongLine(&'static str, Long),
     AgentClosed,
     Console(Vec<u8>),
     Qmp(Instant, Qmp),
@@ -112,37 +114,58 @@ impl Drop for Inputs {
     }
 }
 
-/// Lines of at most so many bytes; a longer one is dropped whole.
+/// A part of a line that is too long, which was dropped.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Long {
+    pub(super) bytes: usize,
+    /// It is the line's first part.
+    pub(super) begins: bool,
+    /// It is its last.
+    pub(super) ends: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Whole(Vec<u8>),
+    TooLong(Long),
+}
+
+/// Lines of at most so many bytes; a longer one is dropped, and told of part by part: it may have no
+/// end.
 struct Lines {
     socket: UnixStream,
     most: usize,
     buffer: Vec<u8>,
     searched: usize,
+    skipping: bool,
 }
 
 impl Lines {
     fn new(socket: UnixStream, most: usize) -> Lines {
-        Lines { socket, most, buffer: Vec::new(), searched: 0 }
+        Lines { socket, most, buffer: Vec::new(), searched: 0, skipping: false }
     }
 
-    fn next_line(&mut self) -> Option<Vec<u8>> {
-        let mut skipping = false;
+    fn next_line(&mut self) -> Option<Line> {
         loop {
             if let Some(at) = self.buffer[self.searched..].iter().position(|b| *b == b'\n') {
                 let end = self.searched + at;
                 let line = self.buffer[..end].to_vec();
                 self.buffer.drain(..=end);
                 self.searched = 0;
-                if std::mem::take(&mut skipping) || line.is_empty() {
+                if std::mem::take(&mut self.skipping) {
+                    return Some(Line::TooLong(Long { bytes: end, begins: false, ends: true }));
+                }
+                if line.is_empty() {
                     continue;
                 }
-                return Some(line);
+                return Some(Line::Whole(line));
             }
             self.searched = self.buffer.len();
             if self.buffer.len() > self.most {
-                skipping = true;
+                let begins = !std::mem::replace(&mut self.skipping, true);
+                let bytes = std::mem::take(&mut self.searched);
                 self.buffer.clear();
-                self.searched = 0;
+                return Some(Line::TooLong(Long { bytes, begins, ends: false }));
             }
             let mut chunk = [0; 16 << 10];
             match self.socket.read(&mut chunk) {
@@ -172,14 +195,18 @@ pub(super) fn read_agent(socket: UnixStream, to: Sender) -> std::io::Result<()> 
     reader("agent", move || {
         let mut lines = Lines::new(socket, guest_protocol::MAX_LINE_FROM_GUEST);
         while let Some(line) = lines.next_line() {
-            let input = match message(&line) {
-                Ok(message) => Input::Agent(Instant::now(), message),
-                Err(error) => {
-                    let begin = String::from_utf8_lossy(&line[..line.len().min(200)]);
-                    Input::BadAgentLine(printable(&format!("{error}: {begin}")).into_owned())
-                }
+            let (bytes, input) = match line {
+                Line::TooLong(long) => (0, Input::LongLine("the guest's agent", long)),
+                Line::Whole(line) => match message(&line) {
+                    Ok(message) => (line.len(), Input::Agent(Instant::now(), message)),
+                    Err(error) => {
+                        let begin = String::from_utf8_lossy(&line[..line.len().min(200)]);
+                        let text = printable(&format!("{error}: {begin}")).into_owned();
+                        (line.len(), Input::BadAgentLine(text))
+                    }
+                },
             };
-            if to.send(line.len(), input).is_err() {
+            if to.send(bytes, input).is_err() {
                 return;
             }
         }
@@ -202,8 +229,14 @@ pub(super) fn read_qmp(socket: UnixStream, to: Sender) -> std::io::Result<()> {
     reader("qmp", move || {
         let mut lines = Lines::new(socket, MAX_MONITOR_LINE);
         while let Some(line) = lines.next_line() {
-            let Some(message) = qemu::qmp_message(&line) else { continue };
-            if to.send(line.len(), Input::Qmp(Instant::now(), message)).is_err() {
+            let (bytes, input) = match line {
+                Line::TooLong(long) => (0, Input::LongLine("QEMU's monitor", long)),
+                Line::Whole(line) => match qemu::qmp_message(&line) {
+                    Some(message) => (line.len(), Input::Qmp(Instant::now(), message)),
+                    None => continue,
+                },
+            };
+            if to.send(bytes, input).is_err() {
                 return;
             }
         }
@@ -243,16 +276,32 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_dropped_whole() {
+    fn a_line_that_is_too_long_is_dropped_and_told_of() {
         let (ours, mut theirs) = UnixStream::pair().expect("a pair");
         let writer = std::thread::spawn(move || {
             use std::io::Write;
             theirs.write_all(&[b'x'; 100_000]).expect("written");
             theirs.write_all(b"x\nshort\n").expect("written");
+            theirs.write_all(&[b'x'; 100_000]).expect("written");
         });
         let mut lines = Lines::new(ours, 50_000);
-        assert_eq!(lines.next_line().expect("a line"), b"short");
-        assert_eq!(lines.next_line(), None);
+        let (mut bytes, mut told) = (0, Vec::new());
+        while let Some(line) = lines.next_line() {
+            match line {
+                Line::Whole(line) => told.push(String::from_utf8(line).expect("text")),
+                Line::TooLong(long) => {
+                    bytes += long.bytes;
+                    if long.begins {
+                        told.push("begins".into());
+                    }
+                    if long.ends {
+                        told.push(format!("ends after {bytes}"));
+                    }
+                }
+            }
+        }
+        assert_eq!(told, ["begins", "ends after 100001", "short", "begins"]);
+        assert!(bytes > 150_000, "of the last one too: {bytes}");
         writer.join().expect("ended");
     }
 }

@@ -1,6 +1,7 @@
 //! What is kept of a run at most. A guest may say whatever it likes, for as long as it likes; what
 //! reaches one of these ends the run, with a verdict of its own, and what comes then is counted.
 
+use super::inputs::Long;
 use crate::facts::timeline::{Source, Timeline};
 use crate::facts::verdict::{Outcome, Verdict};
 
@@ -17,11 +18,17 @@ const BAD_LINES: u64 = 1_000;
 /// So many of those are shown.
 const BAD_LINES_SHOWN: u64 = 20;
 
+/// Bytes in lines that are too long for any message; of an honest agent there are none.
+const LONG_LINES: u64 = 16 << 20;
+
 /// What a run has come to so far.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     console: u64,
     bad_lines: u64,
+    /// Bytes of the line that is too long and has not ended, and of all such lines.
+    in_long_line: Option<u64>,
+    long_lines: u64,
     events_dropped: u64,
     console_dropped: u64,
     verdict: Option<Verdict>,
@@ -85,6 +92,29 @@ impl Limits {
         self.bad_lines <= BAD_LINES_SHOWN
     }
 
+    /// A part of a line that is too long; says how much there was of it so far.
+    pub(super) fn long_line(&mut self, who: &str, long: &Long, up: bool) -> u64 {
+        let bytes = self.in_long_line.unwrap_or_default() + long.bytes as u64;
+        self.in_long_line = (!long.ends).then_some(bytes);
+        self.long_lines += long.bytes as u64;
+        if self.long_lines > LONG_LINES {
+            let size = LONG_LINES >> 20;
+            let outcome = if up { Outcome::Flooded } else { Outcome::NotBooted };
+            let up = if up { "" } else { ", and it did not come up" };
+            let line =
+                format!("{who} sent more than {size} MiB in lines too long for any message{up}");
+            self.end(outcome, line);
+        }
+        bytes
+    }
+
+    /// What may be why the guest's agent is not heard.
+    pub(super) fn unheard(&self) -> String {
+        self.in_long_line.map_or(String::new(), |bytes| {
+            format!("; its agent is in a line too long for any message, with {bytes} bytes so far")
+        })
+    }
+
     /// The guest has not read for long.
     pub(super) fn deaf(&mut self) {
         let line = "the guest does not read what the bench tells its agent any more";
@@ -98,6 +128,7 @@ impl Limits {
             (self.events_dropped, "events"),
             (self.console_dropped, "bytes of the console"),
             (bad_lines, "lines of the agent's that are no message"),
+            (self.long_lines, "bytes in lines that are too long"),
         ];
         let counts = counts.into_iter().filter(|(count, _)| *count > 0);
         let counts: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();

@@ -7,7 +7,7 @@ use card_host::{Ended, Notice};
 use guest_protocol::{FromGuest, GuestEvent, Question};
 use iwl_card::CardEvent;
 
-use super::inputs::Input;
+use super::inputs::{Input, Long};
 use super::{CONSOLE_TAIL, Session};
 use crate::facts::timeline::{BenchEvent, Nanos, Source, Tag, What};
 use crate::facts::trouble::{self, Trouble};
@@ -20,6 +20,7 @@ impl Session {
             Input::Card(index, at, notice) => self.take_card(index, at, notice),
             Input::Agent(at, message) => self.take_agent(at, message),
             Input::BadAgentLine(text) => self.bad_line(&text),
+            Input::LongLine(who, long) => self.long_line(who, &long),
             Input::AgentClosed | Input::Wake => {}
             Input::Qmp(_, Qmp::Other(message)) => self.take_return(&message),
             Input::Console(bytes) => self.take_console(&bytes),
@@ -51,6 +52,19 @@ impl Session {
     fn bad_line(&mut self, text: &str) {
         if self.limits.bad_line(self.hello.is_some()) {
             let text = format!("the agent sent a line that is no message: {text}");
+            self.note(BenchEvent::Note { text });
+        }
+    }
+
+    /// Told where it begins and where it ends; in between a guest may say what it likes.
+    fn long_line(&mut self, who: &str, long: &Long) {
+        if long.begins && self.limits.bad_line(self.hello.is_some()) {
+            let text = format!("{who} sends a line that is too long for any message");
+            self.note(BenchEvent::Note { text });
+        }
+        let bytes = self.limits.long_line(who, long, self.hello.is_some());
+        if long.ends {
+            let text = format!("{bytes} bytes of that line were thrown away");
             self.note(BenchEvent::Note { text });
         }
     }

@@ -2,7 +2,8 @@
 //! as it can.
 //!
 //! ```text
-//! guest-trouble flood kmsg|console|lines|notes|registers …   each in a process of its own
+//! guest-trouble flood kmsg|bugs|console|lines|line|notes|registers|config …   each in a process of its own
+//! guest-trouble end power-off|halt|reset|crash                            and no goodbye
 //! ```
 //!
 //! It returns at once; what it has started goes on until the guest ends.
@@ -10,12 +11,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
 use guest_protocol::{FromGuest, GuestEvent};
+use nix::sys::reboot::{RebootMode, reboot};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
     let done = match &args[..] {
         ["flood", sources @ ..] => sources.iter().try_for_each(|source| again(&["source", source])),
         ["source", source] => flood(source),
+        ["end", how] => end(how),
         _ => Err(io::Error::other("no such thing")),
     };
     match done {
@@ -55,9 +59,17 @@ fn flood(source: &str) -> io::Result<()> {
             fs::write("/proc/sys/kernel/printk_devkmsg", "on\n")?;
             repeat(write("/dev/kmsg")?, b"<4>iwlwifi 0000:01:00.0: flood flood flood\n")
         }
+        // As if the driver were at fault, each time.
+        "bugs" => {
+            fs::write("/proc/sys/kernel/printk_devkmsg", "on\n")?;
+            let bug = b"<1>BUG: kernel NULL pointer dereference, address: 0000000000000020\n";
+            repeat(write("/dev/kmsg")?, bug)
+        }
         "console" => repeat(write("/dev/console")?, &b"flood ".repeat(100)),
         // What no agent says.
         "lines" => repeat(agents_port()?.into(), &b"{\"no\":\"message\"}\n".repeat(100)),
+        // And what has no end.
+        "line" => repeat(agents_port()?.into(), &[b'x'; 1 << 20]),
         // What an honest one says.
         "notes" => {
             let event = GuestEvent::AgentNote { text: "flood ".repeat(50) };
@@ -66,6 +78,7 @@ fn flood(source: &str) -> io::Result<()> {
             repeat(agents_port()?.into(), &line)
         }
         "registers" => registers(),
+        "config" => config(),
         other => Err(io::Error::other(format!("no source {other}"))),
     }
 }
@@ -94,10 +107,39 @@ fn agents_port() -> io::Result<OwnedFd> {
     Err(io::Error::other("the agent has no port"))
 }
 
+/// The guest, at once.
+fn end(how: &str) -> io::Result<()> {
+    let key = |key: &str| fs::write("/proc/sysrq-trigger", key);
+    let mode = match how {
+        "power-off" => RebootMode::RB_POWER_OFF,
+        "halt" => RebootMode::RB_HALT_SYSTEM,
+        "reset" => return key("b"),
+        "crash" => return key("c"),
+        other => return Err(io::Error::other(format!("no end {other}"))),
+    };
+    match reboot(mode)? {}
+}
+
+/// The first card's place.
+const SLOT: &str = "0000:01:00.0";
+
+/// Every word of the first card's configuration space, with a value that changes, under its driver.
+fn config() -> io::Result<()> {
+    let path = Path::new("/sys/bus/pci/devices").join(SLOT).join("config");
+    let config = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut value = 1_u32;
+    loop {
+        for at in (0..256).step_by(4) {
+            value = value.wrapping_mul(0x9e37_79b1).rotate_left(7) ^ at;
+            // What is refused is tried again with another value.
+            let _ = config.write_all_at(&value.to_le_bytes(), at.into());
+        }
+    }
+}
+
 /// The first card's registers, as its driver reaches them, which is driven out: they are its own.
 fn registers() -> io::Result<()> {
     const BYTES: usize = 0x1000;
-    const SLOT: &str = "0000:01:00.0";
     let card = Path::new("/sys/bus/pci/devices").join(SLOT);
     fs::write(card.join("driver/unbind"), SLOT)?;
     fs::write(card.join("enable"), "1")?;
