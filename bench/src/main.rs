@@ -87,10 +87,13 @@ fn main() -> ExitCode {
                 .with_default_directive(tracing::level_filters::LevelFilter::ERROR.into())
                 .from_env_lossy(),
         )
-        .with_writer(std::io::stderr)
+        .with_writer(|| app::terminal::Log)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let cli = Cli::parse();
+    app::terminal::start();
+    // A signal is how that one ends.
+    let served = matches!(cli.command, Command::Device(_));
     let ui = app::ui::Ui::new(cli.color, cli.quiet);
     let result =
         machine::signals::listen().map_err(anyhow::Error::from).and_then(|()| match cli.command {
@@ -113,9 +116,11 @@ fn main() -> ExitCode {
             Command::Completions(args) => app::commands::manual::completions(&args),
             Command::Man(args) => app::commands::manual::man(&args),
         });
-    app::terminal::flush();
-    result.unwrap_or_else(|error| {
+    let written = app::terminal::flush().map_err(anyhow::Error::from);
+    let code = result.and_then(|code| written.map(|()| code)).unwrap_or_else(|error| {
         ui.complain(&format!("{}{}", told(&error), remedy(&error)));
+        // What could not be written is told already.
+        let _ = app::terminal::flush();
         let usage = error.is::<BadUsage>()
             || error.is::<script::read::ScenarioError>()
             || error.downcast_ref().is_some_and(guest_kit::KitError::is_users);
@@ -126,7 +131,11 @@ fn main() -> ExitCode {
         } else {
             ExitCode::from(EXIT_ENVIRONMENT)
         }
-    })
+    });
+    match machine::signals::stopped_by().filter(|_| !served) {
+        Some(signal) => ExitCode::from(machine::signals::exit_code(signal)),
+        None => code,
+    }
 }
 
 /// The error and what it came of. Many have the reason in their own sentence: it is told once.

@@ -93,7 +93,7 @@ impl Flood {
 /// it to end is heard.
 #[test]
 fn a_signal_is_heard_in_any_flood() {
-    for signal in ["-INT", "-TERM"] {
+    for (signal, want) in [("-INT", 130), ("-TERM", 143)] {
         let mut flood = Flood::start(&["kmsg", "console", "notes", "registers"]);
         flood.until_kept(4 << 20);
         let qemu = qemu_of(flood.child.id()).expect("a guest");
@@ -102,7 +102,7 @@ fn a_signal_is_heard_in_any_flood() {
         wait_ended(qemu);
         assert!(asked.elapsed() < Duration::from_secs(2), "{signal}: {:?}", asked.elapsed());
         let (code, verdict) = flood.end();
-        assert_eq!((code, text(&verdict["outcome"])), (Some(130), "interrupted"));
+        assert_eq!((code, text(&verdict["outcome"])), (Some(want), "interrupted"));
     }
 }
 
@@ -113,6 +113,28 @@ fn nonsense_from_the_agents_port_ends_the_run() {
     assert_eq!((code, text(&verdict["outcome"])), (Some(1), "flooded"), "{verdict}");
     let said = "the guest's agent sent more than 1000 lines that are no message";
     assert_eq!(text(&verdict["line"]), said);
+}
+
+/// Nor does a line that has no end last longer than that.
+#[test]
+fn a_line_without_an_end_ends_the_run() {
+    let flood = Flood::start(&["line"]);
+    let runs = flood.bench.dir.path().join("runs");
+    let run = || std::fs::read_dir(&runs).ok()?.flatten().next().map(|run| run.path());
+    let Flood { bench, child } = flood;
+    let output = child.wait_with_output().expect("it ends");
+    bench.nothing_left();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let (run, verdict) = (run().expect("a run"), &document["runs"][0]["verdict"]);
+    assert_eq!(text(&verdict["outcome"]), "flooded", "{verdict}");
+    let said = "the guest's agent sent more than 16 MiB in lines too long for any message";
+    assert_eq!(text(&verdict["line"]), said);
+    let timeline = std::fs::read_to_string(run.join("timeline.txt")).expect("written");
+    for said in
+        ["sends a line that is too long for any message", "bytes in lines that are too long"]
+    {
+        assert!(timeline.contains(said), "{said}");
+    }
 }
 
 /// To the limits of what is kept of a run: hundreds of megabytes, minutes.
@@ -223,30 +245,131 @@ fn a_qemu_without_a_sandbox_is_told_of_once() {
     assert_eq!(said.matches(note).count(), 1, "{said}");
 }
 
-/// A terminal that is stopped holds up nobody: the run ends, a signal is heard.
+/// A terminal that is stopped holds up nobody: the runs end, a signal is heard.
 #[test]
 fn a_stopped_terminal_holds_up_nothing() {
-    let bench = Bench::new();
-    let mut pty = Pty::new();
-    let mut child = pty.spawn(&mut bench.command(&["run", "opmode-load", "--card", "7260", "-v"]));
-    pty.stop();
-    let runs = bench.dir.path().join("runs");
-    let deadline = Instant::now() + Duration::from_secs(120);
-    let judged = || {
-        let runs = std::fs::read_dir(&runs).into_iter().flatten().flatten();
-        runs.into_iter().any(|run| run.path().join("run.json").exists())
-    };
-    while !judged() {
-        assert!(Instant::now() < deadline, "the run does not come to its end");
-        std::thread::sleep(Duration::from_millis(50));
+    let run = &["run", "opmode-load", "--card", "7260", "-v", "--repeat", "3"][..];
+    let matrix = &["matrix", "opmode-load", "--card", "7260", "-j", "1", "--repeat", "3"][..];
+    for (args, signal, code) in [(run, "-INT", 130), (run, "-TERM", 143), (matrix, "-TERM", 143)] {
+        let bench = Bench::new();
+        let mut pty = Pty::new();
+        pty.stop();
+        let mut child = pty.spawn(&mut bench.command(args));
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while judged(&bench.dir.path().join("runs")) < 3 {
+            assert!(Instant::now() < deadline, "{args:?} does not come to its end");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // What is left is to print, to a terminal that is stopped.
+        let asked = Instant::now();
+        kill(child.id(), signal);
+        let status = child.wait().expect("it ends");
+        assert!(asked.elapsed() < Duration::from_secs(1), "{args:?}: {:?}", asked.elapsed());
+        assert_eq!(status.code(), Some(code), "{args:?}");
+        bench.nothing_left();
     }
-    // What is left is to print, to a terminal that is stopped.
-    let asked = Instant::now();
-    kill(child.id(), "-INT");
-    let status = child.wait().expect("it ends");
-    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
-    assert_eq!(status.code(), Some(130));
-    bench.nothing_left();
+}
+
+/// How many runs there are in a directory, or in that of a matrix, that have come to a verdict.
+fn judged(runs: &Path) -> usize {
+    let runs = std::fs::read_dir(runs).into_iter().flatten().flatten().map(|run| run.path());
+    runs.filter(|run| run.is_dir())
+        .map(|run| usize::from(run.join("run.json").exists()) + judged(&run))
+        .sum()
+}
+
+/// A signal's exit code is a shell's, whatever is done; on a terminal that is stopped, too.
+#[test]
+fn the_exit_code_tells_the_signal() {
+    let waits = "about = \"it waits\"\ncards = [\"7260\"]\npatience = 400\n[[step]]\n\
+                 await = \"netdev-registered\"\n";
+    let seconds = ["soak", "--card", "7260", "--seconds", "400"];
+    for (args, signal, code) in [
+        (&["run", "FILE"][..], "-TERM", 143),
+        (&["run", "FILE"], "-HUP", 129),
+        (&["run", "FILE"], "-QUIT", 131),
+        (&["matrix", "FILE"], "-TERM", 143),
+        (&["matrix", "FILE"], "-INT", 130),
+        (&["explore", "FILE"], "-TERM", 143),
+        (&["sweep"], "-TERM", 143),
+        (&seconds, "-TERM", 143),
+    ] {
+        for stopped in [false, true] {
+            let bench = Bench::new();
+            let file = bench.file("waits.toml", waits);
+            let file = file.to_string_lossy();
+            let args: Vec<_> = args.iter().map(|arg| arg.replace("FILE", &file)).collect();
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            let mut pty = Pty::new();
+            if stopped {
+                pty.stop();
+            }
+            let mut child = pty.spawn(&mut bench.command(&args));
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while args[0] != "soak" && qemu_of(child.id()).is_none() {
+                assert!(Instant::now() < deadline, "{args:?}: no guest");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            let asked = Instant::now();
+            kill(child.id(), signal);
+            let status = child.wait().expect("it ends");
+            let took = asked.elapsed();
+            assert_eq!(status.code(), Some(code), "{args:?} {signal} {stopped}");
+            assert!(took < Duration::from_millis(1500), "{args:?} {signal} {stopped}: {took:?}");
+            bench.nothing_left();
+        }
+    }
+}
+
+/// Without a word to anybody.
+#[test]
+fn a_guest_that_ends_in_the_middle_says_how() {
+    let bench = Bench::new();
+    let image = troubled_image(&bench);
+    let image = image.to_string_lossy();
+    for (how, outcome) in [
+        ("power-off", "guest-powered-off"),
+        ("halt", "guest-hung"),
+        ("reset", "guest-reset"),
+        ("crash", "guest-panicked"),
+    ] {
+        let file = bench.file(
+            "end.toml",
+            format!(
+                "about = \"the guest ends\"\ncards = [\"7260\"]\npatience = 5\n[[step]]\n\
+                 do = \"coldplug\"\n[[step]]\nawait = \"firmware-asked\"\n[[step]]\n\
+                 do = {{ exec = [\"/bin/guest-trouble\", \"end\", \"{how}\"] }}\n"
+            ),
+        );
+        let run = bench.run(&[&file.to_string_lossy(), "--cold", "--image", &image]);
+        assert_eq!(
+            (run.code, run.outcome()),
+            (Some(1), outcome),
+            "{how}: {}",
+            run.only()["verdict"]
+        );
+    }
+}
+
+/// What a guest writes into a card's configuration space under its driver is that guest's affair.
+#[test]
+fn any_word_of_the_configuration_space_is_taken() {
+    let bench = Bench::new();
+    let image = troubled_image(&bench);
+    let file = bench.file(
+        "config.toml",
+        "about = \"the guest writes what it likes\"\ncards = [\"7260\", \"be200\"]\npatience = 5\n\
+         [[step]]\ndo = \"coldplug\"\n[[step]]\nawait = \"netdev-registered\"\n[[step]]\n\
+         do = { exec = [\"/bin/guest-trouble\", \"flood\", \"config\"] }\n[[step]]\n\
+         await = \"netdev-removed\"\n",
+    );
+    let (file, image) = (file.to_string_lossy(), image.to_string_lossy());
+    let run = bench.run(&[&file, "--cold", "--image", &image]);
+    for run in run.runs() {
+        let outcome = text(&run["verdict"]["outcome"]);
+        assert!(!["card-stopped", "qemu-died"].contains(&outcome), "{}", run["verdict"]);
+    }
 }
 
 /// A terminal of the test's own.

@@ -27,7 +27,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 every expectation held; 1 an expectation failed (the \
 driver's or the kernel's fault); 2 bad usage, or what was named is missing or no such thing; 125 it \
-cannot do the job here, or the environment cannot run it; 130 interrupted.";
+cannot do the job here, or the environment cannot run it; 128 + n ended by signal n, as 130 by Ctrl-C.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]

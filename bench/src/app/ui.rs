@@ -67,7 +67,7 @@ impl Ui {
 
     /// Says an error or a warning.
     pub fn complain(&self, text: &str) {
-        eprintln!("{}", self.errors.lines(&format!("iwlbench: {text}")));
+        terminal::line(&self.errors.lines(&format!("iwlbench: {text}")));
     }
 
     /// A line where nothing is drawn.

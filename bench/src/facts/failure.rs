@@ -12,7 +12,7 @@ impl BadUsage {
     }
 }
 
-/// The user stopped it: exit code 130.
+/// The user stopped it: the exit code tells by which signal.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;

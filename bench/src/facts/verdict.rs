@@ -72,7 +72,8 @@ impl Outcome {
     }
 
     /// 0 passed · 1 the driver's or the kernel's fault · 125 the environment could not run it
-    /// (`git bisect run` skips that) · 130 stopped by the user (`git bisect run` ends at that).
+    /// (`git bisect run` skips that) · 130 stopped by the user (`git bisect run` ends at that): the
+    /// program itself ends with its signal's own code.
     pub fn exit_code(self) -> u8 {
         match self.class() {
             Class::Passed => 0,

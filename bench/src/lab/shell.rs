@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use guest_protocol::{Command, Reply, Terminal};
@@ -13,6 +14,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::session::{Session, Stop};
+use crate::machine::signals;
 
 /// How often the terminal's size, and whether the shell has ended, is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -60,7 +62,11 @@ pub fn attach(session: &mut Session, argv: &[String], shared: bool) -> Result<i3
         std::thread::spawn(move || type_into(keys, &over, echo))
     };
     let screen = line.try_clone().map_err(failed)?;
-    let showing = std::thread::spawn(move || show(screen));
+    let (showing, shown) = channel::<()>();
+    std::thread::spawn(move || {
+        show(screen);
+        drop(showing);
+    });
     let ended = loop {
         match session.wait(LOOK, |session| session.reply(id)) {
             Ok(ended) => break Ok(ended),
@@ -81,7 +87,8 @@ pub fn attach(session: &mut Session, argv: &[String], shared: bool) -> Result<i3
         std::thread::sleep(LOOK);
     }
     let _ = line.shutdown(Shutdown::Both);
-    let _ = showing.join();
+    // Not for a terminal that is stopped, once a signal has come.
+    while shown.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) && !signals::stopping() {}
     drop(terminal);
     match ended? {
         Ok(Reply::Ran { status, stderr }) => {

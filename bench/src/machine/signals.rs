@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 type Hook = Box<dyn Fn(i32) + Send>;
@@ -30,7 +30,7 @@ fn watched() -> MutexGuard<'static, Watch> {
 /// # Errors
 /// The handlers could not be installed.
 pub fn listen() -> std::io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             let watch = watched();
@@ -38,7 +38,7 @@ pub fn listen() -> std::io::Result<()> {
                 STOPPING.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed).is_ok();
             if watch.running.is_empty() || !first {
                 last_words(format!("iwlbench: stopped by signal {signal}"));
-                std::process::exit(128 + signal);
+                std::process::exit(exit_code(signal).into());
             }
             watch.running.iter().for_each(|(_, hook)| hook(signal));
         }
@@ -82,6 +82,11 @@ pub fn on_signal(act: impl Fn(i32) + Send + 'static) -> Watched {
 /// Whether a signal has come: nothing new should be started.
 pub fn stopping() -> bool {
     stopped_by().is_some()
+}
+
+/// As shells have it of a program that a signal has ended.
+pub fn exit_code(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
 
 /// The first signal that has come.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use crate::app::cli::CheckArgs;
-use crate::app::{commands, ui::Ui};
+use crate::app::{commands, terminal, ui::Ui};
 use crate::facts::failure::BadUsage;
 use crate::script::read;
 use crate::script::scenario::Scenario;
@@ -33,7 +33,7 @@ pub fn check(args: &CheckArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     }
     commands::print(&out)?;
     for doubt in &doubts {
-        eprintln!("{}", ui.errors.lines(doubt));
+        terminal::line(&ui.errors.lines(doubt));
     }
     if args.strict && !doubts.is_empty() {
         errors.push(format!("--strict: {}", count(doubts.len(), "warning")));

@@ -1,9 +1,9 @@
 //! `iwlbench device`: the card alone, for any QEMU.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -14,7 +14,7 @@ use serde_json::json;
 use vfio_server::{Exit, Server};
 
 use crate::app::cli::DeviceArgs;
-use crate::app::commands;
+use crate::app::{commands, terminal};
 use crate::facts::derive;
 use crate::facts::failure::BadUsage;
 use crate::facts::timeline::seconds;
@@ -33,6 +33,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Serves until a signal comes, or the one client of `--fd` goes.
 pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
+    // One that comes before there is anything to stop is told below.
+    let _watched_from_the_start = signals::on_signal(|_| ());
     let spec = commands::card(&args.card)?;
     lab::can_have(spec, &args.fault)?;
     let by_the_bench = |moment: &&Moment| match &moment.what {
@@ -65,7 +67,12 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
     let faults = FaultWatch::new(spec.name, args.fault.clone());
     let watch: Watch = Box::new(move |event| faults.card_does(event));
     let beside = Beside { watch: Some(watch), ..Beside::default() };
+    let failed = Arc::new(OnceLock::new());
+    let fails = Arc::clone(&failed);
     let served = Served::start_with(card, server, beside, move |at, notice| {
+        if let Notice::Ended(Ended { result: Err(why), .. }) = &notice {
+            let _ = fails.set(why.clone());
+        }
         sender.send(at, notice);
     })?;
     let stop = served.stop_handle();
@@ -84,16 +91,20 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
     std::thread::Builder::new().name("printer".into()).spawn(move || {
         // To look for the kit's QEMU may take its time too.
         let result = head(spec, &socket, json)
-            .and_then(|head| commands::print(&head))
-            .and_then(|()| trace(&notices, spec.name, json, verbose));
+            .and_then(|head| trace(&head, &notices, spec.name, json, verbose));
         // The receiver goes only with the process.
         let _ = printed.send(result);
     })?;
     served.join();
-    match done.recv_timeout(LAST_WORDS) {
-        Ok(result) => result,
-        // Nor may a word about it.
-        Err(_) => std::process::exit(1),
+    match (done.recv_timeout(LAST_WORDS), failed.get()) {
+        (Ok(result), _) => result,
+        (Err(_), Some(why)) => Err(anyhow::anyhow!("the card stopped: {why}")),
+        (Err(_), None) => {
+            if signals::stopping() {
+                terminal::line("iwlbench: what the card did last was not read, and is not shown");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -161,6 +172,7 @@ fn inherited(fd: RawFd) -> anyhow::Result<OwnedFd> {
 }
 
 fn trace(
+    head: &str,
     notices: &NoticeReceiver,
     card: &str,
     json: bool,
@@ -168,7 +180,10 @@ fn trace(
 ) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let mut out = std::io::BufWriter::new(std::io::stdout());
-    let mut reader_there = true;
+    let mut reader_there = match out.write_all(head.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error.into()),
+        result => result.is_ok(),
+    };
     let mut seq = 0;
     loop {
         // What is printed goes out at the latest when there is nothing more to print.
@@ -222,7 +237,8 @@ fn trace(
                     && !json
                     && reader_there
                 {
-                    write_summary(&mut out, &summary, verbose)?;
+                    // Nobody is left to be told of it.
+                    let _ = write_summary(&mut out, &summary, verbose);
                 }
                 out.flush().ok();
                 let exit = result.map_err(anyhow::Error::msg).context("the card stopped")?;

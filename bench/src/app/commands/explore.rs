@@ -66,7 +66,7 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         let exploration = explore::explore(&lab, &spec, &ui.orders_progress())?;
         commands::report::exploration_page(&exploration.directory)?;
         if !args.json && !ui.quiet {
-            commands::print(&explore::text::table(&exploration, &lab.describe(), ui.look))?;
+            terminal::show(&explore::text::table(&exploration, &lab.describe(), ui.look))?;
         }
         explorations.push(exploration);
     }
@@ -79,7 +79,7 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         });
         commands::json(&document)?;
     }
-    terminal::flush();
+    terminal::flush()?;
     let orders = || explorations.iter().flat_map(|exploration| &exploration.orders);
     let gone = || explorations.iter().flat_map(|exploration| &exploration.gone);
     // The table has told of all of it.
@@ -88,13 +88,14 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
             match &order.known {
                 Some(known) => {
                     let told = known.told(order.outcome.word());
-                    eprintln!("iwlbench: order {}: {told}", order.number);
+                    terminal::line(&format!("iwlbench: order {}: {told}", order.number));
                 }
-                None => eprintln!("iwlbench: {}", explore::text::failure(order)),
+                None => terminal::line(&format!("iwlbench: {}", explore::text::failure(order))),
             }
         }
         for known in gone() {
-            eprintln!("iwlbench: what is known of {} {}", scenario.name, known.told(""));
+            let told = known.told("");
+            terminal::line(&format!("iwlbench: what is known of {} {told}", scenario.name));
         }
     }
     if signals::stopping() {

@@ -117,9 +117,10 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     } else if !ui.quiet {
         tell(&results, changes, ui)?;
     }
-    terminal::flush();
+    terminal::flush()?;
     if args.json || ui.quiet {
-        render::failures_in_lines(&cells).for_each(|line| eprintln!("iwlbench: {line}"));
+        render::failures_in_lines(&cells)
+            .for_each(|line| terminal::line(&format!("iwlbench: {line}")));
     }
     written.with_context(|| format!("not all results are in {}", dir.path().display()))?;
     if results.interrupted {

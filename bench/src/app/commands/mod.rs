@@ -27,7 +27,7 @@ use iwl_card::{CardSpec, Identity};
 use serde::Serialize;
 
 use crate::app::cli::{FetchArgs, GuestArgs, OwnModuleArgs};
-use crate::app::ui::Ui;
+use crate::app::{terminal, ui::Ui};
 use crate::facts::driver::{self, Choice};
 use crate::facts::failure::BadUsage;
 use crate::lab::sweep::ask as sweep_ask;
@@ -306,9 +306,5 @@ pub fn json(document: &impl Serialize) -> anyhow::Result<()> {
 /// # Errors
 /// Any other failure to write.
 pub fn print(text: &str) -> anyhow::Result<()> {
-    use std::io::Write;
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    Ok(terminal::print(text)?)
 }

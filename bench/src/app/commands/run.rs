@@ -61,9 +61,9 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let more = More { shell: args.shell_on_failure, gdb, initrd };
     let lab = commands::lab_with(&guest, ui, more)?;
     let look = |session: &mut Session, _: &Vars| {
-        eprintln!("iwlbench: it failed; this is a shell in its guest, which ends with it");
+        terminal::line("iwlbench: it failed; this is a shell in its guest, which ends with it");
         shell::attach(session, &[], false).map(drop).inspect_err(|verdict| {
-            eprintln!("iwlbench: {}", verdict.line);
+            terminal::line(&format!("iwlbench: {}", verdict.line));
         })
     };
     let mut records = Vec::new();
@@ -71,10 +71,10 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         // One that the user has named is tried all the same.
         if args.card.is_empty() && !lab.knows(card) {
             let (name, kernel) = (&scenario.name, lab.kernel_version());
-            eprintln!(
+            terminal::line(&format!(
                 "iwlbench: {name} is not played with {}: kernel {kernel} lacks it",
                 card.name
-            );
+            ));
             continue;
         }
         for _ in 0..args.repeat.unwrap_or(scenario.repeat) {
@@ -97,7 +97,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
             )?;
             let interrupted = record.verdict.outcome == Outcome::Interrupted;
             if !args.json && !ui.quiet {
-                commands::print(&render::text(&record, args.verbose, ui.look))?;
+                terminal::show(&render::text(&record, args.verbose, ui.look))?;
             }
             records.push(record);
             if interrupted {
@@ -194,13 +194,16 @@ fn tell(args: &RunArgs, records: &[Record], cells: &[Cell], ui: &Ui) -> anyhow::
         }
         return commands::print(&render::known_failures(cells, ui.look));
     }
-    terminal::flush();
+    terminal::flush()?;
     for (record, cell) in records.iter().zip(cells) {
         let directory = record.directory.display();
         match (&cell.known, record.verdict.outcome) {
-            (Some(_), _) => eprintln!("iwlbench: {}", render::known(cell)),
+            (Some(_), _) => terminal::line(&format!("iwlbench: {}", render::known(cell))),
             (None, Outcome::Passed) => {}
-            (None, _) => eprintln!("iwlbench: {}; run: {directory}", render::failure(record)),
+            (None, _) => {
+                let failure = render::failure(record);
+                terminal::line(&format!("iwlbench: {failure}; run: {directory}"));
+            }
         }
     }
     Ok(())

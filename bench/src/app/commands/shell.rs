@@ -56,7 +56,7 @@ pub fn shell(args: &ShellArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         },
         &ui.run_progress("shell"),
     )?;
-    terminal::flush();
+    terminal::flush()?;
     let status = status.into_inner().unwrap_or_else(PoisonError::into_inner);
     let line = match status {
         Some(Ok(status)) => return Ok(ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX))),
@@ -66,6 +66,6 @@ pub fn shell(args: &ShellArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         Some(Err(verdict)) => verdict.line,
         None => record.verdict.line,
     };
-    eprintln!("iwlbench: {line}; run: {}", record.directory.display());
+    terminal::line(&format!("iwlbench: {line}; run: {}", record.directory.display()));
     Ok(ExitCode::from(EXIT_ENVIRONMENT))
 }

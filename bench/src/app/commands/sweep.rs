@@ -61,7 +61,7 @@ pub fn sweep(args: &SweepArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         let swept = sweeper.sweep(jobs, dir.path(), &progress)?;
         drop(progress);
         if !args.json && !ui.quiet {
-            commands::print(&report::table(&swept, ui.look))?;
+            terminal::show(&report::table(&swept, ui.look))?;
         }
         sweeps.push(swept);
     }
@@ -83,13 +83,14 @@ pub fn sweep(args: &SweepArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.junit {
         fs::write(file, report::junit(&sweeps).context("the table cannot be written as JUnit")?)?;
     }
-    terminal::flush();
+    terminal::flush()?;
     let complained = sweeps.iter().flat_map(|sweep| &sweep.parts).filter(|p| p.trouble.is_some());
     match complained.count() {
         0 => Ok(ExitCode::SUCCESS),
         count => {
             let directory = dir.path().display();
-            eprintln!("iwlbench: the kernel complains of {count} parts; runs: {directory}");
+            let told = format!("the kernel complains of {count} parts; runs: {directory}");
+            terminal::line(&format!("iwlbench: {told}"));
             Ok(ExitCode::from(Outcome::Failed.exit_code()))
         }
     }
