@@ -352,7 +352,9 @@ fn a_guest_that_ends_in_the_middle_says_how() {
     }
 }
 
-/// What a guest writes into a card's configuration space under its driver is that guest's affair.
+/// What a guest writes into a card's configuration space under its driver is that guest's affair, and no
+/// card stops serving for it. (QEMU 11.1.3 aborts where MSI-X is switched in an order that it does not
+/// expect; that is told as such.)
 #[test]
 fn any_word_of_the_configuration_space_is_taken() {
     let bench = Bench::new();
@@ -368,7 +370,12 @@ fn any_word_of_the_configuration_space_is_taken() {
     let run = bench.run(&[&file, "--cold", "--image", &image]);
     for run in run.runs() {
         let outcome = text(&run["verdict"]["outcome"]);
-        assert!(!["card-stopped", "qemu-died"].contains(&outcome), "{}", run["verdict"]);
+        assert_ne!(outcome, "card-stopped", "{}", run["verdict"]);
+        if outcome == "qemu-died" {
+            let directory = Path::new(text(&run["directory"]));
+            let said = std::fs::read_to_string(directory.join("qemu.stderr")).expect("written");
+            assert!(said.contains("msix_unset_vector_notifiers: Assertion"), "{said}");
+        }
     }
 }
 

@@ -424,7 +424,8 @@ pub struct OwnModuleArgs {
 /// What else kernel and QEMU are told.
 #[derive(Debug, Clone, Args)]
 pub struct TellArgs {
-    /// Add this to the kernel's command line; may be repeated
+    /// Add this to the kernel's command line; may be repeated. iwlbench.slow=45 is the guest's own: its kernel
+    /// has 5 ms of each 50 for what it has put off
     #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true)]
     pub append: Vec<String>,
     /// Add this argument to QEMU's; may be repeated

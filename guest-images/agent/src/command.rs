@@ -30,6 +30,7 @@ pub(crate) fn run(
     asks: &Asks,
     outbox: &Outbox,
 ) -> Result<Reply, CommandError> {
+    rest::await_hotplug();
     match command {
         Command::Ping => ping(),
         Command::Coldplug => coldplug(children),

@@ -19,6 +19,7 @@ use crate::error::{Context, SetupError, fatal, power_off};
 use crate::outbox::{self, Outbox};
 use crate::port::{self, Line};
 use crate::running::{self, Running};
+use crate::slow::Slow;
 use crate::{command, gate, observe, shell};
 
 /// Filesystem type and where it goes; without these nothing works.
@@ -58,12 +59,16 @@ fn serve() -> Result<(), SetupError> {
     for (filesystem, target) in MOUNTS {
         mount_at(filesystem, target)?;
     }
+    let mut warnings = Warnings::default();
+    let slow = Slow::wanted(&read_trimmed("/proc/cmdline"));
+    if let Some(slow) = slow {
+        warnings.add("slow", slow.spare_the_agent().context(|| "its priority".into()));
+    }
     let own = fs::read_link("/proc/self/exe").context(|| "finding the agent's own file".into())?;
     let children = Children::start().context(|| "handling SIGCHLD".into())?;
 
     let (outbox, queue) = outbox::channel();
     let asks = Arc::new(Asks::new(outbox.clone()));
-    let mut warnings = Warnings::default();
 
     let installed = shell::install(&own).context(|| "creating /bin/sh".into());
     warnings.add("shell", installed);
@@ -86,6 +91,9 @@ fn serve() -> Result<(), SetupError> {
     let module_gate = gate::module::start(Arc::clone(&asks), outbox.clone());
     let module_gate = warnings.add("module gate", module_gate).is_some();
 
+    if let Some(slow) = slow {
+        warnings.add("slow", slow.start().context(|| "starting what takes the CPUs".into()));
+    }
     let hello = FromGuest::Hello(Hello {
         protocol: PROTOCOL_VERSION,
         mono_ns: mono_ns(),
@@ -113,7 +121,7 @@ fn serve() -> Result<(), SetupError> {
                 _ if !ear.in_step() => {}
                 Ok(message) => {
                     ear.count();
-                    obey(message, &asks, &children, &outbox);
+                    obey(message, slow, &asks, &children, &outbox);
                 }
                 Err(e) => {
                     ear.count();
@@ -133,7 +141,13 @@ fn serve() -> Result<(), SetupError> {
     }
 }
 
-fn obey(message: ToGuest, asks: &Arc<Asks>, children: &Arc<Children>, outbox: &Outbox) {
+fn obey(
+    message: ToGuest,
+    slow: Option<Slow>,
+    asks: &Arc<Asks>,
+    children: &Arc<Children>,
+    outbox: &Outbox,
+) {
     match message {
         ToGuest::Answer { id, answer } => asks.answer(id, answer),
         // The reader's, see above.
@@ -152,6 +166,7 @@ fn obey(message: ToGuest, asks: &Arc<Asks>, children: &Arc<Children>, outbox: &O
                 // What acts on the kernel has the priority of any program.
                 if !matches!(command, Command::State | Command::Settle) {
                     let _ = setpriority_process(None, 0);
+                    let _ = slow.map(Slow::spare_a_program);
                 }
                 let running = Running::here(id);
                 let result = command::run(&command, &children, &asks, &outbox);

@@ -36,6 +36,7 @@ mod running;
 mod scan;
 mod scrub;
 mod shell;
+mod slow;
 mod terminal;
 
 /// The C library's entry, not Rust's. For each module request this program starts anew, and what

@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,9 @@ const STEP_ASLEEP: Duration = Duration::from_millis(500);
 /// A worker or a program sleeps for longer than the driver waits for the card: at most 2 s
 /// (`MVM_UCODE_CALIB_TIMEOUT`, `IWL_HOST_COMPLETE_TIMEOUT` and their like).
 const WORK_ASLEEP: Duration = Duration::from_millis(2500);
+
+/// The longest that the adding of a device is waited for: one whose driver is asked meanwhile may hang.
+const HOTPLUG: Duration = Duration::from_secs(2);
 
 /// Why a task is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +86,38 @@ pub(crate) fn at_work(asks: &Asks) -> Vec<String> {
     let mut names: Vec<_> = working.map(|(task, _)| name(task).trim_end().to_owned()).collect();
     names.sort_unstable();
     names
+}
+
+/// A PCI function has been told of since a step looked for it last.
+static ADDED: AtomicBool = AtomicBool::new(false);
+
+/// The kernel tells of a PCI function.
+pub(crate) fn function_added() {
+    ADDED.store(true, Ordering::Relaxed);
+}
+
+/// Returns when those that the kernel has told of are there. It tells of one before drivers can have it
+/// (`pci_dev::match_driver`): a driver that comes by then meets nobody, and is called later.
+pub(crate) fn await_hotplug() {
+    if !ADDED.swap(false, Ordering::Relaxed) {
+        return;
+    }
+    let deadline = Instant::now() + HOTPLUG;
+    while Instant::now() < deadline && hotplugs() {
+        thread::sleep(EVERY);
+    }
+}
+
+/// Whether a worker, or an interrupt's thread, adds a device or takes one away.
+fn hotplugs() -> bool {
+    let is_at_it = |process: u32| {
+        let of = |file| fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
+        let name = of("comm");
+        // A worker has a plus before the name of the queue that it works on; ACPI's, or the port's own.
+        name.ends_with("+kacpi_hotplug\n")
+            || name.ends_with("-pciehp\n") && !of("stat").contains(") S ")
+    };
+    numbers("/proc").into_iter().any(is_at_it)
 }
 
 impl Seen {

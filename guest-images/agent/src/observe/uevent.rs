@@ -18,6 +18,7 @@ use crate::clock::mono_ns;
 use crate::error::{Context, SetupError};
 use crate::observe::marks::{self, Stream};
 use crate::outbox::Outbox;
+use crate::rest;
 
 /// Multicast group of the kernel's own uevents (group 2 is udevd's).
 const KERNEL_GROUP: u32 = 1;
@@ -71,7 +72,14 @@ pub(crate) fn start(outbox: Outbox) -> Result<(), SetupError> {
             match socket.receive() {
                 Ok(message) => match (marked(message), parse(message)) {
                     (Some(mark), _) => marks::seen(Stream::Uevents, mark),
-                    (None, Some(event)) => outbox.event(event),
+                    (None, Some(event)) => {
+                        if let GuestEvent::Uevent { action, subsystem, .. } = &event
+                            && (action.as_str(), subsystem.as_deref()) == ("add", Some("pci"))
+                        {
+                            rest::function_added();
+                        }
+                        outbox.event(event);
+                    }
                     (None, None) => outbox.note(format!(
                         "a uevent that is none: {:?}",
                         String::from_utf8_lossy(message)
