@@ -270,7 +270,7 @@ fn a_guest_that_stops_reading_holds_up_nobody() {
              [[step.step]]\ndo = {{ write = {{ path = \"/much\", text = \"{text}\" }} }}\n"
         ),
     );
-    for (end, code, outcome) in [(None, 1, "guest-hung"), (Some("-TERM"), 130, "interrupted")] {
+    for (end, code, outcome) in [(None, 1, "guest-hung"), (Some("-TERM"), 143, "interrupted")] {
         let (child, qemu) = started_with(&bench, &[&file.to_string_lossy()], "the guest is up");
         kill(qemu, "-STOP");
         end.into_iter().for_each(|signal| kill(child.id(), signal));
