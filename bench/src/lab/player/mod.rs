@@ -279,7 +279,9 @@ impl<'a> Player<'a> {
             };
             return Err(match failed {
                 StepError::Failed(why) => {
-                    StepError::Missing(why, patterns.iter().map(Pattern::missing).collect())
+                    let came = &self.session.milestones;
+                    let missing = patterns.iter().filter_map(|p| p.missing_from(came)).collect();
+                    StepError::Missing(why, missing)
                 }
                 other => other,
             });
