@@ -380,7 +380,8 @@ fn repeat(text: &str) -> Result<u32, String> {
 /// What a guest is made of.
 #[derive(Debug, Clone, Args)]
 pub struct GuestArgs {
-    /// Debian kernel by version (`7.3.4`, `6.12`), or a bzImage (with --modules)
+    /// Debian kernel by version (`7.3.4`, `6.12`), `debug` (`setup --kernel debug`), or a bzImage (with
+    /// --modules)
     #[arg(long, default_value = "default", value_name = "VERSION|BZIMAGE")]
     pub kernel: String,
     /// Modules of the bzImage: …/lib/modules/RELEASE
@@ -679,7 +680,7 @@ pub struct ModuleBuildArgs {
     /// The modules' source, with a Kbuild or Makefile; they are built there, as by `make M=DIR`
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// Debian kernel by version (`7.3.4`, `6.12`)
+    /// Debian kernel by version (`7.3.4`, `6.12`), or `debug`
     #[arg(long, default_value = "default", value_name = "VERSION")]
     pub kernel: String,
     /// Existing directory to copy the modules to
@@ -693,7 +694,7 @@ pub struct ModuleBuildArgs {
 /// `iwlbench setup`.
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// Kernels to fetch: `default` or versions
+    /// Kernels to fetch: `default` or versions; `debug` is built, in half an hour of two CPUs
     #[arg(long, default_value = "default", value_delimiter = ',', value_name = "VERSION")]
     pub kernel: Vec<String>,
     /// Look for newer versions of what is there already

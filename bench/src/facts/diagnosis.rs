@@ -154,8 +154,12 @@ pub fn diagnose_trouble(facts: &Facts<'_>, seq: u64) -> Option<Diagnosis> {
 /// The run's file with the kernel's log.
 const DMESG: &str = "dmesg.txt";
 
+/// What each line of a leak's begins with.
+const KMEMLEAK: &str = "kmemleak: ";
+
 /// The function that a complaint of the kernel's is about, and its module: in its first line, else in
-/// the first of the lines after it that has an instruction pointer.
+/// the first of the lines after it that has an instruction pointer; of a leak, the first of a module's
+/// that allocated it.
 fn place_of(text: &str, after: &[Event]) -> Option<String> {
     // name+0x12/0x34 [module]
     fn function(text: &str) -> Option<String> {
@@ -168,6 +172,10 @@ fn place_of(text: &str, after: &[Event]) -> Option<String> {
         What::Guest(GuestEvent::KernelLog { text, .. }) => Some(text.as_str()),
         _ => None,
     });
+    if text.starts_with(KMEMLEAK) {
+        let mut trace = log.skip(1).take_while(|text| text.starts_with(KMEMLEAK));
+        return trace.find(|text| text.ends_with(']')).and_then(function);
+    }
     let pointer = || log.take(40).find(|text| text.starts_with("RIP: ")).and_then(function);
     function(text).or_else(pointer)
 }
@@ -1183,6 +1191,24 @@ mod tests {
         let old = "WARNING: CPU: 0 PID: 9 at drivers/net/x.c:1 iwl_y+0x1/0x2 [iwlmvm]";
         assert_eq!(place_of(old, &[]).as_deref(), Some("iwl_y [iwlmvm]"));
         assert_eq!(place_of("INFO: task kworker/0:1:9 blocked", &[]), None);
+        let leak = "kmemleak: unreferenced object 0xffff888003a4 (size 192):";
+        let log = [
+            leak,
+            "kmemleak:   comm \"modprobe\", pid 54, jiffies 4294670000",
+            "kmemleak:   backtrace (crc 5a):",
+            "kmemleak:     __kmalloc_noprof+0x1/0x2",
+            "kmemleak:     iwl_drv_start+0x3/0x4 [iwlwifi]",
+            "kmemleak:     iwl_pci_probe+0x3/0x4 [iwlwifi]",
+        ];
+        let place = |log: &[&str]| {
+            let event = |text: &&str| {
+                let (seq, t_ns, source, guest_ns) = (0, 0, Source::Bench, None);
+                Event { seq, t_ns, source, guest_ns, what: kernel(text) }
+            };
+            place_of(leak, &log.iter().map(event).collect::<Vec<_>>())
+        };
+        assert_eq!(place(&log).as_deref(), Some("iwl_drv_start [iwlwifi]"));
+        assert_eq!(place(&log[..4]), None, "the kernel's own");
     }
 
     #[test]

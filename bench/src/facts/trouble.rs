@@ -1,8 +1,8 @@
 //! Kernel trouble, told from the guest's kernel log.
 //!
 //! The log is the only place where a kernel says this; the words are those of the kernel's own
-//! `lib/bug.c`, `kernel/panic.c`, `lib/dump_stack.c`, lockdep, RCU, KASAN and the hung-task
-//! detector.
+//! `lib/bug.c`, `kernel/panic.c`, `lib/dump_stack.c`, lockdep, RCU, KASAN, debug objects, kmemleak and
+//! the hung-task detector.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub enum Trouble {
     Oops,
     /// `WARNING: …`.
     Warning,
-    /// A KASAN, KFENCE, KMSAN or UBSAN report.
+    /// A KASAN, KFENCE, KMSAN or UBSAN report, or one of the allocator or of debug objects.
     Sanitizer,
     /// Lockdep, a sleep in atomic context, a bad unlock balance.
     Locking,
@@ -42,6 +42,8 @@ pub enum Trouble {
     Rcu,
     /// A task blocked for long, or a locked-up CPU.
     Hang,
+    /// Memory that nobody can find any more: kmemleak's.
+    Leak,
 }
 
 /// First words, most telling first.
@@ -52,6 +54,7 @@ const WORDS: &[(&str, Trouble)] = &[
     ("BUG: KMSAN", Trouble::Sanitizer),
     ("BUG: KCSAN", Trouble::Sanitizer),
     ("UBSAN:", Trouble::Sanitizer),
+    ("ODEBUG: ", Trouble::Sanitizer),
     ("BUG: sleeping function called from invalid context", Trouble::Locking),
     ("BUG: scheduling while atomic", Trouble::Locking),
     ("BUG: workqueue leaked lock or atomic", Trouble::Locking),
@@ -65,6 +68,7 @@ const WORDS: &[(&str, Trouble)] = &[
     ("WARNING: Nested lock was not taken", Trouble::Locking),
     ("WARNING: HARDIRQ-", Trouble::Locking),
     ("WARNING: SOFTIRQ-", Trouble::Locking),
+    ("WARNING: bad contention", Trouble::Locking),
     ("[ BUG: Invalid wait context ]", Trouble::Locking),
     ("INFO: trying to register non-static key", Trouble::Locking),
     ("BUG: spinlock ", Trouble::Locking),
@@ -81,16 +85,22 @@ const WORDS: &[(&str, Trouble)] = &[
     ("watchdog: CPU", Trouble::Hang),
     ("Oops", Trouble::Oops),
     ("BUG: ", Trouble::Oops),
+    // The allocator's, of a cache by its name.
+    ("BUG ", Trouble::Sanitizer),
     ("kernel BUG at", Trouble::Oops),
     ("general protection fault", Trouble::Oops),
     ("divide error:", Trouble::Oops),
     ("invalid opcode:", Trouble::Oops),
     ("WARNING: ", Trouble::Warning),
+    ("kmemleak: unreferenced object", Trouble::Leak),
 ];
 
 /// The trouble that a line of the kernel log begins, if it does.
 pub fn classify(line: &str) -> Option<Trouble> {
-    WORDS.iter().find(|(words, _)| line.starts_with(words)).map(|(_, trouble)| *trouble)
+    let first = WORDS.iter().find(|(words, _)| line.starts_with(words));
+    // By itself kmemleak tells no more than how many.
+    let counted = || line.starts_with("kmemleak: ") && line.contains(" new suspected memory leaks");
+    first.map(|(_, trouble)| *trouble).or_else(|| counted().then_some(Trouble::Leak))
 }
 
 /// What the kernel calls an oops by, after the line that says what was the matter, if there was one
@@ -158,7 +168,7 @@ impl Trouble {
         match self {
             Trouble::Panic | Trouble::Oops | Trouble::Sanitizer => 0,
             Trouble::Locking | Trouble::Hang | Trouble::Rcu => 1,
-            Trouble::Warning => 2,
+            Trouble::Warning | Trouble::Leak => 2,
         }
     }
 
@@ -172,6 +182,7 @@ impl Trouble {
             Trouble::Locking => "a locking error",
             Trouble::Rcu => "an RCU complaint",
             Trouble::Hang => "a hang",
+            Trouble::Leak => "a memory leak",
         }
     }
 }
@@ -236,6 +247,20 @@ mod tests {
             ("watchdog: Watchdog detected hard LOCKUP on cpu 0", Some(Trouble::Hang)),
             ("INFO: task kworker/0:1:9 blocked for more than 120 seconds.", Some(Trouble::Hang)),
             ("Kernel panic - not syncing: Attempted to kill init!", Some(Trouble::Panic)),
+            (
+                "ODEBUG: free active (active state 0) object: 0 object type: timer_list hint: iwl_x",
+                Some(Trouble::Sanitizer),
+            ),
+            (
+                "BUG iwl_dev_cmd:0000:01:00.0 (Not tainted): Objects remaining on shutdown",
+                Some(Trouble::Sanitizer),
+            ),
+            ("kmemleak: unreferenced object 0xffff888003a4 (size 192):", Some(Trouble::Leak)),
+            (
+                "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+                Some(Trouble::Leak),
+            ),
+            ("kmemleak: Automatic memory scanning thread started", None),
             ("iwlwifi 0000:01:00.0: Oops is only a word here", None),
             ("Module iwldvm is blacklisted", None),
         ];

@@ -68,6 +68,8 @@ pub struct Lab<'a> {
     /// QEMU is to filter its own system calls.
     sandbox: bool,
     kernel: Kernel,
+    /// It can look for memory that has leaked.
+    finds_leaks: bool,
     driver: &'static Driver,
     modules: Vec<OwnModule>,
     /// How many of them the bench has built, which come first.
@@ -176,6 +178,7 @@ impl<'a> Lab<'a> {
             sandbox: sandbox(&qemu, progress),
             qemu,
             kernel_sha256: cache.digest(&kernel.bzimage)?,
+            finds_leaks: options.initrd.is_none() && kernel.finds_leaks()?,
             kernel,
             driver,
             built: changed.len(),

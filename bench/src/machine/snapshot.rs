@@ -509,6 +509,7 @@ mod tests {
             module_gate: true,
             firmware_gate: true,
             tracing: true,
+            leaks: false,
             warnings: Vec::new(),
         }
     }

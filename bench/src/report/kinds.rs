@@ -179,6 +179,7 @@ fn gates() -> Vec<What> {
         module_gate: true,
         firmware_gate: true,
         tracing: true,
+        leaks: false,
         warnings: Vec::new(),
     };
     vec![

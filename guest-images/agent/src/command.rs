@@ -20,7 +20,7 @@ use crate::gate;
 use crate::inventory;
 use crate::observe::{kmsg, record, settle};
 use crate::outbox::Outbox;
-use crate::{requests, rest, running, scan, scrub, terminal};
+use crate::{leaks, requests, rest, running, scan, scrub, terminal};
 
 /// Carries a step out; returns when it has ended. [`Command::PowerOff`] is the
 /// caller's to do, after it has said `Done`.
@@ -78,6 +78,9 @@ pub(crate) fn run(
         Command::RequestModules { count } => requests::start(*count)
             .map(|()| Reply::Ok)
             .map_err(|e| failed(&format!("requesting {count} modules"), &e)),
+        Command::FindLeaks => {
+            leaks::find().map(|()| Reply::Ok).map_err(|e| failed("looking for leaks", &e))
+        }
         Command::Scrub => {
             scrub::scrub().map(|()| Reply::Ok).map_err(|e| failed("overwriting free memory", &e))
         }

@@ -20,7 +20,7 @@ use crate::outbox::{self, Outbox};
 use crate::port::{self, Line};
 use crate::running::{self, Running};
 use crate::slow::Slow;
-use crate::{command, gate, observe, shell};
+use crate::{command, gate, leaks, observe, shell};
 
 /// Filesystem type and where it goes; without these nothing works.
 const MOUNTS: [(&str, &str); 5] = [
@@ -103,6 +103,7 @@ fn serve() -> Result<(), SetupError> {
         module_gate,
         firmware_gate,
         tracing,
+        leaks: leaks::can_be_found(),
         warnings: warnings.0,
     });
     // Blocks until the host is there. Reading must not start sooner: it would

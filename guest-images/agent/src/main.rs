@@ -26,6 +26,7 @@ mod error;
 mod gate;
 mod init;
 mod inventory;
+mod leaks;
 mod loader;
 mod observe;
 mod outbox;

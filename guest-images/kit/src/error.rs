@@ -428,6 +428,26 @@ pub enum KitError {
         /// What went wrong.
         what: String,
     },
+    /// The debug kernel is wanted, and takes too long to be built by the way.
+    #[error(
+        "the debug kernel {release} was not built: `iwlbench setup --kernel debug` builds it, once, in \
+         half an hour of two CPUs"
+    )]
+    NoDebugKernel {
+        /// The kernel.
+        release: String,
+    },
+    /// The debug kernel does not build.
+    #[error(
+        "the debug kernel {release} cannot be built: {what}; `iwlbench setup --kernel debug` goes on \
+         where this ended"
+    )]
+    DebugKernel {
+        /// The kernel.
+        release: String,
+        /// What went wrong.
+        what: String,
+    },
     /// A directory holds nothing that builds modules.
     #[error("{}: {reason}", path.display())]
     BadModuleSource {

@@ -19,6 +19,8 @@ use crate::store::{Source, Unpacked};
 use crate::tree;
 
 const KIND: &str = "kernels";
+/// The directory of debug kernels, built here.
+pub(crate) const DEBUG: &str = "debug";
 
 /// Where kernels are looked for, the likeliest first. A suite's lists are
 /// fetched only when the ones before it lack the version.
@@ -31,6 +33,8 @@ pub enum KernelSelector {
     /// Debian's `linux-image-amd64` of trixie-backports.
     #[default]
     Default,
+    /// Of the same source, built here with what finds faults.
+    Debug,
     /// A Debian kernel by release (`7.3.4+deb13-amd64`), or by the leading
     /// numbers of its release or package version (`7.3`, `6.12`, `6.1.192`),
     /// the flavour after them if it is not the plain one (`6.12-rt`).
@@ -48,13 +52,16 @@ pub enum KernelSelector {
     Image(PathBuf),
 }
 
-/// Parses the `--kernel` option: `default` or a version.
+/// Parses the `--kernel` option: `default`, `debug` or a version.
 impl FromStr for KernelSelector {
     type Err = KitError;
 
     fn from_str(text: &str) -> Result<Self, KitError> {
         if text == "default" {
             return Ok(Self::Default);
+        }
+        if text == "debug" {
+            return Ok(Self::Debug);
         }
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '~');
         let numbers = text.split(['-', '+', '~']).next().unwrap_or_default();
@@ -110,11 +117,23 @@ impl Kernel {
     /// # Errors
     /// Its configuration cannot be read.
     pub fn enforces_signatures(&self) -> Result<bool, KitError> {
+        self.is_set("MODULE_SIG_FORCE")
+    }
+
+    /// Whether it can look for memory that has leaked (kmemleak).
+    ///
+    /// # Errors
+    /// Its configuration cannot be read.
+    pub fn finds_leaks(&self) -> Result<bool, KitError> {
+        self.is_set("DEBUG_KMEMLEAK")
+    }
+
+    fn is_set(&self, option: &str) -> Result<bool, KitError> {
         match &self.config {
-            Some(config) => config::is_set(config, "MODULE_SIG_FORCE"),
+            Some(config) => config::is_set(config, option),
             // Debian's say no more in themselves than in the file beside them.
             None if !self.packages.is_empty() => Ok(false),
-            None => config::is_set_in_image(&self.bzimage, "MODULE_SIG_FORCE"),
+            None => config::is_set_in_image(&self.bzimage, option),
         }
     }
 
@@ -195,7 +214,7 @@ impl Flavour {
 impl Kernel {
     /// Finds the files in unpacked packages. 7.x keeps the image beside the
     /// modules, older kernels in `/boot`; bookworm's modules are in `/lib`.
-    fn locate(root: &Path, release: &str) -> Result<Self, KitError> {
+    pub(crate) fn locate(root: &Path, release: &str) -> Result<Self, KitError> {
         let missing = |missing: String| KitError::BadPackage { path: root.to_path_buf(), missing };
         let first = |paths: &[PathBuf]| paths.iter().find(|path| path.is_file()).cloned();
         let modules = ["usr/lib/modules", "lib/modules"]
@@ -353,9 +372,10 @@ fn chosen(
                 let version = unpacked.version(&format!("{PREFIX}{release}"));
                 matches(wanted, &release, version.unwrap_or_default())
             }
-            KernelSelector::Files { .. } | KernelSelector::Tree(_) | KernelSelector::Image(_) => {
-                false
-            }
+            KernelSelector::Debug
+            | KernelSelector::Files { .. }
+            | KernelSelector::Tree(_)
+            | KernelSelector::Image(_) => false,
         };
         if fits {
             kernels.push((release, unpacked));
@@ -376,7 +396,8 @@ pub(crate) fn cached(
 
 /// What the files of a fetched kernel have to be.
 pub(crate) fn sums(cache: &CacheDir, kernel: &Kernel) -> Result<Option<Sums>, KitError> {
-    let unpacked = Unpacked::open(cache, KIND, &kernel.release)?;
+    let debug = kernel.modules.starts_with(cache.join(DEBUG));
+    let unpacked = Unpacked::open(cache, if debug { DEBUG } else { KIND }, &kernel.release)?;
     unpacked.map(|unpacked| unpacked.sums()).transpose()
 }
 
@@ -600,6 +621,7 @@ mod tests {
     #[test]
     fn selectors_are_read() {
         assert_eq!("default".parse::<KernelSelector>().unwrap(), KernelSelector::Default);
+        assert_eq!("debug".parse::<KernelSelector>().unwrap(), KernelSelector::Debug);
         for version in ["6.12", "7.3.4+deb13-amd64", "6.1.0-50-amd64"] {
             let selector = KernelSelector::Version(version.to_owned());
             assert_eq!(version.parse::<KernelSelector>().unwrap(), selector);

@@ -13,7 +13,8 @@
 //! |---|---|
 //! | `lock` | held while anything below changes |
 //! | `apt/` | the private apt: configuration, lists, packages being downloaded |
-//! | `tools/{qemu,kmod}/`, `kernels/<release>/`, `rooms/<release>/`, `rust/<release>/` | unpacked packages (`root/`), which they are (`manifest.json`) and what their files were (there, and `SHA256SUMS`) |
+//! | `tools/{qemu,kmod}/`, `kernels/<release>/`, `rooms/<release>/`, `rust/<release>/`, `debug/<release>/` | unpacked packages (`root/`), which they are (`manifest.json`) and what their files were (there, and `SHA256SUMS`) |
+//! | `debug/<release>.unfinished/` | the tree of a debug kernel that is being built |
 //! | `default-kernel.json` | which kernel "default" was when it was fetched |
 //! | `sources/<release>/` | the driver's source of a kernel, unpacked |
 //! | `firmware/<suite>/` | the distribution's package of Intel's firmware, unpacked |
@@ -39,6 +40,7 @@
 //! | `initrd` | what is in a distribution's own |
 //! | `source`, `room`, `firmware` | the driver's source of a kernel; where modules are built against it; its distribution's firmware |
 //! | `rust` | where modules in Rust are built |
+//! | `debug` | the debug kernel, and where its modules are built |
 //! | `variant` | that driver changed, and drivers of our own |
 //!
 //! To read it: this file's [`Kit`], then `kernel` as one thing that is fetched, then `store`, `apt`
@@ -62,6 +64,7 @@ mod cache;
 mod compressed;
 mod config;
 mod control;
+mod debug;
 mod devices;
 mod digest;
 mod elf;
@@ -124,6 +127,8 @@ pub enum Part {
     Busybox,
     /// The kernel of this release.
     Kernel(String),
+    /// The debug kernel of this release, with its build room.
+    Debug(String),
     /// The build room of the kernel of this release.
     Room(String),
     /// The same for modules in Rust.
@@ -143,6 +148,7 @@ impl fmt::Display for Part {
             Self::Kmod => f.write_str("kmod"),
             Self::Busybox => f.write_str("busybox"),
             Self::Kernel(release) => write!(f, "kernel {release}"),
+            Self::Debug(release) => write!(f, "debug kernel {release}"),
             Self::Room(release) => write!(f, "build room of {release}"),
             Self::Rust(release) => write!(f, "build room for Rust of {release}"),
             Self::Source(release) => write!(f, "driver's source of {release}"),
@@ -226,10 +232,20 @@ impl Kit {
 
     fn find_kernel(&self, selector: &KernelSelector, refresh: bool) -> Result<Kernel, KitError> {
         selector.check()?;
+        if let KernelSelector::Version(release) = selector
+            && let Some(kernel) = debug::named(&self.cache, release)?
+        {
+            return Ok(kernel);
+        }
         let (what, command) = match selector {
             KernelSelector::Default => ("the default kernel".to_owned(), SETUP.to_owned()),
             KernelSelector::Version(version) => {
                 (format!("kernel {version}"), format!("{SETUP} --kernel {version}"))
+            }
+            KernelSelector::Debug => {
+                let base = self.find_kernel(&KernelSelector::Default, refresh)?;
+                let kernel = debug::cached(&self.cache, &base)?;
+                return kernel.ok_or_else(|| debug::missing(&base));
             }
             KernelSelector::Tree(tree) => return Kernel::from_tree(tree),
             KernelSelector::Image(bzimage) => return Kernel::from_image(bzimage),
@@ -242,6 +258,16 @@ impl Kit {
             true => kernel::fetch(source, selector),
             false => kernel::mend(source, selector),
         })
+    }
+
+    /// The debug kernel, built if need be.
+    fn build_debug_kernel(&self, refresh: bool) -> Result<Kernel, KitError> {
+        let base = self.find_kernel(&KernelSelector::Default, refresh)?;
+        // Before anything is fetched for nothing.
+        room::check_enterable()?;
+        let cached = || debug::cached(&self.cache, &base);
+        let what = ("the debug kernel", "iwlbench setup --kernel debug");
+        self.obtain(what, false, cached, |source| debug::build(source, &base))
     }
 
     fn kmod(&self, refresh: bool) -> Result<Unpacked, KitError> {
@@ -367,6 +393,10 @@ impl Kit {
     }
 
     fn room(&self, kernel: &Kernel) -> Result<Room, KitError> {
+        if let Some(room) = debug::room_of(&self.cache, kernel)? {
+            room::check_enterable()?;
+            return Ok(room);
+        }
         let release = kernel.release.as_str();
         if kernel.packages.is_empty() {
             return Err(KitError::NoHeaders { release: release.to_owned() });
@@ -378,6 +408,10 @@ impl Kit {
     }
 
     fn rust_room(&self, kernel: &Kernel) -> Result<Room, KitError> {
+        if let Some(room) = debug::room_of(&self.cache, kernel)? {
+            room::check_enterable()?;
+            return Ok(room);
+        }
         let release = kernel.release.as_str();
         if kernel.packages.is_empty() {
             return Err(KitError::NoHeaders { release: release.to_owned() });
@@ -405,9 +439,10 @@ impl Kit {
             let lock = || self.cache.lock(&*self.progress);
             image::build(&self.cache, &*self.progress, spec, &self.kmod(false)?, lock)
         };
+        let is_debug = debug::room_of(&self.cache, spec.kernel)?.is_some();
         match build() {
             // One of the kernel's modules.
-            Err(KitError::Damaged(damage)) if !self.options.offline => {
+            Err(KitError::Damaged(damage)) if !self.options.offline && !is_debug => {
                 self.tell(&damage);
                 let release = KernelSelector::Version(spec.kernel.release.clone());
                 self.with_source(|source| kernel::fetch(source, &release))?;
@@ -434,6 +469,8 @@ impl Kit {
         }
         let kernels = kernel::all_unpacked(&self.cache)?.into_iter();
         parts.extend(kernels.map(|(release, unpacked)| (Part::Kernel(release), unpacked)));
+        let debug = debug::all_unpacked(&self.cache)?.into_iter();
+        parts.extend(debug.map(|(release, unpacked)| (Part::Debug(release), unpacked)));
         let rooms = room::all_unpacked(&self.cache)?.into_iter();
         parts.extend(rooms.map(|(release, unpacked)| (Part::Room(release), unpacked)));
         let rooms = rust::all_unpacked(&self.cache)?.into_iter();
@@ -462,10 +499,12 @@ impl Kit {
         Ok(verified)
     }
 
-    /// Has again what is damaged. A guest image is removed: it is made again when it is wanted.
+    /// Has again what is damaged. A guest image is removed: it is made again when it is wanted; so is the
+    /// debug kernel, which takes long to build.
     pub fn repair(&self, broken: &Verified) -> Result<(), KitError> {
         let Some(first) = broken.damage.first() else { return Ok(()) };
-        if self.options.offline && broken.part != Part::Image {
+        let removed = matches!(broken.part, Part::Image | Part::Debug(_));
+        if self.options.offline && !removed {
             return Err(KitError::Damaged(first.clone()));
         }
         match &broken.part {
@@ -475,6 +514,10 @@ impl Kit {
             Part::Kernel(release) => {
                 let release = KernelSelector::Version(release.clone());
                 self.with_source(|source| kernel::fetch(source, &release)).map(drop)
+            }
+            Part::Debug(release) => {
+                let guard = self.cache.lock(&*self.progress)?;
+                debug::discard(&self.cache, &guard, release)
             }
             Part::Room(release) => {
                 self.with_source(|source| room::fetch(source, release)).map(drop)
@@ -498,7 +541,7 @@ impl Kit {
     }
 
     /// Fetches everything that running these kernels needs: QEMU, kmod and the
-    /// kernels. With `refresh`, asks the archive for its present versions of
+    /// kernels; the debug kernel is built. With `refresh`, asks the archive for its present versions of
     /// what the cache already holds.
     pub fn fetch_all(
         &self,
@@ -507,9 +550,11 @@ impl Kit {
     ) -> Result<(Qemu, Vec<Rejected>, Vec<Kernel>), KitError> {
         let (qemu, rejected) = self.find_qemu(refresh)?;
         self.kmod(refresh)?;
-        let kernels: Result<Vec<_>, _> =
-            kernels.iter().map(|selector| self.find_kernel(selector, refresh)).collect();
-        Ok((qemu, rejected, kernels?))
+        let kernels = kernels.iter().map(|selector| match selector {
+            KernelSelector::Debug => self.build_debug_kernel(refresh),
+            _ => self.find_kernel(selector, refresh),
+        });
+        Ok((qemu, rejected, kernels.collect::<Result<_, _>>()?))
     }
 
     /// Removes guest images, kernels, sources and build rooms that were not used for this long. They

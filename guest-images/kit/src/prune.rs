@@ -9,6 +9,9 @@ use crate::cache::{CacheDir, Guard};
 use crate::digest::is_ours;
 use crate::error::{At, KitError};
 
+/// What is not built to its end has this extension.
+pub(crate) const UNFINISHED: &str = "unfinished";
+
 /// Something that was removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pruned {
@@ -39,13 +42,24 @@ pub(crate) fn prune(
             pruned.push(remove_image(&path.with_extension("cpio"))?);
         }
     }
-    let unpacked = ["kernels", "rooms", "rooms-in-place", "rust", "sources", "drivers", "firmware"]
-        .map(|kind| entries(&cache.join(kind)));
+    let unpacked =
+        ["kernels", "debug", "rooms", "rooms-in-place", "rust", "sources", "drivers", "firmware"]
+            .map(|kind| entries(&cache.join(kind)));
     for path in unpacked.into_iter().collect::<Result<Vec<_>, _>>()?.concat() {
         let manifest = path.join("manifest.json");
         if manifest.is_file() && is_old(&manifest, unused_for)? {
             let bytes = size(&path);
             fs::remove_file(&manifest).at(&manifest)?;
+            fs::remove_dir_all(&path).at(&path)?;
+            pruned.push(Pruned { path, bytes });
+        }
+    }
+    for path in entries(&cache.join("debug"))? {
+        // When it was begun or taken up again.
+        let begun = path.join("debug.config");
+        let unfinished = path.extension().is_some_and(|extension| extension == UNFINISHED);
+        if unfinished && begun.is_file() && is_old(&begun, unused_for)? {
+            let bytes = size(&path);
             fs::remove_dir_all(&path).at(&path)?;
             pruned.push(Pruned { path, bytes });
         }

@@ -79,6 +79,8 @@ pub(crate) struct Room {
     pub(crate) root: PathBuf,
     pub(crate) release: String,
     pub(crate) way: Way,
+    /// The compiler that the kernel was built with, where that is not what its headers depend on.
+    pub(crate) compiler: Option<&'static str>,
 }
 
 /// How a room's programs are run.
@@ -146,7 +148,12 @@ pub(crate) fn cached_of(
 ) -> Result<Option<Room>, KitError> {
     let Some(unpacked) = Unpacked::open(cache, kind, name)? else { return Ok(None) };
     unpacked.used();
-    Ok(Some(Room { root: unpacked.whole()?.root(), release: release.to_owned(), way }))
+    Ok(Some(Room {
+        root: unpacked.whole()?.root(),
+        release: release.to_owned(),
+        way,
+        compiler: None,
+    }))
 }
 
 /// Whether each use looks at the file: programs and their libraries. Headers are thousands.
@@ -208,7 +215,7 @@ pub(crate) fn fetch(source: &Source<'_>, release: &str) -> Result<Room, KitError
             Way::InPlace => settle(root, &place, release),
         }
     })?;
-    Ok(Room { root: unpacked.root(), release: release.to_owned(), way })
+    Ok(Room { root: unpacked.root(), release: release.to_owned(), way, compiler: None })
 }
 
 /// Makes a room fit for the place where it will be: programs, and what names a place in it.
@@ -376,6 +383,7 @@ impl Room {
             // Debug information makes a module twenty times as large, and an image with it; pahole,
             // which makes BTF of it, is not here.
             .args(["KCFLAGS=-g0", "KRUSTFLAGS=-Cdebuginfo=0", "CONFIG_DEBUG_INFO_BTF_MODULES="])
+            .args(self.compiler.map(|compiler| format!("CC={compiler}")))
             .arg(target);
         let tool = match self.way {
             Way::Entered => UNSHARE,

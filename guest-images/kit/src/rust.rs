@@ -28,11 +28,11 @@ use crate::tool::UNSHARE;
 const KIND: &str = "rust";
 
 /// What every build wants beside the C room's packages.
-const COMPILER: &str = "rustc";
+pub(crate) const COMPILER: &str = "rustc";
 
 /// What is wanted once: for the kernel's crates, for bindgen and what it reads, for `scripts/` and
 /// `tools/objtool`, and to unpack the source. pahole, as without it Kconfig unsets what depends on BTF.
-const ONCE: [&str; 22] = [
+pub(crate) const ONCE: [&str; 22] = [
     "rust-src",
     "bindgen",
     "libclang1-19",
@@ -157,7 +157,12 @@ pub(crate) fn fetch(source: &Source<'_>, kernel: &Kernel) -> Result<Room, KitErr
         complete(root, release)?;
         lay_over(root, release, &kept)
     })?;
-    Ok(Room { root: unpacked.root(), release: release.to_owned(), way: Way::Entered })
+    Ok(Room {
+        root: unpacked.root(),
+        release: release.to_owned(),
+        way: Way::Entered,
+        compiler: None,
+    })
 }
 
 /// A file of a prepared tree, below `rust/` or `scripts/`.
@@ -173,7 +178,12 @@ fn prepare(
     beside: &Path,
     (release, package): (&str, &str),
 ) -> Result<Vec<Kept>, KitError> {
-    let room = Room { root: root.to_owned(), release: release.to_owned(), way: Way::Entered };
+    let room = Room {
+        root: root.to_owned(),
+        release: release.to_owned(),
+        way: Way::Entered,
+        compiler: None,
+    };
     let archive = format!("/usr/src/{package}.tar.xz");
     let headers = format!("/lib/modules/{release}/build");
     let mut command = room.enter(beside, Some(source.guard))?;

@@ -261,6 +261,7 @@ impl<'a> Source<'a> {
             "tools" => name.to_owned(),
             "sources" => format!("the source of kernel {name}"),
             "rooms" | "rooms-in-place" => format!("the build room of kernel {name}"),
+            "debug" => format!("the debug kernel {name}, with its build room"),
             "rust" => format!("the build room for Rust of kernel {name}"),
             "firmware" => format!("Intel's firmware, of {name}"),
             _ => format!("kernel {name}"),

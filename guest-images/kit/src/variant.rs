@@ -128,6 +128,15 @@ impl Variants {
     }
 }
 
+/// Removes what was built for a kernel that another of its name takes the place of.
+pub(crate) fn forget(cache: &CacheDir, _guard: &Guard, release: &str) -> Result<(), KitError> {
+    let dir = cache.join(KIND).join(release);
+    match dir.exists() {
+        true => fs::remove_dir_all(&dir).at(&dir),
+        false => Ok(()),
+    }
+}
+
 /// The variant's module, if it was built before.
 pub(crate) fn cached(
     cache: &CacheDir,

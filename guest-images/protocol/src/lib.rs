@@ -128,6 +128,9 @@ pub struct Hello {
     pub firmware_gate: bool,
     /// Kernel tracing (tracefs) is available and on.
     pub tracing: bool,
+    /// The kernel can look for memory that has leaked (kmemleak).
+    #[serde(default)]
+    pub leaks: bool,
     /// What of the above could not be set up, one line each, for people.
     pub warnings: Vec<String>,
 }
@@ -480,6 +483,9 @@ pub enum Command {
     },
     /// Wait until every observer has told what the kernel had said when this command came.
     Settle,
+    /// Have the kernel look for memory that has leaked: it complains of each piece in its log.
+    /// Memory is old enough for that after five seconds, which this waits.
+    FindLeaks,
     /// Overwrite free memory with zeros, which take no space in a snapshot.
     Scrub,
     /// `ip link set IFNAME up`.

@@ -62,6 +62,7 @@ fn verify(args: &SetupArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
             Ok(()) => {
                 let done = match what {
                     Part::Image => "removed; it is made again when it is wanted",
+                    Part::Debug(_) => "removed; `iwlbench setup --kernel debug` builds it again",
                     _ => "unpacked again",
                 };
                 commands::print(&format!("{what}: {done}\n"))?;

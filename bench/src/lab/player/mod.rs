@@ -58,6 +58,7 @@ pub fn play(
         player.ungate(files)?;
     }
     let played = player.steps(&scenario.steps).and_then(|()| player.settle());
+    let played = played.and_then(|()| player.find_leaks());
     if player.troubled(Trouble::Hang) {
         player.show_blocked();
     }
@@ -230,6 +231,15 @@ impl<'a> Player<'a> {
                 return;
             }
         }
+    }
+
+    /// Has a kernel that can look for what has leaked, and say so in its log.
+    fn find_leaks(&mut self) -> Result<(), Verdict> {
+        if self.session.hello.as_ref().is_none_or(|hello| !hello.leaks) {
+            return Ok(());
+        }
+        self.prepare(Command::FindLeaks)?;
+        self.settle()
     }
 
     /// What the gates hold, as the end of a sentence: often it is why nothing goes on.
