@@ -137,6 +137,40 @@ fn a_line_without_an_end_ends_the_run() {
     }
 }
 
+/// A kernel that complains on and on makes no progress: what is awaited has its patience, and no more.
+#[test]
+fn complaints_without_an_end_renew_no_patience() {
+    let bench = Bench::new();
+    let image = troubled_image(&bench);
+    let file = bench.file(
+        "bugs.toml",
+        "about = \"the kernel's log has one BUG after the other\"\ncards = [\"7260\"]\npatience = 5\n\
+         [[step]]\ndo = { exec = [\"/bin/guest-trouble\", \"flood\", \"bugs\"] }\n\
+         start = true\n[[step]]\nawait = \"probe\"\n",
+    );
+    let (file, image) = (file.to_string_lossy(), image.to_string_lossy());
+    let out = bench.dir.path().join("out");
+    let mut child = bench
+        .command(&["run", &file, "--cold", "--image", &image])
+        .stdout(std::fs::File::create(&out).expect("made"))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let began = Instant::now();
+    while child.try_wait().expect("ours").is_none() {
+        if began.elapsed() > Duration::from_secs(90) {
+            kill(child.id(), "-TERM");
+            let _ = child.wait();
+            panic!("it waits on and on");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let said = std::fs::read_to_string(out).expect("written");
+    assert_eq!(child.wait().expect("it has ended").code(), Some(1), "{said}");
+    assert!(said.contains("the kernel complains"), "{said}");
+    bench.nothing_left();
+}
+
 /// To the limits of what is kept of a run: hundreds of megabytes, minutes.
 #[test]
 #[ignore = "long: scripts/test-long"]

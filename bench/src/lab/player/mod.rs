@@ -17,7 +17,7 @@ use guest_protocol::{
 };
 
 use crate::facts::errno::Errno;
-use crate::facts::milestone::{Milestone, Reached};
+use crate::facts::milestone::Milestone;
 use crate::facts::near::NoSuch;
 use crate::facts::timeline::BenchEvent;
 use crate::facts::trouble::Trouble;
@@ -218,8 +218,7 @@ impl<'a> Player<'a> {
 
     /// Whether the kernel has complained so, and the scenario expects no such thing.
     fn troubled(&self, trouble: Trouble) -> bool {
-        let is = |reached: &Reached| reached.milestone == Milestone::KernelTrouble { trouble };
-        self.session.milestones.iter().any(is) && !self.scenario.tolerates(trouble, self.vars)
+        self.session.troubles.contains(&trouble) && !self.scenario.tolerates(trouble, self.vars)
     }
 
     /// Has the kernel log the stacks of all tasks that wait: those of a deadlock whose waiting it
@@ -258,11 +257,16 @@ impl<'a> Player<'a> {
 
     fn await_milestones(&mut self, mut patterns: Vec<Pattern>) -> Result<(), StepError> {
         let mut at = self.seen;
+        let mut moved = Instant::now();
         loop {
             self.collect()?;
             while at < self.session.milestones.len() && !patterns.is_empty() {
                 let reached = &self.session.milestones[at];
                 at += 1;
+                // A kernel may complain for ever.
+                if !matches!(reached.milestone, Milestone::KernelTrouble { .. }) {
+                    moved = Instant::now();
+                }
                 if let Some(found) = patterns.iter().position(|p| matches(p, reached)) {
                     patterns.remove(found);
                     self.seen = at;
@@ -272,7 +276,11 @@ impl<'a> Player<'a> {
                 return Ok(());
             }
             let within = self.wait_for_milestones();
-            let awaited = self.await_more(at, &patterns, within)?;
+            let left = within.saturating_sub(moved.elapsed());
+            let awaited = match left {
+                Duration::ZERO => Awaited::TimedOut,
+                left => self.await_more(at, &patterns, left)?,
+            };
             let named = || {
                 let missing: Vec<_> = patterns.iter().map(Pattern::to_string).collect();
                 missing.join(" and ")

@@ -39,9 +39,9 @@ use serde_json::json;
 use crate::facts::accel::Accel;
 use crate::facts::derive::{self, Deriver, Seat};
 use crate::facts::driver::Driver;
-use crate::facts::milestone::Reached;
+use crate::facts::milestone::{Milestone, Reached};
 use crate::facts::timeline::{BenchEvent, Event, Source, Tag, Timeline, What};
-use crate::facts::trouble::Complaints;
+use crate::facts::trouble::{Complaints, Trouble};
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::faults::{Equipped, FaultWatch};
 use crate::machine::gates::Gates;
@@ -73,6 +73,8 @@ impl From<Verdict> for Stop {
 /// With this in the environment, what passes between each card and its driver is kept, for the card
 /// model's tests to play again.
 const RECORD: &str = "IWLBENCH_RECORD";
+/// How long after a wait's end what has come by then is still taken in: what is waited for may be among it.
+const BEHIND: Duration = Duration::from_secs(1);
 /// How much of the console is kept in memory for the verdict.
 const CONSOLE_TAIL: usize = 64 << 10;
 
@@ -93,6 +95,8 @@ pub struct Session {
     pub timeline: Timeline,
     /// All milestones so far, in order of arrival.
     pub milestones: Vec<Reached>,
+    /// What the guest's kernel has complained of.
+    pub troubles: HashSet<Trouble>,
     /// What the agent found; set once it is there.
     pub hello: Option<Hello>,
     deriver: Deriver,
@@ -228,6 +232,7 @@ impl Session {
         Ok(Session {
             timeline,
             milestones: Vec::new(),
+            troubles: HashSet::new(),
             hello: None,
             deriver: Deriver::new(driver, &seats(&card_names)),
             gates,
@@ -372,6 +377,10 @@ impl Session {
                 )
                 .into());
             }
+            // Of what a guest says there may always be more.
+            if deadline.elapsed() > BEHIND {
+                return Err(Stop::TimedOut);
+            }
             let due = self.gates.next_due().filter(|due| *due < deadline);
             let until = due.unwrap_or(deadline);
             match self.inputs.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -449,6 +458,9 @@ impl Session {
             };
             let touches: Vec<_> = self.faults.iter().enumerate().flat_map(begin).collect();
             touches.into_iter().for_each(|(card, touch)| self.touch(card, touch));
+            if let Milestone::KernelTrouble { trouble } = reached.milestone {
+                self.troubles.insert(trouble);
+            }
             self.milestones.push(reached);
             self.open_gates();
         }
