@@ -38,6 +38,8 @@ fn all_say(
         let report = bench.output(&["report", directory, "--format", format, "-o", "-"]);
         let said = String::from_utf8_lossy(&report.stdout);
         let said = said.replace("&apos;", "'").replace("&#39;", "'").replace("&quot;", "\"");
+        // Wrapped, in text.
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains(want), "{format}: {said}{}", String::from_utf8_lossy(&report.stderr));
     }
 }
