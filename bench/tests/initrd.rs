@@ -140,10 +140,16 @@ fn an_initrd_that_is_none_is_refused_in_a_line() {
         assert!(stderr.contains(said) && stderr.lines().count() == 1, "{args:?}: {stderr}");
         bench.nothing_left();
     }
-    let output = bench.output(&["run", "--offline", "--initrd", text_of(&other)]);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(125), "{stderr}");
-    assert!(stderr.contains("1.2.3") && stderr.contains("its bzImage with --kernel"), "{stderr}");
+    let whole = archive_of_another_kernel();
+    let cut = bench.file("cut.img", &whole[..whole.len() - 150]);
+    for (initrd, said) in
+        [(other, "its bzImage with --kernel"), (cut, "cut.img is cut off at byte")]
+    {
+        let output = bench.output(&["run", "--offline", "--initrd", text_of(&initrd)]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+    }
 }
 
 fn archive_of_another_kernel() -> Vec<u8> {

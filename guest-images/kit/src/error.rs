@@ -348,6 +348,14 @@ pub enum KitError {
         /// What it is not.
         reason: String,
     },
+    /// A distribution's initrd whose file ends too soon.
+    #[error("{} is cut off at {place}; make or copy it anew", path.display())]
+    CutInitrd {
+        /// The file.
+        path: PathBuf,
+        /// Where, and what misses its end.
+        place: String,
+    },
     /// The agent cannot run as `/init`.
     #[error("the agent cannot be /init: {reason}")]
     BadAgent {

@@ -107,9 +107,10 @@ impl Initrd {
                 true => String::new(),
                 false => format!(", in {after} or behind it"),
             };
-            return Err(no(format!(
-                "it is cut off at byte {bytes}{after}: {why}; make or copy it anew"
-            )));
+            return Err(KitError::CutInitrd {
+                path: initrd.path,
+                place: format!("byte {bytes}{after}: {why}"),
+            });
         }
         match (&initrd.unread, initrd.has("init")) {
             (Some(why), _) if initrd.names.is_empty() => Err(no(why.clone())),
@@ -610,7 +611,7 @@ mod tests {
         for (compression, bytes) in forms() {
             let cut = [&early, &bytes[..bytes.len() - 200]].concat();
             let error = read(&cut).unwrap_err();
-            let place = format!("it is cut off at byte {}", cut.len());
+            let place = format!("is cut off at byte {}", cut.len());
             assert!(error.contains(&place), "{compression:?}: {error}");
             assert!(error.contains("archive 2 ends early"), "{compression:?}: {error}");
         }
