@@ -1,0 +1,100 @@
+//! The firmware files' part in a failure.
+
+use guest_protocol::GuestEvent;
+
+use super::facts::{Facts, Found};
+use super::opmode::wanted_opmode;
+use crate::facts::driver::{self};
+use crate::facts::milestone::Milestone;
+use crate::facts::timeline::{What, seconds};
+
+/// A shorter wait for user space is nobody's trouble.
+const FALLBACK_FELT: u64 = 1_000_000_000;
+
+/// The loader found no file and waits for user space to bring it, which nobody does: a boot that seems
+/// to hang, for a minute with each name. While it waits there is a device of the file's name.
+pub(crate) fn sysfs_fallback(facts: &Facts<'_>) -> Option<Found> {
+    if wanted_opmode(facts) {
+        return None;
+    }
+    let end = facts.events.last()?.t_ns;
+    let asked = facts.reached(|m| match m {
+        Milestone::FirmwareAsked { name } => Some(name.as_str()),
+        _ => None,
+    });
+    let mut waits: Vec<(u64, &str, u64, u64)> = Vec::new();
+    for event in facts.events {
+        let What::Guest(GuestEvent::Uevent { action, devpath, subsystem, .. }) = &event.what else {
+            continue;
+        };
+        let name = devpath.rsplit('/').next().unwrap_or_default();
+        let mine = asked.iter().any(|(_, asked)| driver::as_asked(name) == *asked);
+        if subsystem.as_deref() != Some("firmware") || !mine {
+            continue;
+        }
+        match action.as_str() {
+            "add" => waits.push((event.seq, name, event.t_ns, end)),
+            "remove" => waits
+                .iter_mut()
+                .filter(|wait| wait.1 == name && wait.3 == end)
+                .for_each(|wait| wait.3 = event.t_ns),
+            _ => {}
+        }
+    }
+    let waited: u64 = waits.iter().map(|(.., from, to)| to.saturating_sub(*from)).sum();
+    let ((_, first, ..), (_, last, ..)) = (waits.first()?, waits.last()?);
+    if waited < FALLBACK_FELT {
+        return None;
+    }
+    let (names, it) = match first == last {
+        true => ((*first).to_owned(), "it"),
+        false => (format!("{first} to {last}"), "them"),
+    };
+    let sentence = format!(
+        "no {names}: the kernel's loader waited {:.0} s for user space to bring {it} (sysfs fallback), \
+         and nobody did",
+        seconds(waited)
+    );
+    let remedy = "the kernel has CONFIG_FW_LOADER_USER_HELPER_FALLBACK, or force_sysfs_fallback is set; \
+                  /sys/class/firmware/timeout is how long it waits for each name";
+    let events = waits.iter().map(|(seq, ..)| *seq).collect();
+    Some(Found::new("firmware-fallback", sentence, events).remedy(remedy))
+}
+
+/// The driver got no firmware that it takes: nothing was requested after it.
+pub(crate) fn no_firmware(facts: &Facts<'_>) -> Option<Found> {
+    if wanted_opmode(facts) {
+        return None;
+    }
+    let asked = facts.reached(|m| match m {
+        Milestone::FirmwareAsked { name } => Some(name.as_str()),
+        _ => None,
+    });
+    let (_, first) = *asked.first()?;
+    let given = facts.reached(|m| match m {
+        Milestone::FirmwareGiven { name, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    if let Some((seq, name)) = given.last() {
+        let plain = driver::as_asked(name);
+        let known = facts.files.iter().find(|(known, _)| known == name || known == plain);
+        let why = known.and_then(|(_, why)| why.as_deref());
+        let sentence = match why {
+            Some(why) => format!("the driver rejected {name}: {why}"),
+            None => format!("the driver took {name} and asked for no opmode"),
+        };
+        let found = Found::new("firmware-rejected", sentence, vec![*seq]);
+        return Some(found.remedy("`iwlbench ucode inspect` says more of a file"));
+    }
+    let refused = facts.reached(|m| match m {
+        Milestone::FirmwareRefused { name, errno } => Some((name.as_str(), *errno)),
+        _ => None,
+    });
+    let Some((_, (last, errno))) = refused.last() else {
+        let sentence = format!("the request for {first} has no answer");
+        return Some(Found::new("firmware-unanswered", sentence, vec![asked[0].0]));
+    };
+    let names = if first == *last { first.to_owned() } else { format!("{first} to {last}") };
+    let sentence = format!("no firmware file for the driver: {names} refused with {errno}");
+    Some(Found::new("no-firmware", sentence, refused.iter().map(|(seq, _)| *seq).collect()))
+}

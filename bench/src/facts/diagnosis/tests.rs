@@ -1,0 +1,487 @@
+use guest_protocol::{LoaderOutcome, Question};
+use iwl_card::{CardEvent, Cause as CardCause, Image, Irq, Outcome, Space, Wrong};
+
+use super::*;
+use crate::facts::accel::Accel;
+use crate::facts::derive::{Seat, derive};
+use crate::facts::driver::IWLWIFI;
+use crate::facts::timeline::{Source, Tag};
+
+const FIRST: &str = "iwlwifi-7260-17.ucode";
+const SLOT: &str = "0000:01:00.0";
+
+fn card(event: CardEvent) -> What {
+    What::Card { card: "7260".into(), event }
+}
+fn fault(name: &str) -> What {
+    card(CardEvent::FaultInjected { fault: name.to_owned().into() })
+}
+fn read(value: u32) -> What {
+    let (space, reg) = (Space::Csr, "CSR_GP_CNTRL".into());
+    card(CardEvent::RegRead { space, reg, value, outcome: Outcome::Implemented })
+}
+fn uploaded(index: u32) -> What {
+    card(CardEvent::SectionUploaded { image: Image::Init, index, dst: Some(0), len: 256 })
+}
+fn released() -> What {
+    card(CardEvent::CpuReleased { image: Image::Init, sections: 2, bytes: 512, api: Some(17) })
+}
+fn alive(valid: bool) -> What {
+    card(CardEvent::Alive { image: Image::Init, valid })
+}
+fn interrupt(cause: CardCause) -> What {
+    let names = vec![cause];
+    card(CardEvent::Interrupt { irq: Irq::Msi, causes: 0, fh_causes: None, names })
+}
+fn log(level: u8, text: &str) -> What {
+    What::Guest(GuestEvent::KernelLog {
+        seq: 0,
+        level: Some(level),
+        text: format!("iwlwifi {SLOT}: {text}"),
+    })
+}
+fn file(name: &str) -> Question {
+    Question::FirmwareLookup { path: name.into() }
+}
+fn asked(question: Question) -> What {
+    What::Ask { kind: Tag::default(), id: 1, question }
+}
+fn refused(name: &str) -> What {
+    let (kind, question) = (Tag::default(), file(name));
+    What::Answer { kind, id: 1, question, answer: "errno", value: Some(2) }
+}
+fn given(name: &str) -> What {
+    What::Guest(GuestEvent::FirmwareRead { path: name.into(), bytes: 1 })
+}
+fn module() -> What {
+    let argv = vec!["modprobe".into(), "iwlmvm".into()];
+    asked(Question::Module { argv, module: "iwlmvm".into() })
+}
+fn modprobe(outcome: LoaderOutcome, stderr: &str) -> What {
+    let argv = vec!["modprobe".into(), "-q".into(), "--".into(), "iwlmvm".into()];
+    What::Guest(GuestEvent::ModuleLoaderExit { id: 1, argv, outcome, stderr: stderr.into() })
+}
+
+fn look(what: Vec<What>, own: Own) -> Option<Diagnosis> {
+    look_in(what, own, &["iwlwifi".to_owned(), "iwldvm".to_owned()])
+}
+
+fn look_in(what: Vec<What>, own: Own, modules: &[String]) -> Option<Diagnosis> {
+    with_facts(what, own, modules, "", diagnose)
+}
+
+fn with_facts(
+    what: Vec<What>,
+    own: Own,
+    modules: &[String],
+    console: &str,
+    look: impl Fn(&Facts<'_>) -> Option<Diagnosis>,
+) -> Option<Diagnosis> {
+    let event = |(seq, what)| Event {
+        seq: seq as u64,
+        t_ns: seq as u64,
+        source: Source::Bench,
+        guest_ns: None,
+        what,
+    };
+    let events: Vec<_> = what.into_iter().enumerate().map(event).collect();
+    let seats = [Seat { card: "7260".into(), slot: SLOT.into() }];
+    let files = [("iwlwifi-7260-16.ucode".to_owned(), Some("API 16, wants 17".to_owned()))];
+    look(&Facts {
+        events: &events,
+        milestones: &derive(&events, &IWLWIFI, &seats),
+        driver: "iwlwifi",
+        card: "7260",
+        slot: SLOT,
+        opmode: "iwlmvm",
+        files: &files,
+        modules,
+        own,
+        fell_short: false,
+        console,
+        accel: Accel::Tcg,
+        description: &IWLWIFI,
+    })
+}
+
+fn line(what: Vec<What>) -> String {
+    look(what, Own::default()).map(|diagnosis| diagnosis.line()).unwrap_or_default()
+}
+
+#[test]
+fn each_fault_of_the_card_has_its_sentence() {
+    for a_fault in Fault::all() {
+        let own = |what: Vec<What>| [what, vec![fault(a_fault.name())]].concat();
+        let (events, want) = match a_fault {
+            Fault::ClockNeverReady => (own(vec![read(0)]), "MAC clock does not become ready"),
+            Fault::NicNeverReady => (own(vec![read(0)]), "NIC_READY"),
+            Fault::NeverAlive | Fault::AliveHeld => {
+                (own(vec![released()]), "no ALIVE after the INIT ucode was released")
+            }
+            Fault::AliveInvalid => {
+                (own(vec![released(), alive(false)]), "the INIT ucode's ALIVE says that it is not")
+            }
+            Fault::NoFhTx => (own(vec![uploaded(0)]), "section 0 of the INIT ucode was uploaded"),
+            Fault::HwErrorAfterAlive => {
+                (own(vec![released(), alive(true), interrupt(CardCause::HwErr)]), "HW_ERR")
+            }
+            Fault::NoCalibration => (own(vec![released(), alive(true)]), "no INIT_COMPLETE_NOTIF"),
+            Fault::RfKill => (own(vec![read(0)]), "RF-kill switch is on"),
+            Fault::SpuriousInterrupt { .. } => (own(vec![read(0)]), "without a cause"),
+            Fault::UnknownCause { .. } => (own(vec![read(0)]), "a cause that no driver knows"),
+            Fault::LostInterrupt { .. } => {
+                (own(vec![uploaded(1)]), "an interrupt does not reach the driver after section 1")
+            }
+            Fault::LostInterrupts { .. } => (
+                own(vec![released(), alive(true)]),
+                "interrupts do not reach the driver after the INIT",
+            ),
+            Fault::DmaFault { .. } => {
+                let event = CardEvent::DmaFault { addr: 0x1000, len: 8, during: "reading" };
+                (own(vec![card(event)]), "DMA fault at 0x1000: reading, 8 bytes")
+            }
+            Fault::AllOnes { .. } => {
+                (own(vec![read(1), read(!0), read(!0), read(!0)]), "registers read as all ones")
+            }
+            Fault::UcodeError { .. } => (
+                own(vec![released(), alive(true), interrupt(CardCause::SwErr)]),
+                "the INIT ucode (API 17) reports an error (SW_ERR)",
+            ),
+            Fault::NvmSectionAbsent { .. } => {
+                (own(vec![read(0)]), "a section of the card's NVM is not there")
+            }
+            Fault::NvmOld => (own(vec![read(0)]), "of an older version than the driver takes"),
+            Fault::NvmMac { .. } => (own(vec![read(0)]), "holds no valid MAC address"),
+            Fault::NvmChecksum => (own(vec![read(0)]), "its check bits cannot correct"),
+            Fault::ImlRefused => (own(vec![read(0)]), "does not take the image loader (IML)"),
+            Fault::NoPnvmComplete => (own(vec![read(0)]), "no PNVM_INIT_COMPLETE_NTFY"),
+            Fault::NoResetDone => (own(vec![read(0)]), "does not answer that it is about"),
+            Fault::LostVector { .. } => (
+                own(vec![released(), alive(true)]),
+                "the interrupts of a vector of MSI-X do not reach the driver after the INIT",
+            ),
+            Fault::EarlyVector { .. } => (own(vec![read(0)]), "no receive queues yet"),
+        };
+        let probed = [vec![read(0)], events].concat();
+        let said = line(probed.clone());
+        assert!(said.contains(want), "{a_fault}: {said}");
+        let by = format!("as the card's fault {} has it", a_fault.name());
+        assert!(said.contains(&by), "{a_fault}: {said}");
+        let own = Own { card: true, ..Own::default() };
+        assert_eq!(look(probed, own), None, "{a_fault}: the scenario's own is no cause");
+    }
+}
+
+fn trouble(trouble: Trouble, text: &str) -> What {
+    What::Bench(BenchEvent::KernelTrouble { trouble, text: text.to_owned() })
+}
+
+const WARNING: &str = "WARNING: drivers/net/wireless/intel/iwlwifi/pcie/gen1_2/trans.c:2386 at \
+                       _iwl_trans_pcie_grab_nic_access+0xf1/0x150 [iwlwifi], CPU#0: modprobe/122";
+
+fn look_at_trouble(what: Vec<What>, seq: u64, own: Own) -> Option<Diagnosis> {
+    with_facts(what, own, &[], "", |facts| diagnose_trouble(facts, seq))
+}
+
+#[test]
+fn a_warning_about_a_card_that_fails_is_the_cards() {
+    let gone =
+        || vec![read(0), asked(file(FIRST)), given(FIRST), module(), fault("all-ones"), read(!0)];
+    let told = || trouble(Trouble::Warning, WARNING);
+    let all = [gone(), vec![told(), read(!0)]].concat();
+    let found = look_at_trouble(all.clone(), 6, Own::default()).expect("a cause");
+    assert_eq!(found.cause, "card-gone");
+    assert_eq!(found.events, [4, 5, 6]);
+    let said = found.line();
+    assert!(said.ends_with("all ones, as the card's fault all-ones has it"), "{said}");
+
+    // What the scenario does to its card is no cause; the complaint is one.
+    let own = Own { card: true, ..Own::default() };
+    let found = look_at_trouble(all, 6, own).expect("a cause");
+    assert_eq!(found.cause, "warning");
+    let said = found.line();
+    assert!(
+        said.starts_with(
+            "the guest's kernel reported a WARNING in _iwl_trans_pcie_grab_nic_access \
+             [iwlwifi], after \"opmode asked for: iwlmvm\""
+        ),
+        "{said}"
+    );
+    assert_eq!(look_at_trouble(gone(), 3, Own::default()), None, "no complaint");
+}
+
+#[test]
+fn an_oops_is_its_own_cause() {
+    let oops = "BUG: kernel NULL pointer dereference, address: 0000000000000020";
+    let kernel = |text: &str| {
+        What::Guest(GuestEvent::KernelLog { seq: 0, level: Some(4), text: text.to_owned() })
+    };
+    let what = vec![
+        read(0),
+        asked(file(FIRST)),
+        given(FIRST),
+        trouble(Trouble::Oops, oops),
+        kernel(oops),
+        kernel("Workqueue: events request_firmware_work_func"),
+        kernel("RIP: 0010:iwl_req_fw_callback+0x12e9/0x2c30 [iwlwifi]"),
+    ];
+    let found = look_at_trouble(what, 3, Own::default()).expect("a cause");
+    assert_eq!((&*found.cause, found.events.as_slice()), ("oops", &[3][..]));
+    assert_eq!(
+        found.line(),
+        format!(
+            "the guest's kernel reported an oops in iwl_req_fw_callback [iwlwifi], after \
+             \"firmware given: {FIRST}, 1 bytes\": {oops}; its trace is in dmesg.txt"
+        )
+    );
+    let kasan = "BUG: KASAN: slab-use-after-free in iwl_req_fw_callback+0x1/0x2 [iwlwifi]";
+    assert_eq!(place_of(kasan, &[]).as_deref(), Some("iwl_req_fw_callback [iwlwifi]"));
+    let old = "WARNING: CPU: 0 PID: 9 at drivers/net/x.c:1 iwl_y+0x1/0x2 [iwlmvm]";
+    assert_eq!(place_of(old, &[]).as_deref(), Some("iwl_y [iwlmvm]"));
+    assert_eq!(place_of("INFO: task kworker/0:1:9 blocked", &[]), None);
+    let leak = "kmemleak: unreferenced object 0xffff888003a4 (size 192):";
+    let log = [
+        leak,
+        "kmemleak:   comm \"modprobe\", pid 54, jiffies 4294670000",
+        "kmemleak:   backtrace (crc 5a):",
+        "kmemleak:     __kmalloc_noprof+0x1/0x2",
+        "kmemleak:     iwl_drv_start+0x3/0x4 [iwlwifi]",
+        "kmemleak:     iwl_pci_probe+0x3/0x4 [iwlwifi]",
+    ];
+    let place = |log: &[&str]| {
+        let event = |text: &&str| {
+            let (seq, t_ns, source, guest_ns) = (0, 0, Source::Bench, None);
+            Event { seq, t_ns, source, guest_ns, what: kernel(text) }
+        };
+        place_of(leak, &log.iter().map(event).collect::<Vec<_>>())
+    };
+    assert_eq!(place(&log).as_deref(), Some("iwl_drv_start [iwlwifi]"));
+    assert_eq!(place(&log[..4]), None, "the kernel's own");
+}
+
+#[test]
+fn why_a_guest_does_not_come_up() {
+    for (console, cause, said) in [
+        ("", "silent-at-boot", "under TCG, and its console is silent; is it a bzImage"),
+        (
+            "[ 1.0] Initramfs unpacking failed: invalid magic\n[ 2.0] Kernel panic - not \
+             syncing: VFS: Unable to mount root fs on unknown-block(0,0)",
+            "image-unusable",
+            "\"Initramfs unpacking failed: invalid magic\"; `iwlbench image -o FILE`",
+        ),
+        (
+            "[ 2.0] Kernel panic - not syncing: VFS: Unable to mount root fs on \"\"",
+            "no-initramfs",
+            "CONFIG_BLK_DEV_INITRD",
+        ),
+        ("[ 2.0] Failed to execute /init (error -8)", "agent-unusable", "CONFIG_BINFMT_ELF"),
+        (
+            "iwlbench-agent: fatal: no port",
+            "agent-failed",
+            "gives up: \"iwlbench-agent: fatal: no port\"; the kernel lacks",
+        ),
+        (
+            "x\n[ 2.0] Kernel panic - not syncing: bad",
+            "panic-at-boot",
+            "\"Kernel panic - not syncing: bad\"; its trace",
+        ),
+        ("[ 2.0] something", "not-booted", "did not come up within 9 s; console.log"),
+    ] {
+        let line = "the guest did not come up within 9 s";
+        let look = |facts: &Facts<'_>| Some(diagnose_boot(facts, line));
+        let found = with_facts(Vec::new(), Own::default(), &[], console, look);
+        let found = found.expect("always one");
+        assert_eq!(found.cause, cause, "{console}");
+        assert!(found.line().contains(said), "{console}: {}", found.line());
+    }
+    let under_kvm =
+        |facts: &Facts<'_>| Some(diagnose_boot(&Facts { accel: Accel::Kvm, ..*facts }, ""));
+    let found = with_facts(Vec::new(), Own::default(), &[], "", under_kvm).expect("always one");
+    assert!(found.line().contains("come up under KVM"), "{}", found.line());
+    assert!(found.line().ends_with("whether KVM or the kernel is at fault"), "{}", found.line());
+}
+
+/// What was to come and did not has its cause in what the scenario has broken, of whichever card.
+#[test]
+fn a_hand_over_that_falls_short_has_a_cause_that_is_the_scenarios_own() {
+    let of = |name: &str, event: CardEvent| What::Card { card: name.into(), event };
+    let valid = |valid| CardEvent::Alive { image: Image::Init, valid };
+    let told = |fell_short: bool, name: &'static str, slot: &'static str| {
+        let events =
+            vec![read(0), of("7260", valid(true)), of("7260-2", valid(false)), log(3, "mine: -5")];
+        let own = Own { card: true, ..Own::default() };
+        with_facts(events, own, &[], "", |facts| {
+            diagnose(&Facts { card: name, slot, fell_short, ..*facts })
+        })
+    };
+    assert_eq!(told(false, "7260-2", "0000:02:00.0"), None, "it is what the scenario wants");
+    let found = told(true, "7260-2", "0000:02:00.0").expect("a cause");
+    assert_eq!(found.line(), "card 7260-2: the INIT ucode's ALIVE says that it is not valid");
+    let first = told(true, "7260", SLOT).map(|found| found.cause);
+    assert_ne!(first.as_deref(), Some("alive-invalid"), "that one is well");
+}
+
+/// On a machine under load the driver hears of the end that its own NMI has made.
+#[test]
+fn an_error_that_the_driver_has_forced_is_no_cause() {
+    let nmi = || {
+        let (space, reg) = (Space::Prph, "DEVICE_SET_NMI_REG".into());
+        card(CardEvent::RegWrite { space, reg, value: 0x80, outcome: Outcome::Implemented })
+    };
+    let error = || interrupt(CardCause::SwErr);
+    let forced = || vec![released(), fault("never-alive"), nmi(), error()];
+    let silent = look([forced(), forced()].concat(), Own::default()).expect("a cause");
+    assert_eq!(silent.cause, "no-alive");
+    let own = look(vec![released(), alive(true), error(), nmi()], Own::default());
+    assert_eq!(own.expect("a cause").cause, "ucode-error");
+    let later = look([forced(), vec![released(), alive(true), error()]].concat(), Own::default());
+    assert_eq!(later.expect("a cause").cause, "ucode-error");
+}
+
+#[test]
+fn what_the_driver_gave_up_with_is_quoted() {
+    let silent = || vec![released(), fault("never-alive")];
+    let log = vec![
+        log(3, "Failed to run INIT ucode: -110"),
+        log(3, "0x00000000 | FSEQ_CLASS_TP_VERSION"),
+        log(3, "retry init count 2"),
+        log(4, "Collecting data: -5"),
+    ];
+    let found = look([vec![read(0)], silent(), silent(), silent(), log].concat(), Own::default());
+    let found = found.expect("a cause");
+    assert_eq!(
+        found.line(),
+        "no ALIVE after the INIT ucode was released, three times, as the card's fault \
+         never-alive has it; the driver says \"Failed to run INIT ucode: -110\""
+    );
+    assert_eq!((&*found.cause, found.events), ("no-alive", vec![1, 2, 3, 5]));
+}
+
+#[test]
+fn firmware_that_the_driver_does_not_get_or_not_take() {
+    let names = [FIRST, "iwlwifi-7260-16.ucode"];
+    let missing = names.iter().flat_map(|name| [asked(file(name)), refused(name)]);
+    let said = line([read(0)].into_iter().chain(missing).collect());
+    let want = "no firmware file for the driver: iwlwifi-7260-17.ucode to \
+                iwlwifi-7260-16.ucode refused with ENOENT";
+    assert_eq!(said, want);
+    let said = line(vec![read(0), asked(file(names[1])), given(names[1])]);
+    assert!(
+        said.starts_with("the driver rejected iwlwifi-7260-16.ucode: API 16, wants 17;"),
+        "{said}"
+    );
+    assert!(line(vec![read(0), asked(file(FIRST))]).contains("has no answer"));
+    assert_eq!(line(vec![read(0), asked(file(FIRST)), given(FIRST), module()]), {
+        "modprobe iwlmvm, started by the kernel, does not end"
+    });
+}
+
+#[test]
+fn a_loader_that_waits_for_user_space() {
+    let device = |action: &str, name: &str| {
+        What::Guest(GuestEvent::Uevent {
+            action: action.into(),
+            devpath: format!("/devices/pci0000:00/0000:01:00.0/firmware/{name}"),
+            subsystem: Some("firmware".into()),
+            driver: None,
+            interface: None,
+            pci_slot: None,
+        })
+    };
+    let own = Own { firmware: true, ..Own::default() };
+    let names = [FIRST, "iwlwifi-7260-16.ucode"];
+    let waits = |count: usize, step_ns: u64| {
+        let each = names[..count].iter().flat_map(|name| {
+            [asked(file(name)), refused(name), device("add", name), device("remove", name)]
+        });
+        let what: Vec<_> = [read(0)].into_iter().chain(each).collect();
+        with_facts(what, own, &[], "", |facts| {
+            let mut events = facts.events.to_vec();
+            events.iter_mut().for_each(|event| event.t_ns *= step_ns);
+            diagnose(&Facts { events: &events, ..*facts })
+        })
+    };
+    let one = waits(1, 60_000_000_000).expect("a cause");
+    assert_eq!(one.cause, "firmware-fallback");
+    assert!(one.sentence.starts_with("no iwlwifi-7260-17.ucode: the kernel's loader waited 60 s"));
+    let both = waits(2, 60_000_000_000).expect("a cause").sentence;
+    assert!(
+        both.starts_with(
+            "no iwlwifi-7260-17.ucode to iwlwifi-7260-16.ucode: the kernel's loader waited 120 s"
+        ),
+        "{both}"
+    );
+    assert_eq!(waits(1, 1000), None, "nobody feels that");
+}
+
+#[test]
+fn an_opmode_that_does_not_come() {
+    let ended = |outcome, stderr: &str| line(vec![read(0), module(), modprobe(outcome, stderr)]);
+    let exited = |status| LoaderOutcome::Exited { status };
+    let fatal = "modprobe: FATAL: Module iwlmvm not found";
+    assert_eq!(
+        ended(exited(1), fatal),
+        "iwlmvm is not in the image: modprobe says \"FATAL: Module iwlmvm not found\""
+    );
+    assert_eq!(ended(LoaderOutcome::Killed { signal: 9 }, ""), "modprobe iwlmvm died of signal 9");
+    assert!(ended(LoaderOutcome::NoModprobe, "").starts_with("no modprobe in the guest"));
+}
+
+#[test]
+fn an_image_that_is_not_whole_does_not_start() {
+    let missing = || {
+        let (image, how) = (Image::Init, Wrong::Missing);
+        card(CardEvent::SectionWrong { image, index: 1, how })
+    };
+    let said = line(vec![read(0), uploaded(0), released(), missing()]);
+    assert!(
+        said.starts_with("section 1 of the INIT ucode did not come: it does not start;"),
+        "{said}"
+    );
+    assert_eq!(line(vec![read(0), missing(), released(), alive(true)]), "");
+}
+
+/// Of an image that was given nobody knows what is in it.
+#[test]
+fn what_modprobe_says_of_itself() {
+    let loaded = What::Guest(GuestEvent::ModuleLoad { module: "iwldvm".into() });
+    let ended = |outcome, stderr: &str| {
+        let events = vec![read(0), loaded.clone(), module(), modprobe(outcome, stderr)];
+        look_in(events, Own::default(), &[]).expect("a cause").line()
+    };
+    let said = ended(LoaderOutcome::Answered { status: 0 }, "");
+    assert!(said.starts_with("modprobe iwlmvm said that all was well, and did not"), "{said}");
+    let said = ended(LoaderOutcome::Exited { status: 1 }, "x\nmodprobe: ERROR: y\n");
+    assert_eq!(said, "modprobe iwlmvm failed, exit status 1: modprobe says \"ERROR: y\"");
+    let request = GuestEvent::ModuleRequest {
+        module: "iwlmvm".into(),
+        wait: false,
+        call_site: String::new(),
+    };
+    let said = line(vec![read(0), What::Guest(request)]);
+    assert!(said.contains("the kernel starts no modprobe"), "{said}");
+}
+
+#[test]
+fn a_driver_that_does_not_come() {
+    let loaded = What::Guest(GuestEvent::ModuleLoad { module: IWLWIFI.module.into() });
+    assert!(line(vec![]).starts_with("iwlwifi was not loaded"));
+    assert!(line(vec![loaded]).starts_with("iwlwifi is loaded and does not touch the card"));
+}
+
+#[test]
+fn a_hand_over_that_is_whole_has_no_cause() {
+    let load = What::Guest(GuestEvent::ModuleLoad { module: "iwlmvm".into() });
+    let whole = vec![
+        read(0),
+        asked(file(FIRST)),
+        given(FIRST),
+        module(),
+        load,
+        modprobe(LoaderOutcome::Exited { status: 0 }, ""),
+        uploaded(0),
+        released(),
+        alive(true),
+    ];
+    assert_eq!(look(whole, Own::default()), None);
+}
