@@ -30,7 +30,7 @@ impl Lab<'_> {
             None => (self.image(&[])?.path, APPEND),
         };
         let machine = self.machine(Accel::Kvm, &image, append);
-        let temporary = qemu::temporary()?;
+        let temporary = qemu::Temporary::new()?;
         let dir = RunDir::create_in(temporary.path(), "kvm")?;
         let mut session = Session::start(
             &self.qemu,

@@ -21,6 +21,7 @@ use guest_kit::Qemu;
 
 use crate::facts::accel::Accel;
 use crate::facts::printable::printable;
+use crate::machine::signals::{self, Watched};
 use crate::machine::speed;
 use crate::script::scenario::MOST_CARDS;
 
@@ -99,7 +100,7 @@ impl CardSocket {
     /// There is no place for it, not even for a moment.
     pub fn new() -> anyhow::Result<CardSocket> {
         use rustix::fs::{CWD, Mode, OFlags, openat};
-        let dir = temporary()?;
+        let dir = Temporary::new()?;
         let path = dir.path().join("card");
         let listener = UnixListener::bind(&path)
             .with_context(|| format!("cannot listen on {}", path.display()))?;
@@ -110,15 +111,42 @@ impl CardSocket {
     }
 }
 
-/// A temporary directory, gone with the value.
-///
-/// # Errors
-/// There is no place for one.
-pub fn temporary() -> anyhow::Result<tempfile::TempDir> {
-    tempfile::Builder::new().prefix("iwlbench-").tempdir().with_context(|| {
-        let dir = std::env::temp_dir();
-        format!("no temporary directory can be made in {}: set TMPDIR to another", dir.display())
-    })
+/// A temporary directory, gone with the value. While there is one, no signal ends the process at once.
+#[derive(Debug)]
+pub struct Temporary {
+    dir: tempfile::TempDir,
+    // Gone after it.
+    _watched: Watched,
+}
+
+impl Temporary {
+    /// A new one.
+    ///
+    /// # Errors
+    /// There is no place for one.
+    pub fn new() -> anyhow::Result<Temporary> {
+        let watched = signals::on_signal(|_| ());
+        let dir = tempfile::Builder::new().prefix("iwlbench-").tempdir();
+        let dir = dir.with_context(|| {
+            let place = std::env::temp_dir();
+            let place = place.display();
+            format!("no temporary directory can be made in {place}: set TMPDIR to another")
+        })?;
+        Ok(Temporary { dir, _watched: watched })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn close(self) -> io::Result<()> {
+        self.dir.close()
+    }
 }
 
 /// The host's ends of a started guest.

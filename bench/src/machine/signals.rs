@@ -58,6 +58,7 @@ fn last_words(words: String) {
 
 /// Keeps a hook in place while it lives.
 #[must_use]
+#[derive(Debug)]
 pub struct Watched(u64);
 
 impl Drop for Watched {
