@@ -320,3 +320,18 @@ fn known_failures_of_a_run() {
     let other = play(&known("kernel-trouble"), &fault);
     assert_eq!((other.code, other.outcome()), (Some(1), "failed"), "{}", other.stderr);
 }
+
+/// Of a kernel that has none of a scenario's cards nothing is said: that is no pass.
+#[test]
+fn nothing_played_is_no_pass() {
+    let bench = Bench::new();
+    let scenario = "about = \"t\"\ncards = [\"be200\"]\n[[step]]\ndo = \"coldplug\"\n\
+         [[step]]\nawait = \"bound\"\n[[expect]]\nthat = \"it is bound\"\nin-order = [\"bound\"]\n";
+    let file = bench.file("of-wifi7.toml", scenario);
+    for command in ["run", "matrix"] {
+        let output = bench.output(&[command, &file.to_string_lossy(), "--kernel", "6.1"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{command}: {said}");
+        assert!(said.contains("nothing"), "{command}: {said}");
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use guest_protocol::{Command, Hello, Reply};
 
 use super::plan::{Begun, Loaded, Plan};
-use super::{Lab, version};
+use super::{Lab, judge, version};
 use crate::facts::accel::Accel;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::accel;
@@ -325,7 +325,11 @@ impl Loaded {
             };
             if matches!(self, Loaded::Named(_)) {
                 let line = format!("guest.loaded: modprobe {name} fails: {}", why.trim());
-                return Err(Verdict::new(Outcome::Failed, line));
+                let outcome = match judge::is_refusal(&why) {
+                    true => Outcome::Environment,
+                    false => Outcome::Failed,
+                };
+                return Err(Verdict::new(outcome, line));
             }
         }
         Ok(())

@@ -186,13 +186,6 @@ pub(super) fn explained(
 /// tells, and where it started a quiet modprobe by itself, of a missing signature
 /// (`module_sig_check`, lockdown).
 fn refused(events: &[Event]) -> Option<(u64, &str)> {
-    const MODPROBE: [&str; 5] = [
-        "Exec format error",
-        "Invalid module format",
-        "Key was rejected by service",
-        "Required key not available",
-        ": Bad message",
-    ];
     const KERNEL: [&str; 5] = [
         "disagrees about version of symbol",
         ": version magic '",
@@ -204,10 +197,10 @@ fn refused(events: &[Event]) -> Option<(u64, &str)> {
     events.iter().find_map(|event| {
         let why = match &event.what {
             What::Guest(GuestEvent::ModuleLoaderExit { stderr, .. }) => {
-                stderr.lines().find(|line| says(line, &MODPROBE))
+                stderr.lines().find(|line| is_refusal(line))
             }
             What::Bench(BenchEvent::StepEnded { error: Some(error), .. }) => {
-                error.lines().find(|line| says(line, &MODPROBE))
+                error.lines().find(|line| is_refusal(line))
             }
             What::Guest(GuestEvent::KernelLog { text, .. }) => {
                 Some(text.as_str()).filter(|text| says(text, &KERNEL))
@@ -216,6 +209,18 @@ fn refused(events: &[Event]) -> Option<(u64, &str)> {
         };
         Some((event.seq, why?.trim_start_matches("modprobe: ").trim_start_matches("ERROR: ")))
     })
+}
+
+/// Whether modprobe says that the kernel takes a module for none of its own.
+pub(super) fn is_refusal(said: &str) -> bool {
+    const MODPROBE: [&str; 5] = [
+        "Exec format error",
+        "Invalid module format",
+        "Key was rejected by service",
+        "Required key not available",
+        ": Bad message",
+    ];
+    MODPROBE.iter().any(|words| said.contains(words))
 }
 
 /// What a scenario breaks by itself: what comes of that is what it wants.

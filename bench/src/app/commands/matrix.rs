@@ -65,6 +65,11 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
 
     let labs = labs(args, &initrds, ui)?;
     let plays = plays(args, &labs, &scenarios, &cards)?;
+    if plays.is_empty() {
+        anyhow::bail!(
+            "nothing is to be played: no kernel that was named has one of the scenarios' cards"
+        );
+    }
     let jobs = commands::jobs(args.jobs);
     let dir = RunDir::create_in(&parent, &format!("{}-matrix", rundir::stamp()))?;
     let started = Instant::now();

@@ -67,6 +67,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         })
     };
     let mut records = Vec::new();
+    let mut lacking = 0;
     'plays: for (scenario, card) in plays {
         // One that the user has named is tried all the same.
         if args.card.is_empty() && !lab.knows(card) {
@@ -75,6 +76,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
                 "iwlbench: {name} is not played with {}: kernel {kernel} lacks it",
                 card.name
             ));
+            lacking += 1;
             continue;
         }
         for _ in 0..args.repeat.unwrap_or(scenario.repeat) {
@@ -104,6 +106,12 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
                 break 'plays;
             }
         }
+    }
+    if records.is_empty() && lacking > 0 {
+        let kernel = lab.kernel_version();
+        anyhow::bail!(
+            "nothing was played: kernel {kernel} lacks the cards; --card NAME tries one all the same"
+        );
     }
     let mut cells: Vec<_> = records.iter().map(Cell::of).collect();
     let whole = records.iter().all(|record| record.verdict.outcome != Outcome::Interrupted);
