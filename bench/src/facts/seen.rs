@@ -233,13 +233,7 @@ mod tests {
     }
 
     fn look(more: Vec<What>) -> Seen {
-        let event = |(seq, what)| Event {
-            seq: seq as u64,
-            t_ns: seq as u64,
-            source: Source::Bench,
-            guest_ns: None,
-            what,
-        };
+        let event = |(seq, what)| Event::sample(seq as u64, Source::Bench, what);
         let events: Vec<_> = begin().into_iter().chain(more).enumerate().map(event).collect();
         let seats = [Seat { card: "7260".into(), slot: SLOT.into() }];
         let milestones = derive(&events, &IWLWIFI, &seats);

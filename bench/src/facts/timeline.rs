@@ -257,6 +257,14 @@ pub struct Event {
     pub what: What,
 }
 
+#[cfg(test)]
+impl Event {
+    /// One that came in this place, as many nanoseconds from the beginning.
+    pub fn sample(seq: u64, source: Source, what: What) -> Event {
+        Event { seq, t_ns: seq, source, guest_ns: None, what }
+    }
+}
+
 /// Where the guest's monotonic clock stands on the run's.
 #[derive(Debug, Clone, Copy)]
 pub struct ClockOffset {

@@ -297,7 +297,7 @@ mod tests {
     use crate::facts::timeline::Source;
 
     fn judged(what: What, own: Own) -> Outcome {
-        let event = Event { seq: 0, t_ns: 0, source: Source::Bench, guest_ns: None, what };
+        let event = Event::sample(0, Source::Bench, what);
         let facts = Facts {
             events: std::slice::from_ref(&event),
             milestones: &[],
@@ -331,7 +331,7 @@ mod tests {
         let told = |card: &str, seq: u64, valid: bool| {
             let event = iwl_card::CardEvent::Alive { image: iwl_card::Image::Init, valid };
             let what = What::Card { card: card.to_owned(), event };
-            Event { seq, t_ns: seq, source: Source::Card, guest_ns: None, what }
+            Event::sample(seq, Source::Card, what)
         };
         let events = [told("7260", 0, true), told("7260-2", 1, false)];
         let seat = |card: &str, slot: &str| Seat { card: card.into(), slot: slot.into() };

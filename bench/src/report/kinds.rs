@@ -200,7 +200,7 @@ fn one_of_each() -> impl Iterator<Item = Event> {
     let card = card().into_iter().map(|event| What::Card { card: "7260".into(), event });
     let all = card.chain(guest().into_iter().map(What::Guest));
     let all = all.chain(bench().into_iter().map(What::Bench)).chain(gates());
-    all.map(|what| Event { seq: 0, t_ns: 0, source: Source::Bench, guest_ns: None, what })
+    all.map(|what| Event::sample(0, Source::Bench, what))
 }
 
 /// The row of a kind in the description.

@@ -155,7 +155,7 @@ task:modprobe        state:D stack:0     pid:231
         let event = |(seq, text): (usize, &str)| {
             let text = text.to_owned();
             let what = What::Guest(GuestEvent::KernelLog { seq: 0, level: Some(3), text });
-            Event { seq: seq as u64, t_ns: 0, source: Source::KernelLog, guest_ns: None, what }
+            Event::sample(seq as u64, Source::KernelLog, what)
         };
         let events: Vec<_> = LOG.lines().enumerate().map(event).collect();
         let told: Vec<_> =

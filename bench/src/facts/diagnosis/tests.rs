@@ -77,13 +77,7 @@ fn with_facts(
     console: &str,
     look: impl Fn(&Facts<'_>) -> Option<Diagnosis>,
 ) -> Option<Diagnosis> {
-    let event = |(seq, what)| Event {
-        seq: seq as u64,
-        t_ns: seq as u64,
-        source: Source::Bench,
-        guest_ns: None,
-        what,
-    };
+    let event = |(seq, what)| Event::sample(seq as u64, Source::Bench, what);
     let events: Vec<_> = what.into_iter().enumerate().map(event).collect();
     let seats = [Seat { card: "7260".into(), slot: SLOT.into() }];
     let files = [("iwlwifi-7260-16.ucode".to_owned(), Some("API 16, wants 17".to_owned()))];

@@ -74,18 +74,10 @@ pub fn play(
         released: HashMap::new(),
         played,
     };
-    match play.order(prefix).and_then(|()| play.judge()) {
-        Ok(()) => {}
-        Err(StepError::Stop(verdict)) => return Err(verdict),
+    if let Err(error) = play.order(prefix).and_then(|()| play.judge()) {
         // What is waited for here comes unless something hangs.
-        Err(
-            StepError::Failed(why)
-            | StepError::Missing(why, _)
-            | StepError::Refused(why, _)
-            | StepError::Unsuited(why),
-        ) => {
-            play.played.problems.push(Problem::new(Class::Hang, why));
-        }
+        let why = error.why().map_err(Verdict::clone)?;
+        play.played.problems.push(Problem::new(Class::Hang, why));
     }
     match play.played.problems.iter().max_by_key(|problem| problem.class) {
         None => Ok(()),
@@ -176,13 +168,11 @@ impl Play<'_> {
         self.player.note_end(&ended);
         let Some(&index) = self.begun.get(ended.index) else { return };
         self.running.retain(|running| *running != index);
-        let (why, fails) = match ended.result {
-            Ok(()) => return,
-            Err(StepError::Failed(why) | StepError::Missing(why, _) | StepError::Unsuited(why)) => {
-                (why, None)
-            }
-            Err(StepError::Refused(why, fails)) => (why, Some(fails)),
-            Err(StepError::Stop(verdict)) => (verdict.line, None),
+        let Err(error) = ended.result else { return };
+        let why = error.words().to_owned();
+        let fails = match error {
+            StepError::Refused(_, fails) => Some(fails),
+            _ => None,
         };
         self.played.failures.push(Failure { index, why, fails });
     }

@@ -145,8 +145,7 @@ mod tests {
         let (card, interface) = ("7260".to_owned(), "wlan0".to_owned());
         let milestone = Milestone::NetdevRegistered { card, interface };
         let milestones = [Reached { seq: 1, t_ns: 1, milestone }];
-        let event =
-            |(seq, what)| Event { seq, t_ns: seq, source: Source::Card, guest_ns: None, what };
+        let event = |(seq, what)| Event::sample(seq, Source::Card, what);
         let log = |slot: &str| {
             let text = format!("iwlwifi {slot}: Failed to run INIT ucode: -110");
             What::Guest(GuestEvent::KernelLog { seq: 0, level: Some(ERROR), text })

@@ -24,6 +24,27 @@ pub enum StepError {
     Stop(Verdict),
 }
 
+impl StepError {
+    /// What went wrong with the step, while the run goes on.
+    ///
+    /// # Errors
+    /// The run is over.
+    pub fn why(&self) -> Result<&str, &Verdict> {
+        match self {
+            StepError::Failed(why)
+            | StepError::Missing(why, _)
+            | StepError::Refused(why, _)
+            | StepError::Unsuited(why) => Ok(why),
+            StepError::Stop(verdict) => Err(verdict),
+        }
+    }
+
+    /// What went wrong, be the run over or not.
+    pub fn words(&self) -> &str {
+        self.why().unwrap_or_else(|over| &over.line)
+    }
+}
+
 impl From<Verdict> for StepError {
     fn from(verdict: Verdict) -> StepError {
         StepError::Stop(verdict)

@@ -324,16 +324,11 @@ impl<'a> Player<'a> {
 
     /// A command that is no step of the scenario's.
     fn prepare(&mut self, command: Command) -> Result<(), Verdict> {
-        match self.command(command, "what the bench asked of its agent") {
-            Ok(_) => Ok(()),
-            Err(StepError::Stop(verdict)) => Err(verdict),
-            Err(
-                StepError::Failed(why)
-                | StepError::Missing(why, _)
-                | StepError::Refused(why, _)
-                | StepError::Unsuited(why),
-            ) => Err(Verdict::new(Outcome::Environment, format!("the guest's agent: {why}"))),
-        }
+        let done = self.command(command, "what the bench asked of its agent");
+        done.map(drop).map_err(|error| match error.why() {
+            Ok(why) => Verdict::new(Outcome::Environment, format!("the guest's agent: {why}")),
+            Err(over) => over.clone(),
+        })
     }
 
     fn command(&mut self, command: Command, what: &str) -> Result<Reply, StepError> {

@@ -82,16 +82,7 @@ impl Player<'_> {
 
     /// Puts the end of a step into the timeline.
     pub fn note_end(&mut self, ended: &Ended) {
-        let error = match &ended.result {
-            Ok(()) => None,
-            Err(
-                StepError::Failed(why)
-                | StepError::Missing(why, _)
-                | StepError::Refused(why, _)
-                | StepError::Unsuited(why),
-            ) => Some(why.clone()),
-            Err(StepError::Stop(verdict)) => Some(verdict.line.clone()),
-        };
+        let error = ended.result.as_ref().err().map(|error| error.words().to_owned());
         let (index, step) = (ended.index, ended.word.clone());
         let wanted = error.is_some() && ended.is_as_wanted();
         self.session.note(BenchEvent::StepEnded { index, step, error, wanted });

@@ -97,17 +97,9 @@ impl Player<'_> {
                 return Ok(false);
             }
         };
-        match result {
-            Ok(_) => {}
-            Err(StepError::Stop(verdict)) => return Err(verdict.into()),
-            Err(
-                StepError::Failed(why)
-                | StepError::Missing(why, _)
-                | StepError::Refused(why, _)
-                | StepError::Unsuited(why),
-            ) => {
-                left.push(Left::Stays(format!("{what}: {why}")));
-            }
+        if let Err(error) = result {
+            let why = error.why().map_err(Clone::clone)?;
+            left.push(Left::Stays(format!("{what}: {why}")));
         }
         Ok(true)
     }
