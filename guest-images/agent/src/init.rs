@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::thread;
 
 use guest_protocol::{Command, FromGuest, Hello, PROTOCOL_VERSION, ToGuest};
-use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
 use rustix::process::setpriority_process;
 
 use crate::asks::Asks;
 use crate::children::{Children, real_modprobe};
 use crate::clock::mono_ns;
 use crate::error::{Context, SetupError, fatal, power_off};
+use crate::mounts::mount_at;
 use crate::outbox::{self, Outbox};
 use crate::port::{self, Line};
 use crate::running::{self, Running};
@@ -57,7 +56,7 @@ fn serve() -> Result<(), SetupError> {
     // it things only take longer.
     let _ = setpriority_process(None, PRIORITY);
     for (filesystem, target) in MOUNTS {
-        mount_at(filesystem, target)?;
+        mount_or_fail(filesystem, target)?;
     }
     let mut warnings = Warnings::default();
     let slow = Slow::wanted(&read_trimmed("/proc/cmdline"));
@@ -77,7 +76,7 @@ fn serve() -> Result<(), SetupError> {
         warnings.0.push(format!("kernel log: {e}"));
     }
     load_modules(&children, &mut warnings);
-    let tracing = mount_at("tracefs", "/sys/kernel/tracing")
+    let tracing = mount_or_fail("tracefs", "/sys/kernel/tracing")
         .and_then(|()| observe::trace::start(outbox.clone()));
     let tracing = warnings.add("tracing", tracing).is_some();
     let modprobe = modprobe_version(&children);
@@ -193,14 +192,8 @@ impl Warnings {
     }
 }
 
-fn mount_at(filesystem: &str, target: &str) -> Result<(), SetupError> {
-    let what = || format!("mounting {filesystem} on {target}");
-    fs::create_dir_all(target).context(what)?;
-    match mount(Some(filesystem), target, Some(filesystem), MsFlags::MS_NOSUID, None::<&str>) {
-        // EBUSY: it is there already.
-        Ok(()) | Err(Errno::EBUSY) => Ok(()),
-        Err(e) => Err(e).context(what),
-    }
+fn mount_or_fail(filesystem: &str, target: &str) -> Result<(), SetupError> {
+    mount_at(filesystem, target).context(|| format!("mounting {filesystem} on {target}"))
 }
 
 fn load_modules(children: &Children, warnings: &mut Warnings) {

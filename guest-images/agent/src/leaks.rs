@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
+
+use crate::mounts::mount_at;
 
 const DEBUGFS: &str = "/sys/kernel/debug";
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
@@ -34,11 +35,7 @@ pub(crate) fn find() -> io::Result<()> {
 }
 
 fn scan_twice() -> io::Result<()> {
-    match mount(Some("debugfs"), DEBUGFS, Some("debugfs"), MsFlags::MS_NOSUID, None::<&str>) {
-        // It is there already.
-        Ok(()) | Err(Errno::EBUSY) => {}
-        Err(errno) => return Err(errno.into()),
-    }
+    mount_at("debugfs", DEBUGFS)?;
     fs::write(VERBOSE, "1")?;
     // What has changed since it was last looked at counts as in use, and so does what never was.
     fs::write(KMEMLEAK, "scan")?;

@@ -28,6 +28,7 @@ mod init;
 mod inventory;
 mod leaks;
 mod loader;
+mod mounts;
 mod observe;
 mod outbox;
 mod port;

@@ -13,12 +13,11 @@ use std::thread;
 use std::time::Duration;
 
 use guest_protocol::{SHELL_PORT_NAME, Terminal};
-use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
 use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 
 use crate::children::Children;
+use crate::mounts::mount_at;
 use crate::port;
 use crate::shell::BUSYBOX;
 
@@ -50,7 +49,7 @@ pub(crate) fn run(
     })?;
     let port = File::options().read(true).write(true).open(port)?;
     link_programs(children)?;
-    mount_terminals()?;
+    mount_at("devpts", TERMINALS)?;
     let pty = openpty(Some(&size(terminal)), None)?;
     if !terminal.echo {
         let mut modes = tcgetattr(&pty.slave)?;
@@ -75,13 +74,12 @@ pub(crate) fn run(
     // The program's ends are the only ones left, so that the output ends with it.
     drop(command);
     drop(pty.slave);
-    let end = match (end, argv) {
-        (Ok(end), _) => end,
-        (Err(error), [_, ..]) => {
+    let end = match end {
+        Ok(end) => end,
+        Err(error) => {
             *TERMINAL.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            return Ok(not_run(argv, &error));
+            return if argv.is_empty() { Err(error) } else { Ok(not_run(argv, &error)) };
         }
-        (Err(error), []) => return Err(error),
     };
 
     let (mut keys, mut to_program) = (port.try_clone()?, File::from(pty.master.try_clone()?));
@@ -147,15 +145,6 @@ pub(crate) fn resize(terminal: Terminal) -> io::Result<()> {
 
 fn size(terminal: Terminal) -> Winsize {
     Winsize { ws_row: terminal.rows, ws_col: terminal.columns, ws_xpixel: 0, ws_ypixel: 0 }
-}
-
-fn mount_terminals() -> io::Result<()> {
-    fs::create_dir_all(TERMINALS)?;
-    match mount(Some("devpts"), TERMINALS, Some("devpts"), MsFlags::MS_NOSUID, None::<&str>) {
-        // EBUSY: there was a shell before.
-        Ok(()) | Err(Errno::EBUSY) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn link_programs(children: &Children) -> io::Result<()> {
