@@ -14,19 +14,16 @@
 //! `scripts/package/install-extmod-build`, `init/Kconfig` (`RUST`).
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 
 use crate::cache::{CacheDir, Guard, read_regular};
 use crate::error::{At, KitError};
 use crate::kernel::{DEBUG, Kernel};
 use crate::prune::UNFINISHED;
-use crate::room::{self, FIRST, PROGRAMS, Room, Way};
+use crate::room::{self, FIRST, PROGRAMS, Room};
 use crate::rust::{COMPILER, ONCE};
 use crate::source::package_of;
 use crate::store::{Source, Unpacked};
-use crate::tool::UNSHARE;
 use crate::variant;
 
 /// What it is made of.
@@ -124,24 +121,17 @@ pub(crate) fn named(cache: &CacheDir, release: &str) -> Result<Option<Kernel>, K
 }
 
 /// The room in which modules are built against a kernel, if it is one of these.
-pub(crate) fn room_of(cache: &CacheDir, kernel: &Kernel) -> Result<Option<Room>, KitError> {
-    let Some(unpacked) = Unpacked::open(cache, DEBUG, &kernel.release)? else { return Ok(None) };
-    let root = unpacked.root();
-    Ok(kernel.modules.starts_with(&root).then(|| Room {
-        root,
-        release: kernel.release.clone(),
-        way: Way::Entered,
-        compiler: Some(CLANG),
-    }))
+pub(crate) fn room_of(cache: &CacheDir, kernel: &Kernel) -> Option<Room> {
+    let root = cache.join(DEBUG).join(&kernel.release).join("root");
+    kernel.is_debug(cache).then(|| room_in(&root, &kernel.release))
+}
+
+fn room_in(root: &Path, release: &str) -> Room {
+    Room { compiler: Some(CLANG), ..Room::entered(root, release) }
 }
 
 fn of(unpacked: &Unpacked, release: &str) -> Result<Kernel, KitError> {
-    let source = package_of(release).unwrap_or_default();
-    Ok(Kernel {
-        package_version: unpacked.version(&source).map(str::to_owned),
-        packages: unpacked.packages.clone(),
-        ..Kernel::locate(&unpacked.root(), release)?
-    })
+    Kernel::of(unpacked, release, &package_of(release).unwrap_or_default())
 }
 
 /// Builds it. The cache is locked as long as that takes.
@@ -160,11 +150,13 @@ pub(crate) fn build(source: &Source<'_>, base: &Kernel) -> Result<Kernel, KitErr
     fs::create_dir_all(&place).at(&place)?;
     let what = format!("what the debug kernel {release} is built of");
     source.in_passing(&apt, &what, &packages, |root, _| {
-        make_enterable(root)?;
+        room::make_enterable(root)?;
         compile(source, root, &place, (&release, &package, version))
     })?;
     let mut packages = room::packages(&apt, &always)?;
     packages.push(archive);
+    // One of another configuration is of the same packages, and would be taken for this.
+    discard(source.cache, source.guard, &release)?;
     let unpacked =
         source.unpack(&apt, (DEBUG, &release), &packages, room::is_needed, |root, _| {
             let archive = archive_of(&package);
@@ -172,7 +164,7 @@ pub(crate) fn build(source: &Source<'_>, base: &Kernel) -> Result<Kernel, KitErr
             take_over(&place.join("kept/usr"), &root.join("usr"))?;
             let config = root.join(KEPT_CONFIG);
             fs::write(&config, CONFIG).at(&config)?;
-            make_enterable(root)?;
+            room::make_enterable(root)?;
             Kernel::locate(root, &release).map(drop)
         })?;
     // What was built against an earlier one.
@@ -192,14 +184,6 @@ pub(crate) fn discard(cache: &CacheDir, guard: &Guard, release: &str) -> Result<
 /// Where the package of the source has it.
 fn archive_of(package: &str) -> PathBuf {
     Path::new("usr/src").join(format!("{package}.tar.xz"))
-}
-
-/// What installing would have done, as far as a build needs it.
-fn make_enterable(root: &Path) -> Result<(), KitError> {
-    let awk = root.join("usr/bin/awk");
-    symlink("mawk", &awk).at(&awk)?;
-    let build = root.join("build");
-    fs::create_dir_all(&build).at(&build)
 }
 
 /// Moves what is below a directory to another, whose own directories stay.
@@ -225,44 +209,29 @@ fn compile(
 ) -> Result<(), KitError> {
     let config = place.join("debug.config");
     fs::write(&config, CONFIG).at(&config)?;
-    let room = Room {
-        root: root.to_owned(),
-        release: release.to_owned(),
-        way: Way::Entered,
-        compiler: Some(CLANG),
-    };
-    let archive = Path::new("/").join(archive_of(package));
-    let mut command = room.enter(place, Some(source.guard))?;
-    command.args(["sh", "-c", BUILD, "sh"]).arg(archive).args([version, &jobs()]);
+    let archive = Path::new("/").join(archive_of(package)).display().to_string();
     let begin = format!("building the debug kernel {release}, once");
     source.progress.step(&format!("{begin}: half an hour of two CPUs"));
     let mut built = 0u32;
-    let end = UNSHARE.run(&mut command, |line| {
-        let line = line.trim_start();
-        if line.starts_with("unpack") {
-            source.progress.step(&format!("{begin}: {line}"));
-        } else if ["CC", "RUSTC", "AS"].iter().any(|word| line.starts_with(word)) {
-            built += 1;
-            if built.is_multiple_of(TOLD) {
-                source.progress.step(&format!("{begin}: {built} files"));
+    let compiled = room_in(root, release).script(
+        (source, place),
+        BUILD,
+        &[&archive, version, &jobs()],
+        |line| {
+            if line.starts_with("unpack") {
+                return Some(format!("{begin}: {line}"));
             }
-        }
-    });
-    source.progress.finish();
-    let end = end?;
-    if end.disk_full() {
-        return Err(KitError::DiskFull { path: source.cache.path().to_owned() });
-    }
-    match end.success {
-        true => Ok(()),
-        false => Err(KitError::DebugKernel { release: release.to_owned(), what: end.detail() }),
-    }
+            built += u32::from(["CC", "RUSTC", "AS"].iter().any(|word| line.starts_with(word)));
+            (built.is_multiple_of(TOLD)).then(|| format!("{begin}: {built} files"))
+        },
+    )?;
+    compiled.map_err(|what| KitError::DebugKernel { release: release.to_owned(), what })
 }
 
 /// How many compilers run at once: one for each CPU, as far as there is memory for them.
 fn jobs() -> String {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    format!("-j{}", available_parallelism().map_or(1, usize::from).min(room_for(&text)))
+    room::jobs_up_to(room_for(&text))
 }
 
 /// How many compilers there is memory for.
@@ -275,6 +244,8 @@ fn room_for(meminfo: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
     use crate::config;
 

@@ -364,7 +364,8 @@ pub enum KitError {
     },
     /// The machine lets nobody enter a build room, and another way there is not.
     #[error(
-        "modules in Rust are built in a user namespace of their own, and there can be none here ({detail}): \
+        "modules in Rust, and the debug kernel with its modules, are built in a user namespace of their \
+         own, and there can be none here ({detail}): \
          allow them, with the sysctls user.max_user_namespaces and kernel.unprivileged_userns_clone \
          or a container's --security-opt seccomp=unconfined"
     )]

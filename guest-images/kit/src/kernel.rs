@@ -236,13 +236,18 @@ impl Kernel {
         })
     }
 
-    fn of(unpacked: &Unpacked, release: &str) -> Result<Self, KitError> {
-        let image = format!("{PREFIX}{release}");
+    /// One of packages, with the version of this one.
+    pub(crate) fn of(unpacked: &Unpacked, release: &str, package: &str) -> Result<Self, KitError> {
         Ok(Self {
-            package_version: unpacked.version(&image).map(str::to_owned),
+            package_version: unpacked.version(package).map(str::to_owned),
             packages: unpacked.packages.clone(),
             ..Self::locate(&unpacked.root(), release)?
         })
+    }
+
+    /// Whether it is one that was built here to find faults.
+    pub(crate) fn is_debug(&self, cache: &CacheDir) -> bool {
+        self.modules.starts_with(cache.join(DEBUG))
     }
 
     /// A kernel in the tree that it was built in, with its modules.
@@ -369,7 +374,7 @@ fn chosen(
         let fits = match selector {
             KernelSelector::Default => default.as_ref().is_some_and(|d| d.release == release),
             KernelSelector::Version(wanted) => {
-                let version = unpacked.version(&format!("{PREFIX}{release}"));
+                let version = unpacked.version(&image_of(&release));
                 matches(wanted, &release, version.unwrap_or_default())
             }
             KernelSelector::Debug
@@ -391,13 +396,18 @@ pub(crate) fn cached(
 ) -> Result<Option<Kernel>, KitError> {
     let Some((release, unpacked)) = chosen(cache, selector)? else { return Ok(None) };
     unpacked.used();
-    Kernel::of(&unpacked.whole()?, &release).map(Some)
+    Kernel::of(&unpacked.whole()?, &release, &image_of(&release)).map(Some)
+}
+
+/// The package of a kernel's image.
+fn image_of(release: &str) -> String {
+    format!("{PREFIX}{release}")
 }
 
 /// What the files of a fetched kernel have to be.
 pub(crate) fn sums(cache: &CacheDir, kernel: &Kernel) -> Result<Option<Sums>, KitError> {
-    let debug = kernel.modules.starts_with(cache.join(DEBUG));
-    let unpacked = Unpacked::open(cache, if debug { DEBUG } else { KIND }, &kernel.release)?;
+    let kind = if kernel.is_debug(cache) { DEBUG } else { KIND };
+    let unpacked = Unpacked::open(cache, kind, &kernel.release)?;
     unpacked.map(|unpacked| unpacked.sums()).transpose()
 }
 
@@ -412,7 +422,7 @@ fn default_image(apt: &Apt<'_>) -> Result<Option<(String, Candidate)>, KitError>
     let mut releases = meta.depends().iter().filter_map(|name| name.strip_prefix(PREFIX));
     let plain = |release: &&str| Flavour::of(release) == Some(Flavour::Plain);
     let Some(release) = releases.find(plain) else { return Ok(None) };
-    Ok(Some((release.to_owned(), apt.require(&format!("{PREFIX}{release}"))?)))
+    Ok(Some((release.to_owned(), apt.require(&image_of(release))?)))
 }
 
 /// The kernels of `apt`'s one suite, the newest first.
@@ -477,7 +487,7 @@ pub(crate) fn known(
     let mut all: Vec<KnownKernel> = Vec::new();
     for (release, unpacked) in all_unpacked(cache)? {
         let Some(flavour) = Flavour::of(&release) else { continue };
-        let version = unpacked.version(&format!("{PREFIX}{release}")).unwrap_or_default();
+        let version = unpacked.version(&image_of(&release)).unwrap_or_default();
         let package_version = version.to_owned();
         all.push(KnownKernel { release, package_version, flavour, suite: None, cached: true });
     }
@@ -554,7 +564,7 @@ pub(crate) fn fetch(source: &Source<'_>, selector: &KernelSelector) -> Result<Ke
             let default = DefaultKernel { release: release.clone() };
             source.guard.write_json(&default_file(source.cache), &default)?;
         }
-        return Kernel::of(&unpacked, &release);
+        return Kernel::of(&unpacked, &release, &image_of(&release));
     }
     if let Some(error) = failed
         && known.is_empty()

@@ -112,7 +112,7 @@ pub use room::check_source as check_module_source;
 pub use variant::{DriverSource, Variant};
 
 use modules::ModuleTree;
-use room::Room;
+use room::{Room, Way};
 use source::DriverSource as KernelsSource;
 use store::{Source, Unpacked};
 
@@ -392,9 +392,14 @@ impl Kit {
         Ok(ModuleTree::open(&kernel.modules, sums)?.has(name))
     }
 
+    /// The room of a debug kernel.
+    fn debug_room(&self, kernel: &Kernel) -> Result<Option<Room>, KitError> {
+        let room = debug::room_of(&self.cache, kernel);
+        room.map(|room| room::check_enterable().map(|()| room)).transpose()
+    }
+
     fn room(&self, kernel: &Kernel) -> Result<Room, KitError> {
-        if let Some(room) = debug::room_of(&self.cache, kernel)? {
-            room::check_enterable()?;
+        if let Some(room) = self.debug_room(kernel)? {
             return Ok(room);
         }
         let release = kernel.release.as_str();
@@ -403,13 +408,13 @@ impl Kit {
         }
         let what = format!("the build room of kernel {release}");
         let command = format!("{MODULE_BUILD} DIRECTORY --kernel {release}");
-        let cached = || room::cached(&self.cache, release);
-        self.obtain((&what, &command), false, cached, |source| room::fetch(source, release))
+        let way = Way::here()?;
+        let cached = || room::cached(&self.cache, release, way);
+        self.obtain((&what, &command), false, cached, |source| room::fetch(source, release, way))
     }
 
     fn rust_room(&self, kernel: &Kernel) -> Result<Room, KitError> {
-        if let Some(room) = debug::room_of(&self.cache, kernel)? {
-            room::check_enterable()?;
+        if let Some(room) = self.debug_room(kernel)? {
             return Ok(room);
         }
         let release = kernel.release.as_str();
@@ -439,10 +444,10 @@ impl Kit {
             let lock = || self.cache.lock(&*self.progress);
             image::build(&self.cache, &*self.progress, spec, &self.kmod(false)?, lock)
         };
-        let is_debug = debug::room_of(&self.cache, spec.kernel)?.is_some();
+        let fetched = !spec.kernel.is_debug(&self.cache);
         match build() {
             // One of the kernel's modules.
-            Err(KitError::Damaged(damage)) if !self.options.offline && !is_debug => {
+            Err(KitError::Damaged(damage)) if !self.options.offline && fetched => {
                 self.tell(&damage);
                 let release = KernelSelector::Version(spec.kernel.release.clone());
                 self.with_source(|source| kernel::fetch(source, &release))?;
@@ -520,7 +525,8 @@ impl Kit {
                 debug::discard(&self.cache, &guard, release)
             }
             Part::Room(release) => {
-                self.with_source(|source| room::fetch(source, release)).map(drop)
+                let way = Way::here()?;
+                self.with_source(|source| room::fetch(source, release, way)).map(drop)
             }
             Part::Rust(release) => {
                 let kernel = self.kernel(&KernelSelector::Version(release.clone()))?;

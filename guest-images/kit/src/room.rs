@@ -74,7 +74,7 @@ mount --bind "$source" "$room/build"
 exec chroot "$room" /usr/bin/env -i PATH=/usr/bin:/bin LC_ALL=C HOME=/ "$@"
 "#;
 
-/// A stock kernel's build room.
+/// A kernel's build room.
 pub(crate) struct Room {
     pub(crate) root: PathBuf,
     pub(crate) release: String,
@@ -94,7 +94,7 @@ pub(crate) enum Way {
 
 impl Way {
     /// The one that this machine allows.
-    fn here() -> Result<Self, KitError> {
+    pub(crate) fn here() -> Result<Self, KitError> {
         match check_enterable() {
             Ok(()) => Ok(Self::Entered),
             Err(KitError::NoUserNamespaces { .. }) => Ok(Self::InPlace),
@@ -113,13 +113,12 @@ impl Way {
     fn name(self, cache: &CacheDir, release: &str) -> String {
         match self {
             Self::Entered => release.to_owned(),
-            Self::InPlace => format!("{release}{}", Self::suffix(cache)),
+            // Of a cache that comes to lie elsewhere the rooms are no use.
+            Self::InPlace => {
+                let place = sha256(cache.path().as_os_str().as_encoded_bytes());
+                format!("{release}@{}", &place[..8])
+            }
         }
-    }
-
-    /// Of a cache that comes to lie elsewhere the rooms are no use.
-    fn suffix(cache: &CacheDir) -> String {
-        format!("@{}", &sha256(cache.path().as_os_str().as_encoded_bytes())[..8])
     }
 }
 
@@ -134,26 +133,20 @@ pub(crate) fn all_unpacked(cache: &CacheDir) -> Result<Vec<(String, Unpacked)>, 
 }
 
 /// The fetched room, if any.
-pub(crate) fn cached(cache: &CacheDir, release: &str) -> Result<Option<Room>, KitError> {
-    let way = Way::here()?;
-    cached_of(cache, (way.kind(), &way.name(cache, release)), release, way)
+pub(crate) fn cached(cache: &CacheDir, release: &str, way: Way) -> Result<Option<Room>, KitError> {
+    let room = cached_of(cache, (way.kind(), &way.name(cache, release)), release)?;
+    Ok(room.map(|room| Room { way, ..room }))
 }
 
-/// The same of another kind and name.
+/// The same of another kind and name, to be entered.
 pub(crate) fn cached_of(
     cache: &CacheDir,
     (kind, name): (&str, &str),
     release: &str,
-    way: Way,
 ) -> Result<Option<Room>, KitError> {
     let Some(unpacked) = Unpacked::open(cache, kind, name)? else { return Ok(None) };
     unpacked.used();
-    Ok(Some(Room {
-        root: unpacked.whole()?.root(),
-        release: release.to_owned(),
-        way,
-        compiler: None,
-    }))
+    Ok(Some(Room::entered(unpacked.whole()?.root(), release)))
 }
 
 /// Whether each use looks at the file: programs and their libraries. Headers are thousands.
@@ -200,8 +193,7 @@ pub(crate) fn packages(apt: &Apt<'_>, roots: &[&str]) -> Result<Vec<Candidate>, 
 }
 
 /// Fetches the room.
-pub(crate) fn fetch(source: &Source<'_>, release: &str) -> Result<Room, KitError> {
-    let way = Way::here()?;
+pub(crate) fn fetch(source: &Source<'_>, release: &str, way: Way) -> Result<Room, KitError> {
     let apt = apt_with_headers(source, release)?;
     let headers = headers_of(release);
     let roots: Vec<&str> = [FIRST, &headers].into_iter().chain(PROGRAMS).collect();
@@ -215,7 +207,7 @@ pub(crate) fn fetch(source: &Source<'_>, release: &str) -> Result<Room, KitError
             Way::InPlace => settle(root, &place, release),
         }
     })?;
-    Ok(Room { root: unpacked.root(), release: release.to_owned(), way, compiler: None })
+    Ok(Room { way, ..Room::entered(unpacked.root(), release) })
 }
 
 /// Makes a room fit for the place where it will be: programs, and what names a place in it.
@@ -278,7 +270,11 @@ pub(crate) fn complete(root: &Path, release: &str) -> Result<(), KitError> {
             missing: build.display().to_string(),
         });
     }
-    // An alternative.
+    make_enterable(root)
+}
+
+/// An alternative, and where the source is mounted.
+pub(crate) fn make_enterable(root: &Path) -> Result<(), KitError> {
     let awk = root.join("usr/bin/awk");
     symlink("mawk", &awk).at(&awk)?;
     let mounted = root.join(SOURCE.trim_start_matches('/'));
@@ -306,6 +302,35 @@ pub fn check_source(directory: &Path) -> Result<PathBuf, KitError> {
 }
 
 impl Room {
+    /// One that is entered, with the compiler that its headers depend on.
+    pub(crate) fn entered(root: impl Into<PathBuf>, release: &str) -> Self {
+        Self { root: root.into(), release: release.to_owned(), way: Way::Entered, compiler: None }
+    }
+
+    /// Runs a script at the directory, with these arguments; its lines are told as far as `tell` makes
+    /// progress of them. What it says last if it fails, inside.
+    pub(crate) fn script(
+        &self,
+        (source, directory): (&Source<'_>, &Path),
+        script: &str,
+        args: &[&str],
+        mut tell: impl FnMut(&str) -> Option<String>,
+    ) -> Result<Result<(), String>, KitError> {
+        let mut command = self.enter(directory, Some(source.guard))?;
+        command.args(["sh", "-c", script, "sh"]).args(args);
+        let end = UNSHARE.run(&mut command, |line| {
+            if let Some(step) = tell(line.trim()) {
+                source.progress.step(&step);
+            }
+        });
+        source.progress.finish();
+        let end = end?;
+        if end.disk_full() {
+            return Err(KitError::DiskFull { path: source.cache.path().to_owned() });
+        }
+        Ok(if end.success { Ok(()) } else { Err(end.detail()) })
+    }
+
     /// Builds a directory in the cache, one of its modules or `modules`; the cache stays locked as
     /// long as that takes.
     pub(crate) fn build_in_cache(
@@ -406,7 +431,12 @@ impl Room {
 
 /// How many programs make runs at once.
 pub(crate) fn jobs() -> String {
-    format!("-j{}", available_parallelism().map_or(1, usize::from))
+    jobs_up_to(usize::MAX)
+}
+
+/// The same, these at most.
+pub(crate) fn jobs_up_to(most: usize) -> String {
+    format!("-j{}", available_parallelism().map_or(1, usize::from).min(most))
 }
 
 /// What compiler and make said, of the machine's paths.

@@ -19,10 +19,9 @@ use crate::cache::CacheDir;
 use crate::config;
 use crate::error::{At, KitError};
 use crate::kernel::Kernel;
-use crate::room::{self, FIRST, PROGRAMS, Room, Way, complete, is_needed, jobs};
+use crate::room::{self, FIRST, PROGRAMS, Room, complete, is_needed, jobs};
 use crate::source::package_of;
 use crate::store::{Source, Unpacked};
-use crate::tool::UNSHARE;
 
 /// The directory in the cache.
 const KIND: &str = "rust";
@@ -94,7 +93,7 @@ pub(crate) fn all_unpacked(cache: &CacheDir) -> Result<Vec<(String, Unpacked)>, 
 
 /// The room, if it was made.
 pub(crate) fn cached(cache: &CacheDir, release: &str) -> Result<Option<Room>, KitError> {
-    room::cached_of(cache, (KIND, release), release, Way::Entered)
+    room::cached_of(cache, (KIND, release), release)
 }
 
 /// Refuses a kernel that is known to have no Rust.
@@ -157,12 +156,7 @@ pub(crate) fn fetch(source: &Source<'_>, kernel: &Kernel) -> Result<Room, KitErr
         complete(root, release)?;
         lay_over(root, release, &kept)
     })?;
-    Ok(Room {
-        root: unpacked.root(),
-        release: release.to_owned(),
-        way: Way::Entered,
-        compiler: None,
-    })
+    Ok(Room::entered(unpacked.root(), release))
 }
 
 /// A file of a prepared tree, below `rust/` or `scripts/`.
@@ -178,37 +172,21 @@ fn prepare(
     beside: &Path,
     (release, package): (&str, &str),
 ) -> Result<Vec<Kept>, KitError> {
-    let room = Room {
-        root: root.to_owned(),
-        release: release.to_owned(),
-        way: Way::Entered,
-        compiler: None,
-    };
     let archive = format!("/usr/src/{package}.tar.xz");
     let headers = format!("/lib/modules/{release}/build");
-    let mut command = room.enter(beside, Some(source.guard))?;
-    command.args(["sh", "-c", &format!("cd /build && {{ {PREPARE}\n}}"), "sh"]).args([
-        &archive,
-        &headers,
-        release,
-        &jobs(),
-    ]);
+    let script = format!("cd /build && {{ {PREPARE}\n}}");
     let begin = format!("making the Rust of kernel {release} ready for modules, once for it");
     source.progress.step(&format!("{begin}: minutes"));
-    let end = UNSHARE.run(&mut command, |line| {
-        let line = line.trim();
-        if line.starts_with("RUSTC") || line.starts_with("BINDGEN") || line.starts_with("unpack") {
-            source.progress.step(&format!("{begin}: {line}"));
-        }
-    });
-    source.progress.finish();
-    let end = end?;
-    if end.disk_full() {
-        return Err(KitError::DiskFull { path: source.cache.path().to_owned() });
-    }
-    if !end.success {
-        return Err(KitError::RustNotReady { release: release.to_owned(), what: end.detail() });
-    }
+    let prepared = Room::entered(root, release).script(
+        (source, beside),
+        &script,
+        &[&archive, &headers, release, &jobs()],
+        |line| {
+            let told = ["RUSTC", "BINDGEN", "unpack"].iter().any(|word| line.starts_with(word));
+            told.then(|| format!("{begin}: {line}"))
+        },
+    )?;
+    prepared.map_err(|what| KitError::RustNotReady { release: release.to_owned(), what })?;
     let mut kept = Vec::new();
     for part in ["rust", "scripts"] {
         let dir = beside.join("kept").join(part);
