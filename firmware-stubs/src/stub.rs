@@ -261,6 +261,11 @@ impl StubDef {
             .map(|api| self.file_name(api))
     }
 
+    /// All files that the driver of `kernel` may ask for: those, and the platform's NVM.
+    pub fn names_asked(&self, kernel: Kernel) -> impl Iterator<Item = String> + '_ {
+        self.names_tried(kernel).chain(self.pnvm_name())
+    }
+
     /// The API number that `kernel` asks for first: the one to build by default.
     #[must_use]
     pub fn newest(&self, kernel: Kernel) -> Api {

@@ -187,8 +187,7 @@ impl Deriver {
     /// A file's plain name. The loader looks into directories before that, and for `NAME.zst` and
     /// `NAME.xz` after it.
     fn is_name(&self, path: &str) -> bool {
-        let directory = path == UPDATES || path == self.release;
-        !directory && !path.ends_with(".zst") && !path.ends_with(".xz")
+        !is_directory(path, &self.release) && !path.ends_with(".zst") && !path.ends_with(".xz")
     }
 
     fn module_loaded(&mut self, module: &str) -> Option<Milestone> {
@@ -257,8 +256,13 @@ pub fn of_card(card: &str, event: &CardEvent) -> Option<Milestone> {
     })
 }
 
-/// The directory of `/lib/firmware` that goes before it: the loader asks for it as for a file.
+/// The directory of `/lib/firmware` that goes before it.
 pub const UPDATES: &str = "updates";
+
+/// Whether the loader of a kernel looks into this directory, and asks for it as for a file.
+pub fn is_directory(path: &str, release: &str) -> bool {
+    path == UPDATES || path == release
+}
 
 /// All milestones of a finished run.
 pub fn derive(events: &[Event], driver: &'static Driver, cards: &[Seat]) -> Vec<Reached> {

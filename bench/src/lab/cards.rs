@@ -82,7 +82,7 @@ impl Playing {
             let interrupts = interrupts.or_else(|| heard_by(card.spec, spec, vars));
             let options = CardOptions {
                 interrupts: interrupts.map(|choice| choice.of(card.spec)).transpose()?,
-                faults: faults.iter().filter(|f| f.begin.is_none()).map(|f| f.fault).collect(),
+                faults: faults.iter().filter_map(PlannedFault::at_power_on).collect(),
                 slot: u8::try_from(index).unwrap_or_default(),
                 ..CardOptions::default()
             };
@@ -94,7 +94,7 @@ impl Playing {
 
     /// What is wrong with it from the first.
     pub(super) fn faults_at_power_on(&self) -> impl Iterator<Item = Fault> {
-        self.faults.iter().filter(|fault| fault.begin.is_none()).map(|fault| fault.fault)
+        self.faults.iter().filter_map(PlannedFault::at_power_on)
     }
 
     /// As a session takes it.

@@ -95,7 +95,12 @@ pub(super) fn verdict(
                         if console.is_empty() { "" } else { "; console.log may tell more" }
                     ),
                 )
-                .without(expect::missing(scenario, vars, evidence)),
+                .without(expect::missing(
+                    scenario,
+                    vars,
+                    expectations,
+                    evidence.milestones,
+                )),
             }
         }
     }

@@ -163,12 +163,13 @@ impl Lab<'_> {
             None if spec.play.is_some() => verdict,
             None => self.explained(verdict, spec, &prepared, evidence, &console)?,
         };
-        let mut unmet = if scenario.gates { finished.unmet } else { Vec::new() };
-        unmet.extend(finished.unbegun);
-        unmet.extend(without_effect(&finished.events, &finished.cards, cards));
-        if verdict.outcome.class() == Class::NotRun {
-            // What came of nothing says nothing.
-            unmet.clear();
+        // What came of nothing says nothing.
+        let ran = verdict.outcome.class() != Class::NotRun;
+        let mut unmet = Vec::new();
+        if ran {
+            unmet.extend(scenario.gates.then_some(finished.unmet).into_iter().flatten());
+            unmet.extend(finished.unbegun);
+            unmet.extend(without_effect(&finished.events, &finished.cards, cards));
         }
         let verdict = match (spec.strict, verdict.outcome, unmet.first()) {
             (true, Outcome::Passed, Some(first)) => Verdict::new(
@@ -177,7 +178,7 @@ impl Lab<'_> {
             ),
             _ => verdict,
         };
-        if verdict.outcome.class() != Class::NotRun {
+        if ran {
             let own = self.modules.iter().skip(self.built).map(OwnModule::name);
             unmet.extend(not_loaded(own, &loaded, &finished.events));
         }
@@ -352,8 +353,7 @@ impl Lab<'_> {
         let mut names: BTreeSet<_> = vars.walk_down.iter().cloned().collect();
         for card in spec.scenario.machine(spec.card) {
             let stub = stub_of(card.spec)?;
-            names.extend(stub.names_tried(kernel));
-            names.extend(stub.pnvm_name());
+            names.extend(stub.names_asked(kernel));
         }
         Ok(names)
     }
@@ -487,24 +487,29 @@ fn play_to_the_end(
 /// The faults that were on and did nothing, for people: what they are about the run did not come to.
 fn without_effect(events: &[Event], seats: &[Seat], cards: &[Playing]) -> Vec<String> {
     let end = events.last().map_or(0, |event| event.t_ns);
-    let told = |of: &'_ str| {
-        let of = of.to_owned();
-        events.iter().filter_map(move |event| match &event.what {
-            What::Card { card, event: told } if *card == of => Some((event.t_ns, told)),
-            _ => None,
-        })
-    };
     let mut words = Vec::new();
     for (Seat { card, .. }, playing) in seats.iter().zip(cards) {
-        let from_the_first = playing.faults_at_power_on().map(|fault| (fault.name(), None));
-        let switched = told(card).filter_map(|(at, event)| match event {
-            CardEvent::FaultSwitched { fault, on: true } => Some((&**fault, Some(at))),
-            _ => None,
-        });
-        let mut seen = BTreeSet::new();
-        for (fault, at) in from_the_first.chain(switched) {
-            let works = |(_, event): (_, &CardEvent)| matches!(event, CardEvent::FaultInjected { fault: it } if *it == fault);
-            if !seen.insert(fault) || told(card).any(works) {
+        let mut began: Vec<_> =
+            playing.faults_at_power_on().map(|fault| (fault.name(), None)).collect();
+        let mut done = BTreeSet::new();
+        for event in events {
+            match &event.what {
+                What::Card { card: of, event: CardEvent::FaultInjected { fault } }
+                    if of == card =>
+                {
+                    done.insert(&**fault);
+                }
+                What::Card { card: of, event: CardEvent::FaultSwitched { fault, on: true } }
+                    if of == card =>
+                {
+                    began.push((&**fault, Some(event.t_ns)));
+                }
+                _ => {}
+            }
+        }
+        for (fault, at) in began {
+            // Told once, and not of what did something.
+            if !done.insert(fault) {
                 continue;
             }
             let when = at.map_or_else(String::new, |at| {

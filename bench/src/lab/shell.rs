@@ -42,11 +42,20 @@ pub fn share_arguments(directory: &std::path::Path) -> [String; 2] {
     ["-virtfs".to_owned(), share]
 }
 
-/// Runs a program of the guest's, or a shell, at the user's terminal, and returns its status.
+/// How what ran at the user's terminal ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// As a shell has it.
+    pub status: i32,
+    /// The agent's own word, if any: what the program says came over the terminal.
+    pub said: String,
+}
+
+/// Runs a program of the guest's, or a shell, at the user's terminal.
 ///
 /// # Errors
 /// The guest ended first, or has no shell.
-pub fn attach(session: &mut Session, argv: &[String], shared: bool) -> Result<i32, Verdict> {
+pub fn attach(session: &mut Session, argv: &[String], shared: bool) -> Result<Ended, Verdict> {
     if shared {
         share(session)?;
     }
@@ -91,13 +100,7 @@ pub fn attach(session: &mut Session, argv: &[String], shared: bool) -> Result<i3
     while shown.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) && !signals::stopping() {}
     drop(terminal);
     match ended? {
-        Ok(Reply::Ran { status, stderr }) => {
-            // The agent's own word: what the program says comes over the terminal.
-            if !stderr.is_empty() {
-                eprintln!("iwlbench: {stderr}");
-            }
-            Ok(status)
-        }
+        Ok(Reply::Ran { status, stderr }) => Ok(Ended { status, said: stderr }),
         Ok(other) => Err(none(&format!("{other:?}"))),
         Err(error) => Err(none(&error.message)),
     }

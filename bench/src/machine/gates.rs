@@ -7,7 +7,7 @@ use base64::Engine;
 use guest_protocol::{Answer, Question};
 use iwl_ucode::stub::{self, StubDef};
 
-use crate::facts::derive::UPDATES;
+use crate::facts::derive::is_directory;
 use crate::facts::driver::{COMPRESSED, as_asked};
 use crate::facts::errno::Errno;
 use crate::facts::milestone::Reached;
@@ -22,6 +22,8 @@ pub struct Gates {
     firmware: Vec<Rule<FirmwareRule>>,
     module: Vec<Rule<ModuleRule>>,
     files: Option<Files>,
+    /// The kernel's.
+    release: String,
     /// Names that are held whatever rule answers them.
     hold: Vec<String>,
     /// Nothing is held any more.
@@ -44,7 +46,7 @@ struct Rule<R> {
 impl<R> Rule<R> {
     /// Whether it decides on this name; counts, if so.
     fn takes(&mut self, name: &str) -> bool {
-        if self.left == Some(0) || !means(&self.name, name) {
+        if self.left == Some(0) || !glob(&self.name, name) {
             return false;
         }
         self.left = self.left.map(|left| left - 1);
@@ -174,7 +176,15 @@ impl Gates {
             })
             .collect();
         let hold = scenario.hold.iter().map(|name| vars.string(&name.0)).collect();
-        Ok(Gates { firmware, module, files: Some(files), hold, open: false, held: Vec::new() })
+        Ok(Gates {
+            firmware,
+            module,
+            files: Some(files),
+            release: vars.kernel.clone(),
+            hold,
+            open: false,
+            held: Vec::new(),
+        })
     }
 
     /// The files that a request would be given, by the names known beforehand.
@@ -224,7 +234,8 @@ impl Gates {
         };
         let until = until.or_else(|| {
             let name = name_of(&answered.question);
-            self.hold.iter().any(|held| means(held, name)).then_some(Until::Release)
+            let held = self.hold.iter().any(|held| means(held, name, &self.release));
+            held.then_some(Until::Release)
         });
         match until {
             Some(until) if self.open && !matches!(until, Until::Never) => Some(answered),
@@ -338,7 +349,9 @@ impl Gates {
     }
 
     fn firmware_answer(&mut self, question: Question, path: &str) -> (Answered, Option<Until>) {
-        let rule = self.firmware.iter_mut().position(|rule| rule.suits(path) && rule.takes(path));
+        let means = |rule: &Rule<FirmwareRule>| means(&rule.name, path, &self.release);
+        let mut rules = self.firmware.iter_mut();
+        let rule = rules.position(|rule| rule.suits(path) && means(rule) && rule.takes(path));
         let rule = rule.map(|index| &self.firmware[index]);
         let until = rule.and_then(|r| until(r.until.as_ref(), r.rule.hold, r.rule.delay));
         let rule = rule.map(|r| &r.rule);
@@ -373,12 +386,12 @@ impl Gates {
     }
 }
 
-/// Whether a pattern is about a request of this name: one for files does not mean the directory that the
-/// loader looks into before them.
-fn means(pattern: &str, name: &str) -> bool {
-    match name {
-        UPDATES => pattern == name,
-        _ => glob(pattern, name),
+/// Whether a pattern is about a request of this name: one for files does not mean the directories that
+/// the loader of this kernel looks into before them.
+fn means(pattern: &str, name: &str, release: &str) -> bool {
+    match is_directory(name, release) {
+        true => pattern == name,
+        false => glob(pattern, name),
     }
 }
 
@@ -539,8 +552,10 @@ mod tests {
     #[test]
     fn a_pattern_does_not_mean_the_directory_before_the_files() {
         let mut gates = gates("hold = [\"*\"]");
-        let asked = gates.ask(1, file("updates"), &[]);
-        assert_eq!(word(asked), Some(("errno", Some(2))));
+        for directory in ["updates", "7.3.4"] {
+            let asked = gates.ask(1, file(directory), &[]);
+            assert_eq!(word(asked), Some(("errno", Some(2))), "{directory}");
+        }
         assert!(gates.ask(2, file("iwlwifi-7260-17.ucode"), &[]).is_none(), "held");
         let mut gates = self::gates("[[firmware]]\nname = \"*\"\nhold = true");
         assert!(gates.ask(1, file("updates"), &[]).is_some());

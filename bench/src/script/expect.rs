@@ -104,13 +104,15 @@ pub struct Evidence<'r> {
 
 /// Judges all expectations that apply to this run.
 pub fn judge(scenario: &Scenario, vars: &Vars, evidence: Evidence<'_>) -> Vec<Judged> {
-    scenario
-        .expectations
-        .iter()
-        .map(toml::Spanned::get_ref)
-        .filter(|e| e.when.applies(vars))
-        .map(|e| Judged { that: e.that.clone(), failure: failure(e, vars, evidence) })
-        .collect()
+    let judged =
+        |e: &Expectation| Judged { that: e.that.clone(), failure: failure(e, vars, evidence) };
+    applying(scenario, vars).map(judged).collect()
+}
+
+/// What is expected of this run, in order.
+fn applying<'s>(scenario: &'s Scenario, vars: &Vars) -> impl Iterator<Item = &'s Expectation> {
+    let all = scenario.expectations.iter().map(toml::Spanned::get_ref);
+    all.filter(|e| e.when.applies(vars))
 }
 
 fn failure(e: &Expectation, vars: &Vars, evidence: Evidence<'_>) -> Option<Failure> {
@@ -365,22 +367,26 @@ impl Pattern {
     }
 }
 
-/// What did not come, of all that is expected of this run.
-pub fn missing(scenario: &Scenario, vars: &Vars, evidence: Evidence<'_>) -> Vec<Missing> {
-    let expectations = scenario.expectations.iter().map(toml::Spanned::get_ref);
-    let failed = expectations.filter(|e| {
-        e.when.applies(vars) && e.log.is_none() && failure(e, vars, evidence).is_some()
-    });
+/// What did not come, of all that is expected of this run and was judged.
+pub fn missing(
+    scenario: &Scenario,
+    vars: &Vars,
+    judged: &[Judged],
+    milestones: &[Reached],
+) -> Vec<Missing> {
     let mut missing = Vec::new();
-    for e in failed {
+    for (e, judged) in applying(scenario, vars).zip(judged) {
+        if e.log.is_some() || judged.failure.is_none() {
+            continue;
+        }
         let patterns = e.in_order.iter().flatten().chain(&e.eventually).chain(&e.after);
         let once = patterns.chain(&e.before).map(|pattern| (pattern, 1));
         let times = e.exactly.iter().map(|pattern| (pattern, e.times.unwrap_or_default()));
         for (pattern, times) in once.chain(times) {
             let pattern = vars.pattern(pattern.get_ref());
-            let came = evidence.milestones.iter().filter(|reached| matches(&pattern, reached));
+            let came = milestones.iter().filter(|reached| matches(&pattern, reached));
             if came.count() < times {
-                missing.extend(pattern.missing_from(evidence.milestones));
+                missing.extend(pattern.missing_from(milestones));
             }
         }
     }
@@ -485,7 +491,8 @@ mod tests {
             let scenario = parse("t", "t.toml", &text).expect("valid");
             let milestones = run(milestones);
             let evidence = Evidence { milestones: &milestones, events: &[], cards: &[] };
-            missing(&scenario, &vars(), evidence).len()
+            let judged = judge(&scenario, &vars(), evidence);
+            missing(&scenario, &vars(), &judged, &milestones).len()
         };
         let interface = || {
             let (card, interface) = ("7260".into(), "wlan0".into());

@@ -15,7 +15,7 @@ use crate::facts::milestone;
 use crate::facts::near::NoSuch;
 use crate::script::recover::Left;
 use crate::script::scenario::{Action, Guest, Pattern, PlannedFault, Scenario, Text, Vars};
-use crate::script::supplied::{ELSE, KERNELS, Supplied, models, names_asked};
+use crate::script::supplied::{ELSE, KERNELS, Supplied, kernels, models, names_asked};
 
 /// The agent's modules, which are in the kernel before anything is told of them.
 const AGENTS: [&str; 7] = [
@@ -161,10 +161,9 @@ impl<'s> Possible<'s> {
     /// The opmodes that the cards' stubs lead to.
     fn opmodes(&self) -> impl Iterator<Item = &'static str> {
         let of = |card: &'static CardSpec| {
-            let kernels = KERNELS.iter().filter_map(|kernel| kernel.parse().ok());
             let with =
                 move |kernel| DRIVERS.iter().filter_map(move |d| d.opmode_with(card, kernel));
-            kernels.flat_map(with)
+            kernels().flat_map(with)
         };
         self.models.iter().copied().flat_map(of)
     }

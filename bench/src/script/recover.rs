@@ -147,24 +147,28 @@ fn complaint(error: &Error) -> Complaint {
     Complaint::new(error.span().unwrap_or_default(), what)
 }
 
-/// What serde says of a key that does not exist.
-const NO_KEY: &str = "unknown field `";
+/// What a key that does not exist is called.
+const KEY: &str = "key";
 
-/// serde tells a key or word that does not exist with those that do, all in backticks. The same with
-/// what was probably meant.
-fn meant(message: &str) -> Option<String> {
-    let kind = [(NO_KEY, "key"), ("unknown variant `", "word")];
-    let (_, kind) = kind.iter().find(|(beginning, _)| message.starts_with(beginning))?;
+/// serde tells a key or word that does not exist with those that do, all in backticks: what it is, its
+/// name, and those.
+fn unknown(message: &str) -> Option<(&'static str, &str, impl Iterator<Item = &str>)> {
+    let kinds = [("unknown field `", KEY), ("unknown variant `", "word")];
+    let (_, kind) = kinds.into_iter().find(|(beginning, _)| message.starts_with(beginning))?;
     let mut quoted = message.split('`').skip(1).step_by(2);
-    let name = quoted.next()?;
-    Some(format!("{:#}", NoSuch::new(kind, name, quoted)))
+    Some((kind, quoted.next()?, quoted))
+}
+
+/// The same with what was probably meant.
+fn meant(message: &str) -> Option<String> {
+    let (kind, name, known) = unknown(message)?;
+    Some(format!("{:#}", NoSuch::new(kind, name, known)))
 }
 
 /// The key that was probably meant by one that does not exist.
 fn near_key(message: &str) -> Option<String> {
-    let mut quoted = message.strip_prefix(NO_KEY)?.split('`').step_by(2);
-    let name = quoted.next()?;
-    near::nearest(name, quoted).map(str::to_owned)
+    let (_, name, known) = unknown(message).filter(|(kind, ..)| *kind == KEY)?;
+    near::nearest(name, known).map(str::to_owned)
 }
 
 /// Takes out the smallest part of a table that has this place, and says which keys lead there; `None`

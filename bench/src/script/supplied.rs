@@ -100,21 +100,20 @@ pub(super) fn models(scenario: &Scenario) -> Vec<&'static CardSpec> {
 
 /// The names that the drivers of known kernels ask for with these cards.
 pub(super) fn names_asked(models: &[&'static CardSpec]) -> Vec<String> {
-    let kernels = || KERNELS.iter().filter_map(|kernel| kernel.parse().ok());
     let stubs = models.iter().filter_map(|card| stub::for_card(card.name));
-    let of = |stub: &'static StubDef| {
-        kernels().flat_map(|k| stub.names_tried(k)).chain(stub.pnvm_name())
-    };
-    let mut asked: Vec<String> = stubs.flat_map(of).collect();
-    asked.sort_unstable();
-    asked.dedup();
-    asked
+    let of = |stub: &'static StubDef| kernels().flat_map(|kernel| stub.names_asked(kernel));
+    let asked: BTreeSet<String> = stubs.flat_map(of).collect();
+    asked.into_iter().collect()
+}
+
+/// Those that are known.
+pub(super) fn kernels() -> impl Iterator<Item = stub::Kernel> {
+    KERNELS.iter().filter_map(|kernel| kernel.parse().ok())
 }
 
 /// The stub files that known kernels are given.
 fn files(stub: &'static StubDef) -> impl Iterator<Item = Vec<u8>> {
-    let kernels = KERNELS.iter().filter_map(|kernel| kernel.parse().ok());
-    let names: BTreeSet<String> = kernels.flat_map(|kernel| stub.names_tried(kernel)).collect();
+    let names: BTreeSet<String> = kernels().flat_map(|kernel| stub.names_tried(kernel)).collect();
     names.into_iter().filter_map(|name| Some(stub.build(stub.api_of(&name)?)))
 }
 

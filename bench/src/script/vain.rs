@@ -3,16 +3,15 @@
 
 use toml::{Spanned, Value};
 
+use crate::facts::derive::UPDATES;
 use crate::facts::driver::DRIVERS;
+use crate::facts::milestone::OPTIONAL;
 use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
 use crate::script::possible::Possible;
 use crate::script::recover::Spot;
 use crate::script::scenario::{Expectation, Pattern, Scenario, When, glob};
 use crate::script::supplied::{models, names_asked};
-
-/// What cfg80211 asks for, and the directory that the loader looks into first.
-const ELSE: [&str; 3] = ["regulatory.db", "regulatory.db.p7s", "updates"];
 
 /// Values that no event can have: an expectation with one looks at nothing.
 pub(super) fn check_values(
@@ -91,10 +90,11 @@ fn never(e: &Expectation) -> Option<&Pattern> {
 /// What is probably not meant so.
 pub(super) fn doubts(scenario: &Scenario) -> Vec<Complaint> {
     let mut doubts = Vec::new();
+    let asked = names_asked(&models(scenario));
     for rule in &scenario.firmware {
         let r = rule.get_ref();
         doubts.extend(
-            firmware_doubt(scenario, &r.name).map(|what| Complaint::new(rule.span(), what)),
+            firmware_doubt(scenario, &asked, &r.name).map(|what| Complaint::new(rule.span(), what)),
         );
         doubts.extend(when_doubt(scenario, &r.when).map(|what| Complaint::new(rule.span(), what)));
     }
@@ -137,12 +137,11 @@ fn module_doubt(name: &str) -> Option<String> {
         .map(|near| format!("the driver asks for no module `{name}`; did you mean `{near}`?"))
 }
 
-fn firmware_doubt(scenario: &Scenario, name: &str) -> Option<String> {
+fn firmware_doubt(scenario: &Scenario, asked: &[String], name: &str) -> Option<String> {
     if name.contains('$') || scenario.has_another_part() {
         return None;
     }
-    let asked = names_asked(&models(scenario));
-    let plain = asked.iter().map(String::as_str).chain(ELSE);
+    let plain = asked.iter().map(String::as_str).chain(OPTIONAL).chain([UPDATES]);
     let fits = |asked: &str| {
         ["", ".zst", ".xz"].iter().any(|suffix| glob(name, &format!("{asked}{suffix}")))
     };

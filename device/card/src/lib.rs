@@ -64,15 +64,16 @@
 //! - Parts after Bz: the Sc and Dr families. The image loader's code; paging, and the length of a
 //!   section that the card fetches itself: of one that is of no file it knows it reads the start, by
 //!   which the image is known.
-//! - Firmware in the newest versions of its commands, but for those that Wi-Fi 7's stub names; and of
-//!   rate scaling (TLC) any.
+//! - Versions of commands without a layout in `fw/unified/request.rs`: those that a file says it speaks
+//!   and that are not there are told as unknown. Of rate scaling (TLC) any.
 //! - A radio: scans take their time and find nothing, frames are never acknowledged, no beacons.
 //! - Encryption, aggregation, power saving, wake on WLAN, temperature.
 //! - Byte count tables, keep-warm memory, interrupt coalescing, the periodic interrupt, and
 //!   `CSR_GP_CNTRL`'s sleep states: the MAC is awake whenever it is on; without INIT_DONE
 //!   as long as firmware runs and it is asked to be.
-//! - Code: no instruction of a firmware file is run. Which image was uploaded is told by the
-//!   marker that stub files carry; a real file gets the answers of both images.
+//! - Code: no instruction of a firmware file is run. Which image was uploaded is known of
+//!   files that were given beforehand, and told by the marker that stubs carry; of any other the answers
+//!   are those of both images.
 //! - Commands without a meaning get four zero bytes, which says success to drivers that ask.
 #![forbid(unsafe_code)]
 

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `lock` | held while anything below changes |
 //! | `apt/` | the private apt: configuration, lists, packages being downloaded |
-//! | `tools/{qemu,kmod}/`, `kernels/<release>/`, `rooms/<release>/`, `rust/<release>/`, `debug/<release>/` | unpacked packages (`root/`), which they are (`manifest.json`) and what their files were (there, and `SHA256SUMS`) |
+//! | `tools/{qemu,kmod}/`, `kernels/<release>/`, `rooms/<release>/`, `rooms-in-place/<release>@<where the cache lies>/`, `rust/<release>/`, `debug/<release>/` | unpacked packages (`root/`), which they are (`manifest.json`) and what their files were (there, and `SHA256SUMS`) |
 //! | `debug/<release>.unfinished/` | the tree of a debug kernel that is being built |
 //! | `default-kernel.json` | which kernel "default" was when it was fetched |
 //! | `sources/<release>/` | the driver's source of a kernel, unpacked |

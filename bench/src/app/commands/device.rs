@@ -59,7 +59,7 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
     };
     let options = CardOptions {
         interrupts: args.interrupts.map(|choice| choice.of(spec)).transpose()?,
-        faults: args.fault.iter().filter(|f| f.begin.is_none()).map(|f| f.fault).collect(),
+        faults: args.fault.iter().filter_map(PlannedFault::at_power_on).collect(),
         ..CardOptions::default()
     };
     let card = Card::new(spec, options);

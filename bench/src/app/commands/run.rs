@@ -62,9 +62,12 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let lab = commands::lab_with(&guest, ui, more)?;
     let look = |session: &mut Session, _: &Vars| {
         terminal::line("iwlbench: it failed; this is a shell in its guest, which ends with it");
-        shell::attach(session, &[], false).map(drop).inspect_err(|verdict| {
-            terminal::line(&format!("iwlbench: {}", verdict.line));
-        })
+        let ended = shell::attach(session, &[], false);
+        let said = ended.as_ref().map_or_else(|over| &over.line, |ended| &ended.said);
+        if !said.is_empty() {
+            terminal::line(&format!("iwlbench: {said}"));
+        }
+        ended.map(drop)
     };
     let mut records = Vec::new();
     let mut lacking = 0;

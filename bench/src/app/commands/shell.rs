@@ -8,7 +8,8 @@ use crate::app::commands::{self, More};
 use crate::app::{terminal, ui::Ui};
 use crate::facts::failure::{BadUsage, EXIT_ENVIRONMENT};
 use crate::facts::verdict::Outcome;
-use crate::lab::{Look, RunSpec, shell};
+use crate::lab::shell::{self, Ended};
+use crate::lab::{Look, RunSpec};
 use crate::record::cite::Supply;
 use crate::record::rundir;
 use crate::script::read;
@@ -59,7 +60,12 @@ pub fn shell(args: &ShellArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     terminal::flush()?;
     let status = status.into_inner().unwrap_or_else(PoisonError::into_inner);
     let line = match status {
-        Some(Ok(status)) => return Ok(ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX))),
+        Some(Ok(Ended { status, said })) => {
+            if !said.is_empty() {
+                terminal::line(&format!("iwlbench: {said}"));
+            }
+            return Ok(ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX)));
+        }
         Some(Err(verdict)) if verdict.outcome == Outcome::Interrupted => {
             return Err(crate::facts::failure::Interrupted.into());
         }

@@ -172,6 +172,11 @@ impl PlannedFault {
         })
     }
 
+    /// The fault, if it is there from the first.
+    pub fn at_power_on(&self) -> Option<iwl_card::Fault> {
+        self.begin.is_none().then_some(self.fault)
+    }
+
     /// Its moments.
     pub fn moments(&self) -> impl Iterator<Item = &Moment> {
         self.begin.iter().chain(&self.end)

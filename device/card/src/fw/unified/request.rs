@@ -59,7 +59,6 @@ impl<'a> Request<'a> {
     pub(super) fn parse(command: &Command<'a>, said: &Capabilities) -> Option<Self> {
         let (group, id, payload) = (command.group, command.id, command.payload);
         let version = said.command(group, id);
-        let statistics = said.notification(mvm::LEGACY_GROUP, id::STATISTICS_NOTIFICATION);
         Some(match (group, id) {
             (mvm::LEGACY_GROUP | mvm::LONG_GROUP, id) => match (id, version) {
                 (id::ADD_STA, _) => Self::AddSta,
@@ -81,7 +80,12 @@ impl<'a> Request<'a> {
                 (id::SCAN_OFFLOAD_ABORT_CMD | id::SCAN_ABORT_UMAC, _) => Self::ScanAbort,
                 (id::PHY_CONFIGURATION_CMD, _) => Self::PhyConfiguration,
                 // From here on a notification answers, of which there is no layout here.
-                (id::STATISTICS_CMD, _) if statistics < Some(15) => Self::Statistics,
+                (id::STATISTICS_CMD, _)
+                    if said.notification(mvm::LEGACY_GROUP, id::STATISTICS_NOTIFICATION)
+                        < Some(15) =>
+                {
+                    Self::Statistics
+                }
                 (mld_id::MCC_UPDATE_CMD, _) => Self::MccUpdate,
                 (id::D0I3_END_CMD, _) => Self::D0i3End,
                 _ => return None,
