@@ -55,6 +55,11 @@ impl UcodeBuilder {
         self.tlv(kind, value.to_le_bytes())
     }
 
+    /// `IWL_UCODE_TLV_FW_VERSION`: major, minor and local, of which two are 0.
+    pub fn fw_version(self, major: u32) -> Self {
+        self.tlv(IWL_UCODE_TLV_FW_VERSION, [major, 0, 0].map(u32::to_le_bytes).concat())
+    }
+
     /// Appends a section with its load offset: `IWL_UCODE_TLV_SEC_RT` and its kin. The DVM
     /// sections (`IWL_UCODE_TLV_INST` and its kin) carry no offset: use [`Self::tlv`].
     pub fn section(self, kind: TlvType, offset: u32, content: &[u8]) -> Self {

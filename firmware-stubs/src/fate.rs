@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::{ParseError, TlvRef};
 use crate::names::*;
 use crate::reader::{ImageKind, SectionRole, Ucode};
-use crate::stub::{Api, Kernel, StubDef};
+use crate::stub::{self, Api, Kernel, StubDef};
 
 /// The module that the driver asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
@@ -165,14 +165,12 @@ impl Ucode<'_> {
     }
 
     /// The module that this card asks for: a Wi-Fi 7 card gets `iwlmld` whatever the file
-    /// holds, on kernels that have it.
+    /// holds, on kernels that have it; on the first of those, if its version is not too low.
     #[must_use]
     pub fn opmode_on(&self, target: &Target<'_>) -> Opmode {
-        if target.card.wifi7 && target.kernel >= Kernel::V6_15 {
-            Opmode::Iwlmld
-        } else {
-            self.opmode()
-        }
+        let new = self.facts.fw_version.is_some_and(|(major, ..)| major >= stub::MLD_SINCE.0);
+        let takes_mld = target.kernel >= Kernel::V6_19 || target.kernel >= Kernel::V6_15 && new;
+        if target.card.wifi7 && takes_mld { Opmode::Iwlmld } else { self.opmode() }
     }
 
     /// What the driver does with this file, step by step as in `iwl_req_fw_callback`. The
@@ -204,7 +202,7 @@ impl Ucode<'_> {
     fn api_refusal(&self, target: &Target<'_>) -> Option<String> {
         let range = target.card.range(target.kernel);
         let api = i64::from(self.api());
-        if target.kernel < Kernel::V7_3 {
+        if target.kernel < Kernel::V6_18 {
             let in_range = (i64::from(range.min.0)..=i64::from(range.max.0)).contains(&api);
             return (!in_range).then(|| {
                 format!(

@@ -26,14 +26,13 @@
 //! The `iwlwifi` driver of kernel 7.3: `fw/file.h`, `fw/img.h`, `fw/pnvm.c` and, for what is accepted and
 //! what follows, `iwl-drv.c` (`iwl_parse_v1_v2_firmware`, `iwl_parse_tlv_firmware`,
 //! `validate_sec_sizes`, `iwl_req_fw_callback`, `iwl_request_firmware`). API ranges of older
-//! kernels: `cfg/*.c` of Debian's 6.1 and 6.12. The contents of the stubs are what `iwldvm`, `iwlmvm`
+//! kernels: `cfg/*.c` of Debian's 6.1 and 6.12; of 5.10 and 6.16 to 7.2 the names that the driver was
+//! seen to ask for when it got none. The contents of the stubs are what `iwldvm`, `iwlmvm`
 //! and `iwlmld` of these kernels and of 7.3 were seen to need.
 //!
 //! # What is left out
 //! - The parser is that of 7.3. Older drivers skip TLVs that it checks (`CMD_BIOS_TABLE`,
 //!   `NUM_LINKS`), and some print the minor of `FW_VERSION` in decimal.
-//! - From 6.15 on, but no longer in 7.3, the driver chose `iwlmld` only for an `FW_VERSION` of
-//!   97 or more; [`fate`] does not look at it.
 //! - What the modules themselves demand once started (capabilities, command versions) is not
 //!   judged, only what `iwlwifi` does before it asks for the module.
 //! - Where the driver reads past the value of a debug TLV that is too short for its structure

@@ -49,16 +49,20 @@ impl Api {
         if self.is_core() { self.0 - Self::CORE_START } else { self.0 }
     }
 
-    /// The core number that the driver of 7.3 compares (`iwl_api_to_core`).
+    /// The core number that the drivers from 6.18 on compare (`iwl_api_to_core`).
     pub(crate) fn core_number(self) -> i64 {
         let number = i64::from(self.in_header());
         if self.is_core() { number } else { number - Self::TO_CORE }
     }
 
-    /// What the driver asks for when this one is missing or rejected: one less, and after
-    /// c100 the plain number 102.
+    /// What the driver asks for when this one is missing or rejected: one less, and after c100, or
+    /// 6.18's c99, the first number with which no core is counted.
     const fn next(self) -> Self {
-        if self.0 == Self::core(100).0 { Self(102) } else { Self(self.0.saturating_sub(1)) }
+        match self.0.checked_sub(Self::CORE_START) {
+            Some(100) => Self(102),
+            Some(99) => Self(101),
+            _ => Self(self.0.saturating_sub(1)),
+        }
     }
 }
 
@@ -105,14 +109,20 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The first with `iwlmld`.
-    pub const V6_15: Self = Self { major: 6, minor: 15 };
+    /// Debian bullseye.
+    pub const V5_10: Self = kernel(5, 10);
     /// Debian bookworm.
-    pub const V6_1: Self = Self { major: 6, minor: 1 };
+    pub const V6_1: Self = kernel(6, 1);
     /// Debian trixie.
-    pub const V6_12: Self = Self { major: 6, minor: 12 };
+    pub const V6_12: Self = kernel(6, 12);
+    /// The first with `iwlmld`.
+    pub const V6_15: Self = kernel(6, 15);
+    /// The first whose driver compares core numbers.
+    pub const V6_18: Self = kernel(6, 18);
+    /// The first that chooses `iwlmld` whatever the file's version is.
+    pub const V6_19: Self = kernel(6, 19);
     /// Debian trixie-backports.
-    pub const V7_3: Self = Self { major: 7, minor: 3 };
+    pub const V7_3: Self = kernel(7, 3);
 }
 
 impl fmt::Display for Kernel {
@@ -166,7 +176,8 @@ enum Content {
     /// The same of AX210 and later, with an image loader; from some number on with an ALIVE that
     /// names the SKU, so that the driver looks for the platform's NVM.
     MvmLoader { sku: bool },
-    /// `iwlmld`: as above and what its start and its interface need.
+    /// `iwlmld`, where the number is not too low for it: as above and what its start and its
+    /// interface need, and the version by which the drivers up to 6.18 choose it.
     Mld,
 }
 
@@ -313,6 +324,8 @@ impl Content {
                 let stub = unified(api).tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER);
                 stub.cmd_versions(if sku { versions::AX210_SKU } else { versions::UNIFIED })
             }
+            // What 6.16 and 6.17 ask for at last, `iwlmvm` drives there.
+            Self::Mld if api < MLD_SINCE => Self::MvmLoader { sku: false }.builder(api),
             Self::Mld => mvm(api, "iwlbench stub, iwlmld", false)
                 .api_bits(&[IWL_UCODE_TLV_API_REGULATORY_NVM_INFO])
                 .capabilities(&[
@@ -324,10 +337,14 @@ impl Content {
                 .tlv(IWL_UCODE_TLV_TYPE_TRIGGERS, restarts())
                 .tlv(IWL_UCODE_TLV_IML, IMAGE_LOADER)
                 .word(IWL_UCODE_TLV_FW_NUM_LINKS, 4)
+                .fw_version(number)
                 .cmd_versions(versions::MLD),
         }
     }
 }
+
+/// `IWL_MLD_SUPPORTED_FW_VERSION` of the drivers from 6.15 to 6.18.
+pub(crate) const MLD_SINCE: Api = Api(97);
 
 const INST_OFFSET: u32 = 0x40_0000;
 const DATA_OFFSET: u32 = 0x80_0000;
@@ -407,8 +424,16 @@ const STUB: StubDef =
 /// A range that every kernel examined has.
 macro_rules! always {
     ($max:literal..=$min:literal, $content:expr) => {
-        &[range(Kernel::V6_1, $max, $min, $content)]
+        &[range(Kernel::V5_10, $max, $min, $content)]
     };
+}
+
+const fn kernel(major: u16, minor: u16) -> Kernel {
+    Kernel { major, minor }
+}
+
+const fn core(core: u32) -> u32 {
+    Api::core(core).0
 }
 
 const DVM_5: &[ApiRange] = always!(5..=1, Content::Dvm);
@@ -419,18 +444,28 @@ const MVM_29: &[ApiRange] = always!(29..=22, Content::Mvm);
 const MVM_36: &[ApiRange] = always!(36..=22, Content::Mvm);
 const MVM_46: &[ApiRange] = always!(46..=30, Content::MvmMultiQueue);
 const MVM_22000: &[ApiRange] = &[
+    range(Kernel::V5_10, 59, 39, Content::MvmUnified),
     range(Kernel::V6_1, 72, 39, Content::MvmUnified),
     range(Kernel::V6_12, 77, 77, Content::MvmUnified),
 ];
 // The driver of 6.1 does not hear the word about the platform's NVM with MSI: its stub names no SKU.
 const MVM_AX210: &[ApiRange] = &[
+    range(Kernel::V5_10, 59, 39, Content::MvmLoader { sku: false }),
     range(Kernel::V6_1, 72, 39, Content::MvmLoader { sku: false }),
     range(Kernel::V6_12, 89, 77, Content::MvmLoader { sku: true }),
-    range(Kernel::V7_3, 89, 89, Content::MvmLoader { sku: true }),
+    range(kernel(6, 17), 89, 89, Content::MvmLoader { sku: true }),
 ];
+/// 5.10 does not know it.
+const MVM_AX211: &[ApiRange] = MVM_AX210.split_at(1).1;
 const MLD_GL: &[ApiRange] = &[
     range(Kernel::V6_12, 93, 90, Content::MvmLoader { sku: false }),
-    range(Kernel::V7_3, Api::core(107).0, Api::core(102).0, Content::Mld),
+    range(kernel(6, 16), 99, 93, Content::Mld),
+    range(kernel(6, 17), 102, 98, Content::Mld),
+    range(Kernel::V6_18, core(99), 100, Content::Mld),
+    range(Kernel::V6_19, core(101), 100, Content::Mld),
+    range(kernel(7, 1), core(102), 100, Content::Mld),
+    range(kernel(7, 2), core(106), core(102), Content::Mld),
+    range(Kernel::V7_3, core(107), core(102), Content::Mld),
 ];
 
 const fn hw(mac_type: u16, rf_id: u16) -> HwType {
@@ -495,7 +530,7 @@ pub const STUBS: &[StubDef] = &[
             sku: SkuId([0x610d1, 0, 0]),
             hardware: &[hw(0x37, 0x10d), hw(0x43, 0x10d)],
         }),
-        ..mvm_card("ax211", "iwlwifi-so-a0-gf-a0-", MVM_AX210)
+        ..mvm_card("ax211", "iwlwifi-so-a0-gf-a0-", MVM_AX211)
     },
 ];
 

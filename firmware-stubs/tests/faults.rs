@@ -295,9 +295,20 @@ fn refused_by_this_card() {
         )
     );
     assert_eq!(
-        fate("6205", Kernel::V6_12, Api(6), &dvm.build(9)),
-        rejects("Driver unable to support your firmware API. Driver supports v6, firmware is v9.")
+        fate("7260", Kernel::V6_18, Api(17), &stub::for_card("7260").unwrap().build(16)),
+        rejects(
+            "Driver unable to support your firmware API. Driver supports FW core 14..14, firmware \
+             is 13."
+        )
     );
+    for kernel in [Kernel::V6_12, Kernel { major: 6, minor: 17 }] {
+        assert_eq!(
+            fate("6205", kernel, Api(6), &dvm.build(9)),
+            rejects(
+                "Driver unable to support your firmware API. Driver supports v6, firmware is v9."
+            )
+        );
+    }
 }
 
 #[test]

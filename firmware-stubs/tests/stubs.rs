@@ -5,7 +5,19 @@ use iwl_ucode::reader::{ImageKind, SectionRole};
 use iwl_ucode::stub::{self, Api, Kernel, STUBS};
 use iwl_ucode::{Fate, Inspection, Opmode, Pnvm, Target, Ucode, inspect, make, marker};
 
-const KERNELS: [Kernel; 3] = [Kernel::V6_1, Kernel::V6_12, Kernel::V7_3];
+/// One of each range.
+const KERNELS: [Kernel; 10] = [
+    Kernel::V5_10,
+    Kernel::V6_1,
+    Kernel::V6_12,
+    Kernel { major: 6, minor: 16 },
+    Kernel { major: 6, minor: 17 },
+    Kernel::V6_18,
+    Kernel { major: 7, minor: 0 },
+    Kernel { major: 7, minor: 1 },
+    Kernel { major: 7, minor: 2 },
+    Kernel::V7_3,
+];
 
 fn names(card: &str, kernel: Kernel) -> Vec<String> {
     stub::for_card(card).unwrap().names_tried(kernel).collect()
@@ -26,11 +38,40 @@ fn names_that_the_driver_asks_for() {
     assert_eq!(be200.last().unwrap(), "iwlwifi-gl-c0-fm-c0-c102.ucode");
 }
 
+/// As kernels 6.18, 7.0 and 7.1 of Debian asked when they got none.
+#[test]
+fn names_past_the_first_core() {
+    let be200 = |release: &str| {
+        let names = names("be200", release.parse().unwrap());
+        let api = |name: &String| stub::for_file_name(name).unwrap().1.to_string();
+        names.iter().map(api).collect::<Vec<_>>()
+    };
+    assert_eq!(be200("6.18.15+deb13-amd64"), ["c99", "101", "100"]);
+    assert_eq!(be200("7.0.13+deb13-amd64"), ["c101", "c100", "102", "101", "100"]);
+    assert_eq!(be200("7.1.13+deb13-amd64"), ["c102", "c101", "c100", "102", "101", "100"]);
+}
+
+/// Up to 6.18 the file's version decides as well.
+#[test]
+fn a_file_of_wifi7_that_is_too_old_for_iwlmld() {
+    let opmode = |release: &str, api: u32| {
+        let (card, kernel) = (stub::for_card("be200").unwrap(), release.parse().unwrap());
+        let file = card.build(api);
+        Ucode::parse(&file).unwrap().opmode_on(&Target { card, kernel, asked: Api(api) })
+    };
+    assert_eq!(opmode("6.16.12", 99), Opmode::Iwlmld);
+    assert_eq!(opmode("6.16.12", 97), Opmode::Iwlmld);
+    assert_eq!(opmode("6.16.12", 96), Opmode::Iwlmvm);
+    assert_eq!(opmode("7.3.4", 96), Opmode::Iwlmld);
+    assert_eq!(opmode("6.12.117", 99), Opmode::Iwlmvm);
+}
+
 #[test]
 fn a_kernel_between_two_examined_ones_is_like_the_older() {
     let at = |release: &str| release.parse::<Kernel>().unwrap();
     assert_eq!(names("ax200", at("6.8.0-31-generic")), names("ax200", Kernel::V6_1));
-    assert_eq!(names("ax200", at("5.10.223")), names("ax200", Kernel::V6_1));
+    assert_eq!(names("ax200", at("5.10.223")), names("ax200", Kernel::V5_10));
+    assert_eq!(names("ax200", at("4.19.0")), names("ax200", Kernel::V5_10));
     assert_eq!(names("be200", at("7.3.4+deb13-amd64")), names("be200", Kernel::V7_3));
     assert!("trixie".parse::<Kernel>().is_err() && "7".parse::<Kernel>().is_err());
 }
@@ -56,13 +97,15 @@ fn file_names_read_back() {
 fn every_driver_takes_every_stub() {
     for card in STUBS {
         for kernel in KERNELS {
-            let range = card.range(kernel);
-            for asked in (range.min.0..=range.max.0).map(Api) {
+            for asked in card.names_tried(kernel).map(|name| stub::for_file_name(&name).unwrap().1)
+            {
                 let file = card.build(asked);
                 let ucode = Ucode::parse(&file).unwrap();
                 let target = Target { card, kernel, asked };
                 let opmode = match card.dvm_limits {
-                    (0, 0) if card.wifi7 && kernel == Kernel::V7_3 => Opmode::Iwlmld,
+                    (0, 0) if card.wifi7 && kernel > Kernel::V6_12 && asked >= Api(97) => {
+                        Opmode::Iwlmld
+                    }
                     (0, 0) => Opmode::Iwlmvm,
                     _ => Opmode::Iwldvm,
                 };
@@ -135,9 +178,10 @@ fn the_name_alone_names_the_card() {
 fn one_statement_about_each_file() {
     for (card, kernel) in STUBS.iter().flat_map(|card| KERNELS.map(|kernel| (card, kernel))) {
         let range = card.range(kernel);
-        for api in range.min.0 - 1..=range.max.0 + 1 {
-            let takes = (range.min.0..=range.max.0).contains(&api);
-            let asked = Api(api);
+        let api = |name: String| stub::for_file_name(&name).unwrap().1;
+        let tried: Vec<_> = card.names_tried(kernel).map(api).collect();
+        for asked in [Api(range.min.0 - 1), Api(range.max.0 + 1)].iter().chain(&tried).copied() {
+            let takes = tried.contains(&asked);
             let bytes = card.build(asked);
             let target = Target { card, kernel, asked };
             let text = inspect(&card.file_name(asked), &bytes, Some(&target)).to_string();
