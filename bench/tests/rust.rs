@@ -15,7 +15,7 @@ use common::{Bench, cache_holds, text};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// A card of each generation that it drives.
-const CARDS: [&str; 3] = ["7260", "6205", "8265"];
+const CARDS: [&str; 4] = ["7260", "6205", "8265", "ax200"];
 const GROUPS: [&str; 3] = ["hand-over", "races", "firmware"];
 
 const MAIN: &str = "opmode-load";

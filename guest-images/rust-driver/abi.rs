@@ -28,6 +28,7 @@ pub(crate) enum Family {
     Family6000 = 3,
     Family7000 = 4,
     Family8000 = 5,
+    Family22000 = 6,
 }
 
 /// Which firmware an opmode drives.
@@ -38,12 +39,19 @@ pub(crate) enum Kind {
     Mvm = 1,
 }
 
+/// Whether it can be an interface's.
+pub(crate) fn is_valid_ether_addr(address: &[u8; 6]) -> bool {
+    address[0] & 1 == 0 && *address != [0; 6]
+}
+
 /// An image of the firmware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Image {
     Runtime = 0,
     Init = 1,
+    /// The runtime image where it calibrates too, and so runs though the radio is switched off.
+    Unified = 2,
 }
 
 /// What a handle points to, which only the core knows.
@@ -154,6 +162,8 @@ macro_rules! calls {
             fn iwlrs_eeprom(card: Handle<'_>, address: u16) -> c_int;
             /// Where its image begins in an OTP of blocks; at 0 in an EEPROM.
             fn iwlrs_otp_block(card: Handle<'_>) -> c_int;
+            /// Its address, of a card that shows it in registers.
+            fn iwlrs_mac_address(card: Handle<'_>, address: &mut [u8; 6]) -> c_int;
             /// Uploads an image and waits for its ALIVE; its commands are to go through `queue`. How long
             /// the ALIVE is.
             fn iwlrs_load(card: Handle<'_>, image: Image, queue: u8, alive: Buffer<'_>) -> c_long;

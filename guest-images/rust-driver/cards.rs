@@ -55,6 +55,7 @@ cards! {
     IWL3168: Family7000, "3168", 29..22, (0, 0);
     IWL8260: Family8000, "8000C", 36..22, (0, 0);
     IWL8265: Family8000, "8265", 36..22, (0, 0);
+    IWL_AX200: Family22000, "cc-a0", 77..77, (0, 0);
 }
 
 /// `CSR_HW_REV_TYPE_7265D`, without the step.
@@ -126,6 +127,7 @@ kernel::pci_device_table!(
         (intel(0x24f3), IWL8260),
         (intel(0x24f4), IWL8260),
         (intel(0x24fd), IWL8265),
+        (intel(0x2723), IWL_AX200),
     ]
 );
 

@@ -96,6 +96,10 @@ mod defined {
         block.map_or_else(|error| error.to_errno(), c_int::from)
     }
 
+    pub(super) fn iwlrs_mac_address(card: Handle<'_>, address: &mut [u8; 6]) -> c_int {
+        errno(card.drv().trans.mac_address().map(|found| *address = found))
+    }
+
     pub(super) fn iwlrs_load(
         card: Handle<'_>,
         image: Image,
@@ -103,13 +107,17 @@ mod defined {
         mut alive: Buffer<'_>,
     ) -> c_long {
         let drv = card.drv();
-        let image = match image {
-            Image::Init => ucode::Image::Init,
-            Image::Runtime => ucode::Image::Runtime,
+        let (image, radio) = match image {
+            Image::Init => (ucode::Image::Init, false),
+            Image::Unified => (ucode::Image::Runtime, false),
+            Image::Runtime => (ucode::Image::Runtime, true),
         };
+        // SAFETY: Opmodes work with bound devices: a card's starts with the lock held that unbinding
+        // takes, and is stopped, its interface gone, before unbinding has ended.
+        let dev = unsafe { drv.dev.as_bound() };
         let firmware = drv.firmware.lock();
         let file = firmware.as_ref().and_then(|file| Ucode::parse(file.data()).ok());
-        let load = |file: Ucode<'_>| drv.trans.load(&file, image, queue, alive.get());
+        let load = |file: Ucode<'_>| drv.trans.load(dev, (&file, image), radio, queue, alive.get());
         let loaded = file.ok_or(ENOENT).and_then(load);
         if let Err(error) = loaded {
             dev_err!(drv.dev, "Failed to start {} ucode: {:?}\n", image.name(), error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A driver for Intel's wireless cards of the DVM, 7000 and 8000 families, up to the hand-over: firmware
+//! A driver for Intel's wireless cards of the DVM, 7000 and 8000 families and AX200, up to the hand-over: firmware
 //! asked for, its opmode asked for and started, microcode uploaded and alive, the card's identity read, an
 //! interface. No frame passes.
 //!
@@ -12,6 +12,8 @@
 mod abi;
 mod abstractions;
 mod cards;
+mod context;
+mod dma;
 mod drv;
 mod exports;
 mod interface;
@@ -24,8 +26,7 @@ use kernel::{
     dma::{Device as _, DmaMask},
     driver,
     io::Io,
-    irq,
-    pci,
+    irq, pci,
     prelude::*,
     InPlaceModule, ModuleMetadata,
 };
@@ -146,6 +147,7 @@ module! {
         "iwlwifi-3168-29.ucode",
         "iwlwifi-8000C-36.ucode",
         "iwlwifi-8265-36.ucode",
+        "iwlwifi-cc-a0-77.ucode",
     ],
     params: {
         request: u32 {

@@ -63,7 +63,13 @@ impl Opmode for Dvm {
         dev_info!(
             card.dev(),
             "EEPROM version 0x{:x}, address {:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}\n",
-            version, a, b, c, d, e, f,
+            version,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
         );
         card.add_interface(&address)
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The opmode of cards whose firmware has sections with places: families 7000 and 8000.
+//! The opmode of cards whose firmware has sections with places: families 7000, 8000 and 22000.
 //!
 //! As in the C driver the INIT image runs first, and is asked for the NVM and to calibrate; then comes the
-//! interface, with which the runtime image goes up.
+//! interface, with which the runtime image goes up. Of 22000 there is one image for all of it.
 
 #![allow(missing_docs)]
 
@@ -12,7 +12,7 @@ use kernel::prelude::*;
 mod abi;
 mod opmode;
 
-use abi::{Family, Image, Kind};
+use abi::{is_valid_ether_addr, Family, Image, Kind};
 use opmode::{Card, Opmode, Registration};
 
 const CMD_QUEUE: u8 = 0;
@@ -22,6 +22,9 @@ const LONG_GROUP: u8 = 1;
 const NVM_ACCESS_CMD: (u8, u8) = (LONG_GROUP, 0x88);
 const PHY_CONFIGURATION_CMD: (u8, u8) = (LONG_GROUP, 0x6a);
 const TX_ANT_CONFIGURATION_CMD: (u8, u8) = (LONG_GROUP, 0x98);
+const INIT_EXTENDED_CFG_CMD: (u8, u8) = (2, 0x03);
+const NVM_ACCESS_COMPLETE: (u8, u8) = (12, 0x00);
+const NVM_GET_INFO: (u8, u8) = (12, 0x02);
 const INIT_COMPLETE_NOTIF: u8 = 0x04;
 const INIT_TIMEOUT_MS: u32 = 2000;
 
@@ -36,6 +39,11 @@ const NVM_SECTION_TYPE_PHY_SKU: u16 = 12;
 /// The address, in the section that holds it.
 const HW_ADDR: usize = 0x2a;
 const MAC_ADDRESS_OVERRIDE: usize = 2;
+
+/// Of `INIT_EXTENDED_CFG_CMD`: the NVM will have been dealt with when it is told so.
+const IWL_INIT_NVM: u32 = 1 << 1;
+/// What `NVM_GET_INFO` answers before it comes to channels.
+const NVM_INFO: usize = 20;
 
 /// In ALIVE.
 const IWL_ALIVE_STATUS_OK: u16 = 0xcafe;
@@ -89,24 +97,11 @@ impl Mvm {
             NVM_SECTION_TYPE_HW => [b, a, d, c, f, e],
             _ => [a, b, c, d, e, f],
         };
-        let multicast = address[0] & 1 != 0;
-        (!multicast && address != [0; 6]).then_some(address)
+        is_valid_ether_addr(&address).then_some(address)
     }
-}
 
-impl Opmode for Mvm {
-    const KIND: Kind = Kind::Mvm;
-
-    fn start(card: &Card<'_>) -> Result {
-        card.start_hw()?;
-        // An answer that does not come may come the second time, as the C driver has it.
-        match Self::run(card, Image::Init) {
-            Err(error) if error == ETIMEDOUT => {
-                card.start_hw()?;
-                Self::run(card, Image::Init)?;
-            }
-            ran => ran?,
-        }
+    /// What the INIT image knows, and has to be told.
+    fn init(card: &Card<'_>) -> Result<Option<[u8; 6]>> {
         let (sections, holder): (&[u16], _) = match card.family() {
             Family::Family8000 => (
                 &[
@@ -134,21 +129,75 @@ impl Opmode for Mvm {
                 }
             }
         }
+        if found.is_some() {
+            // All antennas of the firmware's, and what it calibrates by itself.
+            Self::antennas(card)?;
+            let mut phy = [0; 12];
+            phy[..4].copy_from_slice(&card.phy_sku().to_le_bytes());
+            card.send_and_wait(PHY_CONFIGURATION_CMD, &phy, INIT_COMPLETE_NOTIF, INIT_TIMEOUT_MS)?;
+        }
+        Ok(found)
+    }
+
+    fn antennas(card: &Card<'_>) -> Result {
+        let antennas = card.phy_sku() >> 16 & 0xf;
+        card.send(TX_ANT_CONFIGURATION_CMD, &antennas.to_le_bytes(), &mut []).map(|_| ())
+    }
+
+    /// The one image of 22000 calibrates when it is told that the NVM has been dealt with.
+    fn calibrate(card: &Card<'_>) -> Result {
+        card.send(INIT_EXTENDED_CFG_CMD, &IWL_INIT_NVM.to_le_bytes(), &mut [])?;
+        card.send_and_wait(NVM_ACCESS_COMPLETE, &[0; 4], INIT_COMPLETE_NOTIF, INIT_TIMEOUT_MS)
+    }
+
+    /// What it knows. The address it does not tell: that is in registers.
+    fn info(card: &Card<'_>) -> Result<Option<[u8; 6]>> {
+        let mut info = [0; NVM_INFO];
+        if card.send(NVM_GET_INFO, &[0; 4], &mut info)? < NVM_INFO {
+            dev_err!(card.dev(), "what the firmware says of the NVM is too short\n");
+            return Err(EINVAL);
+        }
+        let [_, _, _, _, low, high, _, addresses, ..] = info;
+        let version = u16::from_le_bytes([low, high]);
+        dev_info!(card.dev(), "NVM version {:#x}, addresses: {}\n", version, addresses);
+        let address = card.mac_address()?;
+        Ok(is_valid_ether_addr(&address).then_some(address))
+    }
+}
+
+impl Opmode for Mvm {
+    const KIND: Kind = Kind::Mvm;
+
+    fn start(card: &Card<'_>) -> Result {
+        let unified = card.family() == Family::Family22000;
+        let image = if unified { Image::Unified } else { Image::Init };
+        card.start_hw()?;
+        // An answer that does not come may come the second time, as the C driver has it.
+        match Self::run(card, image) {
+            Err(error) if error == ETIMEDOUT => {
+                card.start_hw()?;
+                Self::run(card, image)?;
+            }
+            ran => ran?,
+        }
+        let found = match unified {
+            true => Self::calibrate(card).and_then(|()| Self::info(card))?,
+            false => Self::init(card)?,
+        };
         let Some(address) = found else {
             dev_err!(card.dev(), "no valid mac address was found\n");
             return Err(EINVAL);
         };
-        // All antennas of the firmware's, and what it calibrates by itself.
-        let antennas = card.phy_sku() >> 16 & 0xf;
-        card.send(TX_ANT_CONFIGURATION_CMD, &antennas.to_le_bytes(), &mut [])?;
-        let mut phy = [0; 12];
-        phy[..4].copy_from_slice(&card.phy_sku().to_le_bytes());
-        card.send_and_wait(PHY_CONFIGURATION_CMD, &phy, INIT_COMPLETE_NOTIF, INIT_TIMEOUT_MS)?;
         let [a, b, c, d, e, f] = address;
         dev_info!(
             card.dev(),
             "base HW address: {:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}\n",
-            a, b, c, d, e, f,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
         );
         card.add_interface(&address)
     }
@@ -157,8 +206,10 @@ impl Opmode for Mvm {
         // It was stopped when it went down, or when it failed.
         card.start_hw()?;
         Self::run(card, Image::Runtime)?;
-        let antennas = card.phy_sku() >> 16 & 0xf;
-        card.send(TX_ANT_CONFIGURATION_CMD, &antennas.to_le_bytes(), &mut []).map(|_| ())
+        if card.family() == Family::Family22000 {
+            Self::calibrate(card)?;
+        }
+        Self::antennas(card)
     }
 }
 

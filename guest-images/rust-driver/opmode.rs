@@ -66,6 +66,12 @@ impl Card<'_> {
         u16::try_from(block).map_err(|_| Error::from_errno(block))
     }
 
+    pub(crate) fn mac_address(&self) -> Result<[u8; 6]> {
+        let mut address = [0; 6];
+        to_result(iwlrs_mac_address(self.0, &mut address))?;
+        Ok(address)
+    }
+
     pub(crate) fn load(&self, image: Image, queue: u8, alive: &mut [u8]) -> Result<usize> {
         length(iwlrs_load(self.0, image, queue, Buffer::new(alive)))
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registers, under the vendor's names, of parts before 22000.
+//! Registers, under the vendor's names, of parts before 9000 and of 22000.
 //!
 //! A test of the host's crate compares names and offsets with those that the bench's card model knows
 //! (`device/hw`): neither can be changed alone.
 
 use kernel::io::register;
 
-/// What is mapped of BAR 0: that of the oldest part is as large.
+/// What is used of BAR 0: that of the oldest part is as large.
 pub(crate) const BAR_SIZE: usize = 0x2000;
 
 register! {
@@ -212,6 +212,57 @@ register! {
     }
 }
 
+/// What 22000 has in their place.
+pub(crate) mod family22000 {
+    use super::HBUS_TARG_WRPTR;
+    use kernel::io::register;
+
+    register! {
+        /// Context information, address: low and high.
+        pub(crate) CSR_CTXT_INFO_BA(u32)[2, stride = 4] @ 0x040 {
+            31:0 value;
+        }
+
+        /// Latency tolerance.
+        pub(crate) CSR_LTR_LONG_VAL_AD(u32) @ 0x0d4 {
+            31:0 value;
+        }
+
+        /// The address that is fused: bytes 0 to 3, the first the highest.
+        pub(crate) CSR_MAC_ADDR0_OTP(u32) @ 0x380 {
+            31:0 value;
+        }
+
+        /// Bytes 4 and 5.
+        pub(crate) CSR_MAC_ADDR1_OTP(u32) @ 0x384 {
+            15:0 value;
+        }
+
+        /// The address that is strapped, or none.
+        pub(crate) CSR_MAC_ADDR0_STRAP(u32) @ 0x388 {
+            31:0 value;
+        }
+
+        pub(crate) CSR_MAC_ADDR1_STRAP(u32) @ 0x38c {
+            15:0 value;
+        }
+
+        /// Buffers are offered up to here, to the first receive queue.
+        pub(crate) RFH_Q_FRBDCB_WIDX_TRG(u32) @ 0x1c80 {
+            31:0 value;
+        }
+
+        /// The doorbell has room for more queues.
+        pub(crate) HBUS_TARG_WRPTR_WIDE(u32) => HBUS_TARG_WRPTR {
+            31:16 queue;
+            15:0 index;
+        }
+    }
+
+    /// Of `CSR_LTR_LONG_VAL_AD`: 250 us, for what snoops and what does not.
+    pub(crate) const LTR_250_US: u32 = 0x88fa_88fa;
+}
+
 /// The channel that loads microcode.
 pub(crate) mod srvc {
     use kernel::io::register;
@@ -276,11 +327,18 @@ pub(crate) mod prph {
     pub(crate) const SCD_QUEUE_RDPTR: u32 = 0xa0_2c68;
     pub(crate) const SCD_QUEUE_STATUS_BITS: u32 = 0xa0_2d0c;
     pub(crate) const SCD_EN_CTRL: u32 = 0xa0_2e54;
+    /// Of 22000, as the next.
+    pub(crate) const UREG_CHICK: u32 = 0xa0_5c00;
+    pub(crate) const UREG_CPU_INIT_RUN: u32 = 0xa0_5c44;
+    pub(crate) const RFH_GEN_STATUS: u32 = 0xa0_9808;
+    pub(crate) const RFH_RXF_DMA_CFG: u32 = 0xa0_9820;
 
     pub(crate) const DMA_CLK_RQT: u32 = 0x200;
     pub(crate) const L1_ACT_DIS: u32 = 0x800;
     pub(crate) const RFKILL: u32 = 0x1000_0000;
     pub(crate) const RELEASE_CPU_RESET_BIT: u32 = 1 << 24;
+    pub(crate) const UREG_CHICK_MSI_ENABLE: u32 = 1 << 24;
+    pub(crate) const RXF_DMA_IDLE: u32 = 1 << 31;
     /// Of `SCD_QUEUE_STATUS_BITS`: active, the fields that follow are meant, write status level.
     pub(crate) const QUEUE_ACTIVE: u32 = 1 << 3 | 1 << 4 | 0x017f_0000;
     /// Of `SCD_QUEUE_STATUS_BITS`: not active.

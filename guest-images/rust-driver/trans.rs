@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The transport: registers, interrupt, rings, and microcode on its way into the card; of parts before
-//! 9000.
+//! 9000, and of 22000, whose own is in [`context`](crate::context).
 //!
 //! Everything here that touches the card is called between `start_hw()` and the end of `stop()`, in
 //! process context, by one at a time: `op` is held. The interrupt's thread takes `rings` alone, for as
@@ -9,9 +9,7 @@
 
 use kernel::{
     device::{Bound, Device},
-    dma::Coherent,
     io::{
-        io_project,
         poll::read_poll_timeout,
         register::Array,
         Io, //
@@ -29,9 +27,11 @@ use kernel::{
 };
 
 use crate::{
-    abi::Family,
+    abi::{is_valid_ether_addr, Family},
     abstractions::completion::Completion,
-    regs::{int, prph, srvc, *},
+    context::{self, Context},
+    dma::Dma,
+    regs::{family22000::*, int, prph, srvc, *},
     ucode::{Image, Section, Ucode, CPU1_CPU2_SEPARATOR_SECTION, PAGING_SEPARATOR_SECTION},
 };
 
@@ -66,27 +66,21 @@ const COMMAND_TIMEOUT_MS: u32 = 2000;
 
 type Bar<'a> = pci::Bar<'a, BAR_SIZE>;
 
-/// Memory that the card reads and writes.
-struct Dma(Coherent<[u8]>);
+/// What parts before 22000 have beside that one.
+struct Channel {
+    tfds: Dma,
+    byte_counts: Dma,
+    keep_warm: Dma,
+    /// A part of a section on its way.
+    section: Dma,
+}
 
-impl Dma {
-    fn new(dev: &Device<Bound>, len: usize) -> Result<Self> {
-        Ok(Self(Coherent::zeroed_slice(dev, len, GFP_KERNEL)?))
-    }
-
-    fn address(&self) -> u64 {
-        self.0.dma_address()
-    }
-
-    fn write(&self, at: usize, data: &[u8]) -> Result {
-        io_project!(&self.0, [try: at..at + data.len()]).copy_from_slice(data);
-        Ok(())
-    }
-
-    fn read(&self, at: usize, data: &mut [u8]) -> Result {
-        io_project!(&self.0, [try: at..at + data.len()]).copy_to_slice(data);
-        Ok(())
-    }
+/// How microcode comes into the card.
+enum Way {
+    /// Through a channel, part by part.
+    Channel(Channel),
+    /// The card fetches it.
+    Context(Context),
 }
 
 /// The rings, and what has come through them.
@@ -94,12 +88,8 @@ struct Rings {
     rx_ring: Dma,
     rx_status: Dma,
     rx_buffers: Dma,
-    tfds: Dma,
     command: Dma,
-    byte_counts: Dma,
-    keep_warm: Dma,
-    /// A part of a section on its way.
-    section: Dma,
+    way: Way,
     /// The next receive buffer.
     rx_read: usize,
     /// The next descriptor.
@@ -185,19 +175,25 @@ fn frame(address: u64, shift: u32) -> u32 {
 }
 
 impl Rings {
-    fn new(dev: &Device<Bound>) -> Result<Self> {
+    fn new(dev: &Device<Bound>, family: Family) -> Result<Self> {
+        let way = match family {
+            Family::Family22000 => Way::Context(Context::new(dev, RX_LOG)?),
+            _ => Way::Channel(Channel {
+                tfds: Dma::new(dev, TFDS * TFD)?,
+                byte_counts: Dma::new(dev, BYTE_COUNTS)?,
+                keep_warm: Dma::new(dev, 0x1000)?,
+                section: Dma::new(dev, srvc::FH_MEM_TB_MAX_LENGTH)?,
+            }),
+        };
         let reserve = || -> Result<Packet> {
             Ok(Packet { payload: KVec::with_capacity(RX_BUFFER, GFP_KERNEL)? })
         };
         Ok(Self {
-            rx_ring: Dma::new(dev, 4 * RX_SIZE)?,
+            rx_ring: Dma::new(dev, 8 * RX_SIZE)?,
             rx_status: Dma::new(dev, 0x1000)?,
             rx_buffers: Dma::new(dev, RX_BUFFERS * RX_BUFFER)?,
-            tfds: Dma::new(dev, TFDS * TFD)?,
             command: Dma::new(dev, COMMAND)?,
-            byte_counts: Dma::new(dev, BYTE_COUNTS)?,
-            keep_warm: Dma::new(dev, 0x1000)?,
-            section: Dma::new(dev, srvc::FH_MEM_TB_MAX_LENGTH)?,
+            way,
             rx_read: 0,
             write: 0,
             alive: reserve()?,
@@ -212,11 +208,59 @@ impl Rings {
         (self.rx_read, self.write) = (0, 0);
         (self.awaited, self.noticed) = (None, None);
         self.rx_status.write(0, &[0; 4])?;
-        for n in 0..RX_SIZE {
-            let buffer = self.rx_buffers.address() + (n % RX_BUFFERS * RX_BUFFER) as u64;
-            self.rx_ring.write(4 * n, &frame(buffer, 8).to_le_bytes())?;
+        match &mut self.way {
+            Way::Channel(_) => {
+                for n in 0..RX_SIZE {
+                    let buffer = self.buffer(n % RX_BUFFERS);
+                    self.rx_ring.write(4 * n, &frame(buffer, 8).to_le_bytes())?;
+                }
+            }
+            Way::Context(context) => {
+                context.reset();
+                for n in 0..RX_BUFFERS {
+                    self.give_back(n)?;
+                }
+            }
         }
         Ok(())
+    }
+
+    fn buffer(&self, n: usize) -> u64 {
+        self.rx_buffers.address() + (n * RX_BUFFER) as u64
+    }
+
+    /// A receive buffer may be filled again.
+    fn give_back(&mut self, n: usize) -> Result {
+        let address = self.buffer(n);
+        match &mut self.way {
+            // It is in the ring.
+            Way::Channel(_) => Ok(()),
+            Way::Context(context) => context.offer(&self.rx_ring, RX_SIZE, n, address),
+        }
+    }
+
+    /// The buffer that the card has filled next.
+    fn filled(&self) -> Result<usize> {
+        match &self.way {
+            Way::Channel(_) => Ok(self.rx_read % RX_BUFFERS),
+            Way::Context(context) => {
+                context.used(self.rx_read).and_then(|n| (n < RX_BUFFERS).then_some(n).ok_or(EIO))
+            }
+        }
+    }
+
+    fn channel(&self) -> Result<&Channel> {
+        match &self.way {
+            Way::Channel(channel) => Ok(channel),
+            Way::Context(_) => Err(EINVAL),
+        }
+    }
+
+    fn context(&mut self) -> Option<&mut Context> {
+        match &mut self.way {
+            Way::Channel(_) => None,
+            Way::Context(context) => Some(context),
+        }
     }
 }
 
@@ -227,7 +271,7 @@ impl Trans {
         bar: pci::DevresBar<BAR_SIZE>,
         family: Family,
     ) -> Result<impl PinInit<Self> + 'a> {
-        let rings = Rings::new(dev)?;
+        let rings = Rings::new(dev, family)?;
         Ok(pin_init!(Self {
             bar,
             family,
@@ -241,6 +285,11 @@ impl Trans {
             responded <- Completion::new(),
             noticed <- Completion::new(),
         }))
+    }
+
+    /// Whether the card fetches its image itself.
+    fn fetches(&self) -> bool {
+        self.family == Family::Family22000
     }
 
     /// Accesses registers, if the device is still bound.
@@ -312,11 +361,15 @@ impl Trans {
 
     /// Powers the card, so that its inner registers can be reached.
     fn apm_init(&self) -> Result {
-        let old = !matches!(self.family, Family::Family8000);
+        let old = !matches!(self.family, Family::Family8000 | Family::Family22000);
         self.io(|bar| {
             bar.update(CSR_GIO_CHICKEN_BITS, |r| {
                 let r = r.with_l1a_no_l0s_rx(true);
-                if old { r.with_dis_l0s_exit_timer(true) } else { r }
+                if old {
+                    r.with_dis_l0s_exit_timer(true)
+                } else {
+                    r
+                }
             });
             bar.write_reg(CSR_DBG_HPET_MEM_REG::zeroed().with_value(0xffff_0000u32));
             bar.update(CSR_HW_IF_CONFIG_REG, |r| r.with_hap_wake(true));
@@ -337,6 +390,9 @@ impl Trans {
             let state = self.read_prph(prph::APMG_PCIDEV_STT_REG)?;
             self.write_prph(prph::APMG_PCIDEV_STT_REG, state | prph::L1_ACT_DIS)?;
             self.write_prph(prph::APMG_RTC_INT_STT_REG, prph::RFKILL)?;
+        }
+        if self.fetches() {
+            self.write_prph(prph::UREG_CHICK, prph::UREG_CHICK_MSI_ENABLE)?;
         }
         Ok(())
     }
@@ -403,6 +459,24 @@ impl Trans {
         Err(ENODATA)
     }
 
+    /// The address that a card of 22000 shows, that of a strap before the one that is fused.
+    pub(crate) fn mac_address(&self) -> Result<[u8; 6]> {
+        let _running = self.op.lock();
+        let address = |high: u32, low: u32| {
+            let ([a, b, c, d], [e, f]) = (high.to_be_bytes(), (low as u16).to_be_bytes());
+            [a, b, c, d, e, f]
+        };
+        self.io(|bar| {
+            let high = bar.read(CSR_MAC_ADDR0_STRAP).value().get();
+            let strap = address(high, bar.read(CSR_MAC_ADDR1_STRAP).value().get());
+            if is_valid_ether_addr(&strap) {
+                return strap;
+            }
+            let high = bar.read(CSR_MAC_ADDR0_OTP).value().get();
+            address(high, bar.read(CSR_MAC_ADDR1_OTP).value().get())
+        })
+    }
+
     /// Whether the card has OTP, not an EEPROM.
     pub(crate) fn is_otp(&self) -> Result<bool> {
         self.io(|bar| bar.read(CSR_OTP_GP_REG).device_select())
@@ -414,7 +488,8 @@ impl Trans {
         let rings = (*rings).as_mut().ok_or(ENODEV)?;
         rings.reset()?;
         let (ring, status) = (rings.rx_ring.address(), rings.rx_status.address());
-        let (tfds, warm) = (rings.tfds.address(), rings.keep_warm.address());
+        let channel = rings.channel()?;
+        let (tfds, warm) = (channel.tfds.address(), channel.keep_warm.address());
         self.io(|bar| {
             bar.write_reg(FH_MEM_RCSR_CHNL0_CONFIG_REG::zeroed());
             bar.write_reg(FH_MEM_RCSR_CHNL0_RBDCB_WPTR::zeroed());
@@ -445,7 +520,7 @@ impl Trans {
     fn load_chunk(&self, offset: u32, data: &[u8]) -> Result {
         let source = {
             let rings = self.rings.lock();
-            let section = &rings.as_ref().ok_or(ENODEV)?.section;
+            let section = &rings.as_ref().ok_or(ENODEV)?.channel()?.section;
             section.write(0, data)?;
             section.address()
         };
@@ -484,7 +559,7 @@ impl Trans {
     }
 
     /// All sections, and the CPU's start.
-    fn upload(&self, ucode: &Ucode<'_>, image: Image) -> Result {
+    fn upload(&self, (ucode, image): (&Ucode<'_>, Image)) -> Result {
         let secured = self.family == Family::Family8000;
         if secured {
             self.write_prph(prph::APMG_PS_CTRL_REG, prph::RELEASE_CPU_RESET_BIT)?;
@@ -527,7 +602,7 @@ impl Trans {
     fn tx_start(&self, queue: u8) -> Result {
         let byte_counts = {
             let rings = self.rings.lock();
-            rings.as_ref().ok_or(ENODEV)?.byte_counts.address()
+            rings.as_ref().ok_or(ENODEV)?.channel()?.byte_counts.address()
         };
         let base = self.read_prph(prph::SCD_SRAM_BASE_ADDR)?;
         let context = |at: u32| base.wrapping_add(at);
@@ -568,18 +643,47 @@ impl Trans {
     }
 
     fn ring_doorbell(&self, queue: u8, index: u8) -> Result {
-        self.io(|bar| {
-            bar.write_reg(
+        self.io(|bar| match self.fetches() {
+            true => {
+                bar.write_reg(HBUS_TARG_WRPTR_WIDE::zeroed().with_queue(queue).with_index(index))
+            }
+            false => bar.write_reg(
                 HBUS_TARG_WRPTR::zeroed().with_queue(u32_of(queue)).with_index(u32_of(index)),
-            )
+            ),
         })
     }
 
-    /// Uploads an image and waits for its ALIVE, whose payload is returned.
+    /// Tells the card where its image and its rings are, and to run. Buffers are offered to it when it does.
+    fn fetch(&self, dev: &Device<Bound>, file: (&Ucode<'_>, Image)) -> Result {
+        let hw_rev = self.io(|bar| bar.read(CSR_HW_REV).value().get())?;
+        let info = {
+            let mut rings = self.rings.lock();
+            let rings = (*rings).as_mut().ok_or(ENODEV)?;
+            rings.reset()?;
+            let Rings { rx_ring, rx_status, way, .. } = rings;
+            let Way::Context(context) = way else { return Err(EINVAL) };
+            let rings = context::Rings { free: rx_ring, log: RX_LOG, status: rx_status };
+            context.fill(dev, file, hw_rev, rings)?;
+            context.address()
+        };
+        self.alive.rearm();
+        self.unmask(int::RUNNING)?;
+        self.io(|bar| {
+            let part = |half: u64| CSR_CTXT_INFO_BA::zeroed().with_value(half as u32);
+            bar.write(CSR_CTXT_INFO_BA::at(0), part(info));
+            bar.write(CSR_CTXT_INFO_BA::at(1), part(info >> 32));
+            bar.write_reg(CSR_LTR_LONG_VAL_AD::zeroed().with_value(LTR_250_US));
+        })?;
+        self.write_prph(prph::UREG_CPU_INIT_RUN, 1)
+    }
+
+    /// Uploads an image of a file and waits for its ALIVE, whose payload is returned. Without `radio` the
+    /// radio need not be switched on for it.
     pub(crate) fn load(
         &self,
-        ucode: &Ucode<'_>,
-        image: Image,
+        dev: &Device<Bound>,
+        file: (&Ucode<'_>, Image),
+        radio: bool,
         queue: u8,
         alive: &mut [u8],
     ) -> Result<usize> {
@@ -588,7 +692,7 @@ impl Trans {
             return Err(EIO);
         }
         *running = Running::Powered;
-        if image == Image::Runtime && !self.is_radio_on()? {
+        if radio && !self.is_radio_on()? {
             return Err(ERFKILL);
         }
         self.mask_all()?;
@@ -601,15 +705,26 @@ impl Trans {
             bar.write_reg(mailbox.with_rfkill(true));
             bar.write_reg(mailbox.with_cmd_blocked(true));
         })?;
-        self.rx_init(queue)?;
-        self.unmask(int::LOADING)?;
-        self.upload(ucode, image)?;
+        match self.fetches() {
+            true => self.fetch(dev, file)?,
+            false => {
+                self.rx_init(queue)?;
+                self.unmask(int::LOADING)?;
+                self.upload(file)?;
+            }
+        }
         self.alive.wait_timeout(ms(ALIVE_TIMEOUT_MS))?;
         self.whole()?;
-        self.tx_start(queue)?;
+        if !self.fetches() {
+            self.tx_start(queue)?;
+        }
         *running = Running::Alive(queue);
-        let rings = self.rings.lock();
-        Ok(copy(&rings.as_ref().ok_or(ENODEV)?.alive, alive))
+        let mut rings = self.rings.lock();
+        let rings = (*rings).as_mut().ok_or(ENODEV)?;
+        if let Some(context) = rings.context() {
+            context.fetched();
+        }
+        Ok(copy(&rings.alive, alive))
     }
 
     /// Sends a command and waits for its response. A notification that is to follow can be waited for
@@ -641,12 +756,17 @@ impl Trans {
             }
             rings.command.write(0, header)?;
             rings.command.write(header.len(), data)?;
-            // One buffer: low 32 bits of its address, then 4 more and its length.
             let address = rings.command.address();
-            let tail = (address >> 32) as u32 & 0xf | (len as u32) << 4;
-            let at = usize::from(index) * TFD;
-            rings.tfds.write(at, &words(&[1 << 24, address as u32]))?;
-            rings.tfds.write(at + 8, &words(&[tail, 0]))?;
+            match &rings.way {
+                // One buffer: low 32 bits of its address, then 4 more and its length.
+                Way::Channel(Channel { tfds, .. }) => {
+                    let tail = (address >> 32) as u32 & 0xf | (len as u32) << 4;
+                    let at = usize::from(index) * TFD;
+                    tfds.write(at, &words(&[1 << 24, address as u32]))?;
+                    tfds.write(at + 8, &words(&[tail, 0]))?;
+                }
+                Way::Context(context) => context.describe(index, address, len as u16)?,
+            }
             rings.write = index.wrapping_add(1);
             rings.awaited = Some(sequence);
             rings.noticed = notification;
@@ -689,22 +809,32 @@ impl Trans {
         }
         *running = Running::Off;
         let _ = self.quiesce();
+        if let Some(context) = (*self.rings.lock()).as_mut().and_then(Rings::context) {
+            context.clear();
+        }
     }
 
     fn quiesce(&self) -> Result {
         self.mask_all()?;
-        self.write_prph(prph::SCD_TXFACT, 0)?;
-        self.io(|bar| {
-            for channel in 0..8 {
-                if let Some(at) = FH_TCSR_CHNL_TX_CONFIG_REG::try_at(channel) {
-                    bar.write(at, FH_TCSR_CHNL_TX_CONFIG_REG::zeroed());
-                }
-            }
-            bar.write_reg(FH_MEM_RCSR_CHNL0_CONFIG_REG::zeroed());
-        })?;
         // Each is waited for, and the next done though it did not come.
         let timeout = Delta::from_millis(1);
-        let _ = self.poll(|bar| bar.read(FH_MEM_RSSR_RX_STATUS_REG).idle(), timeout);
+        if self.fetches() {
+            self.write_prph(prph::RFH_RXF_DMA_CFG, 0)?;
+            let state = || self.read_prph(prph::RFH_GEN_STATUS);
+            let idle = |state: &u32| state & prph::RXF_DMA_IDLE != 0;
+            let _ = read_poll_timeout(state, idle, Delta::from_micros(10), timeout);
+        } else {
+            self.write_prph(prph::SCD_TXFACT, 0)?;
+            self.io(|bar| {
+                for channel in 0..8 {
+                    if let Some(at) = FH_TCSR_CHNL_TX_CONFIG_REG::try_at(channel) {
+                        bar.write(at, FH_TCSR_CHNL_TX_CONFIG_REG::zeroed());
+                    }
+                }
+                bar.write_reg(FH_MEM_RCSR_CHNL0_CONFIG_REG::zeroed());
+            })?;
+            let _ = self.poll(|bar| bar.read(FH_MEM_RSSR_RX_STATUS_REG).idle(), timeout);
+        }
         self.io(|bar| {
             bar.update(CSR_GP_CNTRL, |r| r.with_mac_access_req(false));
             bar.update(CSR_RESET, |r| r.with_stop_master(true));
@@ -756,15 +886,15 @@ impl Trans {
             self.loaded.complete();
         }
         if causes & (int::HW_ERR | int::SW_ERR) != 0 {
-            self.failed.store(1, Relaxed);
-            self.loaded.complete();
-            self.alive.complete();
-            self.responded.complete();
-            self.noticed.complete();
+            self.fail();
         }
         if causes & (int::FH_RX | int::SW_RX | int::RX_PERIODIC | int::ALIVE) != 0 {
-            // Without rings the device is going.
-            let _ = self.receive();
+            // A card that fetches takes buffers from when it runs on.
+            let offer = self.fetches() && causes & int::ALIVE != 0;
+            // Without rings the device is going; a buffer that was none is no card to go on with.
+            if self.receive(offer) == Err(EIO) {
+                self.fail();
+            }
         }
         // What has come meanwhile interrupts at once.
         let mask = self.mask.load(Relaxed);
@@ -772,26 +902,40 @@ impl Trans {
         (IrqReturn::Handled, causes & int::RF_KILL != 0)
     }
 
-    /// Empties the receive ring.
-    fn receive(&self) -> Result {
+    /// The microcode or the hardware has failed: nobody waits for it any more.
+    fn fail(&self) {
+        self.failed.store(1, Relaxed);
+        self.loaded.complete();
+        self.alive.complete();
+        self.responded.complete();
+        self.noticed.complete();
+    }
+
+    /// Empties the receive ring; what was read, or all if `offer`, is offered to the card again.
+    fn receive(&self, mut offer: bool) -> Result {
         let mut rings = self.rings.lock();
         let rings = (*rings).as_mut().ok_or(ENODEV)?;
         let mut closed = [0; 2];
         rings.rx_status.read(0, &mut closed)?;
         let closed = usize::from(u16::from_le_bytes(closed)) % RX_SIZE;
-        let mut read = false;
         while rings.rx_read != closed {
-            let buffer = rings.rx_read % RX_BUFFERS * RX_BUFFER;
-            self.packets(rings, buffer)?;
+            let buffer = rings.filled()?;
+            self.packets(rings, buffer * RX_BUFFER)?;
+            rings.give_back(buffer)?;
             rings.rx_read = (rings.rx_read + 1) % RX_SIZE;
-            read = true;
+            offer = true;
         }
-        if read {
-            let offered = (rings.rx_read + RX_OFFERED) % RX_SIZE & !7;
-            let register = FH_RSCSR_CHNL0_RBDCB_WPTR_REG::zeroed();
-            self.io(|bar| bar.write_reg(register.with_value(offered as u32)))?;
+        if !offer {
+            return Ok(());
         }
-        Ok(())
+        let offered = match &rings.way {
+            Way::Channel(_) => (rings.rx_read + RX_OFFERED) % RX_SIZE & !7,
+            Way::Context(context) => context.offered(),
+        } as u32;
+        self.io(|bar| match self.fetches() {
+            true => bar.write_reg(RFH_Q_FRBDCB_WIDX_TRG::zeroed().with_value(offered)),
+            false => bar.write_reg(FH_RSCSR_CHNL0_RBDCB_WPTR_REG::zeroed().with_value(offered)),
+        })
     }
 
     /// The packets in a buffer. What the card writes is not trusted: no length leads out of the buffer.
@@ -800,7 +944,7 @@ impl Trans {
         while at + 8 <= RX_BUFFER {
             let mut header = [0; 8];
             rings.rx_buffers.read(buffer + at, &mut header)?;
-            let [a, b, c, d, id, _group, low, high] = header;
+            let [a, b, c, d, id, group, low, high] = header;
             let word = u32::from_le_bytes([a, b, c, d]);
             let len = (word & 0x3fff) as usize;
             // The length counts the header's second half.
@@ -809,20 +953,24 @@ impl Trans {
             }
             let mut payload = KVec::from_elem(0, len - 4, GFP_KERNEL)?;
             rings.rx_buffers.read(buffer + at + 8, &mut payload)?;
-            self.packet(rings, id, u16::from_le_bytes([low, high]), &payload);
+            self.packet(rings, (group, id), u16::from_le_bytes([low, high]), &payload);
             at = (at + 4 + len + 63) & !63;
         }
         // Nothing of it is read twice.
         rings.rx_buffers.write(buffer, &FRAME_INVALID.to_le_bytes())
     }
 
-    fn packet(&self, rings: &mut Rings, id: u8, sequence: u16, payload: &[u8]) {
+    fn packet(&self, rings: &mut Rings, (group, id): (u8, u8), sequence: u16, payload: &[u8]) {
         if sequence & SEQ_RX_FRAME == 0 {
             if rings.awaited == Some(sequence) {
                 rings.awaited = None;
                 rings.response.keep(payload);
                 self.responded.complete();
             }
+            return;
+        }
+        // All that is waited for is of the first group.
+        if group != 0 {
             return;
         }
         if id == ALIVE {

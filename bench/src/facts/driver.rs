@@ -205,6 +205,8 @@ static RUST_DRIVER: &[(&str, &str)] = files! {
     "abstractions/mod.rs"
     "abstractions/workqueue.rs"
     "cards.rs"
+    "context.rs"
+    "dma.rs"
     "drv.rs"
     "exports.rs"
     "interface.rs"
