@@ -457,7 +457,7 @@ const MVM_AX210: &[ApiRange] = &[
 ];
 /// 5.10 does not know it.
 const MVM_AX211: &[ApiRange] = MVM_AX210.split_at(1).1;
-const MLD_GL: &[ApiRange] = &[
+const MLD_BZ: &[ApiRange] = &[
     range(Kernel::V6_12, 93, 90, Content::MvmLoader { sku: false }),
     range(kernel(6, 16), 99, 93, Content::Mld),
     range(kernel(6, 17), 102, 98, Content::Mld),
@@ -499,7 +499,7 @@ pub const STUBS: &[StubDef] = &[
     StubDef {
         wifi7: true,
         pnvm: Some(PnvmDef { sku: SkuId([0x51120, 0, 0]), hardware: &[hw(0x47, 0x112)] }),
-        ..mvm_card("be200", "iwlwifi-gl-c0-fm-c0-", MLD_GL)
+        ..mvm_card("be200", "iwlwifi-gl-c0-fm-c0-", MLD_BZ)
     },
     dvm("1000", "iwlwifi-1000-", DVM_5, IWLAGN_RTC),
     dvm("100", "iwlwifi-100-", always!(5..=5, Content::Dvm), IWLAGN_RTC),
@@ -531,6 +531,14 @@ pub const STUBS: &[StubDef] = &[
             hardware: &[hw(0x37, 0x10d), hw(0x43, 0x10d)],
         }),
         ..mvm_card("ax211", "iwlwifi-so-a0-gf-a0-", MVM_AX211)
+    },
+    StubDef {
+        wifi7: true,
+        pnvm: Some(PnvmDef {
+            sku: SkuId([0x51120, 0, 0]),
+            hardware: &[hw(0x46, 0x112), hw(0x4b, 0x112)],
+        }),
+        ..mvm_card("be201", "iwlwifi-bz-b0-fm-c0-", MLD_BZ)
     },
 ];
 

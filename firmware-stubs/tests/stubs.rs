@@ -36,6 +36,12 @@ fn names_that_the_driver_asks_for() {
     let be200 = names("be200", Kernel::V7_3);
     assert_eq!(be200.first().unwrap(), "iwlwifi-gl-c0-fm-c0-c107.ucode");
     assert_eq!(be200.last().unwrap(), "iwlwifi-gl-c0-fm-c0-c102.ucode");
+    let be201 = |kernel| names("be201", kernel);
+    assert_eq!(be201(Kernel::V7_3)[0], "iwlwifi-bz-b0-fm-c0-c107.ucode");
+    assert_eq!(
+        be201(Kernel::V6_12),
+        [93, 92, 91, 90].map(|api| format!("iwlwifi-bz-b0-fm-c0-{api}.ucode"))
+    );
 }
 
 /// As kernels 6.18, 7.0 and 7.1 of Debian asked when they got none.
@@ -214,5 +220,5 @@ fn each_pnvm_stub_is_for_its_card() {
         let Inspection::Pnvm(inspection) = inspect(&name, &file, None) else { panic!("{name}") };
         assert!(inspection.error.is_none(), "{:?}", inspection.error);
     }
-    assert_eq!(made, 3);
+    assert_eq!(made, 4);
 }

@@ -493,6 +493,15 @@ static CARDS: &[CardSpec] = &[
         sku_id: [0x610d1, 0, 0],
         ..MVM_AX210
     },
+    CardSpec {
+        name: "be201",
+        marketing: "Intel(R) Wi-Fi 7 BE201 320MHz",
+        pci: PciIds { device: 0xa840, subsystem: 0x0110 },
+        firmware: "iwlwifi-bz-b0-fm-c0-",
+        about: "MLD: as BE200, integrated: told by its MAC and RF types",
+        hw_rev: 0x461,
+        ..MLD_BZ
+    },
 ];
 
 /// Every card.
