@@ -292,6 +292,34 @@ fn a_killed_matrix_can_be_reported() {
     assert!(page.contains("<strong>interrupted</strong>") && page.contains("not played"));
 }
 
+/// What a kernel was built without plays nowhere, and every form says so.
+#[test]
+fn what_the_kernel_lacks_is_left_out() {
+    let bench = Bench::new();
+    let needy =
+        NO_PROBE.replacen("[[step]]\ndo", "needs = [\"CONFIG_OF_NO_KERNEL\"]\n[[step]]\ndo", 1);
+    let needy = bench.file("needy.toml", needy);
+    let needy = needy.to_str().expect("a path");
+    let matrix = matrix(&bench, &[needy, "opmode-missing", "--card", "7260"]);
+    assert_eq!((matrix.code, matrix.cells().len()), (Some(0), 1), "{}", matrix.stderr);
+    let left_out = &matrix.document["left_out"];
+    assert_eq!((text(&left_out[0]["scenario"]), &left_out[1]), ("needy", &Value::Null));
+    let reason = "was built without CONFIG_OF_NO_KERNEL";
+    assert!(text(&left_out[0]["reason"]).ends_with(reason), "{left_out}");
+    for (file, before) in [
+        ("junit.xml", "<skipped message=\"kernel "),
+        ("results.ktap", "    ok 1 7260 / "),
+        ("report.html", "needy 7260: kernel "),
+    ] {
+        let text = matrix.file(file);
+        let found = text.lines().any(|line| line.contains(before) && line.contains(reason));
+        assert!(found, "{file}: {text}");
+    }
+    let alone = bench.output(&["run", needy]);
+    let said = String::from_utf8_lossy(&alone.stderr);
+    assert!(alone.status.code() == Some(125) && said.contains(reason), "{said}");
+}
+
 /// Each kernel is a column of its own, and no result is taken for the other's.
 #[test]
 #[ignore = "fetches another kernel"]

@@ -233,13 +233,18 @@ impl<'a> Lab<'a> {
         }
     }
 
-    /// Whether a scenario is one for this kernel's driver.
+    /// Whether a scenario is one for this kernel and its driver.
     ///
     /// # Errors
-    /// It is about modules, and there are none.
-    pub fn plays(&self, scenario: &Scenario, cold: bool) -> Result<(), BadUsage> {
+    /// It is about modules, and there are none; or about what the kernel was built without.
+    pub fn plays(&self, scenario: &Scenario, cold: bool) -> anyhow::Result<()> {
         if let Some(own) = &self.initrd {
-            return initrd::plays(own, scenario);
+            return Ok(initrd::plays(own, scenario)?);
+        }
+        for option in &scenario.needs {
+            if self.kernel.lacks(option.name())? {
+                anyhow::bail!("kernel {} was built without {option}", self.kernel());
+            }
         }
         if !self.driver.is_built_in() {
             return Ok(());
@@ -249,13 +254,13 @@ impl<'a> Lab<'a> {
             return Err(BadUsage(format!(
                 "{name} is about modules, and kernel {kernel} has {driver} and its opmodes built in: \
                  play opmode-first, or another with `built-in = true`"
-            )));
+            )).into());
         }
         if cold || scenario.begins_cold() {
             return Err(BadUsage(format!(
                 "{name} with the card present at power-on: kernel {kernel} has {driver} built in, which \
                  asks for its firmware before there is a gate; without --cold the card is plugged in later"
-            )));
+            )).into());
         }
         Ok(())
     }

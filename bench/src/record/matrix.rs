@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::facts::driver::STOCK;
 use crate::facts::seen::Seen;
@@ -162,15 +162,59 @@ impl Cell {
 
     /// Where it was played: the kernel, and the driver if it is not the kernel's own.
     pub fn on(&self) -> String {
-        match self.driver {
-            STOCK => self.kernel.clone(),
-            driver => format!("{} {driver}", self.kernel),
-        }
+        on(&self.kernel, self.driver)
     }
 
     fn place(&self) -> Place<'_> {
         let (scenario, card, driver) = (&self.scenario, &self.card, self.driver);
         Place { scenario, card, kernel: &self.kernel_version, driver }
+    }
+}
+
+/// A kernel, and the driver if it is not the kernel's own.
+pub fn on(kernel: &str, driver: &str) -> String {
+    match driver {
+        STOCK => kernel.to_owned(),
+        driver => format!("{kernel} {driver}"),
+    }
+}
+
+/// A place that is not played, as nothing could be seen there of what the scenario is about.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Scenario.
+    pub scenario: String,
+    /// Card.
+    pub card: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// The driver under test, as `--driver` calls it.
+    pub driver: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Of each reason, in order of its first place, what is left out.
+pub fn by_reason(places: &[LeftOut]) -> Vec<(&str, Vec<&LeftOut>)> {
+    let mut reasons: Vec<(&str, Vec<&LeftOut>)> = Vec::new();
+    for place in places {
+        match reasons.iter_mut().find(|(reason, _)| *reason == place.reason) {
+            Some((_, places)) => places.push(place),
+            None => reasons.push((&place.reason, vec![place])),
+        }
+    }
+    reasons
+}
+
+/// Their scenarios and cards: each named where there are few.
+pub fn counted(places: &[&LeftOut]) -> String {
+    let mut scenarios: Vec<_> = places.iter().map(|place| place.scenario.as_str()).collect();
+    scenarios.dedup();
+    match (scenarios.as_slice(), places.len()) {
+        ([one], 1) => format!("{one} {}", places[0].card),
+        ([one], n) => format!("{one} with {n} cards"),
+        (few, _) if few.len() <= 3 => few.join(", "),
+        (many, _) => format!("{} scenarios", many.len()),
     }
 }
 
@@ -231,6 +275,8 @@ pub struct Results<'a> {
     pub seconds: f64,
     pub directory: &'a Path,
     pub cells: &'a [Cell],
+    /// No part of what was planned.
+    pub left_out: &'a [LeftOut],
 }
 
 impl<'a> Results<'a> {

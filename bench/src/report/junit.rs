@@ -1,8 +1,8 @@
 //! JUnit XML, for CI servers: a suite per scenario, a case per card, kernel and acceleration.
 //!
 //! A failed run is a `failure`; one that the environment could not run, or that was stopped, is
-//! an `error`: it says nothing about the driver. One that fails as it is known to is `skipped`,
-//! and one that is known to fail and passes is a `failure`.
+//! an `error`: it says nothing about the driver. One that fails as it is known to is `skipped`, as is
+//! what a matrix leaves out, and one that is known to fail and passes is a `failure`.
 //!
 //! A case holds only what strict readers know: Jenkins' xUnit plugin (`junit-10.xsd`) and Surefire
 //! (`surefire-test-report.xsd`) allow it no properties, and an earlier attempt no bare text.
@@ -14,21 +14,32 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, T
 use serde_json::Value;
 
 use super::fields;
-use super::run::{Run, by_scenario};
+use super::run::{Run, left_out_name, suites};
 use crate::facts::verdict::Class;
+use crate::record::matrix::LeftOut;
 
-/// The runs as a JUnit document.
+/// The runs, and what was left out, as a JUnit document.
 ///
 /// # Errors
 /// The XML cannot be put together.
-pub fn report(runs: &[Run]) -> Result<String, quick_junit::SerializeError> {
+pub fn report(runs: &[Run], left_out: &[LeftOut]) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new("iwlbench");
-    for (scenario, cases) in by_scenario(runs) {
-        let mut suite = TestSuite::new(scenario.as_str());
-        suite.add_test_cases(cases.into_iter().map(|(name, run)| case(&scenario, name, run)));
-        report.add_test_suite(suite);
+    for suite in suites(runs, left_out) {
+        let mut cases = TestSuite::new(suite.scenario.as_str());
+        let played = suite.cases.into_iter();
+        cases.add_test_cases(played.map(|(name, run)| case(&suite.scenario, name, run)));
+        cases.add_test_cases(suite.left_out.into_iter().map(skipped));
+        report.add_test_suite(cases);
     }
     report.to_string()
+}
+
+fn skipped(place: &LeftOut) -> TestCase {
+    let mut status = TestCaseStatus::skipped();
+    status.set_type("left-out").set_message(place.reason.clone());
+    let mut case = TestCase::new(left_out_name(place), status);
+    case.set_classname(format!("iwlbench.{}", place.scenario));
+    case
 }
 
 fn case(scenario: &str, name: String, run: &Run) -> TestCase {

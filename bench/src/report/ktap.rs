@@ -7,16 +7,17 @@
 
 use std::fmt::Write;
 
-use super::run::{Known, Run, by_scenario};
+use super::run::{Known, Run, Suite, left_out_name, suites};
 use crate::facts::verdict::Class;
+use crate::record::matrix::LeftOut;
 
-/// The runs as a KTAP document.
-pub fn report(runs: &[Run]) -> String {
-    let suites = by_scenario(runs);
+/// The runs, and what was left out, as a KTAP document.
+pub fn report(runs: &[Run], left_out: &[LeftOut]) -> String {
+    let suites = suites(runs, left_out);
     let mut out = Ktap { text: String::new(), depth: 0 };
     out.plan(suites.len());
-    for (n, (scenario, cases)) in suites.iter().enumerate() {
-        out.open(scenario, cases.len());
+    for (n, Suite { scenario, cases, left_out }) in suites.iter().enumerate() {
+        out.open(scenario, cases.len() + left_out.len());
         for (n, (name, run)) in cases.iter().enumerate() {
             if let Some(known) = &run.known {
                 out.known(n, name, run, known);
@@ -34,6 +35,10 @@ pub fn report(runs: &[Run]) -> String {
             expectations(&mut out, run);
             out.depth -= 1;
             out.result(passed(run), n, name);
+        }
+        for (n, place) in left_out.iter().enumerate() {
+            let (name, reason) = (clean(&left_out_name(place)), clean(&place.reason));
+            out.line(&format!("ok {} {name} # SKIP {reason}", cases.len() + n + 1));
         }
         out.depth -= 1;
         out.result(cases.iter().all(|(_, run)| passed(run)), n, scenario);

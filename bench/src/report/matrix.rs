@@ -11,6 +11,7 @@ use super::run::{Known, Record, Run, Vars, Verdict};
 use crate::facts::driver::STOCK;
 use crate::facts::verdict::Class;
 use crate::record::files;
+use crate::record::matrix::{LeftOut, on};
 
 /// Format that is understood.
 const FORMAT: u64 = 1;
@@ -40,6 +41,9 @@ pub struct Matrix {
     pub command: String,
     /// What was played.
     pub cells: Vec<Cell>,
+    /// What was not, and why.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A place of the matrix.
@@ -88,10 +92,7 @@ fn stock() -> String {
 impl Cell {
     /// Where it was played: the kernel, and the driver if it is not the kernel's own.
     pub fn on(&self) -> String {
-        match self.driver.as_str() {
-            STOCK => self.kernel.clone(),
-            driver => format!("{} {driver}", self.kernel),
-        }
+        on(&self.kernel, &self.driver)
     }
 
     /// As a table of drivers has it.

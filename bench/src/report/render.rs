@@ -16,7 +16,7 @@ use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::{self, complaint};
 use crate::facts::verdict::{Class, Outcome};
 use crate::record::files;
-use crate::record::matrix::{Attempt, Cell, Standing};
+use crate::record::matrix::{self, Attempt, Cell, LeftOut, Standing};
 use crate::record::run::Record;
 use crate::report::baseline::Changes;
 use crate::report::look::{Look, NO_BREAK};
@@ -233,6 +233,16 @@ pub fn matrix(cells: &[Cell], planned: usize, seconds: f64, look: Look) -> Strin
     let last =
         format!("{verdicts} verdicts: {first} at the first try, {unexplained} failed or flaky");
     line(&mut out, &look.wrapped(&last, 2));
+    out
+}
+
+/// What was not played, reason by reason.
+pub fn left_out(places: &[LeftOut], look: Look) -> String {
+    let mut out = String::new();
+    for (reason, places) in matrix::by_reason(places) {
+        let said = format!("left out, {}: {reason}", matrix::counted(&places));
+        line(&mut out, &look.wrapped(&said, 2));
+    }
     out
 }
 

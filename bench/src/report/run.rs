@@ -16,6 +16,7 @@ use crate::facts::phases::Phase;
 use crate::facts::timeline::seconds;
 use crate::facts::trouble::complaint;
 use crate::facts::verdict::{Class, Outcome};
+use crate::record::matrix::{LeftOut, on};
 
 /// Lines of the kernel log that a failure carries.
 const LOG_TAIL: usize = 30;
@@ -357,17 +358,21 @@ impl Record {
     }
 }
 
-/// Runs by scenario, both in the order they came, each run with a name that no other run of its
-/// scenario has.
-pub(super) fn by_scenario(runs: &[Run]) -> Vec<(String, Vec<(String, &Run)>)> {
-    let mut suites: Vec<(String, Vec<(String, &Run)>)> = Vec::new();
+/// A scenario's runs, and where it was left out.
+pub(super) struct Suite<'r> {
+    /// Its name.
+    pub scenario: String,
+    /// Each run with a name that no other run of its scenario has.
+    pub cases: Vec<(String, &'r Run)>,
+    /// What was not played of it.
+    pub left_out: Vec<&'r LeftOut>,
+}
+
+/// Runs by scenario, both in the order they came, then what was left out.
+pub(super) fn suites<'r>(runs: &'r [Run], left_out: &'r [LeftOut]) -> Vec<Suite<'r>> {
+    let mut suites: Vec<Suite<'r>> = Vec::new();
     for run in runs {
-        let scenario = run.scenario();
-        let at = suites.iter().position(|(name, _)| *name == scenario).unwrap_or_else(|| {
-            suites.push((scenario, Vec::new()));
-            suites.len() - 1
-        });
-        let cases = &mut suites[at].1;
+        let cases = &mut suite(&mut suites, run.scenario()).cases;
         let combination = run.combination();
         let same = cases.iter().filter(|(_, other)| other.combination() == combination).count();
         let name = match same {
@@ -376,5 +381,21 @@ pub(super) fn by_scenario(runs: &[Run]) -> Vec<(String, Vec<(String, &Run)>)> {
         };
         cases.push((name, run));
     }
+    for place in left_out {
+        suite(&mut suites, place.scenario.clone()).left_out.push(place);
+    }
     suites
+}
+
+fn suite<'s, 'r>(suites: &'s mut Vec<Suite<'r>>, scenario: String) -> &'s mut Suite<'r> {
+    let at = suites.iter().position(|suite| suite.scenario == scenario).unwrap_or_else(|| {
+        suites.push(Suite { scenario, cases: Vec::new(), left_out: Vec::new() });
+        suites.len() - 1
+    });
+    &mut suites[at]
+}
+
+/// What a place that was left out is called among those that were played.
+pub(super) fn left_out_name(place: &LeftOut) -> String {
+    format!("{} / {}", place.card, on(&place.kernel, &place.driver))
 }

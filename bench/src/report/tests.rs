@@ -9,6 +9,7 @@ use super::run::{Known, Verdict};
 use super::{ReadError, Run, html, junit, ktap, locate, perfetto, text};
 use crate::facts::timeline::{Event, Source, What, write_line};
 use crate::facts::verdict::Class;
+use crate::record::matrix::LeftOut;
 
 const HEADER: &str = r#"{"format":"iwlbench-events","version":1}"#;
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)> --> ]]> \u{1b}[31m\u{0} # SKIP";
@@ -212,7 +213,7 @@ fn a_complaint_is_shown_with_its_trace_and_the_logs_end() {
     assert!(shown.contains("BUG: bad") && shown.contains("in_it+0x1/0x2"), "{shown}");
     assert!(!shown.contains("before") && !shown.contains("later"), "{shown}");
     let runs = [run];
-    for text in [junit::report(&runs).expect("XML"), ktap::report(&runs)] {
+    for text in [junit::report(&runs, &[]).expect("XML"), ktap::report(&runs, &[])] {
         for part in ["in_it+0x1/0x2", "later 70", "later 99"] {
             assert!(text.contains(part), "no {part} in {text}");
         }
@@ -227,7 +228,7 @@ fn junit_tells_failures_from_errors() {
     run.earlier.push(failed().1);
     let broken = directory(Some(&run_json("qemu-died", &Value::Null)), &events());
     let broken = Run::read(broken.path()).expect("readable");
-    let xml = junit::report(&[run, broken]).expect("XML");
+    let xml = junit::report(&[run, broken], &[]).expect("XML");
     for part in [
         r#"<testsuite name="opmode-load" tests="2" skipped="0" errors="1" failures="1">"#,
         r#"<failure message="1 of 2 expectations failed" type="failed">"#,
@@ -248,7 +249,7 @@ fn junit_tells_failures_from_errors() {
 #[test]
 fn ktap_nests_scenario_run_expectation() {
     let (_dir, run) = failed();
-    let ktap = ktap::report(&[run]);
+    let ktap = ktap::report(&[run], &[]);
     let results: Vec<_> = ktap.lines().filter(|l| !l.trim_start().starts_with('#')).collect();
     assert_eq!(
         results,
@@ -270,6 +271,38 @@ fn ktap_nests_scenario_run_expectation() {
 }
 
 #[test]
+fn what_is_left_out_is_skipped_with_its_reason() {
+    let (_dir, run) = failed();
+    let place = |scenario: &str, driver: &str| LeftOut {
+        scenario: scenario.into(),
+        card: "be200".into(),
+        kernel: "6.1.0-50-amd64".into(),
+        driver: driver.into(),
+        reason: "the driver of #1 does not know be200".into(),
+    };
+    let (runs, left_out) = ([run], [place("opmode-load", "stock"), place("msix", "nowait")]);
+    let ktap = ktap::report(&runs, &left_out);
+    let reason = "# SKIP the driver of No.1 does not know be200";
+    for line in [
+        "    1..2".to_owned(),
+        format!("    ok 2 be200 / 6.1.0-50-amd64 {reason}"),
+        format!("    ok 1 be200 / 6.1.0-50-amd64 nowait {reason}"),
+        "ok 2 msix".to_owned(),
+    ] {
+        assert!(ktap.lines().any(|other| other == line), "no {line} in {ktap}");
+    }
+    let xml = junit::report(&runs, &left_out).expect("XML");
+    for part in [
+        r#"<testsuite name="opmode-load" tests="2" skipped="1" errors="0" failures="1">"#,
+        r#"<testsuite name="msix" tests="1" skipped="1" errors="0" failures="0">"#,
+        r#"<testcase name="be200 / 6.1.0-50-amd64 nowait" classname="iwlbench.msix">"#,
+        r#"<skipped message="the driver of #1 does not know be200" type="left-out"/>"#,
+    ] {
+        assert!(xml.contains(part), "no {part} in {xml}");
+    }
+}
+
+#[test]
 fn what_is_known_is_told_apart_and_red_when_it_is_gone() {
     let known = |gone| Known { reason: "a report # 7".into(), at: "known.toml:3".into(), gone };
     let (_dir, mut fails) = failed();
@@ -278,7 +311,7 @@ fn what_is_known_is_told_apart_and_red_when_it_is_gone() {
     let mut passes = Run::read(good.path()).expect("readable");
     passes.known = Some(known(true));
     let runs = [fails, passes];
-    let ktap = ktap::report(&runs);
+    let ktap = ktap::report(&runs, &[]);
     let results: Vec<_> = ktap.lines().filter(|l| !l.trim_start().starts_with('#')).collect();
     assert_eq!(
         results,
@@ -292,7 +325,7 @@ fn what_is_known_is_told_apart_and_red_when_it_is_gone() {
             "not ok 1 opmode-load",
         ]
     );
-    let xml = junit::report(&runs).expect("XML");
+    let xml = junit::report(&runs, &[]).expect("XML");
     for part in [
         r#"tests="2" skipped="1" errors="0" failures="1""#,
         "<skipped message=\"fails as known: a report # 7 (known.toml:3): failed: ",

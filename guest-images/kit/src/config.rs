@@ -62,6 +62,13 @@ pub(crate) fn is_set_in_image(bzimage: &Path, option: &str) -> Result<bool, KitE
     Ok(set(&String::from_utf8_lossy(&text)).contains(option))
 }
 
+/// Whether an option is not set in the configuration that a kernel holds itself; `false` if it holds
+/// none.
+pub(crate) fn is_lacking_in_image(bzimage: &Path, option: &str) -> Result<bool, KitError> {
+    let lacks = |text: Vec<u8>| !set(&String::from_utf8_lossy(&text)).contains(option);
+    Ok(embedded(bzimage)?.is_some_and(lacks))
+}
+
 fn set(text: &str) -> BTreeSet<&str> {
     let options = text.lines().filter_map(|line| line.strip_prefix("CONFIG_")?.split_once('='));
     options.filter(|(_, value)| matches!(*value, "y" | "m")).map(|(option, _)| option).collect()

@@ -128,6 +128,19 @@ impl Kernel {
         self.is_set("DEBUG_KMEMLEAK")
     }
 
+    /// Whether it was built without an option, given without `CONFIG_`; `false` where its
+    /// configuration is not known.
+    ///
+    /// # Errors
+    /// Its configuration cannot be read.
+    pub fn lacks(&self, option: &str) -> Result<bool, KitError> {
+        match &self.config {
+            Some(config) => Ok(!config::is_set(config, option)?),
+            None if !self.packages.is_empty() => Ok(false),
+            None => config::is_lacking_in_image(&self.bzimage, option),
+        }
+    }
+
     fn is_set(&self, option: &str) -> Result<bool, KitError> {
         match &self.config {
             Some(config) => config::is_set(config, option),

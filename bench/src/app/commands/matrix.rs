@@ -23,10 +23,11 @@ use crate::lab::{self, Lab, RunSpec, initrd};
 use crate::machine::signals;
 use crate::record::cite::{self, Program, Supply};
 use crate::record::files;
-use crate::record::matrix::{Attempt, Cell, Results, mark_known};
+use crate::record::matrix::{Attempt, Cell, LeftOut, Results, mark_known};
 use crate::record::rundir;
 use crate::record::rundir::RunDir;
 use crate::report::baseline::Changes;
+use crate::report::look::Look;
 use crate::report::matrix::Matrix;
 use crate::report::options;
 use crate::report::render;
@@ -36,6 +37,7 @@ use crate::script::read;
 use crate::script::scenario::Scenario;
 
 /// One place of the matrix, once.
+#[derive(Clone, Copy)]
 struct Play<'a> {
     lab: &'a Lab<'a>,
     scenario: &'a Scenario,
@@ -64,11 +66,10 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     }
 
     let labs = labs(args, &initrds, ui)?;
-    let plays = plays(args, &labs, &scenarios, &cards)?;
+    let (plays, left_out) = plays(args, &labs, &scenarios, &cards)?;
     if plays.is_empty() {
-        anyhow::bail!(
-            "nothing is to be played: no kernel that was named has one of the scenarios' cards"
-        );
+        let reasons = render::left_out(&left_out, Look::FILE);
+        anyhow::bail!("nothing is to be played:\n{reasons}");
     }
     let jobs = commands::jobs(args.jobs);
     let dir = RunDir::create_in(&parent, &format!("{}-matrix", rundir::stamp()))?;
@@ -95,6 +96,7 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         seconds: 0.0,
         directory: dir.path(),
         cells: &[],
+        left_out: &left_out,
     };
     // Should the bench be killed, what is known by then can be reported. That it cannot be written
     // is told at the end.
@@ -203,44 +205,64 @@ fn tell(results: &Results<'_>, changes: Option<&Changes>, ui: &Ui) -> anyhow::Re
     commands::print(&render::matrix(cells, planned, seconds, ui.look))?;
     commands::print(&render::failures(cells, directory, ui.look))?;
     commands::print(&options::table(cells, ui.look))?;
+    commands::print(&render::left_out(results.left_out, ui.look))?;
     if let Some(changes) = changes {
         commands::print(&render::changes(changes, ui.look))?;
     }
     commands::print(&format!("page: {}\n", directory.join(files::PAGE).display()))
 }
 
-/// Everything, round by round: what is played often is spread over the whole time.
+/// Everything, round by round: what is played often is spread over the whole time; and what is not
+/// played anywhere there.
 fn plays<'a>(
     args: &MatrixArgs,
     labs: &'a [Lab<'a>],
     scenarios: &'a [Scenario],
     cards: &[&'static CardSpec],
-) -> Result<Vec<Play<'a>>, BadUsage> {
-    let mut plays = Vec::new();
-    let rounds = |scenario: &Scenario| args.repeat.unwrap_or(scenario.repeat);
-    for round in 0..scenarios.iter().map(rounds).max().unwrap_or(0) {
-        for lab in labs {
-            for scenario in scenarios.iter().filter(|scenario| round < rounds(scenario)) {
-                let own = scenario.cards.iter().map(|c| commands::card(c.get_ref()));
-                let cards = match cards.is_empty() {
-                    true => own
-                        .filter(|card| card.as_ref().map_or(true, |card| lab.knows(card)))
-                        .collect::<Result<_, _>>()?,
-                    false => cards.to_vec(),
-                };
-                for card in cards {
-                    lab::can_have(card, &args.fault)?;
-                    // What a scenario breaks, not every card of the matrix has.
-                    if lab::suited(card, scenario, &[]).is_ok()
-                        && lab.plays(scenario, args.cold).is_ok()
-                    {
-                        plays.push(Play { lab, scenario, card });
-                    }
-                }
+) -> anyhow::Result<(Vec<Play<'a>>, Vec<LeftOut>)> {
+    cards.iter().try_for_each(|card| lab::can_have(card, &args.fault))?;
+    let (mut places, mut left_out) = (Vec::new(), Vec::new());
+    for (lab, scenario) in labs.iter().flat_map(|lab| scenarios.iter().map(move |s| (lab, s))) {
+        let own = scenario.cards.iter().map(|card| commands::card(card.get_ref()));
+        let cards = match cards.is_empty() {
+            true => own.collect::<Result<_, _>>()?,
+            false => cards.to_vec(),
+        };
+        for card in cards {
+            lab::can_have(card, &args.fault)?;
+            match unfit(args, lab, scenario, card) {
+                None => places.push(Play { lab, scenario, card }),
+                Some(reason) => left_out.push(LeftOut {
+                    scenario: scenario.name.clone(),
+                    card: card.name.to_owned(),
+                    kernel: lab.kernel().to_owned(),
+                    driver: lab.driver().name.to_owned(),
+                    reason,
+                }),
             }
         }
     }
-    Ok(plays)
+    let rounds = |play: &Play<'_>| args.repeat.unwrap_or(play.scenario.repeat);
+    let most = places.iter().map(rounds).max().unwrap_or(0);
+    let in_round = |round| places.iter().filter(move |play| round < rounds(play)).copied();
+    Ok(((0..most).flat_map(in_round).collect(), left_out))
+}
+
+/// Why a scenario is not played there, if it is not.
+fn unfit(
+    args: &MatrixArgs,
+    lab: &Lab<'_>,
+    scenario: &Scenario,
+    card: &'static CardSpec,
+) -> Option<String> {
+    // One that the user has named is tried all the same.
+    if args.card.is_empty() && !lab.knows(card) {
+        return Some(format!("the driver of kernel {} does not know {}", lab.kernel(), card.name));
+    }
+    // What a scenario breaks, not every card of the matrix has.
+    let fits = lab::suited(card, scenario, &[]).map_err(anyhow::Error::from);
+    let fits = fits.and_then(|()| lab.plays(scenario, args.cold));
+    fits.err().map(|reason| format!("{reason:#}"))
 }
 
 /// What `--kernel` takes for all of the archive's.
@@ -409,8 +431,8 @@ fn write_reports(
     let (page, runs) = commands::report::matrix_page(&matrix, "", changes.as_ref())?;
     dir.write(files::PAGE, &page)?;
     for (own, text, copy) in [
-        (files::JUNIT, junit::report(&runs)?, &args.junit),
-        (files::KTAP, ktap::report(&runs), &args.ktap),
+        (files::JUNIT, junit::report(&runs, &matrix.left_out)?, &args.junit),
+        (files::KTAP, ktap::report(&runs, &matrix.left_out), &args.ktap),
     ] {
         dir.write(own, &text)?;
         if let Some(copy) = copy {

@@ -54,11 +54,12 @@ pub fn report(args: &ReportArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         let (path, base) = place(&exploration.place, args.output.as_deref());
         return write(&orders_page(&exploration, &base)?, Some(&path));
     }
-    let mut runs = Vec::new();
+    let (mut runs, mut left_out) = (Vec::new(), Vec::new());
     for directory in directories {
         if Matrix::is_at(&directory) {
-            let read = Matrix::read(&directory).and_then(|matrix| matrix.runs(|_, _| Ok(())));
-            runs.extend(read.map_err(usage)?);
+            let matrix = Matrix::read(&directory).map_err(usage)?;
+            runs.extend(matrix.runs(|_, _| Ok(())).map_err(usage)?);
+            left_out.extend(matrix.left_out);
         } else {
             runs.push(Run::read(&directory).map_err(usage)?);
         }
@@ -72,8 +73,8 @@ pub fn report(args: &ReportArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let document = match args.format {
         ReportFormat::Html => html::run(only(&runs, "html")?)?,
         ReportFormat::Perfetto => perfetto::report(only(&runs, "perfetto")?).to_string(),
-        ReportFormat::Junit => junit::report(&runs)?,
-        ReportFormat::Ktap => ktap::report(&runs),
+        ReportFormat::Junit => junit::report(&runs, &left_out)?,
+        ReportFormat::Ktap => ktap::report(&runs, &left_out),
         ReportFormat::Text => runs.iter().map(text::report).collect::<Vec<_>>().join("\n"),
     };
     let path = target(args, &runs);

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::dialog::{self, Pictures, Play, Shown, address};
 use super::page::{self, class, escape, page, program};
 use crate::facts::verdict::Class;
+use crate::record::matrix::{LeftOut, by_reason, counted};
 use crate::report::baseline::Changes;
 use crate::report::fields;
 use crate::report::matrix::{Attempt, Cell, Matrix};
@@ -78,6 +79,7 @@ pub fn report(
     }
     not_passed(&mut body, runs, base, &matrix.directory);
     known(&mut body, &matrix.cells);
+    left_out(&mut body, &matrix.left_out);
     environment(&mut body, matrix, runs);
     body.push_str(dialog::BODY);
     let shown = places.iter().map(|place| Shown {
@@ -416,6 +418,23 @@ fn known(out: &mut String, cells: &[Cell]) {
             "<li class=\"{class}\"><span class=\"what\">{}: {}</span></li>",
             escape(&place),
             escape(&told)
+        );
+    }
+    out.push_str("</ul>\n</section>\n");
+}
+
+/// What was not played, and why.
+fn left_out(out: &mut String, places: &[LeftOut]) {
+    if places.is_empty() {
+        return;
+    }
+    out.push_str("<section>\n<h2>Left out</h2>\n<ul>\n");
+    for (reason, places) in by_reason(places) {
+        let _ = writeln!(
+            out,
+            "<li class=\"sub\"><span class=\"what\">{}: {}</span></li>",
+            escape(&counted(&places)),
+            escape(reason)
         );
     }
     out.push_str("</ul>\n</section>\n");

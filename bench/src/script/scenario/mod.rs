@@ -4,6 +4,7 @@
 
 mod card;
 mod check;
+mod config_option;
 mod duration;
 mod expectation;
 mod fault;
@@ -28,6 +29,7 @@ use toml::{Spanned, Table, Value};
 
 pub use card::{CardTable, Equipped, no_identity, numbered};
 pub use check::{Check, FileCheck};
+pub use config_option::ConfigOption;
 pub use duration::parse_patience;
 pub use expectation::{Expectation, LogLine};
 pub use fault::{EVENTS, EventPattern, Happening, Moment, PlannedFault};
@@ -74,6 +76,11 @@ pub struct Scenario {
         deserialize_with = "number::whole::<_, _, 1, { MOST_REPEATS as i64 }>"
     )]
     pub repeat: u32,
+    /// Options of the kernel's configuration, as `CONFIG_FW_LOADER_COMPRESS_XZ`, without which
+    /// nothing could be seen of what it is about: a kernel that is known to lack one does not play it.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub needs: Vec<ConfigOption>,
     /// Longest that any one step may take, seconds; written `"90s"` or as their number.
     #[serde(default = "default_patience", deserialize_with = "duration::patience")]
     #[schemars(schema_with = "duration::schema")]

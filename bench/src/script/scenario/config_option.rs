@@ -1,0 +1,38 @@
+//! An option of a kernel's configuration, as Kconfig writes it.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+
+/// `CONFIG_FW_LOADER_COMPRESS_XZ`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConfigOption(String);
+
+const PREFIX: &str = "CONFIG_";
+
+impl ConfigOption {
+    /// Its name without `CONFIG_`.
+    pub fn name(&self) -> &str {
+        self.0.strip_prefix(PREFIX).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for ConfigOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConfigOption {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        match text.strip_prefix(PREFIX) {
+            Some(name) if !name.is_empty() && name.chars().all(of_a_name) => Ok(Self(text)),
+            _ => Err(D::Error::custom(format!(
+                "`{text}` is no option of a kernel's configuration: expected one as \
+                 `CONFIG_FW_LOADER_COMPRESS_XZ`"
+            ))),
+        }
+    }
+}
