@@ -287,6 +287,26 @@ impl ClockOffset {
         guest_ns.saturating_add_signed(self.offset_ns)
     }
 
+    fn least(self) -> i64 {
+        self.offset_ns.saturating_sub_unsigned(self.error_ns)
+    }
+
+    fn most(self) -> i64 {
+        self.offset_ns.saturating_add_unsigned(self.error_ns)
+    }
+
+    /// What both say; this, if they contradict each other, as of a clock that goes wrong.
+    fn and(self, least: i64, most: i64) -> ClockOffset {
+        let (least, most) = (self.least().max(least), self.most().min(most));
+        match most.checked_sub(least) {
+            Some(between @ 0..) => ClockOffset {
+                offset_ns: least + between / 2,
+                error_ns: between.unsigned_abs().div_ceil(2),
+            },
+            _ => self,
+        }
+    }
+
     /// How many seconds of the guest's went by in one of the host's until `later`, `between` after this;
     /// nothing if it is one, as far as can be told.
     pub fn pace(self, later: ClockOffset, between: Nanos) -> Option<f64> {
@@ -306,6 +326,10 @@ pub struct Timeline {
     start: Instant,
     events: Vec<Event>,
     offset: Option<ClockOffset>,
+    /// When each event came.
+    arrivals: Vec<Nanos>,
+    /// Since when the guest's clock stands where it does.
+    measured: usize,
     /// The clock before it stood still, and the first event after.
     stood_still: Option<(ClockOffset, usize)>,
     live: Option<Box<dyn Write + Send>>,
@@ -322,6 +346,8 @@ impl Timeline {
             start: Instant::now(),
             events: Vec::new(),
             offset: None,
+            arrivals: Vec::new(),
+            measured: 0,
             stood_still: None,
             live,
             live_error: None,
@@ -356,7 +382,9 @@ impl Timeline {
 
     /// Sets where the guest's clock stands.
     pub fn set_clock(&mut self, offset: ClockOffset) {
+        self.place_again();
         self.offset = Some(offset);
+        self.measured = self.events.len();
         let Some((before, first)) = self.stood_still.take() else { return };
         // What it has stood still for, what came since cannot be told apart: before or after.
         if before.offset_ns.abs_diff(offset.offset_ns) <= before.error_ns + offset.error_ns {
@@ -370,15 +398,36 @@ impl Timeline {
     /// The guest's clock may have stood still: what the guest says stands where it arrives, until
     /// the clock is measured again, and for good if it has.
     pub fn forget_clock(&mut self) {
+        self.place_again();
         let first = self.events.len();
         if let Some(before) = self.offset.take() {
             self.stood_still = Some((before, first));
         }
     }
 
+    /// The guest has answered what it was sent then: its clock stood at `guest_ns` after that, and
+    /// before the answer came, at `arrival`.
+    pub fn answered(&mut self, sent: Nanos, arrival: Nanos, guest_ns: u64) {
+        let guest = i64::try_from(guest_ns).unwrap_or(i64::MAX);
+        let least = i64::try_from(sent).unwrap_or(i64::MAX).saturating_sub(guest);
+        let most = i64::try_from(arrival).unwrap_or(i64::MAX).saturating_sub(guest);
+        self.offset = self.offset.map(|offset| offset.and(least, most));
+    }
+
+    /// Places what the guest has said since its clock was measured by what is known of that now: on a
+    /// busy machine the first measure is milliseconds wide, in which a driver does much.
+    fn place_again(&mut self) {
+        let Some(offset) = self.offset else { return };
+        for (event, arrival) in self.events.iter_mut().zip(&self.arrivals).skip(self.measured) {
+            if let Some(guest_ns) = event.guest_ns {
+                event.t_ns = offset.place(guest_ns).min(*arrival);
+            }
+        }
+    }
+
     /// Adds what happened on the host at `t_ns`.
     pub fn push(&mut self, t_ns: Nanos, source: Source, what: What) -> &Event {
-        self.add(t_ns, source, None, what)
+        self.add(t_ns, t_ns, source, None, what)
     }
 
     /// Adds what the guest said; it arrived at `arrival` and happened no later than that.
@@ -389,11 +438,22 @@ impl Timeline {
         source: Source,
         what: What,
     ) -> &Event {
+        let guest = i64::try_from(guest_ns).unwrap_or(i64::MAX);
+        let most = i64::try_from(arrival).unwrap_or(i64::MAX).saturating_sub(guest);
+        self.offset = self.offset.map(|offset| offset.and(i64::MIN, most));
         let t_ns = self.offset.map_or(arrival, |o| o.place(guest_ns).min(arrival));
-        self.add(t_ns, source, Some(guest_ns), what)
+        self.add(t_ns, arrival, source, Some(guest_ns), what)
     }
 
-    fn add(&mut self, t_ns: Nanos, source: Source, guest_ns: Option<u64>, what: What) -> &Event {
+    fn add(
+        &mut self,
+        t_ns: Nanos,
+        arrival: Nanos,
+        source: Source,
+        guest_ns: Option<u64>,
+        what: What,
+    ) -> &Event {
+        self.arrivals.push(arrival);
         let event = Event { seq: self.events.len() as u64, t_ns, source, guest_ns, what };
         if let Some(live) = &mut self.live {
             let mut line = Vec::new();
@@ -416,6 +476,7 @@ impl Timeline {
         {
             self.live_error = Some(error);
         }
+        self.place_again();
         // Stable: what has one time keeps its order of arrival.
         self.events.sort_by_key(|e| e.t_ns);
         for (seq, event) in self.events.iter_mut().enumerate() {
@@ -464,6 +525,38 @@ mod tests {
         timeline.set_clock(ClockOffset { offset_ns: after, error_ns: 2 });
         timeline.push_guest(2000, 40, Source::KernelLog, lost());
         timeline.finish().0.iter().map(|event| event.t_ns).collect()
+    }
+
+    /// On a busy machine the first measure is wide, and what comes of it is put right by each answer: the
+    /// driver's word for what it has read of the card is not before that.
+    #[test]
+    fn what_the_guest_said_is_placed_by_all_that_is_known_at_the_end() {
+        let said = |timeline: &mut Timeline, arrival, guest_ns| {
+            timeline.push_guest(
+                arrival,
+                guest_ns,
+                Source::KernelLog,
+                What::Guest(GuestEvent::KernelLogLost),
+            );
+        };
+        let read = What::Bench(BenchEvent::Note { text: "the card is read".into() });
+        let placed = |answers: &[(Nanos, Nanos, u64)]| {
+            let mut timeline = Timeline::new(None);
+            // 1,000 is added to the guest's clock; what was measured lies between 0 and 1,400.
+            timeline.set_clock(ClockOffset { offset_ns: 700, error_ns: 700 });
+            timeline.push(5000, Source::Bench, read.clone());
+            said(&mut timeline, 5200, 4010);
+            said(&mut timeline, 9000, 4020);
+            for (sent, arrival, guest_ns) in answers {
+                timeline.answered(*sent, *arrival, *guest_ns);
+            }
+            let events = timeline.finish().0;
+            events.iter().map(|e| (e.t_ns, e.source == Source::Bench)).collect::<Vec<_>>()
+        };
+        assert_eq!(placed(&[]), [(4605, false), (4615, false), (5000, true)], "too early");
+        let known = [(5000, true), (5010, false), (5020, false)];
+        assert_eq!(placed(&[(5990, 6010, 5000)]), known);
+        assert_eq!(placed(&[(5990, 6010, 5000), (7000, 7001, 1)]), known, "no clock says that");
     }
 
     /// Twenty seconds of the guest's in one, as after a boot on a machine that was too busy; and what

@@ -51,7 +51,8 @@ impl Touches {
     pub(super) fn touch(&mut self, card: &str) -> Option<Milestone> {
         let touched = self.0.iter_mut().find(|touched| touched.card == card)?;
         let (card, slot) = (touched.card.clone(), touched.slot.clone());
-        if !touched.bound && !touched.probing {
+        // Word of a bind may be there before that of the touches which came first.
+        if !touched.probing && !(touched.bound && touched.starting) {
             touched.probing = true;
             touched.starting = false;
             return Some(Milestone::Probe { card, slot });
@@ -147,6 +148,17 @@ mod tests {
         touches.unbound(first);
         assert_eq!(touches.touch("7260-2"), None);
         assert_eq!(touches.touch("7260"), probe("7260", first));
+    }
+
+    #[test]
+    fn the_first_touch_is_the_probe_though_word_of_the_bind_is_there_before() {
+        let slot = "0000:01:00.0";
+        let mut touches = Touches::new(&IWLWIFI, &[seat("7260", slot)]);
+        touches.bound(slot);
+        assert_eq!(touches.touch("7260"), probe("7260", slot));
+        assert_eq!(touches.touch("7260"), None);
+        touches.loaded("iwlmvm");
+        assert_eq!(touches.touch("7260"), started("7260", slot));
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl Session {
     pub fn start_command(&mut self, command: Command) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        self.asked.insert(id);
+        self.asked.insert(id, self.timeline.now());
         self.send(&ToGuest::Do { id, command });
         id
     }

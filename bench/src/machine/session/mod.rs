@@ -115,7 +115,8 @@ pub struct Session {
     card_names: Vec<String>,
     summaries: Vec<Option<Summary>>,
     /// Commands that have not ended.
-    asked: HashSet<u64>,
+    /// When each was sent, on the run's clock.
+    asked: HashMap<u64, u64>,
     replies: HashMap<u64, (u64, Result<Reply, CommandError>)>,
     returns: HashMap<u64, Result<serde_json::Value, String>>,
     migration: Option<String>,
@@ -247,7 +248,7 @@ impl Session {
             cards: served,
             faults: watched,
             card_names,
-            asked: HashSet::new(),
+            asked: HashMap::new(),
             replies: HashMap::new(),
             returns: HashMap::new(),
             migration: None,

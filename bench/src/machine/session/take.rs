@@ -204,7 +204,8 @@ impl Session {
                 }
             }
             FromGuest::Done { id, mono_ns, result } => {
-                if self.asked.remove(&id) {
+                if let Some(sent) = self.asked.remove(&id) {
+                    self.timeline.answered(sent, t, mono_ns);
                     self.replies.insert(id, (mono_ns, result));
                 } else {
                     self.bad_line(&format!("the end of command {id}, which does not run"));
