@@ -31,18 +31,6 @@ const ALWAYS: [&str; 7] = [
     "rmmod-while-verifier-waits",
 ];
 
-/// About parameters, dependencies, other cards or files of iwlwifi's own, or a fault that this driver has not.
-const NOT_FOR_IT: [&str; 8] = [
-    "module-parameters",
-    "parameter-unknown",
-    "opmode-init-refused",
-    "opmode-dependency-missing",
-    "autoload",
-    "both-opmodes",
-    "eight-cards",
-    "firmware-no-sections",
-];
-
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let list = Bench::new().output(&["list", "--json"]).stdout;
@@ -51,7 +39,9 @@ fn main() -> std::process::ExitCode {
     let mut trials = Vec::new();
     for scenario in list["scenarios"].as_array().expect("scenarios") {
         let [group, name] = ["group", "name"].map(|key| text(&scenario[key]).to_owned());
-        if !GROUPS.contains(&&*group) || NOT_FOR_IT.contains(&&*name) {
+        // Some are about what iwlwifi alone has.
+        let own = &scenario["driver"];
+        if !GROUPS.contains(&&*group) || !(own.is_null() || *own == "iwlrs") {
             continue;
         }
         let of_it: Vec<_> = scenario["cards"].as_array().expect("cards").iter().map(text).collect();

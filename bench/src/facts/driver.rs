@@ -30,6 +30,8 @@ pub struct Driver {
     pub no_mld: bool,
     /// Its modules' parameters, as the kernel's command line has them.
     pub parameters: &'static str,
+    /// Of one that is not for all cards: the source that has its table of ids.
+    table: Option<&'static str>,
 }
 
 /// A module that a driver hands over to.
@@ -67,6 +69,7 @@ const fn iwlwifi(name: &'static str, request: Request, verifies: bool) -> Driver
         lets_go: false,
         no_mld: false,
         parameters: "",
+        table: None,
     }
 }
 
@@ -91,6 +94,7 @@ const fn iwlrs(
         lets_go: true,
         no_mld: false,
         parameters,
+        table: Some(include_str!("../../../guest-images/rust-driver/cards.rs")),
     }
 }
 
@@ -344,6 +348,12 @@ impl Driver {
         self.name == BUILT_IN
     }
 
+    /// Whether it is for a card.
+    pub fn has_row(&self, card: &CardSpec) -> bool {
+        let row = format!("(intel({:#06x}), ", card.pci.device);
+        self.table.is_none_or(|table| table.contains(&row))
+    }
+
     /// Whether a module is one of its opmodes.
     pub fn is_opmode(&self, module: &str) -> bool {
         self.opmodes.iter().any(|opmode| opmode.module == module)
@@ -428,6 +438,10 @@ mod tests {
             of(2).is_err() && of(3).expect("a driver").stands_for("iwlrs_mvm") == Some("iwlmvm")
         );
         assert_eq!(of(3).expect("a driver").drives("iwlrs_dvm"), Some(OpMode::Dvm));
+        let names = ["6205", "8265", "ax200", "9260", "ax201", "be200"];
+        let cards = names.map(|name| iwl_card::card(name).expect("a card"));
+        assert_eq!(cards.map(|card| IWLRS.has_row(card)), [true, true, true, false, false, false]);
+        assert!(cards.iter().all(|card| IWLWIFI.has_row(card)));
         let no_mld = choices("no-mld").expect("there is one")[0];
         let of = |minor| no_mld.driver(Kernel { major: 6, minor });
         assert!(of(14).is_err() && of(15).expect("a driver").no_mld);

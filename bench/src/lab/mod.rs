@@ -223,6 +223,22 @@ impl<'a> Lab<'a> {
         self.kernel.version()
     }
 
+    /// Whether the driver is for the card.
+    ///
+    /// # Errors
+    /// It has no row for it.
+    pub fn drives(&self, card: &CardSpec) -> Result<(), BadUsage> {
+        if self.driver.has_row(card) {
+            return Ok(());
+        }
+        let those = iwl_card::cards().iter().filter(|card| self.driver.has_row(card));
+        let those = those.map(|card| card.name).collect::<Vec<_>>().join(", ");
+        Err(BadUsage(format!(
+            "driver {} has no row for card {}, 8086:{:04x}: it is for {those}",
+            self.driver.name, card.name, card.pci.device
+        )))
+    }
+
     /// Whether the kernel's driver is one of those that were seen with the card.
     pub fn knows(&self, card: &CardSpec) -> bool {
         let kernel = self.kernel.release.parse::<stub::Kernel>();
@@ -236,7 +252,8 @@ impl<'a> Lab<'a> {
     /// Whether a scenario is one for this kernel and its driver.
     ///
     /// # Errors
-    /// It is about modules, and there are none; or about what the kernel was built without.
+    /// It is about modules, and there are none; about what the kernel was built without; or about another
+    /// driver.
     pub fn plays(&self, scenario: &Scenario, cold: bool) -> anyhow::Result<()> {
         if let Some(own) = &self.initrd {
             return Ok(initrd::plays(own, scenario)?);
@@ -246,10 +263,17 @@ impl<'a> Lab<'a> {
                 anyhow::bail!("kernel {} was built without {option}", self.kernel());
             }
         }
+        let (name, kernel, driver) = (&scenario.name, self.kernel(), self.driver.module);
+        if let Some(own) = scenario.driver.map(<&str>::from).filter(|own| *own != driver) {
+            return Err(BadUsage(format!(
+                "{name} is about what {own} alone has, and --driver {} is not that one",
+                self.driver.name
+            ))
+            .into());
+        }
         if !self.driver.is_built_in() {
             return Ok(());
         }
-        let (name, kernel, driver) = (&scenario.name, self.kernel(), self.driver.module);
         if !scenario.built_in {
             return Err(BadUsage(format!(
                 "{name} is about modules, and kernel {kernel} has {driver} and its opmodes built in: \

@@ -232,6 +232,7 @@ impl Lab<'_> {
         let first = scenario.machine(spec.card).into_iter().next();
         let first = first.map_or(Ok(*spec.card), |card| card.part());
         let first = first.map_err(BadUsage::from_error)?;
+        self.drives(&first)?;
         let stub = self.stub(&first)?;
         let kernel: stub::Kernel = self.kernel.release.parse()?;
         let mut vars = self.vars(&first)?;

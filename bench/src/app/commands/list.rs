@@ -161,7 +161,7 @@ fn document(scenarios: &[Scenario], only: Option<ListWhat>) -> Value {
         let cards: Vec<_> = s.cards.iter().map(toml::Spanned::get_ref).collect();
         json!({
             "name": s.name, "group": s.group, "about": s.about, "cards": cards,
-            "evidence": s.evidence, "twins": s.twins.len(),
+            "driver": s.driver.map(<&str>::from), "evidence": s.evidence, "twins": s.twins.len(),
         })
     });
     let pair = |name: &str, about: &str| json!({ "name": name, "about": about });

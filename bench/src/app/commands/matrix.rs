@@ -260,8 +260,8 @@ fn unfit(
         return Some(format!("the driver of kernel {} does not know {}", lab.kernel(), card.name));
     }
     // What a scenario breaks, not every card of the matrix has.
-    let fits = lab::suited(card, scenario, &[]).map_err(anyhow::Error::from);
-    let fits = fits.and_then(|()| lab.plays(scenario, args.cold));
+    let fits = lab.drives(card).and_then(|()| lab::suited(card, scenario, &[]));
+    let fits = fits.map_err(anyhow::Error::from).and_then(|()| lab.plays(scenario, args.cold));
     fits.err().map(|reason| format!("{reason:#}"))
 }
 

@@ -12,6 +12,7 @@ mod gate;
 mod interrupts;
 mod limits;
 mod number;
+mod own;
 mod pattern;
 mod schema;
 mod step;
@@ -36,6 +37,7 @@ pub use fault::{EVENTS, EventPattern, Happening, Moment, PlannedFault};
 pub use gate::{Compression, FirmwareRule, ModuleRule, Source, corruption};
 pub use interrupts::InterruptChoice;
 pub use limits::{MOST_CARDS, MOST_REPEATS};
+pub use own::Own;
 pub use pattern::{
     KernelRange, OneOrMany, Pattern, Vars, When, field_of, glob, known_vars, no_card,
 };
@@ -69,6 +71,10 @@ pub struct Scenario {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub cards: Vec<Spanned<String>>,
+    /// The driver whose own it is about: its parameters, what it needs, a defect. With another it is
+    /// not played.
+    #[serde(default)]
+    pub driver: Option<Own>,
     /// How often it is played, with each card, if the user does not say: a race is told by its
     /// rate.
     #[serde(
