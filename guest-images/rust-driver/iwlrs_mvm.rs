@@ -27,6 +27,8 @@ const NVM_ACCESS_COMPLETE: (u8, u8) = (12, 0x00);
 const NVM_GET_INFO: (u8, u8) = (12, 0x02);
 const INIT_COMPLETE_NOTIF: u8 = 0x04;
 const INIT_TIMEOUT_MS: u32 = 2000;
+/// How often a start is tried again that the card did not answer, as the C driver has it.
+const IWL_MAX_INIT_RETRY: u32 = 2;
 
 /// Sections of the NVM.
 const NVM_SECTION_TYPE_HW: u16 = 0;
@@ -100,6 +102,22 @@ impl Mvm {
         is_valid_ether_addr(&address).then_some(address)
     }
 
+    /// The first start, which calibrates. The address, if there is a valid one.
+    fn first(card: &Card<'_>) -> Result<Option<[u8; 6]>> {
+        card.start_hw()?;
+        match card.family() {
+            Family::Family22000 => {
+                Self::run(card, Image::Unified)?;
+                Self::calibrate(card)?;
+                Self::info(card)
+            }
+            _ => {
+                Self::run(card, Image::Init)?;
+                Self::init(card)
+            }
+        }
+    }
+
     /// What the INIT image knows, and has to be told.
     fn init(card: &Card<'_>) -> Result<Option<[u8; 6]>> {
         let (sections, holder): (&[u16], _) = match card.family() {
@@ -169,20 +187,15 @@ impl Opmode for Mvm {
     const KIND: Kind = Kind::Mvm;
 
     fn start(card: &Card<'_>) -> Result {
-        let unified = card.family() == Family::Family22000;
-        let image = if unified { Image::Unified } else { Image::Init };
-        card.start_hw()?;
-        // An answer that does not come may come the second time, as the C driver has it.
-        match Self::run(card, image) {
-            Err(error) if error == ETIMEDOUT => {
-                card.start_hw()?;
-                Self::run(card, image)?;
+        let mut tried = 0;
+        let found = loop {
+            match Self::first(card) {
+                Err(error) if error == ETIMEDOUT && tried < IWL_MAX_INIT_RETRY => {
+                    dev_err!(card.dev(), "retry init count {}\n", tried);
+                    tried += 1;
+                }
+                found => break found?,
             }
-            ran => ran?,
-        }
-        let found = match unified {
-            true => Self::calibrate(card).and_then(|()| Self::info(card))?,
-            false => Self::init(card)?,
         };
         let Some(address) = found else {
             dev_err!(card.dev(), "no valid mac address was found\n");

@@ -293,6 +293,7 @@ mod tests {
         ],
         firmware: "intel/iwl",
         parameters: "",
+        table: None,
     };
 
     fn touch() -> What {

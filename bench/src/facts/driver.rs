@@ -31,7 +31,7 @@ pub struct Driver {
     /// Its modules' parameters, as the kernel's command line has them.
     pub parameters: &'static str,
     /// Of one that is not for all cards: the source that has its table of ids.
-    table: Option<&'static str>,
+    pub table: Option<&'static str>,
 }
 
 /// A module that a driver hands over to.
