@@ -73,10 +73,15 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let mut lacking = 0;
     'plays: for (scenario, card) in plays {
         // One that the user has named is tried all the same.
-        if args.card.is_empty() && !lab.knows(card) {
-            let (name, kernel) = (&scenario.name, lab.kernel_version());
+        let lacks = match lab.drives(card) {
+            Ok(()) if lab.knows(card) => None,
+            Ok(()) => Some(format!("kernel {}", lab.kernel_version())),
+            Err(_) => Some(format!("driver {}", lab.driver().name)),
+        };
+        if let Some(who) = lacks.filter(|_| args.card.is_empty()) {
+            let name = &scenario.name;
             terminal::line(&format!(
-                "iwlbench: {name} is not played with {}: kernel {kernel} lacks it",
+                "iwlbench: {name} is not played with {}: {who} lacks it",
                 card.name
             ));
             lacking += 1;
