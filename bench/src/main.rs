@@ -27,7 +27,7 @@
 //! `is_of_the_guest` if the guest does not do it. The event that it is derived from in
 //! `facts/derive.rs`; if that is a card's own, its name in `IS_OF_A_CARD` there (a test compares). What
 //! can bring it, if not every run: `script/possible.rs`; which numbers a firmware file brings:
-//! `script/supplied.rs`. Its row in `OF_A_HAND_OVER` of `facts/verdict.rs`, if a good hand-over has it. A row of the table in `scenarios/README.md`: a
+//! `script/supplied.rs`. Its row in `OF_A_HAND_OVER` of `facts/missing.rs`, if a good hand-over has it. A row of the table in `scenarios/README.md`: a
 //! test compares. Where its mark goes in a picture: `lane_of` in `report/html/picture.rs`.
 //!
 //! **A step.** A variant of `Action` in `script/scenario/step.rs`, whose word is the variant's own;

@@ -335,3 +335,115 @@ fn nothing_played_is_no_pass() {
         assert!(said.contains("nothing"), "{command}: {said}");
     }
 }
+
+/// How a scenario of these steps ends: exit code, outcome, and the verdict.
+fn end_of(rest: &str) -> (Option<i32>, String, serde_json::Value) {
+    let bench = Bench::new();
+    let file = bench.file("own.toml", &format!("about = \"t\"\ncards = [\"7260\"]\n{rest}\n"));
+    let run = bench.run(&[&file.to_string_lossy(), "--patience", PATIENCE]);
+    (run.code, run.outcome().to_owned(), run.only()["verdict"].clone())
+}
+
+/// What a scenario holds, names or does wrongly is its own fault, and the headline says so.
+#[test]
+fn a_scenarios_own_fault_is_no_drivers() {
+    let coldplug = "[[step]]\ndo = \"coldplug\"\n";
+    let interface = "[[step]]\nawait = \"netdev-registered\"\n";
+    let release = |name: &str| format!("[[step]]\ndo = {{ release = \"{name}\" }}\n");
+    let exec = "[[step]]\ndo = { exec = [\"nosuchprogram\"] }\n";
+    for (rest, want) in [
+        (
+            format!("hold = [\"iwlmvm\"]\n{coldplug}{interface}"),
+            "the gate holds the request for iwlmvm until a release, and no step has let it go",
+        ),
+        (
+            format!("[[module]]\nhang = true\n{coldplug}{interface}"),
+            "a rule of the scenario's has modprobe iwlmvm hang",
+        ),
+        (
+            format!("hold = [\"iwl*\"]\n{coldplug}{}{interface}", release("iwlmvn")),
+            "step release: no gate holds iwlmvn until a release",
+        ),
+        (
+            format!("{coldplug}[[step]]\ndo = \"plug\"\n"),
+            "step plug: the card is in its slot; `unplug` comes first",
+        ),
+        (
+            format!("{coldplug}{interface}{exec}"),
+            "step exec: nosuchprogram: No such file or directory (os error 2): the guest's image has no",
+        ),
+        (
+            format!("{coldplug}{interface}{exec}start = true\n[[step]]\ndo = \"rest\"\n"),
+            "step exec: nosuchprogram: No such file or directory (os error 2): the guest's image has no",
+        ),
+    ] {
+        let (code, outcome, verdict) = end_of(&rest);
+        assert_eq!((code, outcome.as_str()), (Some(125), "environment"), "{rest}: {verdict}");
+        assert!(text(&verdict["line"]).starts_with(want), "{rest}: {verdict}");
+    }
+}
+
+/// A request that is held is no excuse for a driver that waits for it where it need not.
+#[test]
+fn what_does_not_come_of_what_is_held_is_the_drivers() {
+    let rest = "hold = [\"iwlmvm\"]\n[[step]]\ndo = \"coldplug\"\n\
+                [[step]]\nawait = \"opmode-asked\"\n[[step]]\nawait = \"unbound\"\n";
+    let (code, outcome, verdict) = end_of(rest);
+    assert_eq!((code, outcome.as_str()), (Some(1), "failed"), "{verdict}");
+    let line = text(&verdict["line"]);
+    assert!(line.contains("the gates hold iwlmvm until a release"), "{line}");
+}
+
+/// A step that a card fails has its cause in the card, whoever has broken it.
+#[test]
+fn a_step_that_a_card_fails() {
+    let rest = "card.faults = [{ fault = \"never-alive\", begin = \"netdev-registered\" }]\n\
+                [[step]]\ndo = \"coldplug\"\n\
+                [[step]]\nawait = [\"netdev-registered\", \"modprobe-ended\"]\n\
+                [[step]]\ndo = \"link-up\"\n";
+    let (code, _, verdict) = end_of(rest);
+    assert_eq!(code, Some(1), "{verdict}");
+    let line = text(&verdict["line"]);
+    assert!(line.starts_with("no ALIVE after the INIT ucode was released"), "{line}");
+    assert!(text(&verdict["failed"]).starts_with("step link-up: "), "{verdict}");
+}
+
+#[test]
+fn firmware_without_a_byte() {
+    let bench = Bench::new();
+    let file = bench.file("empty.ucode", "");
+    says(
+        &["--firmware", &file.to_string_lossy()],
+        "firmware-empty",
+        "iwlwifi-7260-17.ucode has 0 bytes: the kernel's loader takes no empty file (EINVAL)",
+    );
+}
+
+/// What a step names and nobody has is told before the boot.
+#[test]
+fn what_is_not_there_is_told_before_the_boot() {
+    let bench = Bench::new();
+    for (hold, name) in [("", "iwlmvm"), ("hold = [\"iwlmvm\"]\n", "iwlmvn")] {
+        let text = format!(
+            "about = \"t\"\ncards = [\"7260\"]\n{hold}[[step]]\ndo = {{ release = \"{name}\" }}\n"
+        );
+        let file = bench.file("own.toml", &text);
+        let output = bench.output(&["run", &file.to_string_lossy()]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+        assert!(said.contains(&format!("no gate here holds {name} until a release")), "{said}");
+    }
+    for (step, place) in [
+        ("do = { modprobe = [\"iwlmvn\"] }", "step modprobe: "),
+        ("do = { rmmod = \"iwlmvn\" }", "step rmmod: "),
+        ("check = { loaded = [\"iwlmvn\"] }", "check.loaded: "),
+        ("check = { not-loaded = [\"iwlmvn\"] }", "check.not-loaded: "),
+    ] {
+        let text = format!("about = \"t\"\ncards = [\"7260\"]\n[[step]]\n{step}\n");
+        let file = bench.file("own.toml", &text);
+        let output = bench.output(&["run", &file.to_string_lossy()]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{step}: {said}");
+        assert!(said.contains(place) && said.contains("did you mean `iwlmvm`?"), "{step}: {said}");
+    }
+}

@@ -31,7 +31,7 @@ impl fmt::Display for TlvRef {
 #[non_exhaustive]
 pub enum ParseError {
     /// Not even a version word.
-    #[error("the file has {len} bytes; the first 4 tell its format")]
+    #[error("{}", too_short(*len))]
     TooShort {
         /// Bytes in the file.
         len: usize,
@@ -173,6 +173,17 @@ impl fmt::Display for Expected {
             Self::AtMost(n) => write!(f, "at most {n}"),
             Self::MultipleOf(n) => write!(f, "a multiple of {n}"),
         }
+    }
+}
+
+/// Of a file without a byte.
+pub(crate) const EMPTY: &str = "the file is empty";
+
+fn too_short(len: usize) -> String {
+    match len {
+        0 => EMPTY.to_owned(),
+        1 => "the file has 1 byte; the first 4 tell its format".to_owned(),
+        _ => format!("the file has {len} bytes; the first 4 tell its format"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::error::{ParseError, TlvRef};
+use crate::error::{EMPTY, ParseError, TlvRef};
 use crate::fate::{Fate, Opmode, Target};
 use iwl_hw::versions::IWL_FW_CMD_VER_UNKNOWN;
 
@@ -287,7 +287,10 @@ impl PnvmInspection {
             size: bytes.len(),
             sections: pnvm.sections.iter().map(section).collect(),
             error: rest.err().map(|error| ErrorInfo {
-                message: error.to_string(),
+                message: match bytes.is_empty() {
+                    true => EMPTY.to_owned(),
+                    false => error.to_string(),
+                },
                 driver_line: error.driver_line(),
             }),
             tlvs: pnvm.tlvs.iter().map(TlvInfo::of).collect(),
@@ -534,6 +537,14 @@ const UP_TO_THERE: &str = "what it says up to there:";
 
 impl UcodeInspection {
     fn write_fate(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.size == 0 {
+            // `kernel_read_file` refuses it with EINVAL.
+            return writeln!(
+                f,
+                "the kernel's loader takes no empty file: the driver never sees it, tries the next \
+                 lower API and unbinds the card after the last"
+            );
+        }
         let Some(OnCard { card, kernel, asks_first, asks_last }) = &self.on_card else {
             let api = self.content.as_ref().filter(|_| matches!(self.fate, Fate::Loads { .. }));
             let api = api.map(|content| format!(", on a card that takes API {}", content.api));
@@ -553,7 +564,11 @@ impl fmt::Display for PnvmInspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} bytes", text(self.file_name.as_bytes()), self.size)?;
         if let Some(error) = &self.error {
-            writeln!(f, "error: {}\n\n{UP_TO_THERE}", error.message)?;
+            writeln!(f, "error: {}", error.message)?;
+            if self.size == 0 {
+                return Ok(());
+            }
+            writeln!(f, "\n{UP_TO_THERE}")?;
         }
         writeln!(f, "format        PNVM")?;
         for (index, section) in self.sections.iter().enumerate() {

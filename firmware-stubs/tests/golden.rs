@@ -122,6 +122,22 @@ fn a_tlv_that_lies() {
 }
 
 #[test]
+fn a_file_that_is_empty() {
+    let text = |name: &str| inspect(name, &[], None).to_string();
+    expect![[r#"
+        iwlwifi-7260-17.ucode: 0 bytes
+        error: the file is empty
+        the kernel's loader takes no empty file: the driver never sees it, tries the next lower API and unbinds the card after the last
+    "#]]
+    .assert_eq(&text("iwlwifi-7260-17.ucode"));
+    expect![[r#"
+        x.pnvm: 0 bytes
+        error: the file is empty
+    "#]]
+    .assert_eq(&text("x.pnvm"));
+}
+
+#[test]
 fn no_sections() {
     expect![[r#"
         iwlwifi-6000g2a-6.ucode: 100 bytes

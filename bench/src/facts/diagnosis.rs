@@ -1,6 +1,7 @@
 //! Why a run failed, in a sentence: what of the hand-over did not come, and what stood in its way.
 //!
-//! Told from typed events; the kernel's log is only quoted. What a scenario sets itself, as a card
+//! Told from typed events; the kernel's log is only quoted, but for a probe that fails, of which no event
+//! tells. What a scenario sets itself, as a card
 //! that fails or a rule of a gate, is no cause: it failed because something else is not as it should
 //! be. Causes are looked for from the end of the hand-over: the later a step, the more was well
 //! before it.
@@ -14,6 +15,8 @@ mod card;
 mod facts;
 mod firmware;
 mod opmode;
+mod probe;
+mod scenario;
 
 use guest_protocol::GuestEvent;
 use iwl_card::Fault;
@@ -26,17 +29,26 @@ pub(super) use self::facts::Found;
 pub use self::facts::{Diagnosis, Facts, Own};
 use self::firmware::{no_firmware, sysfs_fallback};
 use self::opmode::{deadlock, false_alarm, no_opmode, silent, unbind_waits};
-use crate::facts::milestone::Milestone;
+pub use self::probe::failed_probe;
+use self::probe::{no_probe, probe_failed};
+use self::scenario::gate_holds;
+pub use self::scenario::{ENDED_EARLY, HELD_BY_GATE};
+use crate::facts::missing::Missing;
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
 
 /// The cause of a failed run, if one is seen.
 pub fn diagnose(facts: &Facts<'_>) -> Option<Diagnosis> {
     let own = if facts.fell_short { Own::default() } else { facts.own };
+    if !facts.missing.is_empty() && facts.missing.iter().all(Missing::is_of_a_card_at_work) {
+        return of_card(facts).map(|found| found.diagnosis(facts));
+    }
     let of_modules = || no_opmode(facts);
     let of_firmware = || no_firmware(facts);
     let false_alarm = facts.description.verifies.then(|| false_alarm(facts)).flatten();
     let found = false_alarm.or_else(|| of_card(facts));
+    let found = found.or_else(|| (!own.card).then(|| probe_failed(facts)).flatten());
+    let found = found.or_else(|| gate_holds(facts));
     let found = found.or_else(|| (!own.modules).then(of_modules).flatten());
     let of_driver = || silent(facts).or_else(|| unbind_waits(facts));
     let found = found.or_else(|| (!facts.description.is_stock()).then(of_driver).flatten());
@@ -110,23 +122,6 @@ fn place_of(text: &str, after: &[Event]) -> Option<String> {
     }
     let pointer = || log.take(40).find(|text| text.starts_with("RIP: ")).and_then(function);
     function(text).or_else(pointer)
-}
-
-/// The driver did not even look at its card.
-fn no_probe(facts: &Facts<'_>) -> Option<Found> {
-    let touched = facts.reached(|m| matches!(m, Milestone::Probe { .. }).then_some(()));
-    if !touched.is_empty() {
-        return None;
-    }
-    let loaded = facts.events.iter().any(|event| {
-        matches!(&event.what, What::Guest(GuestEvent::ModuleLoad { module }) if module == facts.driver)
-    });
-    let driver = facts.driver;
-    let sentence = match loaded {
-        true => format!("{driver} is loaded and does not touch the card"),
-        false => format!("{driver} was not loaded: nothing has touched the card"),
-    };
-    Some(Found::new("no-probe", sentence, Vec::new()))
 }
 
 /// What a driver has to bear.

@@ -9,6 +9,7 @@ pub mod errno;
 pub mod failure;
 pub mod initrd;
 pub mod milestone;
+pub mod missing;
 pub mod near;
 pub mod phases;
 pub mod printable;

@@ -12,6 +12,8 @@ pub struct NoSuch {
     kind: &'static str,
     name: String,
     known: Vec<String>,
+    /// What may stand there too.
+    besides: Vec<String>,
     of: Option<String>,
     told_by: Option<&'static str>,
 }
@@ -27,7 +29,15 @@ impl NoSuch {
         known: impl IntoIterator<Item = S>,
     ) -> NoSuch {
         let known = known.into_iter().map(Into::into).collect();
-        NoSuch { kind, name: name.to_owned(), known, of: None, told_by: None }
+        let besides = Vec::new();
+        NoSuch { kind, name: name.to_owned(), known, besides, of: None, told_by: None }
+    }
+
+    /// These may stand there too, and may have been meant; who is told what there is, is not told them.
+    #[must_use]
+    pub fn or<S: Into<String>>(mut self, besides: impl IntoIterator<Item = S>) -> NoSuch {
+        self.besides.extend(besides.into_iter().map(Into::into));
+        self
     }
 
     /// It is something that has no such part.
@@ -45,7 +55,7 @@ impl NoSuch {
 
 impl fmt::Display for NoSuch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let NoSuch { kind, name, known, of, told_by } = self;
+        let NoSuch { kind, name, known, besides, of, told_by } = self;
         let there = match of {
             Some(whole) => {
                 write!(f, "`{whole}` has no {kind} `{name}`")?;
@@ -56,7 +66,7 @@ impl fmt::Display for NoSuch {
                 "there are: "
             }
         };
-        let near = nearest(name, known.iter().map(String::as_str));
+        let near = nearest(name, known.iter().chain(besides).map(String::as_str));
         f.write_str(&guest_kit::meant(near))?;
         let there = match (known.len() > FEW, told_by, near) {
             (true, Some(command), _) => format!("`{command}` has all {}", known.len()),
@@ -104,5 +114,11 @@ mod tests {
         assert!(far.to_string().ends_with("card-18, card-19"), "nobody else tells them");
         let told = far.told_by("iwlbench list cards").to_string();
         assert_eq!(told, "there is no card `x`; `iwlbench list cards` has all 20");
+        let or = NoSuch::new("card", "grop", many()).or(["group/"]).told_by("iwlbench list cards");
+        let told = or.to_string();
+        assert!(
+            told.ends_with("did you mean `group/`? `iwlbench list cards` has all 20"),
+            "{told}"
+        );
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::facts::diagnosis::Diagnosis;
+use crate::facts::missing::Missing;
 
 /// How a run ended.
 #[derive(
@@ -95,38 +96,6 @@ pub enum Class {
     NotRun,
 }
 
-/// A milestone that was to come, and did not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing {
-    /// Its kind.
-    pub kind: String,
-    /// The card that it was to be of, if it was to be a certain one's.
-    pub card: Option<String>,
-}
-
-/// What a hand-over that goes well brings from the firmware on.
-const OF_A_HAND_OVER: [&str; 12] = [
-    "firmware-given",
-    "opmode-requested",
-    "opmode-asked",
-    "opmode-loaded",
-    "opmode-started",
-    "iml-loaded",
-    "pnvm-loaded",
-    "section-uploaded",
-    "cpu-released",
-    "alive",
-    "nvm-read",
-    "netdev-registered",
-];
-
-impl Missing {
-    /// Whether the hand-over fell short of it.
-    pub fn is_of_a_hand_over(&self) -> bool {
-        OF_A_HAND_OVER.contains(&self.kind.as_str())
-    }
-}
-
 /// How a run ended and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
@@ -149,6 +118,9 @@ pub struct Verdict {
     /// What did not come, where it failed of that.
     #[serde(skip)]
     pub missing: Vec<Missing>,
+    /// It was waited for, until nothing was left to do or patience was at its end.
+    #[serde(skip)]
+    pub waited: bool,
 }
 
 impl Verdict {
@@ -162,6 +134,7 @@ impl Verdict {
             diagnosis: None,
             explained: false,
             missing: Vec::new(),
+            waited: false,
         }
     }
 
@@ -187,6 +160,7 @@ impl Verdict {
             diagnosis: Some(Box::new(diagnosis)),
             explained: true,
             missing: self.missing,
+            waited: self.waited,
         }
     }
 
@@ -207,17 +181,4 @@ pub fn combined(outcomes: impl IntoIterator<Item = Outcome>) -> ExitCode {
     };
     let code = outcomes.into_iter().map(Outcome::exit_code).max_by_key(|c| rank(*c));
     ExitCode::from(code.unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::facts::milestone::KINDS;
-
-    #[test]
-    fn a_hand_over_has_milestones_that_there_are() {
-        for kind in OF_A_HAND_OVER {
-            assert!(KINDS.contains(&kind), "{kind}");
-        }
-    }
 }

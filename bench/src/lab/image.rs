@@ -6,7 +6,7 @@ use guest_kit::{
     DriverSource, ImageSpec, Kernel, KernelSelector, Kit, KitError, OwnModule, Variant, module_name,
 };
 
-use crate::facts::driver::{Choice, Driver, IWLWIFI_BUILT_IN, Origin};
+use crate::facts::driver::{Choice, DRIVERS, Driver, IWLWIFI_BUILT_IN, Origin};
 use crate::facts::failure::BadUsage;
 use crate::facts::near;
 use crate::script::scenario;
@@ -144,23 +144,33 @@ pub fn build_image(
     })
 }
 
-/// Whether a module is there to be loaded before a scenario begins: one that is not was misspelt, or
-/// nothing in the image needs it. Of one that is left out on purpose the run tells.
-pub(super) fn can_be_loaded(
-    name: &str,
-    image: &guest_kit::Image,
-    without: &[String],
-) -> Result<(), BadUsage> {
-    let module = module_name(name);
-    let there = image.modules.iter().map(|module| &module.name).chain(&image.builtin);
-    if there.clone().any(|there| *there == module)
-        || without.iter().any(|out| module_name(out) == module)
-    {
-        return Ok(());
+/// The modules of a run's image.
+pub(super) struct Modules<'a> {
+    pub(super) kernel: &'a Kernel,
+    pub(super) image: &'a guest_kit::Image,
+    pub(super) without: &'a [String],
+}
+
+impl Modules<'_> {
+    /// Whether a module that `place` names is there: one that is not was misspelt, or nothing in the image
+    /// needs it. Of one that is left out on purpose, or of another driver's, the run tells.
+    pub(super) fn have(&self, place: &str, name: &str) -> anyhow::Result<()> {
+        let module = module_name(name);
+        let there = self.image.modules.iter().map(|module| &module.name).chain(&self.image.builtin);
+        let of_drivers = || DRIVERS.iter().flat_map(|driver| driver.modules());
+        if there.clone().any(|there| *there == module)
+            || self.without.iter().any(|out| module_name(out) == module)
+            || of_drivers().any(|known| known == module)
+            || self.kernel.has_built_in(&module)?
+        {
+            return Ok(());
+        }
+        let known: Vec<String> = there.cloned().chain(of_drivers().map(str::to_owned)).collect();
+        let meant = near::meant(&module, known.iter().map(String::as_str));
+        let what = format!(
+            "{place}: there is no module {name} in the guest's image; `--with {name}` takes one of \
+             the kernel's into it{meant}"
+        );
+        Err(BadUsage(what).into())
     }
-    let meant = near::meant(&module, there.map(String::as_str));
-    Err(BadUsage(format!(
-        "guest.loaded: there is no module {name} in the guest's image; `--with {name}` takes one of \
-         the kernel's into it{meant}"
-    )))
 }

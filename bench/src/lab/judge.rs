@@ -5,14 +5,16 @@ use iwl_ucode::stub::{self, Api};
 use iwl_ucode::{Fate, Target, Ucode};
 
 use crate::facts::diagnosis::{
-    Diagnosis, Facts, Own, diagnose, diagnose_boot, diagnose_trouble, fails_of_its_card,
+    Diagnosis, ENDED_EARLY, Facts, HELD_BY_GATE, Own, diagnose, diagnose_boot, diagnose_trouble,
+    fails_of_its_card,
 };
 use crate::facts::driver::Driver;
 use crate::facts::initrd::{Ungated, diagnose_initrd};
+use crate::facts::missing::Missing;
 use crate::facts::seen::Seen;
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
-use crate::facts::verdict::{Missing, Outcome, Verdict};
+use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::session::Session;
 use crate::script::expect::{self, Judged};
 use crate::script::scenario::{Action, FirmwareRule, Scenario, Vars};
@@ -130,7 +132,9 @@ pub(super) fn explained(
         let is = |m: &&Missing| m.card.as_ref().is_none_or(|card| card == facts.card);
         short.is_empty() || short.iter().any(is)
     };
-    let concerned = || cards.iter().filter(named).map(|facts| Facts { fell_short, ..*facts });
+    let missing = verdict.missing.as_slice();
+    let concerned =
+        || cards.iter().filter(named).map(|facts| Facts { fell_short, missing, ..*facts });
     let Some(facts) = cards.first() else { return verdict };
     // Whatever a scenario does to its modules, it cannot do this.
     if verdict.outcome == Outcome::Failed
@@ -156,7 +160,14 @@ pub(super) fn explained(
                 Some(of) => diagnose_initrd(facts, of),
             };
             match concerned().find_map(|facts| look(&facts)) {
-                Some(diagnosis) => verdict.because(diagnosis),
+                Some(diagnosis) => {
+                    // What nobody could see says nothing.
+                    let outcome = match diagnosis.cause.as_str() {
+                        HELD_BY_GATE | ENDED_EARLY => Outcome::Environment,
+                        _ => verdict.outcome,
+                    };
+                    Verdict { outcome, ..verdict.clone().because(diagnosis) }
+                }
                 None => verdict,
             }
         }
@@ -314,6 +325,9 @@ mod tests {
             modules: &[],
             own,
             fell_short: false,
+            missing: &[],
+            held: &[],
+            at_work: false,
             console: "",
             accel: crate::facts::accel::Accel::Tcg,
             description: &crate::facts::driver::IWLWIFI,
@@ -368,6 +382,9 @@ mod tests {
             modules: &[],
             own: own(&scenario, &crate::facts::driver::IWLWIFI),
             fell_short: false,
+            missing: &[],
+            held: &[],
+            at_work: false,
             console: "",
             accel: crate::facts::accel::Accel::Tcg,
             description: &crate::facts::driver::IWLWIFI,

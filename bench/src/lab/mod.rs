@@ -26,7 +26,8 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use anyhow::Context;
 use guest_kit::{
-    CacheDir, ImageSpec, Initrd as Distributions, Kernel, KernelSelector, Kit, OwnModule, Qemu,
+    CacheDir, ImageSpec, Initrd as Distributions, Kernel, KernelSelector, Kit, OwnModule, PciPart,
+    Qemu,
 };
 use iwl_card::{CardSpec, Identity};
 use iwl_ucode::stub::{self, StubDef};
@@ -247,6 +248,30 @@ impl<'a> Lab<'a> {
             // Said elsewhere, and better.
             _ => true,
         }
+    }
+
+    /// Refuses a card that this kernel's driver has nothing for, as far as its tables tell: what was seen
+    /// with it needs no look.
+    ///
+    /// # Errors
+    /// It has nothing for it, or they cannot be read.
+    fn check_takes(&self, card: &CardSpec) -> anyhow::Result<()> {
+        if self.knows(card) || self.initrd.is_some() || self.driver.is_built_in() {
+            return Ok(());
+        }
+        let tables = self.kit.device_tables(&self.kernel, self.driver.module, &self.modules)?;
+        let (device, subsystem) = (card.pci.device, card.pci.subsystem);
+        let (hw_rev, rf_id) = (card.hw_rev, card.rf_id);
+        let Some(why) = tables.refuse(PciPart { device, subsystem, hw_rev, rf_id }) else {
+            return Ok(());
+        };
+        let (driver, release) = (self.driver.module, &self.kernel.release);
+        let since = stub_of(card)?.ranges[0].since;
+        anyhow::bail!(
+            "{driver} of kernel {release} does not take the card {} (PCI dev {device:04x}/{subsystem:04x}, \
+             rev={hw_rev:#x}, rfid={rf_id:#x}): {why}; kernels from {since} on do",
+            card.name
+        )
     }
 
     /// Whether a scenario is one for this kernel and its driver.

@@ -28,6 +28,8 @@ pub(super) struct Over {
     pub(super) console: String,
     /// Modules that were there before the scenario, if that was looked at.
     pub(super) loaded: Vec<String>,
+    /// Somebody in the guest was in the middle of something when it failed.
+    pub(super) at_work: bool,
     pub(super) finished: Finished,
 }
 

@@ -14,7 +14,7 @@ use iwl_ucode::Target;
 use iwl_ucode::stub::{self, StubDef};
 
 use super::cards::{Playing, fault_words, suited};
-use super::image::can_be_loaded;
+use super::image::Modules;
 use super::judge::{self, verdict};
 use super::plan::{Begun, Loaded, Over, Plan};
 use super::progress::RunProgress;
@@ -24,6 +24,7 @@ use crate::facts::derive::{self, Seat};
 use crate::facts::diagnosis::Facts;
 use crate::facts::failure::BadUsage;
 use crate::facts::initrd::Ungated;
+use crate::facts::missing::Held;
 use crate::facts::phases;
 use crate::facts::seen;
 use crate::facts::timeline::{Event, What, seconds};
@@ -66,6 +67,14 @@ struct Prepared {
     /// The kernel's command line.
     append: String,
     image: Initrd,
+}
+
+/// How a run's guest was when it ended.
+#[derive(Clone, Copy)]
+struct End<'a> {
+    held: &'a [Held],
+    at_work: bool,
+    console: &'a str,
 }
 
 /// A run's initramfs.
@@ -140,7 +149,7 @@ impl Lab<'_> {
             let over = play_to_the_end(spec, session, hello, vars, offers, looks, progress);
             (over, before, how, snapshot)
         };
-        let Over { played, hello, console, loaded, finished } = over;
+        let Over { played, hello, console, loaded, at_work, finished } = over;
         self.leave(finished.qemu);
         if let Some(recorded) = finished.trace {
             recorded.write(&dir, hello.as_ref())?;
@@ -161,12 +170,16 @@ impl Lab<'_> {
             Some(twin) => expect::judge_twin(twin, &expectations, &verdict),
             // An order has problems, not causes.
             None if spec.play.is_some() => verdict,
-            None => self.explained(verdict, spec, &prepared, evidence, &console)?,
+            None => {
+                let end = End { held: &finished.held, at_work, console: &console };
+                self.explained(verdict, spec, &prepared, evidence, end)?
+            }
         };
         // What came of nothing says nothing.
         let ran = verdict.outcome.class() != Class::NotRun;
         let mut unmet = Vec::new();
-        if ran {
+        // Whose cause is seen fails of nothing that was not put to the test.
+        if ran && !verdict.explained {
             unmet.extend(scenario.gates.then_some(finished.unmet).into_iter().flatten());
             unmet.extend(finished.unbegun);
             unmet.extend(without_effect(&finished.events, &finished.cards, cards));
@@ -233,12 +246,25 @@ impl Lab<'_> {
         let first = first.map_or(Ok(*spec.card), |card| card.part());
         let first = first.map_err(BadUsage::from_error)?;
         self.drives(&first)?;
+        for card in scenario.machine(spec.card) {
+            self.check_takes(&card.part().map_err(BadUsage::from_error)?)?;
+        }
         let stub = self.stub(&first)?;
         let kernel: stub::Kernel = self.kernel.release.parse()?;
         let mut vars = self.vars(&first)?;
         let (given, from) = self.given(spec, &vars)?;
         let gates = Gates::new(scenario, &vars, stub, kernel, given);
         let gates = gates.map_err(BadUsage::from_error)?;
+        // An exploration lets go what it likes.
+        let released = scenario.releases(&vars).into_iter().filter(|_| spec.play.is_none());
+        if let Some(name) = released.into_iter().find(|name| !gates.may_release(name)) {
+            return Err(BadUsage(format!(
+                "{}: step release: no gate here holds {name} until a release; `hold = [\"{name}\"]` has one \
+                 do so",
+                scenario.name
+            ))
+            .into());
+        }
         let offers = gates.offers(&vars);
         let mut cards = Playing::all(spec, &vars)?;
         let whole = gates.whole(&vars);
@@ -274,7 +300,7 @@ impl Lab<'_> {
         spec: &RunSpec<'_>,
         prepared: &Prepared,
         evidence: expect::Evidence<'_>,
-        console: &str,
+        end: End<'_>,
     ) -> anyhow::Result<Verdict> {
         let (card, kernel) = (prepared.stub, self.kernel.release.parse()?);
         let target = |asked| Target { card, kernel, asked };
@@ -306,7 +332,10 @@ impl Lab<'_> {
                 modules: &modules,
                 own,
                 fell_short: false,
-                console,
+                missing: &[],
+                held: end.held,
+                at_work: end.at_work,
+                console: end.console,
                 accel: self.accel.accel,
                 description: self.driver,
             })
@@ -438,8 +467,12 @@ impl Lab<'_> {
                 other => other?,
             }
         }
+        let there = Modules { kernel: &self.kernel, image: &image, without: &without };
         for name in Loaded::new(&spec.scenario.guest, vars).named() {
-            can_be_loaded(name, &image, &without)?;
+            there.have("guest.loaded", name)?;
+        }
+        for (word, name) in spec.scenario.modules_named(vars) {
+            there.have(word, &name)?;
         }
         Ok(Initrd { path: image.path, sha256: image.sha256, modules: image.modules })
     }
@@ -469,6 +502,12 @@ fn play_to_the_end(
             None => player::play(&mut session, spec.scenario, vars, offers),
         }
     });
+    // Who has waited in vain has waited long enough.
+    let unseen = match &played {
+        Ok(()) => spec.play.is_none() && judge::fails(spec.scenario, vars, &session),
+        Err(verdict) => verdict.outcome == Outcome::Failed && !verdict.waited,
+    };
+    let at_work = unseen && player::is_at_work(&mut session);
     if let Some(look) = spec.look {
         let failed = match &played {
             Ok(()) => judge::fails(spec.scenario, vars, &session),
@@ -482,7 +521,7 @@ fn play_to_the_end(
     session.end_trace();
     let hello = session.hello.clone();
     let console = session.console_tail(usize::MAX);
-    Over { played, hello, console, loaded, finished: session.end() }
+    Over { played, hello, console, loaded, at_work, finished: session.end() }
 }
 
 /// The faults that were on and did nothing, for people: what they are about the run did not come to.

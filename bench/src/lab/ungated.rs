@@ -48,7 +48,8 @@ impl Lab<'_> {
             }
         });
         let console = session.console_tail(usize::MAX);
-        Ok(Over { played, hello: None, console, loaded: Vec::new(), finished: session.end() })
+        let (loaded, at_work) = (Vec::new(), false);
+        Ok(Over { played, hello: None, console, loaded, at_work, finished: session.end() })
     }
 
     /// Whether the kernel comes as far as the initrd under what the machine has it run by.

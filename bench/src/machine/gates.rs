@@ -11,6 +11,7 @@ use crate::facts::derive::is_directory;
 use crate::facts::driver::{COMPRESSED, as_asked};
 use crate::facts::errno::Errno;
 use crate::facts::milestone::Reached;
+use crate::facts::missing::{Held as Waiting, HeldUntil};
 use crate::facts::timeline::Source as EventSource;
 use crate::machine::firmware::{self, FirmwareError};
 use crate::script::expect::matches;
@@ -259,17 +260,28 @@ impl Gates {
         })
     }
 
-    /// All that waits, oldest first, and for what: for people.
-    pub fn waiting(&self) -> impl Iterator<Item = String> {
-        self.held.iter().map(|held| {
-            let name = name_of(&held.answered.question);
-            match &held.until {
-                Until::Milestone(pattern) => format!("{name} until {pattern}"),
-                Until::Release => format!("{name} until a release"),
-                Until::Instant(_) => format!("{name} for a while"),
-                Until::Never => format!("{name} for ever"),
-            }
+    /// All that waits, oldest first, and for what.
+    pub fn waiting(&self) -> impl Iterator<Item = Waiting> {
+        self.held.iter().map(|held| Waiting {
+            name: name_of(&held.answered.question).to_owned(),
+            is_module: matches!(held.answered.question, Question::Module { .. }),
+            until: match &held.until {
+                Until::Milestone(pattern) => HeldUntil::Milestone {
+                    kind: pattern.milestone.clone(),
+                    words: pattern.to_string(),
+                },
+                Until::Release => HeldUntil::Release,
+                Until::Instant(_) => HeldUntil::While,
+                Until::Never => HeldUntil::Never,
+            },
         })
+    }
+
+    /// Whether a request can be held here that a release of this pattern lets go.
+    pub fn may_release(&self, pattern: &str) -> bool {
+        let of_files = self.firmware.iter().filter(|rule| rule.rule.hold).map(|rule| &rule.name);
+        let of_modules = self.module.iter().filter(|rule| rule.rule.hold).map(|rule| &rule.name);
+        self.hold.iter().chain(of_files).chain(of_modules).any(|held| both_fit(held, pattern))
     }
 
     /// As [`Gates::release`], the oldest request only.
@@ -383,6 +395,25 @@ impl Gates {
             Some(rule) => files.bytes(rule, name).ok().flatten(),
             None => files.by_default(name),
         }
+    }
+}
+
+/// Whether a name can fit both patterns.
+fn both_fit(one: &str, other: &str) -> bool {
+    match (one.contains('*'), other.contains('*')) {
+        // Of two patterns only the beginnings and ends are compared.
+        (true, true) => {
+            let ends = |pattern: &str| {
+                let mut parts = pattern.split('*');
+                let head = parts.next().unwrap_or_default().to_owned();
+                (head, parts.next_back().unwrap_or_default().to_owned())
+            };
+            let ((a, z), (other_a, other_z)) = (ends(one), ends(other));
+            (a.starts_with(&other_a) || other_a.starts_with(&a))
+                && (z.ends_with(&other_z) || other_z.ends_with(&z))
+        }
+        (false, _) => glob(other, one),
+        (true, false) => glob(one, other),
     }
 }
 
@@ -627,7 +658,8 @@ mod tests {
         };
         let due: Vec<_> = gates.due(std::slice::from_ref(&unbound)).iter().map(|d| d.0).collect();
         assert_eq!(due, [3]);
-        assert_eq!(gates.waiting().collect::<Vec<_>>(), ["iwlmvm until a release", "a for ever"]);
+        let waiting: Vec<_> = gates.waiting().map(|held| held.to_string()).collect();
+        assert_eq!(waiting, ["iwlmvm until a release", "a for ever"]);
         assert!(gates.release("iwldvm").is_empty());
         assert!(gates.release("a").is_empty(), "it hangs");
         assert_eq!(gates.release("iwl*").len(), 1);
@@ -650,6 +682,21 @@ mod tests {
         assert_eq!(open, [2]);
         assert!(gates.hangs(3) && !gates.hangs(2));
         assert!(gates.ask(5, module("iwlmvm"), &[]).is_some(), "open for good");
+    }
+
+    #[test]
+    fn what_can_be_released_is_known() {
+        let gates = gates(
+            "hold = [\"$opmode\", \"x-*-y\"]\n[[firmware]]\nname = \"*.ucode\"\nhold = true\n\
+             [[module]]\nname = \"b\"\nhang = true",
+        );
+        for pattern in ["iwlmvm", "iwl*", "*", "iwlwifi-7260-17.ucode", "iwl*7260*", "x-1-y", "x-*"]
+        {
+            assert!(gates.may_release(pattern), "{pattern}");
+        }
+        for pattern in ["iwlmvn", "iwldvm", "b", "y-*-x", "x-1-z", "*.sfi"] {
+            assert!(!gates.may_release(pattern), "{pattern}");
+        }
     }
 
     #[test]

@@ -6,8 +6,9 @@ use toml::Value;
 
 use crate::facts::derive::Seat;
 use crate::facts::milestone::Reached;
+use crate::facts::missing::Missing;
 use crate::facts::timeline::{Event, What, seconds};
-use crate::facts::verdict::{Missing, Outcome, Verdict};
+use crate::facts::verdict::{Outcome, Verdict};
 use crate::script::scenario::{Expectation, LogLine, Pattern, Scenario, Twin, Vars, glob};
 
 /// An expectation and what came of it.
@@ -104,8 +105,10 @@ pub struct Evidence<'r> {
 
 /// Judges all expectations that apply to this run.
 pub fn judge(scenario: &Scenario, vars: &Vars, evidence: Evidence<'_>) -> Vec<Judged> {
-    let judged =
-        |e: &Expectation| Judged { that: e.that.clone(), failure: failure(e, vars, evidence) };
+    let judged = |e: &Expectation| Judged {
+        that: e.that.clone(),
+        failure: failure(e, scenario, vars, evidence),
+    };
     applying(scenario, vars).map(judged).collect()
 }
 
@@ -115,14 +118,20 @@ fn applying<'s>(scenario: &'s Scenario, vars: &Vars) -> impl Iterator<Item = &'s
     all.filter(|e| e.when.applies(vars))
 }
 
-fn failure(e: &Expectation, vars: &Vars, evidence: Evidence<'_>) -> Option<Failure> {
+fn failure(
+    e: &Expectation,
+    scenario: &Scenario,
+    vars: &Vars,
+    evidence: Evidence<'_>,
+) -> Option<Failure> {
     let part = match part(e, vars, evidence.milestones) {
         Ok(part) => part,
         Err(failure) => return Some(failure),
     };
     let failure = match &e.log {
         Some(log) => in_log(log, vars, &part, evidence),
-        None => failure_in(e, vars, part.milestones, evidence.milestones),
+        None => failure_in(e, vars, part.milestones, evidence.milestones)
+            .or_else(|| nothing_to_end(e, scenario, vars, evidence.milestones)),
     };
     let mut failure = failure?;
     if let Some(limits) = limits(e, vars) {
@@ -185,7 +194,8 @@ fn failure_in(
 
 /// The lines of the kernel's log that fit, in a part of the run.
 fn in_log(log: &LogLine, vars: &Vars, part: &Part<'_>, evidence: Evidence<'_>) -> Option<Failure> {
-    let words = format!("*{}*", vars.string(&log.matches.0));
+    let words = vars.string(&log.matches.0);
+    let anywhere = format!("*{words}*");
     let card = log.card.as_ref().map(|card| vars.string(&card.0));
     let slot = match &card {
         None => None,
@@ -202,7 +212,7 @@ fn in_log(log: &LogLine, vars: &Vars, part: &Part<'_>, evidence: Evidence<'_>) -
             part.has(event)
                 && log.level.is_none_or(|worst| level.is_some_and(|level| level <= worst as u8))
                 && slot.as_ref().is_none_or(|slot| text.contains(slot.as_str()))
-                && glob(&words, text)
+                && glob(&anywhere, text)
         }
         _ => false,
     };
@@ -213,7 +223,7 @@ fn in_log(log: &LogLine, vars: &Vars, part: &Part<'_>, evidence: Evidence<'_>) -
     }
     let wanted = log.times.map_or("a line".to_owned(), |times| format!("{times} × a line"));
     let about = card.map(|card| format!(" about {card}")).unwrap_or_default();
-    let mut what = format!("expected {wanted} of the kernel's log{about}: {words}");
+    let mut what = format!("expected {wanted} of the kernel's log{about}: `{words}`");
     match found.last().map(|event| (&event.what, event.t_ns)) {
         Some((What::Guest(GuestEvent::KernelLog { text, .. }), t_ns)) => {
             what += &format!("\nbut: {} ×, the last: {:.3} s  {text}", found.len(), seconds(t_ns));
@@ -271,6 +281,34 @@ fn part<'m>(e: &Expectation, vars: &Vars, milestones: &'m [Reached]) -> Result<P
         part.milestones = &milestones[..at];
     }
     Ok(part)
+}
+
+/// That something does not end would hold whatever happens where it did not begin.
+fn nothing_to_end(
+    e: &Expectation,
+    scenario: &Scenario,
+    vars: &Vars,
+    run: &[Reached],
+) -> Option<Failure> {
+    let none = e.exactly.as_ref().filter(|_| e.times == Some(0));
+    let pattern = vars.pattern(e.never.as_ref().or(none)?.get_ref());
+    let begins = match pattern.milestone.as_str() {
+        "unbound" => "bound",
+        "netdev-removed" => "netdev-registered",
+        "opmode-unloaded" if !scenario.guest.loads_opmodes(vars) => "opmode-loaded",
+        _ => return None,
+    };
+    // Whatever else it says is of the end alone.
+    let same = ["card", "slot", "interface", "module"];
+    let fields = pattern.fields.iter().filter(|(field, _)| same.contains(&field.as_str()));
+    let fields = fields.map(|(field, value)| (field.clone(), value.clone())).collect();
+    let begins = Pattern { milestone: begins.to_owned(), fields };
+    (!run.iter().any(|reached| matches(&begins, reached))).then(|| Failure {
+        what: format!(
+            "expected never: {pattern}\nbut there was none that could: no {begins} in this run"
+        ),
+        near: None,
+    })
 }
 
 /// All patterns in this order in a part of the run, others may stand between.
@@ -445,6 +483,34 @@ mod tests {
 
     fn judged(scenario: &Scenario, milestones: &[Reached]) -> Vec<Judged> {
         judge(scenario, &vars(), Evidence { milestones, events: &[], cards: &[] })
+    }
+
+    /// What never began does not end, whatever happens.
+    #[test]
+    fn what_did_not_begin_cannot_go_on() {
+        let (card, slot) = ("7260".to_owned(), "0000:01:00.0".to_owned());
+        let bound = || Milestone::Bound {
+            card: card.clone(),
+            slot: slot.clone(),
+            driver: "iwlwifi".into(),
+        };
+        let by = crate::facts::milestone::Unbinder::Driver;
+        let unbound = || Milestone::Unbound { card: card.clone(), slot: slot.clone(), by };
+        for never in [
+            "never = \"unbound\"",
+            "exactly = \"unbound\"\ntimes = 0",
+            "never = { milestone = \"unbound\", card = \"7260\", by = \"driver\" }",
+        ] {
+            let failure = verdict(never, vec![]).expect("nothing was bound");
+            assert!(failure.what.contains("none that could: no bound"), "{}", failure.what);
+            assert_eq!(verdict(never, vec![bound()]), None, "{never}");
+            let failure = verdict(never, vec![bound(), unbound()]).expect("it was unbound");
+            assert!(failure.what.contains("but: "), "{}", failure.what);
+        }
+        let unloaded = "never = \"opmode-unloaded\"";
+        assert!(verdict(unloaded, vec![]).is_some());
+        assert_eq!(verdict(unloaded, vec![loaded()]), None);
+        assert_eq!(verdict("never = \"netdev-registered\"", vec![]), None, "it would begin");
     }
 
     /// Lines of the kernel's log at levels, each before the milestone of its number.

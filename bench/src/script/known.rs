@@ -90,7 +90,9 @@ impl Failure {
         let drivers = driver::all_choices().map(Choice::name).chain([driver::BUILT_IN]);
         let drivers: Vec<_> = drivers.collect();
         if let Some(name) = self.driver.as_deref().filter(|name| none(name, &drivers)) {
-            let no_such = NoSuch::new("driver", name, drivers).told_by("iwlbench list drivers");
+            let listed = driver::all_choices().map(Choice::name);
+            let no_such = NoSuch::new("driver", name, listed).or([driver::BUILT_IN]);
+            let no_such = no_such.told_by("iwlbench list drivers");
             complain("driver", format!("{no_such:#}"));
         }
         let scenarios: Vec<&str> = read::names().chain(played.iter().copied()).collect();
@@ -98,7 +100,8 @@ impl Failure {
             return None;
         }
         let is_near = near::nearest(&self.scenario, scenarios.iter().copied()).is_some();
-        let no_such = NoSuch::new("scenario", &self.scenario, scenarios);
+        let no_such =
+            NoSuch::new("scenario", &self.scenario, read::names()).or(played.iter().copied());
         let what = format!("{:#}", no_such.told_by("iwlbench list scenarios"));
         match is_near {
             true => {

@@ -154,8 +154,8 @@ pub fn find(name: &str) -> Result<Scenario, ScenarioError> {
         return parse(&stem, name, &text);
     }
     // One without its slash is no pattern.
-    let known = names().map(str::to_owned).chain(groups());
-    let no_such = NoSuch::new("scenario", name, known).told_by("iwlbench list scenarios");
+    let no_such = NoSuch::new("scenario", name, names()).or(groups());
+    let no_such = no_such.told_by("iwlbench list scenarios");
     Err(ScenarioError::Unknown(no_such))
 }
 

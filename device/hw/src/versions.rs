@@ -67,9 +67,6 @@ pub const MLD: Versions = &[
     notification(STATISTICS_GROUP, statistics::STATISTICS_OPER_NOTIF, 3),
     notification(STATISTICS_GROUP, statistics::STATISTICS_OPER_PART1_NOTIF, 4),
     command(PHY_OPS_GROUP, phy_ops::PER_CHAIN_LIMIT_OFFSET_CMD, 5),
-    // 6.16 takes none of these for granted.
-    command(LONG_GROUP, id::REDUCE_TX_POWER_CMD, 10),
-    notification(LONG_GROUP, mld::id::MCC_UPDATE_CMD, 8),
 ];
 
 /// The version of a command, as `iwl_fw_lookup_cmd_ver` finds it; legacy ids stand in the long

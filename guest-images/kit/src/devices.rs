@@ -69,6 +69,48 @@ pub struct DeviceTables {
     pub firmware: Vec<String>,
 }
 
+/// What a driver tells parts apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PciPart {
+    /// PCI device id.
+    pub device: u16,
+    /// PCI subsystem id.
+    pub subsystem: u16,
+    /// `CSR_HW_REV`.
+    pub hw_rev: u32,
+    /// `CSR_HW_RF_ID`.
+    pub rf_id: u32,
+}
+
+impl DeviceTables {
+    /// Why the driver has nothing for a part, if that is certain.
+    pub fn refuse(&self, part: PciPart) -> Option<&'static str> {
+        let PciPart { device, subsystem, hw_rev, rf_id } = part;
+        let mine =
+            |id: &&DeviceId| id.device == device && id.subsystem.is_none_or(|own| own == subsystem);
+        let Some(id) = self.ids.iter().find(mine) else {
+            return Some("its PCI id is none of those that the driver's module declares");
+        };
+        // Others have all that there is to know of them with their id.
+        let by_rows = ["_mac_cfg", "_trans_cfg"].iter().any(|kind| id.config.ends_with(kind));
+        if !by_rows || self.rows.is_empty() {
+            return None;
+        }
+        // What of it no reader of these tables can be sure of counts as fitting.
+        let (mac_type, rf_type) = (hw_rev >> 4 & 0xfff, rf_id >> 12 & 0xfff);
+        let fits = |row: &DeviceRow| {
+            row.device.is_none_or(|own| own == device)
+                && row.subsystem.is_none_or(|(own, mask)| own & mask == subsystem & mask)
+                && row.mac_type.is_none_or(|own| u32::from(own) == mac_type)
+                && row.mac_step.is_none_or(|own| u32::from(own) == hw_rev & 0xf)
+                && row.rf_type.is_none_or(|own| u32::from(own) == rf_type)
+                && row.cdb.is_none_or(|own| own == (rf_id >> 28 & 1 == 1))
+        };
+        (!self.rows.iter().any(fits))
+            .then_some("the driver knows its PCI id, and has no configuration for it")
+    }
+}
+
 /// A module's data, and what its pointers point to.
 struct Data<'a> {
     elf: Elf<'a>,
@@ -295,6 +337,36 @@ mod tests {
         assert_eq!(id(exact), Some((0x8b1, Some(0x4070))));
         assert_eq!(id("pci:v000010ECd00008179sv*sd*bc*sc*i*"), None);
         assert_eq!(id("pci:v00008086d"), None);
+    }
+
+    #[test]
+    fn a_part_that_the_driver_has_nothing_for() {
+        let id = |device, config: &str| DeviceId {
+            device,
+            config: config.to_owned(),
+            ..DeviceId::default()
+        };
+        let row = |mac_type, rf_type| DeviceRow { mac_type, rf_type, ..DeviceRow::default() };
+        let mut tables = DeviceTables {
+            ids: vec![id(0x272b, "iwl_gl_trans_cfg"), id(0x08b1, "iwl7260_2ac_cfg")],
+            rows: vec![
+                row(Some(0x46), None),
+                row(Some(0x47), Some(0x10d)),
+                // As 6.1 has it: the first step alone.
+                DeviceRow { mac_step: Some(0), ..row(Some(0x47), Some(0x112)) },
+            ],
+            ..DeviceTables::default()
+        };
+        let be200 = PciPart { device: 0x272b, subsystem: 0xf0, hw_rev: 0x472, rf_id: 0x11_2200 };
+        let old = PciPart { device: 0x08b1, subsystem: 0x4070, hw_rev: 0x144, rf_id: 0 };
+        let why = |tables: &DeviceTables, part| tables.refuse(part).unwrap_or_default().to_owned();
+        assert!(why(&tables, be200).ends_with("no configuration for it"));
+        assert_eq!(why(&tables, old), "", "its id is all of it");
+        assert!(why(&tables, PciPart { device: 0x08b2, ..old }).starts_with("its PCI id is none"));
+        tables.rows.push(row(None, Some(0x112)));
+        assert_eq!(why(&tables, be200), "");
+        tables.rows.clear();
+        assert_eq!(why(&tables, be200), "", "nothing is known of it");
     }
 
     fn member(name: &str, bit: usize, bits: usize) -> Member {

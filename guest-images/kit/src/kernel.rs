@@ -17,6 +17,7 @@ use crate::modules::ModuleTree;
 use crate::record::Sums;
 use crate::store::{Source, Unpacked};
 use crate::tree;
+use crate::vmlinux;
 
 const KIND: &str = "kernels";
 /// The directory of debug kernels, built here.
@@ -269,7 +270,7 @@ impl Kernel {
         let release = tree::release(&tree)?;
         let bzimage = tree.join(tree::BZIMAGE);
         let bad = |reason: String| KitError::BadTree { path: tree.clone(), reason };
-        let built = bzimage_release(&bzimage)?;
+        let built = whole_bzimage(&bzimage)?;
         let built = built.ok_or_else(|| bad(format!("{} is no bzImage", tree::BZIMAGE)))?;
         if built != release {
             let image = tree::BZIMAGE;
@@ -291,7 +292,7 @@ impl Kernel {
     /// A kernel image alone: what else there is of it, an initrd has.
     pub(crate) fn from_image(bzimage: &Path) -> Result<Self, KitError> {
         let bzimage = std::path::absolute(bzimage).at(bzimage)?;
-        let release = bzimage_release(&bzimage)?.ok_or_else(|| KitError::BadKernelFiles {
+        let release = whole_bzimage(&bzimage)?.ok_or_else(|| KitError::BadKernelFiles {
             path: bzimage.clone(),
             reason: "not a bzImage".to_owned(),
         })?;
@@ -314,7 +315,7 @@ impl Kernel {
             return Err(bad(&modules, reason));
         }
         let built =
-            bzimage_release(bzimage)?.ok_or_else(|| bad(bzimage, "not a bzImage".to_owned()))?;
+            whole_bzimage(bzimage)?.ok_or_else(|| bad(bzimage, "not a bzImage".to_owned()))?;
         if built != release {
             let reason = format!("this is kernel {built}, but the modules are for {release}");
             return Err(bad(bzimage, reason));
@@ -342,6 +343,19 @@ const NOWHERE: &str = "/nonexistent";
 /// Whether a file is a bzImage; one that cannot be read is none.
 pub fn is_bzimage(path: &Path) -> bool {
     matches!(bzimage_release(path), Ok(Some(_)))
+}
+
+/// The release of a bzImage, none of which is missing: what is cut off would be noticed by a guest that does
+/// not boot.
+fn whole_bzimage(path: &Path) -> Result<Option<String>, KitError> {
+    let Some(release) = bzimage_release(path)? else { return Ok(None) };
+    let length = File::open(path).and_then(|file| file.metadata()).at(path)?.len();
+    let mut header = [0; 0x210];
+    File::open(path).and_then(|file| file.read_exact_at(&mut header, 0)).at(path)?;
+    match vmlinux::length(&header).is_some_and(|needed| length < needed) {
+        true => Err(KitError::CutShort { path: path.to_path_buf(), what: "a kernel's image" }),
+        false => Ok(Some(release)),
+    }
 }
 
 /// The release that a bzImage says it is (Documentation/arch/x86/boot.rst:
@@ -700,7 +714,9 @@ mod tests {
     }
 
     fn bzimage(release: &str) -> Vec<u8> {
-        let mut image = vec![0; 0x400];
+        let mut image = vec![0; 0x410];
+        image[0x1f1] = 1;
+        image[0x1f4] = 1;
         image[0x202..0x206].copy_from_slice(b"HdrS");
         image[0x20e..0x210].copy_from_slice(&0x120_u16.to_le_bytes());
         let text = format!("{release} (debian-kernel@lists.debian.org) #1 SMP\0");
@@ -723,6 +739,17 @@ mod tests {
         fs::write(&image, bzimage("6.6.2")).unwrap();
         let error = Kernel::from_files(&image, &modules).unwrap_err().to_string();
         assert!(error.contains("this is kernel 6.6.2"), "{error}");
+
+        let whole = bzimage("6.6.1-mine");
+        for cut in [0x3ff, whole.len() - 1] {
+            fs::write(&image, &whole[..cut]).unwrap();
+            assert!(is_bzimage(&image), "as far as it goes");
+            for error in [Kernel::from_files(&image, &modules), Kernel::from_image(&image)] {
+                let error = error.unwrap_err();
+                assert!(matches!(error, KitError::CutShort { .. }), "{error}");
+                assert!(!error.is_users(), "it is one: {error}");
+            }
+        }
 
         fs::write(&image, b"MZ").unwrap();
         let error = Kernel::from_files(&image, &modules).unwrap_err().to_string();

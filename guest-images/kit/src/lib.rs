@@ -95,7 +95,7 @@ mod vmlinux;
 
 pub use apt::Package;
 pub use cache::CacheDir;
-pub use devices::{DeviceId, DeviceRow, DeviceTables};
+pub use devices::{DeviceId, DeviceRow, DeviceTables, PciPart};
 pub use digest::Identity;
 pub use elf::module_name;
 pub use error::{Damage, KitError, Rejected};

@@ -17,6 +17,8 @@ use crate::error::{At, KitError};
 /// Where the header is, and its fields.
 const MAGIC_AT: usize = 0x202;
 const SETUP_SECTORS: usize = 0x1f1;
+/// In paragraphs of 16 bytes.
+const SYS_SIZE: usize = 0x1f4;
 const PAYLOAD_OFFSET: usize = 0x248;
 const PAYLOAD_LENGTH: usize = 0x24c;
 const SECTOR: usize = 512;
@@ -38,6 +40,22 @@ pub(crate) fn unpacked(bzimage: &Path) -> Result<Option<Vec<u8>>, KitError> {
     Ok(compression.unpack(payload).ok())
 }
 
+/// How long a bzImage of this header is at least (Documentation/arch/x86/boot.rst); what signs it stands
+/// behind that.
+pub(crate) fn length(header: &[u8]) -> Option<u64> {
+    let paragraphs = header.get(SYS_SIZE..SYS_SIZE + 4)?.try_into().ok()?;
+    let setup = (sectors(header)? + 1) * SECTOR;
+    Some(setup as u64 + u64::from(u32::from_le_bytes(paragraphs)) * 16)
+}
+
+/// Of its setup code, without the boot sector.
+fn sectors(image: &[u8]) -> Option<usize> {
+    match usize::from(*image.get(SETUP_SECTORS)?) {
+        0 => Some(USUAL_SECTORS),
+        sectors => Some(sectors),
+    }
+}
+
 /// The compressed kernel in a bzImage.
 fn payload(image: &[u8]) -> Option<&[u8]> {
     if image.get(MAGIC_AT..MAGIC_AT + 4)? != b"HdrS" {
@@ -47,11 +65,7 @@ fn payload(image: &[u8]) -> Option<&[u8]> {
         let bytes = image.get(at..at + 4)?;
         usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
     };
-    let sectors = match usize::from(*image.get(SETUP_SECTORS)?) {
-        0 => USUAL_SECTORS,
-        sectors => sectors,
-    };
-    let start = (sectors + 1) * SECTOR + word(PAYLOAD_OFFSET)?;
+    let start = (sectors(image)? + 1) * SECTOR + word(PAYLOAD_OFFSET)?;
     image.get(start..start.checked_add(word(PAYLOAD_LENGTH)?)?)
 }
 

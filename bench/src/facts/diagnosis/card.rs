@@ -219,13 +219,25 @@ fn no_alive(facts: &Facts<'_>) -> Option<Found> {
             _ => {}
         }
     }
-    let (_, of) = *silent.last()?;
+    let (last, of) = *silent.last()?;
+    let ailing = [Fault::NeverAlive, Fault::AliveHeld];
+    if !has_had_its_time(facts, last, &ailing) {
+        return None;
+    }
     let sentence = format!("no ALIVE after the {} ucode was released{}", of, times(silent.len()));
     let found = Found::new("no-alive", sentence, silent.iter().map(|(seq, _)| *seq).collect());
     Some(match facts.fault(Fault::AliveHeld) {
         Some(_) => found.by(Fault::AliveHeld).remedy("`do = \"release-alive\"` lets it go"),
         None => found.by(Fault::NeverAlive),
     })
+}
+
+/// Whether what has not come after this event was given time to: by the guest that has come to rest, or by
+/// the driver that has complained; or it is known that it does not come.
+fn has_had_its_time(facts: &Facts<'_>, since: u64, faults: &[Fault]) -> bool {
+    !facts.at_work
+        || faults.iter().any(|fault| facts.fault(*fault).is_some())
+        || facts.log(since).is_some()
 }
 
 fn no_calibration(facts: &Facts<'_>) -> Option<Found> {
@@ -275,6 +287,9 @@ fn upload_not_announced(facts: &Facts<'_>) -> Option<Found> {
         }
     }
     let (seq, of, index) = last?;
+    if !has_had_its_time(facts, seq, &[Fault::NoFhTx]) {
+        return None;
+    }
     let sentence = format!(
         "section {index} of the {of} ucode was uploaded and its interrupt (FH_TX) did not come: the \
          ucode was not released"

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::accel::Accel;
 use crate::facts::driver::Driver;
 use crate::facts::milestone::{Milestone, Reached};
+use crate::facts::missing::{Held, Missing};
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
 
@@ -68,6 +69,13 @@ pub struct Facts<'a> {
     /// A step of the hand-over was to come and did not: then what the scenario has broken itself is a
     /// cause as any other.
     pub fell_short: bool,
+    /// What was to come and did not.
+    pub missing: &'a [Missing],
+    /// What the gates held when the run ended.
+    pub held: &'a [Held],
+    /// The run has ended while somebody in the guest was in the middle of something: what had not come by
+    /// then might have.
+    pub at_work: bool,
     /// The end of the serial console.
     pub console: &'a str,
     /// What ran the guest's CPU.
@@ -165,7 +173,7 @@ impl<'a> Facts<'a> {
 
     /// The last error that the driver logged of the card from this event on, without what stands before
     /// each.
-    fn log(&self, since: u64) -> Option<String> {
+    pub(crate) fn log(&self, since: u64) -> Option<String> {
         const ERROR: u8 = 3;
         let events = self.events.iter().rev().take_while(|event| event.seq >= since);
         let errors = events.filter_map(|event| match &event.what {
@@ -181,7 +189,10 @@ impl<'a> Facts<'a> {
             number.is_some_and(|number| number.parse::<u8>().is_ok())
         };
         // `iwl_req_fw_callback` ends with where to look for files: advice.
-        let advice = |text: &str| text.starts_with("check git://") || text.starts_with("0x");
+        // The driver core's own word of a probe that failed says no more than that.
+        let advice = |text: &str| {
+            ["check git://", "0x", "probe with driver "].iter().any(|of| text.starts_with(of))
+        };
         let last = errors.clone().find(|text| !advice(text));
         errors.clone().find(names_errno).or(last).map(str::to_owned)
     }

@@ -1,13 +1,17 @@
 //! The firmware files' part in a failure.
 
-use guest_protocol::GuestEvent;
+use guest_protocol::{GuestEvent, Question};
 
 use super::facts::{Facts, Found};
 use super::opmode::wanted_opmode;
-use crate::facts::driver::{self};
+use super::scenario::ended_early;
+use crate::facts::driver;
+use crate::facts::errno::Errno;
 use crate::facts::milestone::Milestone;
 use crate::facts::timeline::{What, seconds};
 
+/// What `kernel_read_file` says of an empty file.
+const EINVAL: i32 = 22;
 /// A shorter wait for user space is nobody's trouble.
 const FALLBACK_FELT: u64 = 1_000_000_000;
 
@@ -77,6 +81,9 @@ pub(crate) fn no_firmware(facts: &Facts<'_>) -> Option<Found> {
     });
     if let Some((seq, name)) = given.last() {
         let plain = driver::as_asked(name);
+        if facts.at_work {
+            return Some(ended_early(&format!("the driver was at {name}"), vec![*seq]));
+        }
         let known = facts.files.iter().find(|(known, _)| known == name || known == plain);
         let why = known.and_then(|(_, why)| why.as_deref());
         let sentence = match why {
@@ -86,11 +93,34 @@ pub(crate) fn no_firmware(facts: &Facts<'_>) -> Option<Found> {
         let found = Found::new("firmware-rejected", sentence, vec![*seq]);
         return Some(found.remedy("`iwlbench ucode inspect` says more of a file"));
     }
+    // Of a file without a byte no read is told.
+    let empty = facts.events.iter().find_map(|event| match &event.what {
+        What::Answer {
+            question: Question::FirmwareLookup { path },
+            answer: "file",
+            value: Some(0),
+            ..
+        } if asked.iter().any(|(_, asked)| *asked == driver::as_asked(path)) => {
+            Some((event.seq, path))
+        }
+        _ => None,
+    });
+    if let Some((seq, name)) = empty {
+        let sentence = format!(
+            "{name} has 0 bytes: the kernel's loader takes no empty file ({}), and the driver gets none",
+            Errno(EINVAL)
+        );
+        return Some(Found::new("firmware-empty", sentence, vec![seq]));
+    }
     let refused = facts.reached(|m| match m {
         Milestone::FirmwareRefused { name, errno } => Some((name.as_str(), *errno)),
         _ => None,
     });
     let Some((_, (last, errno))) = refused.last() else {
+        if facts.at_work {
+            let what = format!("the loader was looking for {first}");
+            return Some(ended_early(&what, vec![asked[0].0]));
+        }
         let sentence = format!("the request for {first} has no answer");
         return Some(Found::new("firmware-unanswered", sentence, vec![asked[0].0]));
     };

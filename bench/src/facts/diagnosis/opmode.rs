@@ -4,6 +4,7 @@ use guest_protocol::{GuestEvent, LoaderOutcome};
 
 use super::blocked;
 use super::facts::{DMESG, Facts, Found};
+use super::scenario::ended_early;
 use crate::facts::milestone::{Milestone, Reached, Unbinder};
 use crate::facts::seen::{self, Seen};
 use crate::facts::timeline::{What, seconds};
@@ -26,6 +27,12 @@ pub(crate) fn no_opmode(facts: &Facts<'_>) -> Option<Found> {
     }
     let asked = facts.reached(|m| matches!(m, Milestone::OpmodeAsked { .. }).then_some(()));
     if asked.is_empty() {
+        if facts.at_work {
+            return Some(ended_early(
+                &format!("the kernel was about to load {module}"),
+                vec![since],
+            ));
+        }
         let sentence = format!("the driver requests {module}, and the kernel starts no modprobe");
         return Some(
             Found::new("no-module-loader", sentence, vec![since])
@@ -41,6 +48,13 @@ pub(crate) fn no_opmode(facts: &Facts<'_>) -> Option<Found> {
         _ => None,
     });
     let Some((seq, outcome, stderr)) = exit else {
+        if facts.held.iter().any(|held| held.is_module && held.name == module) {
+            return None;
+        }
+        if facts.at_work {
+            let what = format!("modprobe {module}, started by the kernel, was at work");
+            return Some(ended_early(&what, vec![since]));
+        }
         let sentence = format!("modprobe {module}, started by the kernel, does not end");
         return Some(Found::new("modprobe-hangs", sentence, vec![since]));
     };

@@ -5,6 +5,7 @@ use super::*;
 use crate::facts::accel::Accel;
 use crate::facts::derive::{Seat, derive};
 use crate::facts::driver::IWLWIFI;
+use crate::facts::missing::{Held, HeldUntil};
 use crate::facts::timeline::{Source, Tag};
 
 const FIRST: &str = "iwlwifi-7260-17.ucode";
@@ -92,6 +93,9 @@ fn with_facts(
         modules,
         own,
         fell_short: false,
+        missing: &[],
+        held: &[],
+        at_work: false,
         console,
         accel: Accel::Tcg,
         description: &IWLWIFI,
@@ -478,4 +482,136 @@ fn a_hand_over_that_is_whole_has_no_cause() {
         alive(true),
     ];
     assert_eq!(look(whole, Own::default()), None);
+}
+
+/// What the run was like when it ended.
+#[derive(Default)]
+struct End {
+    missing: &'static [&'static str],
+    held: Vec<Held>,
+    at_work: bool,
+    own: Own,
+}
+
+fn look_at_end(what: Vec<What>, end: End) -> Option<Diagnosis> {
+    let missing: Vec<_> = end.missing.iter().map(|kind| Missing::of(kind)).collect();
+    let fell_short = missing.iter().any(Missing::is_of_a_hand_over);
+    with_facts(what, end.own, &["iwlmvm".to_owned()], "", |facts| {
+        let (missing, held, at_work) = (missing.as_slice(), end.held.as_slice(), end.at_work);
+        diagnose(&Facts { missing, held, at_work, fell_short, ..*facts })
+    })
+}
+
+#[test]
+fn what_a_gate_holds_is_no_drivers_fault() {
+    let held = |until| Held { name: "iwlmvm".into(), is_module: true, until };
+    let cause = |missing: &'static [&'static str], until| {
+        let end = End { missing, held: vec![held(until)], ..End::default() };
+        let found = look_at_end(vec![read(0), asked(file(FIRST)), given(FIRST), module()], end);
+        found.map(|found| (found.cause.clone(), found.line(), found.events))
+    };
+    let (word, line, events) =
+        cause(&["netdev-registered"], HeldUntil::Release).expect("it is the gate");
+    assert_eq!((word.as_str(), events), (HELD_BY_GATE, vec![3]));
+    assert_eq!(
+        line,
+        "the gate holds the request for iwlmvm until a release, and no step has let it go; \
+         `do = { release = \"iwlmvm\" }` comes before what comes of it"
+    );
+    let until = |kind: &str| HeldUntil::Milestone { kind: kind.into(), words: kind.into() };
+    let word = |missing, until| cause(missing, until).map(|(word, ..)| word);
+    assert_eq!(word(&["modprobe-ended"], HeldUntil::Never).as_deref(), Some(HELD_BY_GATE));
+    // That it comes of itself is the scenario's; that the driver does not come so far is the driver's.
+    assert_eq!(word(&["alive"], until("netdev-registered")).as_deref(), Some(HELD_BY_GATE));
+    assert_eq!(word(&["alive"], until("bound")).as_deref(), Some("hold-not-over"));
+    // Who waits for modprobe though he should not is to blame for that.
+    assert_eq!(word(&["unbound"], HeldUntil::Release), None);
+}
+
+#[test]
+fn what_was_not_waited_for_has_not_failed() {
+    let cause = |what: Vec<What>, at_work| {
+        let what = [vec![read(0)], what].concat();
+        look_at_end(what, End { at_work, ..End::default() }).map(|found| found.cause)
+    };
+    let requested = || {
+        What::Guest(GuestEvent::ModuleRequest {
+            module: "iwlmvm".into(),
+            wait: false,
+            call_site: String::new(),
+        })
+    };
+    let load = || What::Guest(GuestEvent::ModuleLoad { module: "iwlmvm".into() });
+    for (what, in_the_end) in [
+        (vec![requested()], "no-module-loader"),
+        (vec![requested(), module()], "modprobe-hangs"),
+        (vec![asked(file(FIRST))], "firmware-unanswered"),
+        (vec![asked(file(FIRST)), given(FIRST)], "firmware-rejected"),
+    ] {
+        assert_eq!(cause(what.clone(), false).as_deref(), Some(in_the_end));
+        assert_eq!(cause(what, true).as_deref(), Some(ENDED_EARLY), "{in_the_end}");
+    }
+    let started = || vec![requested(), module(), load(), uploaded(0), released()];
+    assert_eq!(cause(started(), true), None, "its ALIVE may come yet");
+    assert_eq!(cause(started(), false).as_deref(), Some("no-alive"));
+    let gave_up = [started(), vec![log(3, "Failed to run INIT ucode: -110")]].concat();
+    assert_eq!(cause(gave_up, true).as_deref(), Some("no-alive"), "the driver waits no longer");
+}
+
+#[test]
+fn a_step_that_a_broken_card_fails_has_its_cause_there() {
+    let own = Own { card: true, ..Own::default() };
+    let what =
+        vec![read(0), released(), fault("never-alive"), log(3, "Failed to start RT ucode: -110")];
+    let found = look_at_end(what.clone(), End { missing: &["link-up"], own, ..End::default() });
+    let line = found.expect("the card").line();
+    assert!(
+        line.starts_with("no ALIVE after the INIT ucode was released, as the card's fault"),
+        "{line}"
+    );
+    assert!(line.ends_with("the driver says \"Failed to start RT ucode: -110\""), "{line}");
+    assert_eq!(look_at_end(what, End { own, ..End::default() }), None, "it is what it wants");
+    let well = vec![read(0), released(), alive(true), asked(file(FIRST))];
+    let end = End { missing: &["link-up"], ..End::default() };
+    assert_eq!(look_at_end(well, end), None, "its error is all there is to say");
+}
+
+#[test]
+fn a_probe_that_fails() {
+    let kernel = |level, text: &str| {
+        What::Guest(GuestEvent::KernelLog { seq: 0, level: Some(level), text: text.into() })
+    };
+    let config = "iwlwifi: No config found for PCI dev 272b/00f0, rev=0x472, rfid=0x112200";
+    let of_6_1 = format!("iwlwifi: probe of {SLOT} failed with error -22");
+    let of_7_3 = format!("iwlwifi {SLOT}: probe with driver iwlwifi failed with error -22");
+    for (level, failed) in [(4, &of_6_1), (3, &of_7_3)] {
+        let found = look(vec![read(0), kernel(3, config), kernel(level, failed)], Own::default());
+        let found = found.expect("a cause");
+        assert_eq!((&*found.cause, found.events.as_slice()), ("probe-failed", &[0, 2][..]));
+        assert_eq!(
+            found.line(),
+            format!(
+                "iwlwifi does not take the card: its probe of {SLOT} failed, EINVAL; the driver says \
+                 \"No config found for PCI dev 272b/00f0, rev=0x472, rfid=0x112200\""
+            )
+        );
+    }
+    assert_eq!(failed_probe(&of_7_3, "0000:02:00.0"), None, "another card");
+    assert_eq!(failed_probe("usb 1-1: device descriptor read failed with error -22", SLOT), None);
+}
+
+#[test]
+fn a_file_without_a_byte() {
+    let (kind, question) = (Tag::default(), file(FIRST));
+    let empty = What::Answer { kind, id: 1, question, answer: "file", value: Some(0) };
+    let said =
+        line(vec![read(0), asked(file(FIRST)), empty, log(3, "iwlwifi-7260-17 is required")]);
+    assert!(
+        said.starts_with("iwlwifi-7260-17.ucode has 0 bytes: the kernel's loader takes no"),
+        "{said}"
+    );
+    assert!(
+        said.contains("(EINVAL)") && said.ends_with("\"iwlwifi-7260-17 is required\""),
+        "{said}"
+    );
 }

@@ -7,13 +7,15 @@
 
 use std::time::{Duration, Instant};
 
-use guest_protocol::{Command, GuestEvent, Reply};
+use guest_protocol::GuestEvent;
 use iwl_card::{CardEvent, Cause};
 
 use super::Player;
 use super::ends::Awaited;
+use super::work::{LOOK_WITHIN, works};
 use crate::facts::derive::Seat;
-use crate::facts::milestone::{Milestone, Reached};
+use crate::facts::diagnosis::failed_probe;
+use crate::facts::milestone::{Milestone, Reached, Unbinder};
 use crate::facts::timeline::{Event, Source, What};
 use crate::facts::verdict::Verdict;
 use crate::machine::session::{Session, Stop};
@@ -21,8 +23,6 @@ use crate::script::scenario::Pattern;
 
 /// How often it is looked whether all is quiet.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long a guest has for that look; one that is busy is not quiet.
-const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Longer than any timer that begins something where no interface is. Waits of the loaders and the
 /// driver, up to the 60 s of the firmware loader's fallback, are tasks that sleep within their work,
 /// and count as such; the longest timer is pciehp's, 5 s after its button was pressed.
@@ -33,6 +33,8 @@ const QUIET_AFTER_WORK: Duration = Duration::from_secs(12);
 /// The same once such a card had an error: a driver that has had many waits for 60 s before it starts
 /// its card anew (`IWL_TRANS_RESET_DELAY`).
 const QUIET_AFTER_ERROR: Duration = Duration::from_secs(62);
+/// The same where the driver has not taken the card, or has let go of it by itself: it has no timer left.
+const QUIET_WITHOUT_DRIVER: Duration = Duration::from_secs(2);
 /// What the kernel's log calls an error, or worse.
 const ERROR: u8 = 3;
 /// The kernel's watchdogs look as seldom as once in two minutes, at tasks that do nothing.
@@ -85,11 +87,7 @@ impl Player<'_> {
     /// Whether somebody in the guest is in the middle of something, or it cannot say.
     fn works(&mut self, deadline: Instant) -> Result<bool, Verdict> {
         let left = deadline.saturating_duration_since(Instant::now());
-        match self.session.command(Command::AtWork, left.min(LOOK_WITHIN)) {
-            Ok(Ok(Reply::AtWork { tasks })) => Ok(!tasks.is_empty()),
-            Ok(_) | Err(Stop::TimedOut) => Ok(true),
-            Err(Stop::Verdict(verdict)) => Err(verdict),
-        }
+        works(self.session, left.min(LOOK_WITHIN))
     }
 
     /// The longest of those of the cards that may bring it.
@@ -104,8 +102,40 @@ impl Player<'_> {
     }
 }
 
+/// Whether the last that the driver has done with its card was not to take it, or to let go of it.
+fn is_given_up(seat: &Seat, milestones: &[Reached], events: &[Event]) -> bool {
+    let mut given_up = None;
+    for reached in milestones {
+        match &reached.milestone {
+            Milestone::Unbound { slot, by, .. } if *slot == seat.slot => {
+                given_up = (*by == Unbinder::Driver).then_some(reached.seq);
+            }
+            Milestone::Probe { slot, .. } | Milestone::Bound { slot, .. } if *slot == seat.slot => {
+                given_up = None;
+            }
+            _ => {}
+        }
+    }
+    let touched = milestones.iter().rev().find_map(|reached| match &reached.milestone {
+        Milestone::Probe { slot, .. } | Milestone::Bound { slot, .. } if *slot == seat.slot => {
+            Some(reached.seq)
+        }
+        _ => None,
+    });
+    let refused = |event: &Event| match &event.what {
+        What::Guest(GuestEvent::KernelLog { text, .. }) => {
+            failed_probe(text, &seat.slot).is_some() && touched.is_none_or(|seq| seq < event.seq)
+        }
+        _ => false,
+    };
+    given_up.is_some() || events.iter().any(refused)
+}
+
 /// How long a card is quiet before nothing comes of it any more.
 fn quiet_of(seat: &Seat, milestones: &[Reached], events: &[Event]) -> Duration {
+    if is_given_up(seat, milestones, events) {
+        return QUIET_WITHOUT_DRIVER;
+    }
     let registered = |reached: &&Reached| matches!(&reached.milestone, Milestone::NetdevRegistered { card, .. } if *card == seat.card);
     let Some(worked) = milestones.iter().find(registered) else { return QUIET };
     let slot = format!(" {}:", seat.slot);
@@ -164,5 +194,35 @@ mod tests {
         assert_eq!(quiet(&good, others()), QUIET_AFTER_WORK);
         assert_eq!(quiet(&good, vec![(2, error())]), QUIET_AFTER_ERROR);
         assert_eq!(quiet(&good, vec![(2, log("0000:01:00.0"))]), QUIET_AFTER_ERROR);
+        let failed = |slot: &str| {
+            let text = format!("iwlwifi {slot}: probe with driver iwlwifi failed with error -22");
+            What::Guest(GuestEvent::KernelLog { seq: 0, level: Some(ERROR), text })
+        };
+        assert_eq!(quiet(&bad, vec![(2, failed("0000:02:00.0"))]), QUIET_WITHOUT_DRIVER);
+        assert_eq!(quiet(&bad, vec![(2, failed("0000:01:00.0"))]), QUIET, "another's");
+    }
+
+    #[test]
+    fn a_card_that_its_driver_has_let_go_of_has_no_timers() {
+        let (card, slot) = ("7260".to_owned(), "0000:01:00.0".to_owned());
+        let seat = Seat { card: card.clone(), slot: slot.clone() };
+        let unbound = |by| Milestone::Unbound { card: card.clone(), slot: slot.clone(), by };
+        let bound = || Milestone::Bound {
+            card: card.clone(),
+            slot: slot.clone(),
+            driver: "iwlwifi".into(),
+        };
+        let quiet = |what: Vec<Milestone>| {
+            let reached = what.into_iter().zip(0..);
+            let reached = reached.map(|(milestone, seq)| Reached { seq, t_ns: seq, milestone });
+            quiet_of(&seat, &reached.collect::<Vec<_>>(), &[])
+        };
+        assert_eq!(quiet(vec![bound(), unbound(Unbinder::Driver)]), QUIET_WITHOUT_DRIVER);
+        assert_eq!(
+            quiet(vec![bound(), unbound(Unbinder::Step)]),
+            QUIET,
+            "a step may bind it again"
+        );
+        assert_eq!(quiet(vec![bound(), unbound(Unbinder::Driver), bound()]), QUIET);
     }
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::facts::verdict::{Missing, Verdict};
+use crate::facts::missing::Missing;
+use crate::facts::verdict::Verdict;
 use crate::machine::session::Session;
-use crate::script::scenario::Fails;
+use crate::script::scenario::{Action, Fails};
 
 /// What has not ended so long after the guest came to rest never does.
 pub(super) const HANGS_AFTER: Duration = Duration::from_secs(10);
@@ -14,8 +15,12 @@ pub(super) const HANGS_AFTER: Duration = Duration::from_secs(10);
 pub enum StepError {
     /// The step did not do what it should; the guest lives.
     Failed(String),
-    /// The same: this did not come.
+    /// The same, after all the time that it had.
+    TimedOut(String),
+    /// This did not come, for all the time that it had.
     Missing(String, Vec<Missing>),
+    /// This is not there now.
+    Lacking(String, Missing),
     /// It failed with an error of the guest's, which the scenario may want.
     Refused(String, Fails),
     /// It cannot be done there: the scenario's fault, whatever the driver does.
@@ -32,7 +37,9 @@ impl StepError {
     pub fn why(&self) -> Result<&str, &Verdict> {
         match self {
             StepError::Failed(why)
+            | StepError::TimedOut(why)
             | StepError::Missing(why, _)
+            | StepError::Lacking(why, _)
             | StepError::Refused(why, _)
             | StepError::Unsuited(why) => Ok(why),
             StepError::Stop(verdict) => Err(verdict),
@@ -57,6 +64,35 @@ pub(super) struct Pending {
     pub(super) index: usize,
     pub(super) word: String,
     pub(super) fails: Option<Fails>,
+    pub(super) about: About,
+}
+
+/// What it says of a run that the guest refuses a step which should go well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum About {
+    /// No more than its own error: it was about no card.
+    Itself,
+    /// It was about a program, which the guest's image has or has not.
+    Program,
+    /// It was about a card: that has its causes there.
+    Card(Missing),
+}
+
+impl About {
+    /// Of a step; `card` is the one that it is about.
+    pub(super) fn of(action: Option<&Action>, card: &str) -> About {
+        let missing = |kind: &str| {
+            About::Card(Missing { kind: kind.to_owned(), card: Some(card.to_owned()) })
+        };
+        match action {
+            Some(Action::Exec(_)) => About::Program,
+            Some(action @ (Action::LinkUp | Action::Scan)) => missing(action.word()),
+            // Of whichever card.
+            Some(action @ Action::Suspend(_)) => About::Card(Missing::of(action.word())),
+            Some(Action::Bind) => missing("bound"),
+            _ => About::Itself,
+        }
+    }
 }
 
 /// Where the end of a started step shows.
@@ -89,6 +125,7 @@ pub struct Ended {
     pub index: usize,
     pub(super) word: String,
     pub(super) fails: Option<Fails>,
+    pub(super) about: About,
     /// How.
     pub result: Result<(), StepError>,
 }

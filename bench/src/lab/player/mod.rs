@@ -4,9 +4,11 @@ mod awaits;
 mod ends;
 mod started;
 mod tear_down;
+mod work;
 
-use ends::{Awaited, Pending};
+use ends::{About, Awaited, Pending};
 pub use ends::{Ended, Left, StepError};
+pub use work::is_at_work;
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,7 @@ use guest_protocol::{
 
 use crate::facts::errno::Errno;
 use crate::facts::milestone::Milestone;
+use crate::facts::missing::Missing;
 use crate::facts::near::NoSuch;
 use crate::facts::timeline::BenchEvent;
 use crate::facts::trouble::Trouble;
@@ -119,7 +122,16 @@ impl<'a> Player<'a> {
         }
         let (index, word) = self.announce(step);
         let result = self.done(step);
-        self.ended(Ended { index, word, fails: step.fails, result })
+        let about = self.about(step);
+        self.ended(Ended { index, word, fails: step.fails, about, result })
+    }
+
+    fn about(&self, step: &Step) -> About {
+        let card = match &step.card {
+            Some(card) => self.text(card),
+            None => self.session.cards().first().cloned().unwrap_or_default(),
+        };
+        About::of(step.r#do.as_ref(), &card)
     }
 
     fn announce(&mut self, step: &Step) -> (usize, String) {
@@ -144,22 +156,38 @@ impl<'a> Player<'a> {
         if ended.is_as_wanted() {
             return Ok(());
         }
-        let Ended { word: step, fails, result, .. } = ended;
+        let Ended { word: step, fails, about, result, .. } = ended;
         let failed =
             |why: String| Err(Verdict::new(Outcome::Failed, format!("step {step}: {why}")));
+        let its_own = |verdict| Verdict { explained: true, ..verdict };
+        let waited = |verdict| Verdict { waited: true, ..verdict };
         match (result, fails) {
             (Err(StepError::Stop(verdict)), _) => Err(verdict),
             (Ok(()), _) => failed("succeeded, and should fail".into()),
             (Err(StepError::Refused(why, _)), Some(want)) => {
-                failed(format!("should fail with {}, but: {why}", describe_failure(want)))
+                let why = format!("should fail with {}, but: {why}", describe_failure(want));
+                match about {
+                    About::Card(missing) => failed(why).map_err(|v| v.without(vec![missing])),
+                    About::Itself | About::Program => failed(why).map_err(its_own),
+                }
             }
-            (Err(StepError::Refused(why, _) | StepError::Failed(why)), _) => failed(why),
+            (Err(StepError::Refused(why, got)), None) => match about {
+                About::Card(missing) => failed(why).map_err(|v| v.without(vec![missing])),
+                About::Program if is_no_program(got) => {
+                    let why = format!("{why}: the guest's image has no such program to run");
+                    failed(why).map_err(its_own).map_err(environment)
+                }
+                About::Itself | About::Program => failed(why).map_err(its_own),
+            },
+            (Err(StepError::Failed(why)), _) => failed(why),
+            (Err(StepError::TimedOut(why)), _) => failed(why).map_err(waited),
             (Err(StepError::Missing(why, missing)), _) => {
-                failed(why).map_err(|verdict| verdict.without(missing))
+                failed(why).map_err(|verdict| waited(verdict.without(missing)))
             }
-            (Err(StepError::Unsuited(why)), _) => {
-                failed(why).map_err(|verdict| Verdict { explained: true, ..verdict })
+            (Err(StepError::Lacking(why, missing)), _) => {
+                failed(why).map_err(|verdict| verdict.without(vec![missing]))
             }
+            (Err(StepError::Unsuited(why)), _) => failed(why).map_err(its_own).map_err(environment),
         }
     }
 
@@ -196,7 +224,7 @@ impl<'a> Player<'a> {
     /// Time ran out: either the guest is gone, or it lives and what was waited for did not come.
     fn timed_out(&mut self, what: &str, within: Duration) -> StepError {
         match self.session.alive() {
-            Ok(()) => StepError::Failed(format!(
+            Ok(()) => StepError::TimedOut(format!(
                 "{what} did not come within {} s, though the guest lives{}",
                 within.as_secs(),
                 self.held()
@@ -292,11 +320,11 @@ impl<'a> Player<'a> {
                     let held = self.held();
                     let do_not = if patterns.len() == 1 { "does not" } else { "do not" };
                     let what = format!("{} {do_not} come: the guest is at rest{held}", named());
-                    StepError::Failed(what)
+                    StepError::TimedOut(what)
                 }
             };
             return Err(match failed {
-                StepError::Failed(why) => {
+                StepError::TimedOut(why) => {
                     let came = &self.session.milestones;
                     let missing = patterns.iter().filter_map(|p| p.missing_from(came)).collect();
                     StepError::Missing(why, missing)
@@ -377,8 +405,7 @@ impl<'a> Player<'a> {
                 if released {
                     return Ok(());
                 }
-                let why = format!("no gate holds {name} until a release{}", self.held());
-                return Err(StepError::Failed(why));
+                return Err(self.not_held(&name)?);
             }
             Action::Rest => {
                 self.rest()?;
@@ -414,6 +441,28 @@ impl<'a> Player<'a> {
                 Err(self.timed_out(&format!("the end of {}", action.word()), self.patience))
             }
         }
+    }
+
+    /// Why nothing of this name is let go: it was not asked for, or is held by no gate.
+    fn not_held(&mut self, name: &str) -> Result<StepError, Verdict> {
+        self.settle()?;
+        let why = format!("no gate holds {name} until a release{}", self.held());
+        let driver = self.vars.driver;
+        let asked = match name {
+            module if driver.is_opmode(module) || module.contains('*') => "opmode-asked",
+            file if driver.is_firmware(file) && file.contains('.') => "firmware-asked",
+            _ => return Ok(StepError::Unsuited(format!("{why}: nobody has asked for it"))),
+        };
+        if is_at_work(self.session) {
+            let why = format!("{why}; the guest is still at work: `await` the request before");
+            return Ok(StepError::Unsuited(why));
+        }
+        // Of one that was asked for, and let go before, nothing is missing.
+        let came = self.session.milestones.iter().any(|reached| reached.milestone.kind() == asked);
+        Ok(match came {
+            true => StepError::Failed(why),
+            false => StepError::Lacking(why, Missing::of(asked)),
+        })
     }
 
     /// Resets the machine and waits until it has booted again.
@@ -537,22 +586,28 @@ impl<'a> Player<'a> {
     fn interface(&mut self) -> Result<String, StepError> {
         let device = self.device()?;
         let slot = device.slot;
-        device
-            .interfaces
-            .into_iter()
-            .next()
-            .ok_or_else(|| StepError::Failed(format!("{slot} has no network interface")))
+        device.interfaces.into_iter().next().ok_or_else(|| {
+            let why = format!("{slot} has no network interface{}", self.held());
+            StepError::Lacking(why, self.lacks("netdev-registered", self.port))
+        })
+    }
+
+    /// That a card has not come so far.
+    fn lacks(&self, kind: &str, port: usize) -> Missing {
+        Missing { kind: kind.to_owned(), card: self.session.cards().get(port).cloned() }
     }
 
     fn check(&mut self, checks: &OneOrMany<Check>) -> Result<(), StepError> {
         let state = self.state()?;
         let mut mismatches = Vec::new();
+        let mut lacking = None;
         for check in checks.iter() {
             let port = match &check.card {
                 Some(card) => self.port_of(&self.text(card))?,
                 None => self.port,
             };
             let slot = self.session.slot(port);
+            lacking = lacking.or_else(|| Some(self.lacks(check.lacks(&state, &slot)?, port)));
             let mismatch = match (check.mismatch(&state, &slot, self.vars), &check.file) {
                 (None, Some(file)) => self.file_mismatch(file)?,
                 (mismatch, _) => mismatch,
@@ -563,7 +618,11 @@ impl<'a> Player<'a> {
                 Some(mismatch) => mismatches.push(mismatch),
             }
         }
-        Err(StepError::Failed(mismatches.join("; or ")))
+        let why = format!("{}{}", mismatches.join("; or "), self.held());
+        Err(match lacking {
+            Some(missing) => StepError::Lacking(why, missing),
+            None => StepError::Failed(why),
+        })
     }
 
     fn file_mismatch(&mut self, file: &FileCheck) -> Result<Option<String>, StepError> {
@@ -575,6 +634,18 @@ impl<'a> Player<'a> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// It is nobody's fault that a scenario names what is not there, or does what cannot be done.
+fn environment(verdict: Verdict) -> Verdict {
+    Verdict { outcome: Outcome::Environment, ..verdict }
+}
+
+/// Whether what was to run is no program of the guest's: `execve(2)`.
+fn is_no_program(got: Fails) -> bool {
+    const ENOEXEC: Errno = Errno(8);
+    const EACCES: Errno = Errno(13);
+    matches!(got, Fails::Errno(Errno::ENOENT | EACCES | ENOEXEC))
 }
 
 /// What a card tells when something is done to it by hand.

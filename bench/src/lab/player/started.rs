@@ -23,14 +23,15 @@ impl Player<'_> {
     pub fn begin(&mut self, step: &Step, action: &Action) -> Result<Option<Ended>, Verdict> {
         let (index, word) = self.announce(step);
         let fails = step.fails;
+        let about = self.about(step);
         let started = self.turn_to(step.card.as_ref()).and_then(|()| self.start(action));
         match started {
             Ok(work) => {
-                self.pending.push(Pending { work, index, word, fails });
+                self.pending.push(Pending { work, index, word, fails, about });
                 Ok(None)
             }
             Err(StepError::Stop(verdict)) => Err(verdict),
-            Err(error) => Ok(Some(Ended { index, word, fails, result: Err(error) })),
+            Err(error) => Ok(Some(Ended { index, word, fails, about, result: Err(error) })),
         }
     }
 
@@ -99,12 +100,12 @@ impl Player<'_> {
     /// A started step that has ended by now.
     pub fn take_ended(&mut self) -> Option<Ended> {
         let at = self.pending.iter().position(|p| p.work.has_ended(self.session))?;
-        let Pending { work, index, word, fails } = self.pending.remove(at);
+        let Pending { work, index, word, fails, about } = self.pending.remove(at);
         let result = match work {
             Work::Command(id) => reply(self.session.reply(id)?).map(drop),
             Work::Unplug(_) | Work::Plug(_) | Work::Done => Ok(()),
         };
-        Some(Ended { index, word, fails, result })
+        Some(Ended { index, word, fails, about, result })
     }
 
     /// Until a started step has ended, when the guest is at rest; says whether one has.
@@ -133,7 +134,7 @@ impl Player<'_> {
                 self.session.alive().map_err(over)?;
                 let within = self.patience.as_secs();
                 let what = format!("the guest does not come to rest within {within} s");
-                return Err(StepError::Failed(what));
+                return Err(StepError::TimedOut(what));
             }
         }
         let moving = |p: &Pending| (!matches!(p.work, Work::Command(_))).then_some(p.work);

@@ -40,6 +40,7 @@ use crate::facts::accel::Accel;
 use crate::facts::derive::{self, Deriver, Seat};
 use crate::facts::driver::Driver;
 use crate::facts::milestone::{Milestone, Reached};
+use crate::facts::missing::Held;
 use crate::facts::timeline::{BenchEvent, Event, Source, Tag, Timeline, What};
 use crate::facts::trouble::{Complaints, Trouble};
 use crate::facts::verdict::{Outcome, Verdict};
@@ -331,7 +332,7 @@ impl Session {
 
     /// What the gates hold, and until when: for people.
     pub fn waiting(&self) -> Vec<String> {
-        self.gates.waiting().collect()
+        self.gates.waiting().map(|held| held.to_string()).collect()
     }
 
     /// Holds nothing from now on, but what a rule holds for ever.
@@ -519,14 +520,14 @@ impl Session {
         let (events, write_error) = timeline.finish();
         let cards = seats(&self.card_names);
         let summaries = std::mem::take(&mut self.summaries);
-        let unmet = self.gates.unmet();
+        let (unmet, held) = (self.gates.unmet(), self.gates.waiting().collect());
         let trace = self.trace.take();
         let unbegun = self.faults.iter().flat_map(FaultWatch::left).collect();
         // To give it up takes whoever is the last to have it ten milliseconds and more.
         let memory = self.memory;
         std::thread::spawn(move || drop(memory));
         let qemu = self.process;
-        Finished { events, write_error, cards, summaries, unmet, unbegun, trace, qemu }
+        Finished { events, write_error, cards, summaries, unmet, held, unbegun, trace, qemu }
     }
 
     /// Whether somebody has killed QEMU.
@@ -589,6 +590,8 @@ pub struct Finished {
     pub summaries: Vec<Option<Summary>>,
     /// The gates' rules that no request met, for people.
     pub unmet: Vec<String>,
+    /// What the gates held.
+    pub held: Vec<Held>,
     /// Faults that did not begin, or not end, for people.
     pub unbegun: Vec<String>,
     /// Its kernel's events, if the user wanted them.

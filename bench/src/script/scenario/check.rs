@@ -72,6 +72,17 @@ impl FileCheck {
 }
 
 impl Check {
+    /// What the card in this slot should have come to and has not, as a milestone's kind.
+    pub fn lacks(&self, state: &State, slot: &str) -> Option<&'static str> {
+        let device = state.devices.iter().find(|device| device.slot == slot)?;
+        let fewer = self.interfaces.is_some_and(|want| device.interfaces.len() < want);
+        match (self.bound, &device.driver) {
+            (Some(true), None) => Some("bound"),
+            _ if fewer => Some("netdev-registered"),
+            _ => None,
+        }
+    }
+
     /// What is not so, if something is not; `slot` is where the card belongs.
     pub fn mismatch(&self, state: &State, slot: &str, vars: &Vars) -> Option<String> {
         let loaded = |module: &str| state.modules.iter().any(|loaded| loaded == module);

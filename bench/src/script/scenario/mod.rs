@@ -196,6 +196,12 @@ impl Guest {
     /// What the driver's modules have in common with every other Wi-Fi driver's; it brings
     /// cfg80211, rfkill and libarc4.
     pub const LOADED: &str = "mac80211";
+
+    /// Whether an opmode is in the kernel before the scenario begins.
+    pub fn loads_opmodes(&self, vars: &Vars) -> bool {
+        let loaded = self.loaded.iter().flatten();
+        loaded.into_iter().any(|name| vars.driver.is_opmode(&vars.string(name)))
+    }
 }
 
 /// Names whose variables all exist.
@@ -279,6 +285,22 @@ impl Scenario {
         actions
     }
 
+    /// The modules that its steps name in a run, each with where: those that have to be there. What may fail
+    /// names what it likes, and a modprobe with a configuration of the scenario's knows other names.
+    pub fn modules_named(&self, vars: &Vars) -> Vec<(&'static str, String)> {
+        let mut named = Vec::new();
+        let configured = self.actions().iter().any(|action| matches!(action, Action::ModprobeD(_)));
+        modules_of(&self.steps, vars, configured, &mut named);
+        named
+    }
+
+    /// What its steps let go in a run, by the names or patterns that they have.
+    pub fn releases(&self, vars: &Vars) -> Vec<String> {
+        let mut released = Vec::new();
+        releases_of(&self.steps, vars, &mut released);
+        released
+    }
+
     /// Whether the guest boots for real: one that boots again needs what a snapshot has not.
     pub fn begins_cold(&self) -> bool {
         self.cold || self.reboots()
@@ -303,9 +325,89 @@ impl Scenario {
     }
 }
 
+fn releases_of(steps: &[Spanned<Step>], vars: &Vars, released: &mut Vec<String>) {
+    for step in steps.iter().map(Spanned::get_ref).filter(|step| step.when.applies(vars)) {
+        if let Some(Action::Release(name) | Action::ReleaseOne(name)) = &step.r#do {
+            released.push(vars.string(&name.0));
+        }
+        releases_of(&step.step, vars, released);
+    }
+}
+
+fn modules_of(
+    steps: &[Spanned<Step>],
+    vars: &Vars,
+    configured: bool,
+    named: &mut Vec<(&'static str, String)>,
+) {
+    for step in steps.iter().map(Spanned::get_ref).filter(|step| step.when.applies(vars)) {
+        match step.r#do.as_ref().filter(|_| step.fails.is_none()) {
+            Some(Action::Rmmod(name)) => named.push(("step rmmod", vars.string(&name.0))),
+            Some(Action::Modprobe(args)) if !configured => {
+                let args: Vec<_> = args.iter().map(|arg| vars.string(&arg.0)).collect();
+                let names = modprobe_names(&args).into_iter();
+                named.extend(names.map(|name| ("step modprobe", name.to_owned())));
+            }
+            _ => {}
+        }
+        for check in step.check.iter().flat_map(OneOrMany::iter) {
+            let names = |words: &[Text]| -> Vec<String> {
+                words.iter().map(|word| vars.string(&word.0)).collect()
+            };
+            named.extend(names(&check.loaded).into_iter().map(|name| ("check.loaded", name)));
+            named.extend(
+                names(&check.not_loaded).into_iter().map(|name| ("check.not-loaded", name)),
+            );
+        }
+        modules_of(&step.step, vars, configured, named);
+    }
+}
+
+/// The modules of a modprobe's arguments; none where they say more than that. An alias is none.
+fn modprobe_names(args: &[String]) -> Vec<&str> {
+    const ALL: [&str; 4] = ["-r", "--remove", "-a", "--all"];
+    const NO_MATTER: [&str; 6] = ["-v", "--verbose", "-q", "--quiet", "-f", "--"];
+    let (options, names): (Vec<&str>, Vec<&str>) =
+        args.iter().map(String::as_str).partition(|arg| arg.starts_with('-'));
+    if options.iter().any(|option| !ALL.contains(option) && !NO_MATTER.contains(option)) {
+        return Vec::new();
+    }
+    let all = options.iter().any(|option| ALL.contains(option));
+    let names = names.into_iter().take(if all { usize::MAX } else { 1 });
+    names.filter(|name| !name.contains([':', '*', '/'])).collect()
+}
+
 fn actions_of<'s>(steps: &'s [Spanned<Step>], actions: &mut Vec<&'s Action>) {
     for step in steps.iter().map(Spanned::get_ref) {
         actions.extend(&step.r#do);
         actions_of(&step.step, actions);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_modules_that_steps_name() {
+        let text = "about = \"t\"\ncards = [\"7260\"]\n\
+            [[step]]\ndo = { modprobe = [\"$opmode\", \"power_scheme=1\"] }\n\
+            [[step]]\ndo = { modprobe = [\"-r\", \"a\", \"b\"] }\n\
+            [[step]]\ndo = { modprobe = [\"-n\", \"c\"] }\n\
+            [[step]]\ndo = { modprobe = [\"pci:v00008086\"] }\n\
+            [[step]]\ndo = { modprobe = [\"d\"] }\nfails = true\n\
+            [[step]]\ndo = { rmmod = \"e\" }\nwhen.card = \"6205\"\n\
+            [[step]]\nrepeat = 2\n[[step.step]]\ndo = { rmmod = \"f\" }\n\
+            [[step]]\ncheck = { loaded = [\"g\"], not-loaded = [\"h\"] }\n";
+        let named = |text: &str| -> Vec<String> {
+            let scenario = crate::script::read::parse("t", "t.toml", text).expect("valid");
+            let named = scenario.modules_named(&Vars::sample());
+            named.into_iter().map(|(place, name)| format!("{place} {name}")).collect()
+        };
+        let rest = ["step rmmod f", "check.loaded g", "check.not-loaded h"];
+        let all = ["step modprobe iwlmvm", "step modprobe a", "step modprobe b"];
+        assert_eq!(named(text), [&all[..], &rest].concat());
+        let own = format!("{text}[[step]]\ndo = {{ modprobe-d = [\"alias a b\"] }}\n");
+        assert_eq!(named(&own), rest, "what its own configuration knows");
     }
 }

@@ -1,0 +1,59 @@
+//! The driver's first look at its card, where that is its last.
+
+use guest_protocol::GuestEvent;
+
+use super::facts::{Facts, Found};
+use crate::facts::errno::Errno;
+use crate::facts::milestone::Milestone;
+use crate::facts::timeline::What;
+
+/// With which error the probe of a device failed, if this line of the kernel's log says so: no event does
+/// (`call_driver_probe`; in other words up to 6.9). One that is put off, or finds nothing, is not told.
+pub fn failed_probe(text: &str, slot: &str) -> Option<Errno> {
+    const FAILED: &str = " failed with error -";
+    let (what, number) = text.rsplit_once(FAILED)?;
+    let probes = what.ends_with(&format!("probe of {slot}"))
+        || what.contains(&format!(" {slot}: probe with driver "));
+    probes.then(|| number.trim().parse().ok().map(Errno)).flatten()
+}
+
+/// The driver does not take its card.
+pub(super) fn probe_failed(facts: &Facts<'_>) -> Option<Found> {
+    let (seq, errno) = facts.events.iter().rev().find_map(|event| match &event.what {
+        What::Guest(GuestEvent::KernelLog { text, .. }) => {
+            Some((event.seq, failed_probe(text, facts.slot)?))
+        }
+        _ => None,
+    })?;
+    let since = |at: u64, what: &dyn Fn(&Milestone) -> bool| {
+        facts.milestones.iter().any(|reached| reached.seq > at && what(&reached.milestone))
+    };
+    if since(seq, &|m| matches!(m, Milestone::Bound { slot, .. } if slot == facts.slot)) {
+        return None;
+    }
+    let touched = facts.milestones.iter().rev().find(|reached| {
+        reached.seq < seq
+            && matches!(&reached.milestone, Milestone::Probe { slot, .. } if slot == facts.slot)
+    });
+    let events = touched.map(|reached| reached.seq).into_iter().chain([seq]).collect();
+    let (driver, slot) = (facts.driver, facts.slot);
+    let sentence = format!("{driver} does not take the card: its probe of {slot} failed, {errno}");
+    Some(Found::new("probe-failed", sentence, events))
+}
+
+/// The driver did not even look at its card.
+pub(super) fn no_probe(facts: &Facts<'_>) -> Option<Found> {
+    let touched = facts.reached(|m| matches!(m, Milestone::Probe { .. }).then_some(()));
+    if !touched.is_empty() || facts.at_work {
+        return None;
+    }
+    let loaded = facts.events.iter().any(|event| {
+        matches!(&event.what, What::Guest(GuestEvent::ModuleLoad { module }) if module == facts.driver)
+    });
+    let driver = facts.driver;
+    let sentence = match loaded {
+        true => format!("{driver} is loaded and does not touch the card"),
+        false => format!("{driver} was not loaded: nothing has touched the card"),
+    };
+    Some(Found::new("no-probe", sentence, Vec::new()))
+}
