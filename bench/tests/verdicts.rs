@@ -339,7 +339,7 @@ fn nothing_played_is_no_pass() {
 /// How a scenario of these steps ends: exit code, outcome, and the verdict.
 fn end_of(rest: &str) -> (Option<i32>, String, serde_json::Value) {
     let bench = Bench::new();
-    let file = bench.file("own.toml", &format!("about = \"t\"\ncards = [\"7260\"]\n{rest}\n"));
+    let file = bench.file("own.toml", format!("about = \"t\"\ncards = [\"7260\"]\n{rest}\n"));
     let run = bench.run(&[&file.to_string_lossy(), "--patience", PATIENCE]);
     (run.code, run.outcome().to_owned(), run.only()["verdict"].clone())
 }

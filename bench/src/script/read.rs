@@ -32,7 +32,7 @@ pub enum ScenarioError {
     },
     /// No built-in scenario and no file has this name.
     #[error("{0}; or name a group (`races/`), a pattern (`unbind-*`) or a .toml file")]
-    Unknown(NoSuch),
+    Unknown(Box<NoSuch>),
     /// No built-in scenario is in this group or fits this pattern.
     #[error(
         "no scenario is `{pattern}`; there are the groups {groups}; `iwlbench list scenarios` has them all"
@@ -156,7 +156,7 @@ pub fn find(name: &str) -> Result<Scenario, ScenarioError> {
     // One without its slash is no pattern.
     let no_such = NoSuch::new("scenario", name, names()).or(groups());
     let no_such = no_such.told_by("iwlbench list scenarios");
-    Err(ScenarioError::Unknown(no_such))
+    Err(ScenarioError::Unknown(Box::new(no_such)))
 }
 
 /// Largest file that is taken for a scenario: the largest built-in one has a hundredth of that.

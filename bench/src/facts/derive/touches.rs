@@ -52,7 +52,7 @@ impl Touches {
         let touched = self.0.iter_mut().find(|touched| touched.card == card)?;
         let (card, slot) = (touched.card.clone(), touched.slot.clone());
         // Word of a bind may be there before that of the touches which came first.
-        if !touched.probing && !(touched.bound && touched.starting) {
+        if !(touched.probing || touched.bound && touched.starting) {
             touched.probing = true;
             touched.starting = false;
             return Some(Milestone::Probe { card, slot });
