@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use iwl_hw::versions::{self, CmdVersion, Versions};
 use iwl_ucode::Ucode;
+use iwl_ucode::format::{API_WORDS, CAPA_WORDS};
 use iwl_ucode::names::{
     IWL_UCODE_TLV_CMD_VERSIONS, IWL_UCODE_TLV_LMAC_DEBUG_ADDRS, IWL_UCODE_TLV_UMAC_DEBUG_ADDRS,
     TlvType,
@@ -22,6 +23,8 @@ pub(crate) struct Capabilities {
     pub(crate) major: u32,
     /// Those of its messages.
     pub(crate) versions: Cow<'static, [CmdVersion]>,
+    api: [u32; API_WORDS as usize],
+    capa: [u32; CAPA_WORDS as usize],
     /// Where it leaves the error log of its lower MAC.
     pub(crate) lmac_error_log: u32,
     /// And that of its upper MAC.
@@ -34,6 +37,8 @@ impl Capabilities {
         Self {
             major,
             versions: versions.into(),
+            api: Default::default(),
+            capa: Default::default(),
             lmac_error_log: layout::ERROR_LOG,
             umac_error_log: layout::UMAC_ERROR_LOG,
         }
@@ -60,9 +65,21 @@ impl Capabilities {
         Self {
             major: ucode.facts.fw_version.map_or(api, |(major, ..)| major),
             versions: rows.collect(),
+            api: ucode.facts.api,
+            capa: ucode.facts.capa,
             lmac_error_log: place(IWL_UCODE_TLV_LMAC_DEBUG_ADDRS, layout::ERROR_LOG),
             umac_error_log: place(IWL_UCODE_TLV_UMAC_DEBUG_ADDRS, layout::UMAC_ERROR_LOG),
         }
+    }
+
+    /// An API bit is set.
+    pub(crate) fn has_api(&self, bit: u32) -> bool {
+        has(&self.api, bit)
+    }
+
+    /// A capability's bit is set.
+    pub(crate) fn has_capa(&self, bit: u32) -> bool {
+        has(&self.capa, bit)
     }
 
     /// The version of a command.
@@ -74,4 +91,8 @@ impl Capabilities {
     pub(crate) fn notification(&self, group: u8, id: u8) -> Option<u8> {
         versions::notification_version(&self.versions, group, id)
     }
+}
+
+fn has(words: &[u32], bit: u32) -> bool {
+    words.get(bit as usize / 32).is_some_and(|word| word >> (bit % 32) & 1 != 0)
 }

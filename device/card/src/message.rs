@@ -174,15 +174,16 @@ impl Effect {
 /// What the firmware does about a command: its effects, in their order.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// The command has a meaning; otherwise it gets a status and no more.
+    /// What it says is known: otherwise a status stands for it.
     pub(crate) modelled: bool,
     pub(crate) effects: Vec<Effect>,
 }
 
 impl Answer {
-    /// To a command without a meaning.
-    pub(crate) fn unknown() -> Self {
-        Self { modelled: false, effects: vec![Effect::status()] }
+    /// A status, to a command of this name: that is all that some want.
+    pub(crate) fn status(name: Option<&str>) -> Self {
+        let modelled = name.is_some_and(iwl_hw::names::is_acknowledged);
+        Self { modelled, effects: vec![Effect::status()] }
     }
 }
 

@@ -33,7 +33,9 @@ pub mod mac_conf {
 /// Of [`PHY_OPS_GROUP`].
 pub mod phy_ops {
     #![allow(missing_docs, reason = "vendor names")]
+    pub const CMD_DTS_MEASUREMENT_TRIGGER_WIDE: u8 = 0x00;
     pub const PER_CHAIN_LIMIT_OFFSET_CMD: u8 = 0x05;
+    pub const DTS_MEASUREMENT_NOTIF_WIDE: u8 = 0xff;
 }
 
 /// Of the data path's group.
@@ -58,8 +60,8 @@ pub const PHY_OPS_GROUP: u8 = 0x04;
 pub const STATISTICS_GROUP: u8 = 0x10;
 /// Bytes of what is going on, up to the third version, and from the fourth on.
 pub const STATISTICS_OPER_LEN: [usize; 2] = [444, 492];
-/// Bytes that hold the rest of it.
-pub const STATISTICS_OPER_PART1_LEN: usize = 512;
+/// Bytes of `struct iwl_system_statistics_part1_notif_oper`.
+pub const STATISTICS_OPER_PART1_LEN: usize = 144;
 
 /// `struct iwl_alive_ntf`, of the eighth version.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -71,6 +73,8 @@ pub struct AliveV8 {
     pub platform_id: U64,
 }
 
+/// Channels that 8000 and 9000 know.
+pub const CHANNELS_EXT: usize = 51;
 /// Channels that Wi-Fi 7 knows.
 pub const CHANNELS: usize = 110;
 
@@ -117,7 +121,7 @@ pub fn channel_profile() -> [U32; CHANNELS] {
     })
 }
 
-/// `struct iwl_mcc_update_resp_v8`.
+/// The start of `struct iwl_mcc_update_resp_v8`; the channels' flags follow.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct MccUpdateRespV8 {
@@ -137,11 +141,30 @@ pub struct MccUpdateRespV8 {
     reserved: [u8; 3],
     /// Channels.
     pub n_channels: U32,
-    /// Their flags.
-    pub channels: [U32; CHANNELS],
 }
 
-/// `struct iwl_mcc_update_resp_v4`: up to the seventh version.
+/// The start of `struct iwl_mcc_update_resp_v3`, as firmware without 11ax has it; the channels' flags
+/// follow.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct MccUpdateRespV3 {
+    /// Whether anything is new.
+    pub status: U32,
+    /// Country.
+    pub mcc: U16,
+    /// Capabilities.
+    pub cap: u8,
+    /// Where it is from.
+    pub source_id: u8,
+    /// Time.
+    pub time: U16,
+    /// Geography.
+    pub geo_info: U16,
+    /// Channels.
+    pub n_channels: U32,
+}
+
+/// The same of `struct iwl_mcc_update_resp_v4`: up to the seventh version.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct MccUpdateRespV4 {
@@ -160,9 +183,22 @@ pub struct MccUpdateRespV4 {
     reserved: [u8; 3],
     /// Channels.
     pub n_channels: U32,
-    /// Their flags.
-    pub channels: [U32; CHANNELS],
 }
+
+/// `struct iwl_dts_measurement_notif`; up to the first version without the last word.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct DtsMeasurementNotif {
+    /// Degrees Celsius.
+    pub temp: U32,
+    /// Voltage.
+    pub voltage: U32,
+    /// Which threshold was crossed, or [`NO_THRESHOLD`].
+    pub threshold_idx: U32,
+}
+
+/// [`DtsMeasurementNotif::threshold_idx`]: none was.
+pub const NO_THRESHOLD: u32 = 0xff;
 
 /// [`MccUpdateRespV8::status`]: there is a profile for it.
 pub const MCC_RESP_NEW_CHAN_PROFILE: u32 = 0;
@@ -224,8 +260,8 @@ pub struct SessionProtNotif {
 
 /// Bytes of `struct iwl_tx_path_flush_cmd_rsp`, which begins with the station.
 pub const TXPATH_FLUSH_RSP_LEN: usize = 132;
-/// Bytes of `struct iwl_shared_mem_cfg`.
-pub const SHARED_MEM_CFG_LEN: usize = 260;
+/// Bytes of `struct iwl_shared_mem_cfg`, up to the third version, and from the fourth on.
+pub const SHARED_MEM_CFG_LEN: [usize; 2] = [252, 260];
 /// In `struct iwl_system_statistics_cmd`, its first word: notifications are wanted now.
 pub const STATS_ON_DEMAND: u32 = 1 << 1;
 
@@ -237,8 +273,9 @@ mod tests {
     fn sizes_are_the_drivers() {
         assert_eq!(size_of::<AliveV8>(), 152);
         assert_eq!(size_of::<NvmGetInfoRspV4>(), 468);
-        assert_eq!(size_of::<MccUpdateRespV8>(), 24 + 4 * CHANNELS);
-        assert_eq!(size_of::<MccUpdateRespV4>(), 20 + 4 * CHANNELS);
+        assert_eq!(size_of::<MccUpdateRespV8>(), 24);
+        assert_eq!(size_of::<MccUpdateRespV4>(), 20);
+        assert_eq!(size_of::<MccUpdateRespV3>(), 16);
         assert_eq!(size_of::<ScdQueueCfgCmd>(), 36);
         assert_eq!(size_of::<SessionProtNotif>(), 16);
         assert_eq!(channel_profile().iter().filter(|flags| flags.get() != 0).count(), 17);

@@ -577,10 +577,31 @@ pub const CAN_ABORT_STATUS: u32 = 1;
 
 /// Status of a successful `ADD_STA`.
 pub const ADD_STA_SUCCESS: u32 = 1;
-/// Bytes of `struct iwl_notif_statistics_v10`; the driver checks.
-pub const NOTIF_STATISTICS_V10_LEN: usize = 684;
-/// Bytes that hold every version of the shared memory configuration.
-pub const SHARED_MEM_CFG_LEN: usize = 256;
+/// Bytes of `struct iwl_notif_statistics_v10`, of the eleventh version, where there are many receive
+/// queues, and of the one after; the driver checks. Flags come first.
+pub const NOTIF_STATISTICS_LEN: [usize; 3] = [684, 760, 564];
+/// Bytes of `struct iwl_statistics_operational_ntfy_ver_14` and of the fifteenth version; flags come after
+/// the header.
+pub const STATISTICS_OPERATIONAL_LEN: [usize; 2] = [196, 480];
+/// In the first word of `STATISTICS_CMD`, and in the flags that answer: all counting begins anew.
+pub const IWL_STATISTICS_FLG_CLEAR: u32 = 1 << 0;
+
+/// `struct iwl_statistics_ntfy_hdr`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct StatisticsNtfyHdr {
+    /// [`FW_STATISTICS_OPERATIONAL`].
+    pub r#type: u8,
+    /// The notification's version.
+    pub version: u8,
+    /// Bytes, of the header too.
+    pub size: U16,
+}
+
+/// [`StatisticsNtfyHdr::type`].
+pub const FW_STATISTICS_OPERATIONAL: u8 = 0;
+/// Bytes of `struct iwl_shared_mem_cfg_v2`, up to `rxfifo_addr` and all of it; the driver checks.
+pub const SHARED_MEM_CFG_LEN: [usize; 2] = [68, 100];
 
 #[cfg(test)]
 mod tests {

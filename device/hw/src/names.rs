@@ -296,6 +296,51 @@ const DEBUG_GROUP: Names = &[
 const STATISTICS_GROUP: Names =
     &[(0x00, "STATISTICS_OPER_NOTIF"), (0x01, "STATISTICS_OPER_PART1_NOTIF")];
 
+/// Commands that drivers send up to an interface that is up, through a scan and down again, and that are
+/// answered with a status at most: nobody looks for more.
+const ACKNOWLEDGED: &[&str] = &[
+    "BT_CONFIG",
+    "COEX_PRIORITY_TABLE_CMD",
+    "CTDP_CONFIG_CMD",
+    "DBGC_SUSPEND_RESUME",
+    "DQA_ENABLE_CMD",
+    "ECHO_CMD",
+    "FW_PAGING_BLOCK_CMD",
+    "LARI_CONFIG_CHANGE",
+    "LDBG_CONFIG_CMD",
+    "LEDS_CMD",
+    "LINK_CONFIG_CMD",
+    "LTR_CONFIG",
+    "MAC_CONFIG_CMD",
+    "MAC_CONTEXT_CMD",
+    "MAC_PM_POWER_TABLE",
+    "MARKER_CMD",
+    "PHY_DB_CMD",
+    "POWER_TABLE_CMD",
+    "REMOVE_STA",
+    "REPLY_BEACON_FILTERING_CMD",
+    "REPLY_CT_KILL_CONFIG_CMD",
+    "REPLY_LEDS_CMD",
+    "REPLY_PHY_CALIBRATION_CMD",
+    "REPLY_QOS_PARAM",
+    "REPLY_RXON",
+    "REPLY_SF_CFG_CMD",
+    "REPLY_THERMAL_MNG_BACKOFF",
+    "REPLY_TX_LINK_QUALITY_CMD",
+    "REPLY_TX_POWER_DBM_CMD",
+    "RSS_CONFIG_CMD",
+    "SCAN_CFG_CMD",
+    "SOC_CONFIGURATION_CMD",
+    "TEMP_REPORTING_THRESHOLDS_CMD",
+    "TX_ANT_CONFIGURATION_CMD",
+];
+
+/// A command of this name is answered with a status, and that is all.
+#[must_use]
+pub fn is_acknowledged(name: &str) -> bool {
+    ACKNOWLEDGED.binary_search(&name).is_ok()
+}
+
 /// The name of a DVM command, response or notification.
 #[must_use]
 pub fn dvm(id: u8) -> Option<&'static str> {
@@ -348,6 +393,18 @@ mod tests {
         ] {
             assert!(table.is_sorted_by(|a, b| a.0 < b.0));
         }
+    }
+
+    #[test]
+    fn what_is_acknowledged_has_a_name_in_a_table() {
+        assert!(ACKNOWLEDGED.is_sorted());
+        let groups = (0..=u8::MAX).flat_map(|group| (0..=u8::MAX).map(move |id| (group, id)));
+        let named: Vec<_> = groups.filter_map(|(group, id)| mvm(group, id)).collect();
+        let named = [named, (0..=u8::MAX).filter_map(dvm).collect()].concat();
+        for name in ACKNOWLEDGED {
+            assert!(named.contains(name), "{name}");
+        }
+        assert!(is_acknowledged("BT_CONFIG") && !is_acknowledged("NVM_ACCESS_CMD"));
     }
 
     #[test]

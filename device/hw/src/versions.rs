@@ -60,6 +60,7 @@ pub const MLD: Versions = &[
     notification(LEGACY_GROUP, id::SCAN_ITERATION_COMPLETE_UMAC, 2),
     notification(LEGACY_GROUP, id::SCAN_START_NOTIFICATION_UMAC, 1),
     notification(LEGACY_GROUP, id::TX_CMD, 8),
+    notification(LONG_GROUP, mld::id::MCC_UPDATE_CMD, 8),
     notification(MAC_CONF_GROUP, mac_conf::SESSION_PROTECTION_NOTIF, 3),
     command(MAC_CONF_GROUP, mac_conf::STA_CONFIG_CMD, 2),
     command(DATA_PATH_GROUP, mld::data_path::TLC_MNG_CONFIG_CMD, 6),

@@ -142,13 +142,22 @@ impl KnownSections {
         self.0.is_empty()
     }
 
-    /// The image that a section of it belongs to, by how it begins and where it goes, if that is said.
-    pub(super) fn image_of(&self, section: &[u8], dst: Option<u32>) -> Option<Image> {
+    /// The image that a section of it belongs to, by what else has come, how it begins and where it goes,
+    /// if that is said: what it holds may be part of others too.
+    pub(super) fn image_of(
+        &self,
+        judge: &Judge,
+        section: &[u8],
+        dst: Option<u32>,
+    ) -> Option<Image> {
         if marker::begins(section, &marker::INIT) {
             return Some(Image::Init);
         }
         if marker::begins(section, &marker::RUNTIME) {
             return Some(Image::Runtime);
+        }
+        if let Some(image) = judge.image(self) {
+            return Some(image.image);
         }
         let is = |known: &Known| known.begins(section) && dst.is_none_or(|dst| dst == known.offset);
         self.0.iter().find(|image| image.sections.iter().any(is)).map(|image| image.image)

@@ -84,10 +84,10 @@ impl Upload {
         }
         self.pending = None;
         let fits = sram.write(transfer.dst, &data).is_ok();
-        self.account(transfer, &data, known);
         let Transfer { dst, len, .. } = transfer;
-        let index = self.sections.saturating_sub(1);
         let wrong = self.judge.arrive(known, Some(dst), &data);
+        self.account(transfer, &data, known);
+        let index = self.sections.saturating_sub(1);
         let section = Section { image: self.image, index, dst: Some(dst), len, wrong };
         Ok(Done::Arrived { section, fits })
     }
@@ -110,7 +110,7 @@ impl Upload {
         }
         self.bytes = self.bytes.saturating_add(transfer.len);
         self.last = Some(transfer);
-        self.image = known.image_of(data, Some(transfer.dst)).unwrap_or(self.image);
+        self.image = known.image_of(&self.judge, data, Some(transfer.dst)).unwrap_or(self.image);
         self.api = marker::api_of(data).or(self.api);
     }
 }

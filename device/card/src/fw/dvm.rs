@@ -94,7 +94,9 @@ impl Firmware for Dvm {
     }
 
     fn command(&mut self, command: &Command<'_>) -> Answer {
-        let Some(request) = Request::parse(command) else { return Answer::unknown() };
+        let Some(request) = Request::parse(command) else {
+            return Answer::status(self.vendor_name(command.group, command.id));
+        };
         let effects = match request {
             Request::Station => vec![Effect::reply([dvm::STA_SUCCESS_MSK, 0, 0, 0])],
             Request::Tx => vec![Effect::Reply(transmitted(command, &[]))],

@@ -1,14 +1,17 @@
 //! The firmware: what the card's microcode would do, once it runs.
 //!
-//! Whichever image runs, it answers every command. From 22000 on it speaks what the file that it is of says
-//! of it, if that is known, Intel's own or a stub.
+//! Whichever image runs, it answers every command. MVM firmware speaks what the file that it is of says of
+//! it, if that is known, Intel's own or a stub.
 
 mod common;
+mod country;
 mod dvm;
 mod firmware;
 mod mvm;
 mod queues;
 mod scan;
+mod statistics;
+mod thermal;
 mod time;
 mod unified;
 
@@ -87,7 +90,10 @@ pub(crate) fn start(
 ) -> Box<dyn Firmware> {
     match dialect {
         Dialect::Dvm => Box::new(dvm::Dvm::default()),
-        Dialect::Mvm { umac } => Box::new(mvm::Mvm::new(umac)),
+        Dialect::Mvm { umac } => {
+            let said = said.unwrap_or_else(|| Arc::new(Capabilities::new(mvm::UCODE_MAJOR, &[])));
+            Box::new(mvm::Mvm::new(said, umac))
+        }
         Dialect::Unified(frames) => {
             let said = said.unwrap_or_else(|| Arc::new(of_stub(frames, api)));
             Box::new(unified::Unified::new(said, frames != Frames::Gen2, sku))

@@ -15,7 +15,8 @@ use iwl_hw::prph::{UREG_DOORBELL_TO_ISR6, doorbell};
 use iwl_hw::versions::CmdVersion;
 use iwl_ucode::format::Version;
 use iwl_ucode::names::{
-    IWL_UCODE_TLV_LMAC_DEBUG_ADDRS, IWL_UCODE_TLV_SEC_RT, IWL_UCODE_TLV_UMAC_DEBUG_ADDRS,
+    IWL_UCODE_TLV_CAPA_MCC_UPDATE_11AX_SUPPORT, IWL_UCODE_TLV_LMAC_DEBUG_ADDRS,
+    IWL_UCODE_TLV_SEC_RT, IWL_UCODE_TLV_UMAC_DEBUG_ADDRS,
 };
 use iwl_ucode::{UcodeBuilder, marker};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
@@ -421,6 +422,7 @@ fn the_story_of_ax210() {
 fn promising(rows: &[CmdVersion], logs: [u32; 2]) -> (Vec<u8>, [(u32, Vec<u8>); 2]) {
     let sections = [(0x40_0000, vec![3; 128]), (0x80_0000, vec![4; 128])];
     let file = UcodeBuilder::new(Version(89 << 8)).cmd_versions(rows);
+    let file = file.capabilities(&[IWL_UCODE_TLV_CAPA_MCC_UPDATE_11AX_SUPPORT]);
     let [lmac, umac] = logs.map(|log| (log | 0xc000_0000).to_le_bytes());
     let file = file
         .tlv(IWL_UCODE_TLV_LMAC_DEBUG_ADDRS, [&lmac[..], &[0; 28]].concat())

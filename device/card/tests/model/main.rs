@@ -12,6 +12,7 @@ mod hostile;
 mod interrupts;
 mod msix;
 mod mvm;
+mod promises;
 mod registers;
 mod rfh;
 mod sections;

@@ -1,9 +1,11 @@
 //! An image compared with its file, on each way that there is into a card.
 
 use iwl_card::{Card, CardOptions, KnownSections, card};
+use iwl_ucode::format::Version;
+use iwl_ucode::names::{IWL_UCODE_TLV_SEC_INIT, IWL_UCODE_TLV_SEC_RT};
 use iwl_ucode::reader::ImageKind;
 use iwl_ucode::stub::{self, Kernel};
-use iwl_ucode::{Ucode, marker};
+use iwl_ucode::{Ucode, UcodeBuilder, marker};
 
 use crate::support::{Driver, MILLISECOND, RUNTIME};
 
@@ -208,5 +210,30 @@ fn a_short_section_that_is_fetched_is_whole() {
         let [first, second, third] = sections.clone();
         let swapped = told(&[first, third, second]);
         assert_eq!(swapped, ("Runtime 1, out-of-order".to_owned(), true), "{name}");
+    }
+}
+
+/// What the second CPU runs is the same in each image of a file of 8000 and 9000: what the first runs
+/// tells them apart.
+#[test]
+fn an_image_is_not_told_by_what_it_shares() {
+    let own = [("init", 5_u8, IWL_UCODE_TLV_SEC_INIT), ("runtime", 6, IWL_UCODE_TLV_SEC_RT)];
+    let shared = (0x40_5000, vec![7_u8; 128]);
+    let image = |fill: u8| [(0x40_4000, vec![fill; 128]), shared.clone()];
+    let mut file = UcodeBuilder::new(Version(46 << 8));
+    for (_, fill, tlv) in own {
+        for (dst, content) in image(fill) {
+            file = file.section(tlv, dst, &content);
+        }
+    }
+    let known = KnownSections::of([file.build().as_slice()]);
+    for (name, fill, _) in own {
+        let options = CardOptions { known: known.clone(), ..CardOptions::default() };
+        let mut driver = Driver::of(Card::new(card("9260").expect("a card"), options));
+        driver.send_image(&image(fill));
+        driver.pass(100 * MILLISECOND);
+        let story = driver.story().to_lowercase();
+        assert!(story.contains(&format!("cpu released: {name}, 2 sections")), "{story}");
+        assert!(!story.contains("section wrong"), "{story}");
     }
 }

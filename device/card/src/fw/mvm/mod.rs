@@ -8,17 +8,22 @@
 mod nvm;
 mod request;
 
+use std::sync::Arc;
+
+use iwl_hw::mld;
 use iwl_hw::mvm::{self, CalibResNotifPhyDb, ScdTxqCfgCmd, id};
+use iwl_hw::nvm::CHANNELS;
 use iwl_hw::tx::MVM_TX_RESP_MIDDLE;
 use zerocopy::IntoBytes;
 
 use super::common::{alive, error_logs, finish_init, lmac_error_log, transmitted};
 use super::firmware::{Failure, Firmware};
-use super::queues;
 use super::scan::Scan;
 use super::time::TimeEvents;
+use super::{country, queues, statistics, thermal};
 use crate::capabilities::Capabilities;
 use crate::event::Image;
+use crate::layout;
 use crate::message::{Answer, Command, Effect, Packet};
 use request::Request;
 
@@ -28,7 +33,8 @@ pub(super) const UCODE_MAJOR: u32 = 17;
 /// The state of a running image.
 #[derive(Debug)]
 pub(crate) struct Mvm {
-    said: Capabilities,
+    /// What its file says.
+    said: Arc<Capabilities>,
     /// From 8000 on there is an upper MAC beside the lower.
     umac: bool,
     scan: Scan,
@@ -36,9 +42,9 @@ pub(crate) struct Mvm {
 }
 
 impl Mvm {
-    pub(crate) fn new(umac: bool) -> Self {
+    pub(crate) fn new(said: Arc<Capabilities>, umac: bool) -> Self {
         let (scan, time_events) = Default::default();
-        Self { said: Capabilities::new(UCODE_MAJOR, &[]), umac, scan, time_events }
+        Self { said, umac, scan, time_events }
     }
 }
 
@@ -54,6 +60,10 @@ impl Firmware for Mvm {
         }
     }
 
+    fn logs(&self) -> [u32; 3] {
+        [layout::EVENT_LOG, self.said.lmac_error_log, self.said.umac_error_log]
+    }
+
     fn has_long_header(&self, group: u8) -> bool {
         group != mvm::LEGACY_GROUP
     }
@@ -63,12 +73,21 @@ impl Firmware for Mvm {
     }
 
     fn command(&mut self, command: &Command<'_>) -> Answer {
-        let Some(request) = Request::parse(command) else { return Answer::unknown() };
+        let Some(request) = Request::parse(command) else {
+            return Answer::status(self.vendor_name(command.group, command.id));
+        };
         let effects = match request {
             Request::AddSta => vec![Effect::reply(mvm::ADD_STA_SUCCESS.to_le_bytes())],
             Request::Tx => vec![Effect::Reply(transmitted(command, &MVM_TX_RESP_MIDDLE))],
             Request::ScdQueueCfg(config) => switch_queue(&config),
-            Request::SharedMemCfg => vec![Effect::reply([0; mvm::SHARED_MEM_CFG_LEN])],
+            Request::SharedMemCfg => vec![Effect::reply([0; mvm::SHARED_MEM_CFG_LEN[0]])],
+            Request::SystemSharedMemCfg => {
+                vec![Effect::reply([0; mvm::SHARED_MEM_CFG_LEN[1]])]
+            }
+            Request::MccUpdate => {
+                let known = if self.umac { mld::CHANNELS_EXT } else { CHANNELS.len() };
+                country::update(&self.said, known)
+            }
             Request::TimeEvent(event) => self.time_events.command(&event),
             Request::ScanOffload(scan) => self.scan.lmac(&scan),
             Request::ScanUmac(scan) => self.scan.umac(scan.uid),
@@ -76,7 +95,8 @@ impl Firmware for Mvm {
             Request::PhyConfiguration => calibrate(command),
             Request::TriggerRxQueues(sync, data) => queues::notify(&sync, data),
             Request::NvmAccess(access) => nvm::access(command, &access),
-            Request::Statistics => vec![Effect::reply([0; mvm::NOTIF_STATISTICS_V10_LEN])],
+            Request::Temperature => thermal::measure(&self.said),
+            Request::Statistics(flags) => statistics::answer(flags, &self.said),
         };
         effects.into()
     }

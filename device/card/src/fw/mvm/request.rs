@@ -1,9 +1,12 @@
 //! Host commands of MVM firmware, parsed.
 
+use iwl_hw::mld::{PHY_OPS_GROUP, id as mld_id, phy_ops, system};
 use iwl_hw::mvm::{
     self, NvmAccessCmd, RxqSyncCmd, ScanReqLmac, ScanReqUmac, ScdTxqCfgCmd, TimeEventCmd,
     data_path, id,
 };
+
+use zerocopy::little_endian::U32;
 
 use crate::message::{Command, prefix};
 
@@ -14,13 +17,18 @@ pub(super) enum Request<'a> {
     Tx,
     ScdQueueCfg(ScdTxqCfgCmd),
     SharedMemCfg,
+    /// The same with more to say, in the system's group.
+    SystemSharedMemCfg,
+    MccUpdate,
+    Temperature,
     TimeEvent(TimeEventCmd),
     ScanOffload(ScanReqLmac),
     ScanUmac(ScanReqUmac),
     ScanAbort,
     PhyConfiguration,
     NvmAccess(NvmAccessCmd),
-    Statistics,
+    /// With its flags.
+    Statistics(U32),
     /// What to send on each queue, and what it says.
     TriggerRxQueues(RxqSyncCmd, &'a [u8]),
 }
@@ -42,9 +50,12 @@ impl<'a> Request<'a> {
                 id::SCAN_OFFLOAD_ABORT_CMD | id::SCAN_ABORT_UMAC => Self::ScanAbort,
                 id::PHY_CONFIGURATION_CMD => Self::PhyConfiguration,
                 id::NVM_ACCESS_CMD => Self::NvmAccess(prefix(payload).0),
-                id::STATISTICS_CMD => Self::Statistics,
+                id::STATISTICS_CMD => Self::Statistics(prefix(payload).0),
+                mld_id::MCC_UPDATE_CMD => Self::MccUpdate,
                 _ => return None,
             },
+            (PHY_OPS_GROUP, phy_ops::CMD_DTS_MEASUREMENT_TRIGGER_WIDE, _any) => Self::Temperature,
+            (mvm::SYSTEM_GROUP, system::SHARED_MEM_CFG_CMD, _any) => Self::SystemSharedMemCfg,
             (mvm::DATA_PATH_GROUP, data_path::TRIGGER_RX_QUEUES_NOTIF_CMD, _any) => {
                 let (sync, data) = prefix(payload);
                 Self::TriggerRxQueues(sync, data)

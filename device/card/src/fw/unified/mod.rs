@@ -12,17 +12,17 @@ mod session;
 
 use std::sync::Arc;
 
-use iwl_hw::mld::{self, ScdQueueCfgCmd, system as mld_system};
+use iwl_hw::mld::{self, ScdQueueCfgCmd};
 use iwl_hw::mvm::{self, TxQueueCfgCmd, init_flags};
 use iwl_hw::tfh::{MAX_TFD_QUEUE_SIZE, MAX_TFD_QUEUE_SIZE_AX210};
 use zerocopy::IntoBytes;
-use zerocopy::little_endian::U32;
 
 use super::common::{alive, d3_end, error_logs, finish_init, pnvm_complete};
 use super::firmware::{Failure, Firmware};
 use super::queues::{self, Queues};
 use super::scan::Scan;
 use super::time::TimeEvents;
+use super::{country, statistics, thermal};
 use crate::capabilities::Capabilities;
 use crate::event::Image;
 use crate::layout;
@@ -78,7 +78,9 @@ impl Firmware for Unified {
     }
 
     fn command(&mut self, command: &Command<'_>) -> Answer {
-        let Some(request) = Request::parse(command, &self.said) else { return Answer::unknown() };
+        let Some(request) = Request::parse(command, &self.said) else {
+            return Answer::status(self.vendor_name(command.group, command.id));
+        };
         let effects = match request {
             Request::InitExtendedCfg(flags) => {
                 self.awaited = flags.get() & (init_flags::NVM | init_flags::PHY);
@@ -87,9 +89,8 @@ impl Firmware for Unified {
             Request::NvmAccessComplete => self.came(init_flags::NVM, command),
             Request::PhyConfiguration => self.came(init_flags::PHY, command),
             Request::NvmGetInfo => regulatory::get_info(command, &self.said),
-            Request::MccUpdate => regulatory::mcc_update(&self.said),
-            Request::SharedMemCfg => vec![Effect::reply([0; mvm::SHARED_MEM_CFG_LEN])],
-            Request::SystemSharedMemCfg => vec![Effect::reply([0; mld::SHARED_MEM_CFG_LEN])],
+            Request::MccUpdate => country::update(&self.said, mld::CHANNELS),
+            Request::SharedMemCfg => vec![Effect::reply(vec![0; self.shared_memory_len()])],
             Request::AddSta => vec![Effect::reply(mvm::ADD_STA_SUCCESS.to_le_bytes())],
             Request::RemoveSta(station) => {
                 let station = bit(station);
@@ -111,8 +112,9 @@ impl Firmware for Unified {
             Request::ScanAbort => self.scan.abort(),
             Request::TimeEvent(event) => self.time_events.command(&event),
             Request::SessionProtection(session) => session::protect(&session),
-            Request::Statistics => vec![Effect::reply([0; mvm::NOTIF_STATISTICS_V10_LEN])],
-            Request::SystemStatistics(wanted) => statistics(wanted.get(), &self.said),
+            Request::Temperature => thermal::measure(&self.said),
+            Request::Statistics(flags) => statistics::answer(flags, &self.said),
+            Request::SystemStatistics(wanted) => statistics::system(wanted, &self.said),
             Request::D0i3End => {
                 vec![Effect::status(), Effect::After(0, Later::Send(vec![d3_end()]))]
             }
@@ -134,6 +136,13 @@ impl Firmware for Unified {
 }
 
 impl Unified {
+    /// Whichever command asks for it.
+    fn shared_memory_len(&self) -> usize {
+        let id = mld::system::SHARED_MEM_CFG_CMD;
+        let version = self.said.notification(mvm::SYSTEM_GROUP, id);
+        mld::SHARED_MEM_CFG_LEN[usize::from(version >= Some(4))]
+    }
+
     /// One of the commands that the driver has announced before calibration; the last of them starts it.
     fn came(&mut self, flag: u32, command: &Command<'_>) -> Vec<Effect> {
         let last = self.awaited == flag;
@@ -173,30 +182,4 @@ impl Unified {
 /// A station's; there are at most 32 of them.
 fn bit(station: u8) -> u32 {
     1_u32.wrapping_shl(station.into())
-}
-
-/// `SYSTEM_STATISTICS_CMD`: nothing has happened.
-fn statistics(wanted: u32, said: &Capabilities) -> Vec<Effect> {
-    use mld::statistics::{STATISTICS_OPER_NOTIF, STATISTICS_OPER_PART1_NOTIF};
-    if wanted & mld::STATS_ON_DEMAND == 0 {
-        return vec![Effect::status()];
-    }
-    let [old, new] = mld::STATISTICS_OPER_LEN;
-    let len = match said.notification(mld::STATISTICS_GROUP, STATISTICS_OPER_NOTIF) {
-        Some(4..) => new,
-        _ => old,
-    };
-    let part = |(id, len)| Packet {
-        group: mld::STATISTICS_GROUP,
-        ..Packet::notification(id, &vec![0; len])
-    };
-    let parts = [
-        (STATISTICS_OPER_NOTIF, len),
-        (STATISTICS_OPER_PART1_NOTIF, mld::STATISTICS_OPER_PART1_LEN),
-    ];
-    let time = U32::ZERO;
-    let end = Packet::notification(mld_system::SYSTEM_STATISTICS_END_NOTIF, time.as_bytes());
-    let end = Packet { group: mvm::SYSTEM_GROUP, ..end };
-    let packets = parts.into_iter().map(part).chain([end]).collect();
-    vec![Effect::status(), Effect::After(0, Later::Send(packets))]
 }

@@ -1,6 +1,6 @@
-//! What the NVM holds, as the firmware reads it out, and what is allowed in which country.
+//! What the NVM holds, as the firmware reads it out.
 
-use iwl_hw::mld::{self, MccUpdateRespV4, MccUpdateRespV8, NvmGetInfoRspV4};
+use iwl_hw::mld::{self, NvmGetInfoRspV4};
 use iwl_hw::mvm::{self, NvmGetInfoRspV3, regulatory_and_nvm};
 use iwl_hw::nvm as layout;
 use zerocopy::little_endian::U32;
@@ -59,29 +59,4 @@ pub(super) fn get_info(command: &Command<'_>, said: &Capabilities) -> Vec<Effect
     };
     let wrong = nvm.faults_of(sw, faults).map(|fault| Effect::Tell(CardEvent::injected(fault)));
     wrong.chain([Effect::Tell(told), Effect::Reply(info)]).collect()
-}
-
-/// `MCC_UPDATE_CMD`: whichever country it is, the channels are the same.
-pub(super) fn mcc_update(said: &Capabilities) -> Vec<Effect> {
-    let status = mld::MCC_RESP_NEW_CHAN_PROFILE.into();
-    let mcc = u16::from_be_bytes(*b"DE").into();
-    let source_id = 1;
-    let n_channels = (mld::CHANNELS as u32).into();
-    let channels = mld::channel_profile();
-    let response = match said.notification(mvm::LONG_GROUP, mld::id::MCC_UPDATE_CMD) {
-        Some(..8) => {
-            let mut v4 = MccUpdateRespV4::new_zeroed();
-            (v4.status, v4.mcc, v4.source_id) = (status, mcc, source_id);
-            (v4.n_channels, v4.channels) = (n_channels, channels);
-            v4.as_bytes().to_vec()
-        }
-        // The driver of Wi-Fi 7 takes no other.
-        _ => {
-            let mut v8 = MccUpdateRespV8::new_zeroed();
-            (v8.status, v8.mcc, v8.source_id) = (status, mcc, source_id);
-            (v8.n_channels, v8.channels) = (n_channels, channels);
-            v8.as_bytes().to_vec()
-        }
-    };
-    vec![Effect::Reply(response)]
 }

@@ -2,7 +2,7 @@
 
 use iwl_hw::mld::{
     self, ScdQueueCfgCmd, SessionProtCmd, data_path as mld_data_path, id as mld_id, mac_conf,
-    system as mld_system,
+    phy_ops, system as mld_system,
 };
 use iwl_hw::mvm::{
     self, RfhQueueData, RxqSyncCmd, ScanReqLmac, ScanReqMld, ScanReqUmac, TimeEventCmd,
@@ -23,9 +23,8 @@ pub(super) enum Request<'a> {
     PhyConfiguration,
     NvmGetInfo,
     MccUpdate,
+    Temperature,
     SharedMemCfg,
-    /// The same, in the system's group.
-    SystemSharedMemCfg,
     AddSta,
     /// Its queues go with it.
     RemoveSta(u8),
@@ -44,7 +43,8 @@ pub(super) enum Request<'a> {
     ScanAbort,
     TimeEvent(TimeEventCmd),
     SessionProtection(SessionProtCmd),
-    Statistics,
+    /// With its flags.
+    Statistics(U32),
     SystemStatistics(U32),
     /// The host has resumed, where no doorbell says so.
     D0i3End,
@@ -79,23 +79,18 @@ impl<'a> Request<'a> {
                 }
                 (id::SCAN_OFFLOAD_ABORT_CMD | id::SCAN_ABORT_UMAC, _) => Self::ScanAbort,
                 (id::PHY_CONFIGURATION_CMD, _) => Self::PhyConfiguration,
-                // From here on a notification answers, of which there is no layout here.
-                (id::STATISTICS_CMD, _)
-                    if said.notification(mvm::LEGACY_GROUP, id::STATISTICS_NOTIFICATION)
-                        < Some(15) =>
-                {
-                    Self::Statistics
-                }
+                (id::STATISTICS_CMD, _) => Self::Statistics(prefix(payload).0),
                 (mld_id::MCC_UPDATE_CMD, _) => Self::MccUpdate,
                 (id::D0I3_END_CMD, _) => Self::D0i3End,
                 _ => return None,
             },
             (mvm::SYSTEM_GROUP, id) => match id {
                 system::INIT_EXTENDED_CFG_CMD => Self::InitExtendedCfg(prefix(payload).0),
-                mld_system::SHARED_MEM_CFG_CMD => Self::SystemSharedMemCfg,
+                mld_system::SHARED_MEM_CFG_CMD => Self::SharedMemCfg,
                 mld_system::SYSTEM_STATISTICS_CMD => Self::SystemStatistics(prefix(payload).0),
                 _ => return None,
             },
+            (mld::PHY_OPS_GROUP, phy_ops::CMD_DTS_MEASUREMENT_TRIGGER_WIDE) => Self::Temperature,
             (mld::MAC_CONF_GROUP, mac_conf::SESSION_PROTECTION_CMD) => {
                 Self::SessionProtection(prefix(payload).0)
             }

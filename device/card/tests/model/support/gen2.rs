@@ -76,7 +76,10 @@ impl Driver {
     /// From reset to ALIVE with these sections.
     pub(crate) fn boot_sections(&mut self, sections: &[(u32, Vec<u8>)]) -> Received {
         self.init();
-        self.fill_rfh();
+        match self.gen2 {
+            true => self.fill_rfh(),
+            false => self.init_rx(),
+        }
         self.init_tx();
         self.mask(Int::ALIVE | Int::FH_RX);
         self.send_sections(sections);

@@ -400,11 +400,17 @@ impl Driver {
     /// A command with the long header; the packet that answers it.
     pub(crate) fn long_command(&mut self, group_id: u8, cmd: u8, payload: &[u8]) -> Received {
         let sequence = packet::sequence(0, self.written[0]);
+        self.send_long(group_id, cmd, payload);
+        let answer = self.take_packets().into_iter().find(|packet| packet.sequence == sequence);
+        answer.unwrap_or_else(|| panic!("no answer to command {group_id:#04x}.{cmd:#04x}"))
+    }
+
+    /// The same; what comes of it is left in the ring.
+    pub(crate) fn send_long(&mut self, group_id: u8, cmd: u8, payload: &[u8]) {
+        let sequence = packet::sequence(0, self.written[0]);
         let header = CmdHeader { cmd, group_id, sequence: sequence.into() };
         let [low, high] = (payload.len() as u16).to_le_bytes();
         self.enqueue(0, &[header.as_bytes(), &[low, high, 0, 0], payload].concat());
-        let answer = self.take_packets().into_iter().find(|packet| packet.sequence == sequence);
-        answer.unwrap_or_else(|| panic!("no answer to command {group_id:#04x}.{cmd:#04x}"))
     }
 
     /// A command with the short header; the packet that answers it.
