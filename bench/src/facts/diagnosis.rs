@@ -133,6 +133,11 @@ fn needless(facts: &Facts<'_>) -> Option<Found> {
             Fault::EarlyVector { vector: 0 },
             "the card interrupts before any image has run, when there are no receive queues yet",
         ),
+        (
+            Fault::RestlessVector { vector: 0 },
+            "the card interrupts again and again before any image has run, while the driver sets up its \
+             receive queues too",
+        ),
         (Fault::NoResetDone, "the card does not answer that it is about to be reset"),
     ];
     let mut faults = faults.into_iter();

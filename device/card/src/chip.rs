@@ -17,7 +17,7 @@ use crate::faults::{Engine, Fault, FaultPlan};
 use crate::fw::{self, Dialect, Failure, FailureKind, Firmware};
 use crate::irq::Interrupts;
 use crate::memory::SparseMemory;
-use crate::message::{Command, Effect, Header, Later, MILLISECOND, Packet};
+use crate::message::{Command, Effect, Header, Later, MICROSECOND, MILLISECOND, Packet};
 use crate::nvm::{Eeprom, Sections};
 use crate::reach::Reach;
 use crate::rings::Rings;
@@ -41,6 +41,10 @@ const BOOT: Nanos = 5 * MILLISECOND;
 const PNVM: Nanos = 5 * MILLISECOND;
 /// From the ALIVE of a runtime image to its planned failure: its driver has set it up by then.
 const RUNS: Nanos = 1000 * MILLISECOND;
+/// From one ring of a vector that does not rest to the next.
+const RESTLESS: Nanos = 20 * MICROSECOND;
+/// So often it rings after a register access, until there is another: a driver that waits is let be.
+const RINGS: u32 = 200;
 /// From ALIVE to a planned hardware error.
 const ERROR_AFTER_ALIVE: Nanos = MILLISECOND;
 
@@ -63,6 +67,8 @@ enum Due {
     Alive(Image),
     HardwareError,
     UcodeError(Fault),
+    /// A vector rings without a cause, and so many times more.
+    Ring(u16, u32),
     Later(Later),
 }
 
@@ -150,6 +156,10 @@ pub(crate) struct Chip {
     accesses: u64,
     /// Needless interrupts that are due.
     needless: Vec<Fault>,
+    /// A vector that does not rest, after a register access.
+    restless: Option<u16>,
+    /// It is due to ring.
+    rings: bool,
     /// Faults told since the last reset, of those that come again and again.
     told: Vec<Fault>,
     /// No image has run since power-on, and no vector has rung before it.
@@ -197,6 +207,8 @@ impl Chip {
             timers: Timers::new(),
             accesses: 0,
             needless: Vec::new(),
+            restless: None,
+            rings: false,
             told: Vec::new(),
             early: true,
             landing: None,
@@ -247,6 +259,8 @@ impl Chip {
             timers,
             held_alive,
             needless,
+            restless,
+            rings,
             told,
             landing,
             more,
@@ -293,6 +307,7 @@ impl Chip {
         timers.clear();
         *held_alive = None;
         needless.clear();
+        (*restless, *rings) = (None, false);
         told.clear();
         *landing = None;
         *more = false;
@@ -378,6 +393,7 @@ impl Chip {
         if self.accesses != accesses {
             self.accesses = accesses;
             self.needless.extend(self.faults.needless_at(accesses));
+            self.restless = self.faults.restless().filter(|_| self.early);
         }
     }
 
@@ -506,6 +522,10 @@ impl Chip {
 
     /// Does what is due.
     pub(crate) fn run(&mut self, world: &mut dyn World) {
+        if let Some(vector) = self.restless.take() {
+            self.timers.cancel(|due| matches!(due, Due::Ring(..)));
+            self.schedule(world.now() + RESTLESS, Due::Ring(vector, RINGS), world);
+        }
         self.expire(world);
         self.settle(world);
         self.more = true;
@@ -545,6 +565,12 @@ impl Chip {
         }
         if let Err(addr) = self.irq.settle(&self.faults, world) {
             table_fault(addr, world);
+        }
+        if std::mem::take(&mut self.rings)
+            && let Some(vector) = self.faults.restless().filter(|_| self.early)
+            && self.irq.ring(vector, &self.faults, world)
+        {
+            self.repeated_fault(Fault::RestlessVector { vector }, world);
         }
         for fault in std::mem::take(&mut self.needless) {
             let rung = match fault {
@@ -589,6 +615,12 @@ impl Chip {
                 events.emit(CardEvent::injected(fault));
                 self.log_error(FailureKind::Assertion);
                 self.halt(Cause::SwErr);
+            }
+            Due::Ring(vector, left) => {
+                self.rings = true;
+                if left > 0 {
+                    self.schedule(at + RESTLESS, Due::Ring(vector, left - 1), events);
+                }
             }
             Due::Later(Later::Send(packets)) => {
                 for packet in packets {

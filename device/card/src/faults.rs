@@ -99,6 +99,12 @@ pub enum Fault {
         /// Which.
         vector: u16,
     },
+    /// This vector of MSI-X rings again and again, without a cause, until an image runs: also while its
+    /// driver is about to set up its receive queues.
+    RestlessVector {
+        /// Which.
+        vector: u16,
+    },
 }
 
 /// A section of the NVM that a driver wants, by its vendor's name.
@@ -178,7 +184,7 @@ pub const MIN_EVERY: u64 = 4;
 const EARLY_EVERY: u64 = 8;
 
 /// Every fault, with the argument it has when none is written.
-const ALL: [Fault; 25] = [
+const ALL: [Fault; 26] = [
     Fault::ClockNeverReady,
     Fault::NicNeverReady,
     Fault::NeverAlive,
@@ -204,6 +210,7 @@ const ALL: [Fault; 25] = [
     Fault::NoResetDone,
     Fault::LostVector { vector: 0 },
     Fault::EarlyVector { vector: 0 },
+    Fault::RestlessVector { vector: 0 },
 ];
 
 /// A fault that cannot be read.
@@ -260,6 +267,7 @@ impl Fault {
             Self::NvmMac { .. } => argument.parse().ok().map(|bits| Self::NvmMac { bits }),
             Self::LostVector { .. } => vector().map(|vector| Self::LostVector { vector }),
             Self::EarlyVector { .. } => vector().map(|vector| Self::EarlyVector { vector }),
+            Self::RestlessVector { .. } => vector().map(|vector| Self::RestlessVector { vector }),
             _ => None,
         }
     }
@@ -291,7 +299,7 @@ impl Fault {
             Self::UcodeError { .. } => {
                 "the API number of a firmware file, as in its name".to_owned()
             }
-            Self::LostVector { .. } | Self::EarlyVector { .. } => {
+            Self::LostVector { .. } | Self::EarlyVector { .. } | Self::RestlessVector { .. } => {
                 format!("a vector of MSI-X, 0 to {}", VECTORS - 1)
             }
             _ => "none".to_owned(),
@@ -312,7 +320,9 @@ impl fmt::Display for Fault {
             Self::UcodeError { api: Some(api) } => write!(f, "={api}"),
             Self::NvmSectionAbsent { section } => write!(f, "={section}"),
             Self::NvmMac { bits } => write!(f, "={bits}"),
-            Self::LostVector { vector } | Self::EarlyVector { vector } => write!(f, "={vector}"),
+            Self::LostVector { vector }
+            | Self::EarlyVector { vector }
+            | Self::RestlessVector { vector } => write!(f, "={vector}"),
             _ => Ok(()),
         }
     }
@@ -396,6 +406,14 @@ impl FaultPlan {
             }
             Fault::EarlyVector { .. } => access.is_multiple_of(EARLY_EVERY),
             _ => false,
+        })
+    }
+
+    /// The vector that does not rest.
+    pub(crate) fn restless(&self) -> Option<u16> {
+        self.iter().find_map(|fault| match fault {
+            Fault::RestlessVector { vector } => Some(vector),
+            _ => None,
         })
     }
 

@@ -67,6 +67,9 @@ fn about(fault: iwl_card::Fault) -> &'static str {
         Fault::EarlyVector { .. } => {
             "a vector of MSI-X rings once before any image has run: early-vector=0"
         }
+        Fault::RestlessVector { .. } => {
+            "a vector of MSI-X rings again and again before any image has run: restless-vector=0"
+        }
         Fault::NvmChecksum => "an uncorrectable error in the OTP (cards of iwldvm that have one)",
     }
 }

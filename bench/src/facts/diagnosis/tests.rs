@@ -159,6 +159,7 @@ fn each_fault_of_the_card_has_its_sentence() {
                 "the interrupts of a vector of MSI-X do not reach the driver after the INIT",
             ),
             Fault::EarlyVector { .. } => (own(vec![read(0)]), "no receive queues yet"),
+            Fault::RestlessVector { .. } => (own(vec![read(0)]), "sets up its receive queues too"),
         };
         let probed = [vec![read(0)], events].concat();
         let said = line(probed.clone());

@@ -44,7 +44,9 @@ impl CardSpec {
             Fault::NoResetDone if silicon.boot != Boot::ImageLoader => {
                 Some("its driver resets it without a word")
             }
-            Fault::LostVector { .. } | Fault::EarlyVector { .. } if silicon.irqs.vectors() == 0 => {
+            Fault::LostVector { .. } | Fault::EarlyVector { .. } | Fault::RestlessVector { .. }
+                if silicon.irqs.vectors() == 0 =>
+            {
                 Some("it has no MSI-X")
             }
             _ => None,
@@ -78,6 +80,8 @@ mod tests {
         assert_eq!(having("nvm-section-absent=phy-sku"), ["8265", "9260"]);
         assert!(having("nvm-section-absent=hw").contains(&"7260"));
         assert_eq!(having("iml-refused"), ["ax210", "be200"]);
-        assert_eq!(having("early-vector"), ["9260", "ax200", "ax210", "be200"]);
+        for fault in ["early-vector", "restless-vector"] {
+            assert_eq!(having(fault), ["9260", "ax200", "ax210", "be200"]);
+        }
     }
 }

@@ -110,6 +110,32 @@ fn a_vector_can_be_early() {
     assert_eq!(driver.world.raised, [], "not with MSI");
 }
 
+/// While its driver touches no register too, but not for ever; and not once an image runs.
+#[test]
+fn a_vector_can_ring_again_and_again() {
+    const MANY: u64 = 1000;
+    for name in CARDS {
+        let fault = Fault::RestlessVector { vector: 1 };
+        let mut driver = with_vectors(name, FaultPlan::none().with(fault));
+        for _ in 0..2 {
+            driver.read(CSR_MSIX_AUTOMASK_ST_AD);
+            let rung: usize = (0..MANY)
+                .map(|_| {
+                    driver.pass(MILLISECOND / 50);
+                    raised(&mut driver).len()
+                })
+                .sum();
+            assert!((100..300).contains(&rung), "{name}: {rung} times");
+            assert_eq!(driver.card.deadline(), None, "{name}: it rests");
+        }
+        driver.boot_with(RUNTIME, route);
+        handle_all(&mut driver);
+        driver.read(CSR_MSIX_AUTOMASK_ST_AD);
+        driver.pass(MILLISECOND);
+        assert_eq!(raised(&mut driver), [], "{name}: an image runs");
+    }
+}
+
 #[test]
 fn each_queue_gives_its_own_buffers_back() {
     for name in CARDS {
