@@ -84,8 +84,9 @@ pub struct RunArgs {
     /// Play the scenarios' negative twins instead: each must fail, and only for its reason
     #[arg(long)]
     pub twins: bool,
-    /// Cards; each is played in a guest of its own [default: as the scenario says]. A part of yours
-    /// is a card with its identity behind it, as far as it differs:
+    /// Cards, each played in a guest of its own, or `all`, of which those are left out that a kernel
+    /// does not know [default: as the scenario says]. A part of yours is a card with its identity
+    /// behind it, as far as it differs:
     /// 9260,device=0x271b,subsystem=0x0210,hw-rev=0x322,rf-id=0x105110,mac=02:00:5e:10:00:01
     #[arg(long, value_delimiter = ',', value_name = "NAME[,KEY=VALUE…]")]
     pub card: Vec<String>,

@@ -10,7 +10,7 @@ use crate::machine::faults::Equipped;
 use crate::record::cite::Supply;
 use crate::script::scenario::{self, InterruptChoice, PlannedFault, Scenario, Vars};
 
-/// Whether the cards of a machine can have what the scenario and the user want to be wrong with them.
+/// Whether the cards of a machine can have what the scenario wants of them, and the user to be wrong.
 ///
 /// # Errors
 /// They cannot.
@@ -22,6 +22,9 @@ pub fn suited(
     can_have(card, more)?;
     for card in scenario.machine(card) {
         can_have(card.spec, card.faults())?;
+        if let Some(interrupts) = card.table.and_then(|table| table.interrupts) {
+            interrupts.of(card.spec)?;
+        }
     }
     Ok(())
 }

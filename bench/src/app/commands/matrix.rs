@@ -256,7 +256,7 @@ fn unfit(
     card: &'static CardSpec,
 ) -> Option<String> {
     // One that the user has named is tried all the same.
-    if args.card.is_empty() && !lab.knows(card) {
+    if !commands::names_cards(&args.card) && !lab.knows(card) {
         return Some(format!("the driver of kernel {} does not know {}", lab.kernel(), card.name));
     }
     // What a scenario breaks, not every card of the matrix has.

@@ -77,7 +77,15 @@ fn nothing_beside(words: &str) -> BadUsage {
     BadUsage(format!("--card {words}: {what}; name one, as `iwlbench list cards` has them"))
 }
 
-/// The cards of a list; a part of an identity belongs to the name before it.
+/// What `--card` takes for every card of the list.
+pub const ALL_CARDS: &str = "all";
+
+/// The user has named each card: it is tried whether or not a kernel is known to know it.
+pub fn names_cards(words: &[String]) -> bool {
+    !words.is_empty() && !words.iter().any(|word| word == ALL_CARDS)
+}
+
+/// The cards of a list, or all there are; a part of an identity belongs to the name before it.
 ///
 /// # Errors
 /// As [`card()`].
@@ -100,7 +108,14 @@ pub fn cards(words: &[String]) -> Result<Vec<&'static CardSpec>, BadUsage> {
             (_, false) => cards.push(word.clone()),
         }
     }
-    cards.iter().map(|words| card(words)).collect()
+    let mut found = Vec::new();
+    for words in cards {
+        match words == ALL_CARDS {
+            true => found.extend(iwl_card::cards()),
+            false => found.push(card(&words)?),
+        }
+    }
+    Ok(found)
 }
 
 /// Refuses a directory that the user named and that is none.

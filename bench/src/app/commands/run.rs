@@ -78,7 +78,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
             Ok(()) => Some(format!("kernel {}", lab.kernel_version())),
             Err(_) => Some(format!("driver {}", lab.driver().name)),
         };
-        if let Some(who) = lacks.filter(|_| args.card.is_empty()) {
+        if let Some(who) = lacks.filter(|_| !commands::names_cards(&args.card)) {
             let name = &scenario.name;
             terminal::line(&format!(
                 "iwlbench: {name} is not played with {}: {who} lacks it",
