@@ -14,7 +14,7 @@ pub struct NoSuch {
     known: Vec<String>,
     /// What may stand there too.
     besides: Vec<String>,
-    of: Option<String>,
+    of: Option<Box<str>>,
     told_by: Option<&'static str>,
 }
 
@@ -43,7 +43,7 @@ impl NoSuch {
     /// It is something that has no such part.
     #[must_use]
     pub fn of(self, whole: &str) -> NoSuch {
-        NoSuch { of: Some(whole.to_owned()), ..self }
+        NoSuch { of: Some(whole.into()), ..self }
     }
 
     /// A command tells all that there are.

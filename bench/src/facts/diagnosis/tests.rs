@@ -494,7 +494,7 @@ struct End {
     own: Own,
 }
 
-fn look_at_end(what: Vec<What>, end: End) -> Option<Diagnosis> {
+fn look_at_end(what: Vec<What>, end: &End) -> Option<Diagnosis> {
     let missing: Vec<_> = end.missing.iter().map(|kind| Missing::of(kind)).collect();
     let fell_short = missing.iter().any(Missing::is_of_a_hand_over);
     with_facts(what, end.own, &["iwlmvm".to_owned()], "", |facts| {
@@ -508,7 +508,7 @@ fn what_a_gate_holds_is_no_drivers_fault() {
     let held = |until| Held { name: "iwlmvm".into(), is_module: true, until };
     let cause = |missing: &'static [&'static str], until| {
         let end = End { missing, held: vec![held(until)], ..End::default() };
-        let found = look_at_end(vec![read(0), asked(file(FIRST)), given(FIRST), module()], end);
+        let found = look_at_end(vec![read(0), asked(file(FIRST)), given(FIRST), module()], &end);
         found.map(|found| (found.cause.clone(), found.line(), found.events))
     };
     let (word, line, events) =
@@ -533,7 +533,7 @@ fn what_a_gate_holds_is_no_drivers_fault() {
 fn what_was_not_waited_for_has_not_failed() {
     let cause = |what: Vec<What>, at_work| {
         let what = [vec![read(0)], what].concat();
-        look_at_end(what, End { at_work, ..End::default() }).map(|found| found.cause)
+        look_at_end(what, &End { at_work, ..End::default() }).map(|found| found.cause)
     };
     let requested = || {
         What::Guest(GuestEvent::ModuleRequest {
@@ -564,17 +564,17 @@ fn a_step_that_a_broken_card_fails_has_its_cause_there() {
     let own = Own { card: true, ..Own::default() };
     let what =
         vec![read(0), released(), fault("never-alive"), log(3, "Failed to start RT ucode: -110")];
-    let found = look_at_end(what.clone(), End { missing: &["link-up"], own, ..End::default() });
+    let found = look_at_end(what.clone(), &End { missing: &["link-up"], own, ..End::default() });
     let line = found.expect("the card").line();
     assert!(
         line.starts_with("no ALIVE after the INIT ucode was released, as the card's fault"),
         "{line}"
     );
     assert!(line.ends_with("the driver says \"Failed to start RT ucode: -110\""), "{line}");
-    assert_eq!(look_at_end(what, End { own, ..End::default() }), None, "it is what it wants");
+    assert_eq!(look_at_end(what, &End { own, ..End::default() }), None, "it is what it wants");
     let well = vec![read(0), released(), alive(true), asked(file(FIRST))];
     let end = End { missing: &["link-up"], ..End::default() };
-    assert_eq!(look_at_end(well, end), None, "its error is all there is to say");
+    assert_eq!(look_at_end(well, &end), None, "its error is all there is to say");
 }
 
 #[test]
