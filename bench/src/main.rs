@@ -91,8 +91,11 @@ fn main() -> ExitCode {
         .with_writer(|| app::terminal::Log)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let cli = Cli::parse();
     app::terminal::start();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
     // A signal is how that one ends.
     let served = matches!(cli.command, Command::Device(_));
     let ui = app::ui::Ui::new(cli.color, cli.quiet);
@@ -137,6 +140,25 @@ fn main() -> ExitCode {
         Some(signal) => ExitCode::from(machine::signals::exit_code(signal)),
         None => code,
     }
+}
+
+/// What is wrong with a command line, in lines as wide as the terminal's; or its help, which is that
+/// already.
+fn refused(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as Help;
+    if !error.use_stderr() || error.kind() == Help {
+        error.exit();
+    }
+    let ui = app::ui::Ui::new(clap::ColorChoice::Auto, false);
+    let coloured = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let text = match coloured {
+        true => error.render().ansi().to_string(),
+        false => error.render().to_string(),
+    };
+    app::terminal::line(&ui.errors.lines(text.trim_end()));
+    // Nobody is left to be told.
+    let _ = app::terminal::flush();
+    ExitCode::from(EXIT_USAGE)
 }
 
 /// The error and what it came of. Many have the reason in their own sentence: it is told once.

@@ -431,7 +431,10 @@ fn a_card_is_plugged_where_there_is_none() {
     let bench = Bench::new();
     let head = "about = \"the slot\"\ncards = [\"7260\"]\n";
     for (steps, said) in [
-        ("[[step]]\ndo = \"plug\"\n", "step plug: the card is in its slot"),
+        (
+            "[[step]]\ndo = \"unplug\"\n\n[[step]]\ndo = \"plug\"\n\n[[step]]\ndo = \"plug\"\nname = \"again\"\n",
+            "step again: the card is in its slot",
+        ),
         (
             "[[step]]\ndo = \"unplug\"\n\n[[step]]\ndo = \"unplug\"\nstart = true\n",
             "step unplug: the card is out of its slot",

@@ -317,6 +317,8 @@ fn text_for_people_fits_the_columns_that_there_are() {
         &["check", "long.toml"],
         &["check", "doubtful.toml"],
         &["run", "--kernel", "long.toml"],
+        &["matrix", "--card", "7260", "--no-such-option-as-this-one-that-is-long", "opmode-load"],
+        &["--offline", "run", "--card", "9999", "opmode-load"],
         &["report", "nosuch", "--out", "/nowhere"],
     ] {
         let said = |columns: Option<&str>| {

@@ -23,6 +23,10 @@ pub struct Cli {
     /// Show no progress, and of what was played only what did not pass
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Touch no network: use what was fetched before
+    // clap hands it on to the commands that fetch, which have it by the same name.
+    #[arg(long, global = true)]
+    pub offline: bool,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 every expectation held; 1 an expectation failed (the \

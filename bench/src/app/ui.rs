@@ -94,7 +94,7 @@ impl Ui {
         Rc::new(RunLine {
             bar: self.spinner(what),
             what: what.into(),
-            lines: !self.terminal && !self.quiet,
+            lines: (!self.terminal && !self.quiet).then_some(self.errors),
         })
     }
 
@@ -162,21 +162,21 @@ impl LabProgress for Ui {
 struct RunLine {
     bar: ProgressBar,
     what: String,
-    /// Print a line for what a person waits for.
-    lines: bool,
+    /// Print a line for what a person waits for, so laid out.
+    lines: Option<Look>,
 }
 
 impl RunProgress for RunLine {
     fn phase(&self, phase: &str) {
-        if self.lines {
-            terminal::line(&format!("iwlbench: {}: {phase}", self.what));
+        if let Some(look) = self.lines {
+            terminal::line(&look.lines(&format!("iwlbench: {}: {phase}", self.what)));
         }
         self.bar.set_message(format!("{}: {phase}", self.what));
     }
 
     fn up(&self) {
-        if self.lines {
-            terminal::line(&format!("iwlbench: {}: the guest is up", self.what));
+        if let Some(look) = self.lines {
+            terminal::line(&look.lines(&format!("iwlbench: {}: the guest is up", self.what)));
         }
     }
 
@@ -206,7 +206,7 @@ pub struct MatrixProgress {
 impl MatrixProgress {
     /// One job's line.
     pub fn job(&self, what: &str) -> Rc<dyn RunProgress> {
-        Rc::new(RunLine { bar: self.ui.spinner(what), what: what.into(), lines: false })
+        Rc::new(RunLine { bar: self.ui.spinner(what), what: what.into(), lines: None })
     }
 
     /// One place of the matrix is done.
@@ -246,7 +246,7 @@ pub struct OrdersLine {
 
 impl OrdersProgress for OrdersLine {
     fn job(&self, what: &str) -> Rc<dyn RunProgress> {
-        Rc::new(RunLine { bar: self.ui.spinner(what), what: what.into(), lines: false })
+        Rc::new(RunLine { bar: self.ui.spinner(what), what: what.into(), lines: None })
     }
 
     fn order(&self, order: &Order, known: usize) {
@@ -297,7 +297,7 @@ const PARTS_A_LINE: u64 = 100;
 
 impl SweepProgress for SweepLine {
     fn guest(&self, what: &str) -> Rc<dyn RunProgress> {
-        Rc::new(RunLine { bar: self.ui.spinner(what), what: what.into(), lines: false })
+        Rc::new(RunLine { bar: self.ui.spinner(what), what: what.into(), lines: None })
     }
 
     fn done(&self, part: &Swept) {

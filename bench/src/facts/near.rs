@@ -1,8 +1,10 @@
 //! Names that do not exist, and what may have been meant.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 pub use guest_kit::nearest;
+use guest_protocol::glob;
 
 /// A name that does not exist. As text one line; with `{:#}` what there is stands on a line of its
 /// own. Where there are many, they are not told: what was probably meant is, and which command tells
@@ -87,6 +89,33 @@ pub fn meant<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String
     guest_kit::meant(nearest(name, known))
 }
 
+/// The pattern that was probably meant by one that fits nothing: a word of it that none of the names has,
+/// put right.
+pub fn nearest_pattern(pattern: &str, known: &[&str]) -> Option<String> {
+    let parts = |text: &str| -> Vec<String> {
+        text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect()
+    };
+    let words: BTreeSet<String> = known.iter().flat_map(|name| parts(name)).collect();
+    let mut meant = String::new();
+    let mut word = String::new();
+    for letter in pattern.chars().chain(['\0']) {
+        if letter.is_alphanumeric() {
+            word.push(letter);
+            continue;
+        }
+        let near = match word.is_empty() || words.contains(&word) {
+            true => None,
+            false => {
+                nearest(&word, words.iter().map(String::as_str).filter(|word| !word.is_empty()))
+            }
+        };
+        meant += near.unwrap_or(&word);
+        word.clear();
+        meant.extend(Some(letter).filter(|letter| *letter != '\0'));
+    }
+    known.iter().any(|name| glob(&meant, name)).then_some(meant)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +128,17 @@ mod tests {
         assert_eq!(format!("{no_such:#}").lines().nth(1), Some("there are: 6205, 7260"));
         let far = NoSuch::new("card", "x", ["6205"]).to_string();
         assert_eq!(far, "there is no card `x`; there are: 6205");
+    }
+
+    #[test]
+    fn a_word_of_a_pattern_is_put_right() {
+        let known = ["unbind-in-the-gap", "opmode-load", "races/rebind-loop"];
+        let of = |pattern| nearest_pattern(pattern, &known);
+        assert_eq!(of("unbnd-*").as_deref(), Some("unbind-*"));
+        assert_eq!(of("*-laod").as_deref(), Some("*-load"));
+        assert_eq!(of("race/*").as_deref(), Some("races/*"));
+        assert_eq!(of("nothing-like-it-*"), None);
+        assert_eq!(of("zzz*"), None);
     }
 
     #[test]

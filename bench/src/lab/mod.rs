@@ -71,6 +71,7 @@ pub struct Lab<'a> {
     kernel: Kernel,
     /// It can look for memory that has leaked.
     finds_leaks: bool,
+    may_sanitize: bool,
     driver: &'static Driver,
     modules: Vec<OwnModule>,
     /// How many of them the bench has built, which come first.
@@ -180,6 +181,7 @@ impl<'a> Lab<'a> {
             qemu,
             kernel_sha256: cache.digest(&kernel.bzimage)?,
             finds_leaks: options.initrd.is_none() && kernel.finds_leaks()?,
+            may_sanitize: kernel.may_sanitize()?,
             kernel,
             driver,
             built: changed.len(),

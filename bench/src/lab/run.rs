@@ -28,6 +28,7 @@ use crate::facts::missing::Held;
 use crate::facts::phases;
 use crate::facts::seen;
 use crate::facts::timeline::{Event, What, seconds};
+use crate::facts::trouble::Trouble;
 use crate::facts::verdict::{Class, Outcome, Verdict};
 use crate::machine::gates::{Gates, Instead};
 use crate::machine::qemu::{self, Machine};
@@ -38,7 +39,7 @@ use crate::record::run::{Began, Given, Record};
 use crate::record::rundir::{self, RunDir};
 use crate::report::render;
 use crate::script::expect;
-use crate::script::scenario::{InterruptChoice, Vars};
+use crate::script::scenario::{InterruptChoice, Scenario, Vars};
 
 /// A deadlock is reported, with its stacks, when it has lasted twenty seconds of the guest's; Debian's
 /// kernels do so after two minutes, when nobody waits any more. The longest that a driver makes somebody
@@ -183,6 +184,7 @@ impl Lab<'_> {
             unmet.extend(scenario.gates.then_some(finished.unmet).into_iter().flatten());
             unmet.extend(finished.unbegun);
             unmet.extend(without_effect(&finished.events, &finished.cards, cards));
+            unmet.extend(self.unseen(scenario, vars, append));
         }
         let verdict = match (spec.strict, verdict.outcome, unmet.first()) {
             (true, Outcome::Passed, Some(first)) => Verdict::new(
@@ -235,6 +237,28 @@ impl Lab<'_> {
         };
         keep(&dir, &record)?;
         Ok(record)
+    }
+
+    /// What an expectation says that this kernel does not complain of, and could not.
+    fn unseen(&self, scenario: &Scenario, vars: &Vars, append: &str) -> Vec<String> {
+        // Those that a stock kernel has are switched on by its command line.
+        let switched_on = ["kfence.", "slub_debug", "slab_debug"];
+        let sanitizes = self.may_sanitize || switched_on.iter().any(|word| append.contains(word));
+        let blind = |trouble: &Trouble| match trouble {
+            Trouble::Leak => !self.finds_leaks,
+            Trouble::Sanitizer => !sanitizes,
+            _ => false,
+        };
+        let nevers =
+            expect::nevers_of_trouble(scenario, vars).filter(|(_, trouble)| blind(trouble));
+        let word = |trouble: Trouble| <&str>::from(trouble);
+        let told = nevers.map(|(that, trouble)| {
+            format!(
+                "\"{that}\": this kernel tells of no {}, whatever happens; `--kernel debug` does",
+                word(trouble)
+            )
+        });
+        told.collect()
     }
 
     /// What there is of a run before anything boots.

@@ -37,8 +37,9 @@ pub(super) fn render(file: &str, text: &str, complaints: &[Complaint]) -> String
     let one = |complaint| one(Level::ERROR, file, text, complaint);
     let shown = complaints.iter().take(SHOWN).map(one);
     let mut out = shown.collect::<Vec<_>>().join("\n");
-    if complaints.len() > SHOWN {
-        out += &format!("\n… and {} more", complaints.len() - SHOWN);
+    if let Some(next) = complaints.get(SHOWN) {
+        let line = 1 + text[..next.at.start.min(text.len())].matches('\n').count();
+        out += &format!("\n… and {} more, from line {line} on", complaints.len() - SHOWN);
     }
     out
 }

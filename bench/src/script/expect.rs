@@ -8,6 +8,7 @@ use crate::facts::derive::Seat;
 use crate::facts::milestone::Reached;
 use crate::facts::missing::Missing;
 use crate::facts::timeline::{Event, What, seconds};
+use crate::facts::trouble::Trouble;
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::script::scenario::{Expectation, LogLine, Pattern, Scenario, Twin, Vars, glob};
 
@@ -116,6 +117,19 @@ pub fn judge(scenario: &Scenario, vars: &Vars, evidence: Evidence<'_>) -> Vec<Ju
 fn applying<'s>(scenario: &'s Scenario, vars: &Vars) -> impl Iterator<Item = &'s Expectation> {
     let all = scenario.expectations.iter().map(toml::Spanned::get_ref);
     all.filter(|e| e.when.applies(vars))
+}
+
+/// What kernel trouble is said not to come, and by which expectation.
+pub fn nevers_of_trouble<'s>(
+    scenario: &'s Scenario,
+    vars: &Vars,
+) -> impl Iterator<Item = (&'s str, Trouble)> {
+    let of = |e: &'s Expectation| {
+        let pattern = e.never_of().filter(|pattern| pattern.milestone == "kernel-trouble")?;
+        let trouble = pattern.fields.get("trouble")?.clone();
+        Some((e.that.as_str(), trouble.try_into().ok()?))
+    };
+    applying(scenario, vars).filter_map(of)
 }
 
 fn failure(
@@ -474,7 +488,7 @@ mod tests {
 
     fn verdict(expectation: &str, milestones: Vec<Milestone>) -> Option<Failure> {
         let text = format!(
-            "about = \"t\"\ncards = [\"7260\"]\n[[step]]\ndo = \"unbind\"\n\
+            "about = \"t\"\ncards = [\"7260\"]\n[[step]]\ndo = \"tear-down\"\n\
              [[expect]]\nthat = \"t\"\n{expectation}\n"
         );
         let scenario = parse("t", "t.toml", &text).expect("valid");
@@ -766,5 +780,19 @@ mod tests {
         let panicked = Verdict::new(Outcome::GuestPanicked, "p");
         let wanted = "red = [\"a\", \"c\"]\noutcome = \"guest-panicked\"";
         assert_eq!(outcome(wanted, &panicked), Outcome::Passed);
+    }
+
+    #[test]
+    fn what_trouble_is_said_not_to_come_is_told() {
+        let text = "about = \"t\"\ncards = [\"7260\"]\n[[step]]\ndo = \"bind\"\n\
+                    [[expect]]\nthat = \"a\"\nnever = { milestone = \"kernel-trouble\", trouble = \"leak\" }\n\
+                    [[expect]]\nthat = \"b\"\ntimes = 0\n\
+                    exactly = { milestone = \"kernel-trouble\", trouble = \"sanitizer\" }\n\
+                    [[expect]]\nthat = \"c\"\nwhen.card = \"8265\"\n\
+                    never = { milestone = \"kernel-trouble\", trouble = \"leak\" }\n\
+                    [[expect]]\nthat = \"d\"\nnever = \"kernel-trouble\"\n";
+        let scenario = parse("t", "t.toml", text).expect("valid");
+        let told: Vec<_> = nevers_of_trouble(&scenario, &vars()).collect();
+        assert_eq!(told, [("a", Trouble::Leak), ("b", Trouble::Sanitizer)]);
     }
 }

@@ -99,10 +99,22 @@ impl Failure {
         if !none(&self.scenario, &scenarios) {
             return None;
         }
-        let is_near = near::nearest(&self.scenario, scenarios.iter().copied()).is_some();
-        let no_such =
-            NoSuch::new("scenario", &self.scenario, read::names()).or(played.iter().copied());
-        let what = format!("{:#}", no_such.told_by("iwlbench list scenarios"));
+        let near = match self.scenario.contains('*') {
+            true => near::nearest_pattern(&self.scenario, &scenarios),
+            false => near::nearest(&self.scenario, scenarios.iter().copied()).map(str::to_owned),
+        };
+        let is_near = near.is_some();
+        let what = match near.filter(|_| self.scenario.contains('*')) {
+            Some(near) => {
+                format!("no scenario is `{}`; did you mean `{near}`?", self.scenario)
+            }
+            None => {
+                let no_such = NoSuch::new("scenario", &self.scenario, read::names());
+                let no_such = no_such.or(played.iter().copied());
+                let no_such = no_such.told_by("iwlbench list scenarios");
+                format!("{no_such:#}\nthis entry matches nothing: no run is a known failure by it")
+            }
+        };
         match is_near {
             true => {
                 complain("scenario", what);
@@ -231,6 +243,7 @@ reason = "it looks after a second"
             ("scenario = \"x\"\nreason = \"y\"\noutcome = \"faild\"\n", "4:11", "mean `failed`?"),
             ("scenario = \"x\"\nreason = \"y\"\ncauses = \"z\"\n", "4:1", "did you mean `cause`?"),
             ("scenario = \"opmode-lod\"\nreason = \"y\"\n", "2:12", "did you mean `opmode-load`?"),
+            ("scenario = \"unbnd-*\"\nreason = \"y\"\n", "2:12", "did you mean `unbind-*`?"),
             ("scenario = \"x\"\nreason = \"y\"\ncard = \"7261\"\n", "4:8", "did you mean `7260`?"),
             ("scenario = \"x\"\nreason = \"y\"\ncard = \"x*\"\n", "4:8", "there is no card `x*`"),
             ("scenario = \"x\"\nreason = \"y\"\ndriver = \"stok\"\n", "4:10", "mean `stock`?"),
@@ -260,6 +273,8 @@ reason = "it looks after a second"
         assert!(told.len() == 1 && told[0].contains("no scenario `of-another-suite`"), "{told:?}");
         assert!(doubts(own, &["of-another-suite"]).is_empty());
         assert!(doubts(&own.replace("of-another-suite", "*"), &[]).is_empty());
+        let told = doubts(&own.replace("of-another-suite", "no-such-*"), &[]);
+        assert!(told.len() == 1 && told[0].contains("matches nothing"), "{told:?}");
         assert!(doubts("", &[])[0].contains("names no [[failure]]"));
     }
 }

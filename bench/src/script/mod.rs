@@ -11,4 +11,5 @@ pub mod scenario;
 pub mod schema;
 mod sense;
 mod supplied;
+mod undone;
 mod vain;

@@ -1,10 +1,13 @@
 //! What the events of a scenario's runs can have: which kinds of them come, and which values. What
 //! goes beyond that looks at nothing: a `never` with it holds whatever happens.
 
+mod caused;
+
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
-use iwl_card::{CardSpec, Image, OpMode};
+use iwl_card::{CardSpec, Image};
 use iwl_ucode::stub;
 use toml::{Spanned, Value};
 
@@ -14,8 +17,8 @@ use crate::facts::errno::Errno;
 use crate::facts::milestone;
 use crate::facts::near::NoSuch;
 use crate::script::recover::Left;
-use crate::script::scenario::{Action, Guest, Pattern, PlannedFault, Scenario, Text, Vars};
-use crate::script::supplied::{ELSE, KERNELS, Supplied, kernels, models, names_asked};
+use crate::script::scenario::{Action, Guest, Pattern, Scenario, Step, Text, Vars, When};
+use crate::script::supplied::{ELSE, KERNELS, Supplied, concerns, kernels, models, names_asked};
 
 /// The agent's modules, which are in the kernel before anything is told of them.
 const AGENTS: [&str; 7] = [
@@ -28,7 +31,7 @@ const AGENTS: [&str; 7] = [
     "fuse",
 ];
 /// What every Wi-Fi driver stands on: [`Guest::LOADED`] and what it brings.
-const WIRELESS: [&str; 4] = [Guest::LOADED, "cfg80211", "libarc4", "rfkill"];
+pub(super) const WIRELESS: [&str; 4] = [Guest::LOADED, "cfg80211", "libarc4", "rfkill"];
 /// More parts than any image is uploaded in: the driver has room for 64 sections
 /// (`IWL_MAX_DRAM_ENTRY`), and those of older files come in a few chunks each.
 const MOST_PARTS: i64 = 255;
@@ -57,6 +60,7 @@ impl Cards {
         Some(NoSuch::new("card here", text, names))
     }
 
+    /// The most in any machine.
     fn most(&self) -> usize {
         self.0.iter().map(|(_, names)| names.len()).max().unwrap_or_default()
     }
@@ -70,7 +74,7 @@ pub(super) struct Possible<'s> {
     models: Vec<&'static CardSpec>,
     /// Looked at where something is said about it.
     supplied: OnceCell<Option<Supplied>>,
-    actions: Vec<&'s Action>,
+    steps: Vec<&'s Step>,
     /// All that brings events about can be read.
     whole: bool,
 }
@@ -101,9 +105,21 @@ impl<'s> Possible<'s> {
             cards: known.then(|| Cards::of(scenario)),
             supplied: OnceCell::new(),
             models: models(scenario),
-            actions: scenario.actions(),
+            steps: scenario.all_steps(),
             whole: known && !left.lacks_of(&CAUSES),
         }
+    }
+
+    /// Whether this is for any run here; where nothing is known of the cards, it may be.
+    pub(super) fn concerns(&self, when: &When) -> bool {
+        let mut firsts =
+            self.scenario.cards.iter().filter_map(|card| iwl_card::card(card.get_ref()));
+        self.cards.is_none() || firsts.any(|card| concerns(when, card))
+    }
+
+    /// Of which this is said.
+    pub(super) fn scenario(&self) -> &'s Scenario {
+        self.scenario
     }
 
     /// Why a card of this name does not play, if it does not.
@@ -117,21 +133,27 @@ impl<'s> Possible<'s> {
     pub(super) fn uncaused<'p>(
         &self,
         pattern: &'p Pattern,
+        when: &When,
         never: bool,
     ) -> Option<(Option<&'p str>, No)> {
         // A twin leaves out what brings an event about, so that what speaks of it turns red.
         if !self.whole || self.scenario.twin.is_some() {
             return None;
         }
+        let parts = self.parts(pattern, when);
         let of_a_field = pattern.fields.iter().find_map(|(field, value)| {
             let what = value
                 .as_integer()
                 .and_then(|number| self.uncaused_number(&pattern.milestone, field, number));
             let of_files = || never.then(|| self.never_comes(pattern, field, value)).flatten();
-            let what = what.or_else(of_files);
+            let of_parts = || {
+                let text = value.as_str().filter(|_| never && !parts.is_empty())?;
+                self.lacks_of(&parts, field, text)
+            };
+            let what = what.or_else(of_files).or_else(of_parts);
             Some((Some(field.as_str()), what?))
         });
-        of_a_field.or_else(|| Some((None, self.uncaused_kind(pattern, never)?)))
+        of_a_field.or_else(|| Some((None, self.uncaused_kind(pattern, &parts, never)?)))
     }
 
     /// Why this value comes of no file that these cards are given. Whoever awaits it sees that it does
@@ -166,71 +188,6 @@ impl<'s> Possible<'s> {
             kernels().flat_map(with)
         };
         self.models.iter().copied().flat_map(of)
-    }
-
-    /// The same of its kind, whatever its values.
-    fn uncaused_kind(&self, pattern: &Pattern, never: bool) -> Option<No> {
-        let kind = pattern.milestone.as_str();
-        let text = |field: &str| pattern.fields.get(field).and_then(Value::as_str);
-        let truth = |field: &str| pattern.fields.get(field).and_then(Value::as_bool);
-        let does = |what: &dyn Fn(&Action) -> bool| self.actions.iter().any(|action| what(action));
-        let is = |fault: iwl_card::Fault| text("fault").is_none_or(|name| name == fault.name());
-        let nothing = |way: &str| Some(format!("nothing here can bring `{pattern}`: {way}"));
-        match kind {
-            "fault-injected" if never => {
-                let has = self.planned().any(|planned| is(planned.fault))
-                    || does(&|action| matches!(action, Action::Fault(fault) if is(fault.0)));
-                (!has).then(|| nothing("the card has no such fault (`card.faults`)"))?
-            }
-            "fault-switched" => {
-                let switches = |action: &Action| match action {
-                    Action::Fault(fault) => is(fault.0) && truth("on") != Some(false),
-                    Action::FaultEnd(fault) => is(fault.0) && truth("on") != Some(true),
-                    _ => false,
-                };
-                let comes = |planned: &PlannedFault| {
-                    let begins = planned.begin.is_some() && truth("on") != Some(false);
-                    is(planned.fault)
-                        && (begins || planned.end.is_some() && truth("on") != Some(true))
-                };
-                let way =
-                    "no step is such a `fault` or `fault-end`, and no fault has such a moment";
-                (!does(&switches) && !self.planned().any(comes)).then(|| nothing(way))?
-            }
-            "rf-kill-switched" => {
-                let switches = |action: &Action| matches!(action, Action::RfKill(on) if truth("on").is_none_or(|wanted| wanted == *on));
-                (!does(&switches)).then(|| nothing("no step is such an `rf-kill`"))?
-            }
-            "vanished" if !does(&|action| matches!(action, Action::Vanish)) => {
-                nothing("no step is `vanish`")
-            }
-            "alive-released" if !does(&|action| matches!(action, Action::ReleaseAlive)) => {
-                nothing("no step is `release-alive`")
-            }
-            "firmware-asked" | "firmware-given" | "firmware-refused" | "opmode-asked"
-            | "modprobe-ended" | "modprobe-missing"
-                if !self.scenario.gates =>
-            {
-                nothing("with `gates = false` nobody tells of files, nor of modprobe")
-            }
-            "module-loaded" | "opmode-loaded" if never => {
-                let module = text("module")?;
-                let all = self.expansions(module);
-                let there = |module: &String| self.is_loaded_before(module);
-                (!all.is_empty() && all.iter().all(there)).then(|| {
-                    format!(
-                        "`{module}` is in the kernel before the scenario begins: it is not loaded \
-                         again\n`guest.loaded = []` leaves it to the steps; with `cold = true` it \
-                         is loaded before their eyes"
-                    )
-                })
-            }
-            _ => None,
-        }
-    }
-
-    fn planned(&self) -> impl Iterator<Item = &PlannedFault> {
-        self.scenario.faults().map(Spanned::get_ref)
     }
 
     /// Numbers that come of rules.
@@ -274,13 +231,14 @@ impl<'s> Possible<'s> {
             Action::Rmmod(_) | Action::TearDown | Action::Exec(_) | Action::Sysrq(_) => true,
             _ => false,
         };
-        if self.scenario.cold || self.actions.iter().any(frees) {
+        if self.scenario.cold || self.actions().any(|action| frees(&action)) {
             return false;
         }
-        let loaded = match &self.scenario.guest.loaded {
+        let mut loaded = match &self.scenario.guest.loaded {
             None => vec![Guest::LOADED.to_owned()],
             Some(names) => names.iter().flat_map(|name| self.expansions(name)).collect(),
         };
+        loaded.retain(|name| !self.is_left_out(name));
         let brings = |loaded: &String| {
             let opmode = IWLWIFI.is_opmode(loaded);
             loaded == module
@@ -291,6 +249,15 @@ impl<'s> Possible<'s> {
                         || (loaded == IWLWIFI.module && ["cfg80211", "rfkill"].contains(&module))))
         };
         AGENTS.contains(&module) || loaded.iter().any(brings)
+    }
+
+    /// Whether no guest's image has the module.
+    fn is_left_out(&self, module: &str) -> bool {
+        self.scenario.guest.without.iter().any(|out| match self.expansions(out).as_slice() {
+            [] => false,
+            // The card's own differ from card to card.
+            all => all.iter().all(|out| out == module),
+        })
     }
 
     /// Why no event of this kind has this value in this field.
@@ -360,16 +327,42 @@ impl<'s> Possible<'s> {
                 one_of("interface of these cards", &names)
             }
             "rfkill" => numbered("rfkill", "rfkill", text),
-            "during" => one_of("work that a DMA fault stops", &iwl_card::DMA_WORKS),
-            "section" => {
-                let sections = self.sections();
-                let sections: Vec<&str> = sections.iter().map(|section| &**section).collect();
-                one_of("section that these cards tell of", &sections)
+            _ => {
+                let parts: Vec<CardSpec> = self.models.iter().map(|card| **card).collect();
+                self.lacks_of(&parts, field, text)
             }
-            "image" if text == "init" => {
-                let asks = |card: &&CardSpec| card.first_image() == Image::Init;
+        }
+    }
+
+    /// Why none of these cards tells of this value.
+    fn lacks_of(&self, parts: &[CardSpec], field: &str, text: &str) -> Option<No> {
+        let one_of = |what, known: BTreeSet<Cow<'static, str>>| {
+            let there = self.expansions(text).into_iter().any(|text| known.contains(&*text));
+            (!there).then(|| format!("{:#}", NoSuch::new(what, text, known)))
+        };
+        match field {
+            "section"
+                if parts.iter().flat_map(CardSpec::nvm_sections).any(|(name, _)| {
+                    name.strip_suffix(text).is_some_and(|prefix| prefix.ends_with('_'))
+                }) =>
+            {
+                let names = parts.iter().flat_map(CardSpec::nvm_sections).map(|(name, _)| name);
+                let meant = names.into_iter().find(|name| name.ends_with(text)).unwrap_or_default();
+                Some(format!("there is no section `{text}`; did you mean `{meant}`?"))
+            }
+            "during" => {
+                let works = parts.iter().flat_map(CardSpec::dma_works).map(Cow::from);
+                one_of("work of these cards that a DMA fault stops", works.collect())
+            }
+            "section" => {
+                let sections = parts.iter().flat_map(CardSpec::nvm_sections).map(|(name, _)| name);
+                one_of("section that these cards tell of", sections.collect())
+            }
+            "image" => {
+                let takes_another = |card: &CardSpec| card.first_image() == Image::Init;
                 let given = self.scenario.firmware.iter().any(|r| r.get_ref().give.is_some());
-                (!given && !self.models.iter().any(asks)).then(|| {
+                let other = text != "$image" && text != Image::Runtime.word();
+                (other && !given && !parts.iter().any(takes_another)).then(|| {
                     "these cards are given one image only, `runtime`\n`$image` is the first that \
                      a card is given"
                         .to_owned()
@@ -377,6 +370,11 @@ impl<'s> Possible<'s> {
             }
             _ => None,
         }
+    }
+
+    /// What its steps do.
+    fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.steps.iter().filter_map(|step| step.r#do.as_ref())
     }
 
     /// Whether something may have interfaces that are no card's: a module that is none of the driver's,
@@ -396,15 +394,7 @@ impl<'s> Possible<'s> {
             _ => false,
         };
         let mut loaded = self.scenario.guest.loaded.iter().flatten();
-        self.actions.iter().any(brings) || loaded.any(|name| is_other(name))
-    }
-
-    /// The names of NVM sections that the cards here can tell of.
-    fn sections(&self) -> Vec<Cow<'static, str>> {
-        let has = |opmode| self.models.iter().any(|card| card.opmode == opmode);
-        let opmodes =
-            [OpMode::Mvm, OpMode::Mld, OpMode::Dvm].into_iter().filter(|opmode| has(*opmode));
-        opmodes.flat_map(iwl_card::section_names).collect()
+        self.actions().any(|action| brings(&action)) || loaded.any(|name| is_other(name))
     }
 
     fn lacks_module(&self, text: &str) -> Option<No> {
@@ -476,13 +466,13 @@ impl<'s> Possible<'s> {
         let rules = self.scenario.firmware.iter().map(|rule| &rule.get_ref().name);
         let mut names =
             loaded.chain(rules).chain(self.scenario.module.iter().map(|rule| &rule.get_ref().name));
-        self.actions.iter().any(in_action)
+        self.actions().any(|action| in_action(&action))
             || has(&guest.command_line)
             || names.any(|name| self.expansions(name).iter().any(|name| name == word))
     }
 
     /// What a text can stand for, with each card and kernel.
-    fn expansions(&self, text: &str) -> Vec<String> {
+    pub(super) fn expansions(&self, text: &str) -> Vec<String> {
         if !text.contains('$') {
             return vec![text.to_owned()];
         }

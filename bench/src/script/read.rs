@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::facts::near::NoSuch;
+use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::{self, Complaint};
 use crate::script::recover;
 use crate::script::scenario::{Scenario, glob};
@@ -35,11 +35,14 @@ pub enum ScenarioError {
     Unknown(Box<NoSuch>),
     /// No built-in scenario is in this group or fits this pattern.
     #[error(
-        "no scenario is `{pattern}`; there are the groups {groups}; `iwlbench list scenarios` has them all"
+        "no scenario is `{pattern}`{meant}{} there are the groups {groups}; `iwlbench list scenarios` has \
+         them all", if meant.is_empty() { ";" } else { "" }
     )]
     NoneFits {
         /// As given.
         pattern: String,
+        /// What was probably meant, as the end of a sentence.
+        meant: String,
         /// Those that there are.
         groups: String,
     },
@@ -54,7 +57,13 @@ fn lines(errors: &[ScenarioError]) -> String {
 }
 
 fn count(errors: usize) -> String {
-    format!("{errors} error{}", if errors == 1 { "" } else { "s" })
+    match errors {
+        1 => "1 error".to_owned(),
+        n if n > complaint::SHOWN => {
+            format!("{n} errors, of which the first {}:", complaint::SHOWN)
+        }
+        n => format!("{n} errors"),
+    }
 }
 
 /// Group, name and text of each.
@@ -125,7 +134,16 @@ fn fitting(pattern: &str) -> Result<Vec<Scenario>, ScenarioError> {
     let those = BUILT_IN.iter().filter(fits).map(parse_built_in).collect::<Result<Vec<_>, _>>()?;
     if those.is_empty() {
         let groups = groups().collect::<Vec<_>>().join(", ");
-        return Err(ScenarioError::NoneFits { pattern: pattern.to_owned(), groups });
+        let whole = |(group, name, _): &(&str, &str, &str)| match pattern {
+            pattern if pattern.ends_with('/') => format!("{group}/"),
+            pattern if pattern.contains('/') => format!("{group}/{name}"),
+            _ => (*name).to_owned(),
+        };
+        let known: Vec<_> = BUILT_IN.iter().map(whole).collect();
+        let known: Vec<_> = known.iter().map(String::as_str).collect();
+        let meant = near::nearest_pattern(pattern, &known);
+        let meant = meant.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        return Err(ScenarioError::NoneFits { pattern: pattern.to_owned(), meant, groups });
     }
     Ok(those)
 }
@@ -187,19 +205,23 @@ fn read_file(path: &Path) -> Result<String, std::io::Error> {
 /// # Errors
 /// [`ScenarioError::Invalid`], with all that is wrong.
 pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
-    let mut scenario =
+    let (mut scenario, doubts) =
         read_and_check(name, file, text).map_err(|complaints| ScenarioError::Invalid {
             file: file.to_owned(),
             errors: complaints.len(),
             shown: complaint::render(file, text, &complaints),
         })?;
-    let doubts = vain::doubts(&scenario);
     scenario.doubts =
         doubts.iter().map(|doubt| complaint::render_doubt(file, text, doubt)).collect();
     Ok(scenario)
 }
 
-fn read_and_check(name: &str, file: &str, text: &str) -> Result<Scenario, Vec<Complaint>> {
+/// A scenario and what may not be meant so, or all that is wrong.
+fn read_and_check(
+    name: &str,
+    file: &str,
+    text: &str,
+) -> Result<(Scenario, Vec<Complaint>), Vec<Complaint>> {
     let recover::Read { whole, mut complaints, left } = recover::read::<Scenario>(text);
     let Some(mut scenario) = whole else { return Err(complaints) };
     name.clone_into(&mut scenario.name);
@@ -220,7 +242,11 @@ fn read_and_check(name: &str, file: &str, text: &str) -> Result<Scenario, Vec<Co
         }
     }
     complaints.sort_by_key(|complaint| complaint.at.start);
-    if complaints.is_empty() { Ok(scenario) } else { Err(complaints) }
+    if !complaints.is_empty() {
+        return Err(complaints);
+    }
+    let doubts = vain::doubts(&scenario, &left.spot());
+    Ok((scenario, doubts))
 }
 
 /// The scenario that a twin is, or what is wrong with it beside what is wrong `without` it; neither,
@@ -334,7 +360,8 @@ mod tests {
         let many = "[[step]]\ndo = \"unbnd\"\n".repeat(30);
         let error = error_of(&format!("{HEAD}{many}"));
         assert_eq!(error.matches("-->").count(), 20);
-        assert!(error.ends_with("… and 1 more"), "{error}");
+        assert!(error.starts_with("t.toml has 30 errors, of which the first 20:\n"), "{error}");
+        assert!(error.ends_with("… and 10 more, from line 44 on"), "{error}");
     }
 
     fn places_of(error: &str) -> Vec<&str> {
@@ -504,13 +531,16 @@ mod tests {
         assert!(names(&["card/rebind-loop"]).is_err(), "of another group");
         assert_eq!(names(&["opmode-load", "opmode-l*d"]).expect("there"), ["opmode-load"]);
         let error = names(&["unbnd-*", "opmode-laod"]).expect_err("neither").to_string();
-        assert!(error.contains("no scenario is `unbnd-*`; there are the groups card/"), "{error}");
+        let meant = "no scenario is `unbnd-*`; did you mean `unbind-*`? there are the groups card/";
+        assert!(error.contains(meant), "{error}");
         assert!(
             error.contains(
                 "\niwlbench: there is no scenario `opmode-laod`; did you mean `opmode-load`?"
             ),
             "{error}"
         );
+        let error = names(&["zzz*"]).expect_err("none").to_string();
+        assert!(error.contains("no scenario is `zzz*`; there are the groups card/"), "{error}");
     }
 
     #[test]

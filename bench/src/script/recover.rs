@@ -113,14 +113,14 @@ pub(super) const WHOLE: Range<usize> = 0..0;
 
 pub(super) fn read<T: DeserializeOwned>(text: &str) -> Read<'_, T> {
     let (mut table, errors) = DeTable::parse_recoverable(text);
-    let mut complaints: Vec<_> = errors.iter().map(complaint).collect();
+    let mut complaints: Vec<_> = errors.iter().map(|error| no_toml(text, error)).collect();
     let mut gone = Vec::new();
     let mut broken = Vec::new();
     let everything = table.span();
     // What a text says that is no TOML is a guess.
     let mut whole = None;
-    // One more than is shown, so that it shows that there are more.
-    while errors.is_empty() && complaints.len() <= SHOWN {
+    let most = most(text);
+    while errors.is_empty() && complaints.len() < most {
         let error = match T::deserialize(Deserializer::from(table.clone())) {
             Ok(read) => {
                 whole = Some(read);
@@ -139,12 +139,37 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Read<'_, T> {
         }
         gone.push(path);
     }
+    complaints.sort_by_key(|complaint| complaint.at.start);
     Read { whole, complaints, left: Left { table: table.into_inner(), gone, broken } }
+}
+
+/// Errors that are looked for in a text: each is found by reading all of it once more.
+fn most(text: &str) -> usize {
+    const BYTES: usize = 64 << 20;
+    (BYTES / text.len().max(1)).clamp(SHOWN + 1, 1000)
 }
 
 fn complaint(error: &Error) -> Complaint {
     let what = meant(error.message()).unwrap_or_else(|| error.message().to_owned());
     Complaint::new(error.span().unwrap_or_default(), what)
+}
+
+/// A key that stands twice is named, with what to write instead.
+fn no_toml(text: &str, error: &Error) -> Complaint {
+    let at = error.span().unwrap_or_default();
+    let key = text.get(at.clone()).unwrap_or_default();
+    if error.message() != "duplicate key" {
+        return complaint(error);
+    }
+    let is_one_of_many = text[..at.start].trim_end().ends_with("[[");
+    let instead = match is_one_of_many {
+        true => format!(
+            "of several each is a [[{key}]]: what `{key}` says above, as `{key}.… =` or [{key}], \
+             stands in the first of them, without its `{key}`"
+        ),
+        false => "a key is written once: one value, or a list".to_owned(),
+    };
+    Complaint::new(at, format!("`{key}` is there already\n{instead}"))
 }
 
 /// What a key that does not exist is called.

@@ -1,6 +1,8 @@
 //! Whether a scenario makes sense: what parses, and yet would do nothing, or something else than it
 //! says.
 
+use std::ops::Range;
+
 use toml::{Spanned, Value};
 
 use crate::facts::near::{self, NoSuch};
@@ -11,7 +13,8 @@ use crate::script::scenario::{
     Action, Check, Equipped, Expectation, FileCheck, Happening, MOST_CARDS, Moment, OneOrMany,
     Pattern, PlannedFault, Scenario, Source, Step, Twin, When, field_of, glob, known_vars, no_card,
 };
-use crate::script::{moments, scenario, vain};
+use crate::script::supplied::concerns;
+use crate::script::{moments, scenario, undone, vain};
 
 /// All that makes no sense in what is left of a scenario's text.
 pub(super) fn check(scenario: &Scenario, left: &Left<'_>) -> Vec<Complaint> {
@@ -20,10 +23,15 @@ pub(super) fn check(scenario: &Scenario, left: &Left<'_>) -> Vec<Complaint> {
     let possible = Possible::of(scenario, left);
     check_head(scenario, left, &mut wrong);
     check_machine(scenario, &possible, &top, &mut wrong);
+    check_guest(scenario, &top, &mut wrong);
     check_rules(scenario, &top, &mut wrong);
     check_gates_stand(scenario, &top, &mut wrong);
     let steps = top.key(STEP);
     check_steps(&scenario.steps, &steps, &mut wrong);
+    // A twin may leave out what is undone.
+    if scenario.twin.is_none() && !left.lacks_of(&undone::DOINGS) {
+        undone::check(&possible, &steps, &mut wrong);
+    }
     for (index, expectation) in scenario.expectations.iter().enumerate() {
         check_expectation(expectation, &top.key(EXPECT).nth(index), &mut wrong);
         let Expectation { that, when, .. } = expectation.get_ref();
@@ -37,11 +45,12 @@ pub(super) fn check(scenario: &Scenario, left: &Left<'_>) -> Vec<Complaint> {
         }
     }
     let patterns = patterns(scenario, &top);
-    let named = patterns.into_iter().filter(|(spot, pattern)| {
+    let named = patterns.into_iter().filter(|Said { spot, pattern, .. }| {
         let before = wrong.len();
         for field in pattern.fields.keys() {
             if let Err(no_such) = field_of(&pattern.milestone, field) {
-                wrong.push(Complaint::new(spot.name_of(field), format!("{no_such:#}")));
+                let instead = instead_of(field, &pattern.milestone);
+                wrong.push(Complaint::new(spot.name_of(field), format!("{no_such:#}{instead}")));
             }
         }
         wrong.len() == before
@@ -57,6 +66,21 @@ pub(super) fn check(scenario: &Scenario, left: &Left<'_>) -> Vec<Complaint> {
         check_twin(twin, scenario, left, &mut wrong);
     }
     wrong
+}
+
+/// What to write instead of a key that others than milestones have.
+fn instead_of(key: &str, milestone: &str) -> String {
+    match key {
+        "nth" => format!(
+            "\n`nth` is of a fault's `begin` and `end`; the second one is awaited by two steps, or by \
+             await = [\"{milestone}\", \"{milestone}\"], and expected by `exactly` with `times`"
+        ),
+        "times" => "\n`times` stands beside `exactly`, not in it".to_owned(),
+        "after" | "before" | "within" | "when" => {
+            format!("\n`{key}` stands beside the milestone, in the [[expect]] or [[step]] itself")
+        }
+        _ => String::new(),
+    }
 }
 
 /// The keys of the tables of which there are many.
@@ -117,16 +141,27 @@ fn check_machine(
     for (at, first) in firsts() {
         let machine = scenario.machine(first);
         if machine.len() > MOST_CARDS {
-            wrong.push(Complaint::new(at, format!("a machine has {MOST_CARDS} slots for cards")));
+            let what = format!("a machine has {MOST_CARDS} slots for cards");
+            wrong.push(Complaint::new(one_too_many(scenario, top), what));
             return;
         }
         for card in machine {
+            let table = scenario
+                .card
+                .iter()
+                .position(|own| card.table.is_some_and(|table| std::ptr::eq(own, table)));
+            let spot = table.map(|table| top.key("card").nth(table));
+            // What its own table says of it stands there; what it is, where the card is named.
+            let said = |key: &str| match &spot {
+                Some(spot) => spot.key(key).at,
+                None => at.clone(),
+            };
             if let Err(what) = card.part() {
-                wrong.push(Complaint::new(at.clone(), what.to_string()));
+                wrong.push(Complaint::new(said("identity"), what.to_string()));
             }
             let choice = card.table.and_then(|table| table.interrupts);
             if let Some(Err(what)) = choice.map(|choice| choice.of(card.spec)) {
-                wrong.push(Complaint::new(at.clone(), what.to_string()));
+                wrong.push(Complaint::new(said("interrupts"), what.to_string()));
             }
         }
     }
@@ -135,7 +170,7 @@ fn check_machine(
         let mine =
             |card: &Equipped<'_>| card.faults().any(|own| std::ptr::eq(own, fault.get_ref()));
         let cards: Vec<_> = firsts()
-            .filter(|(_, first)| when.meets(first))
+            .filter(|(_, first)| concerns(when, first))
             .flat_map(|(_, first)| scenario.machine(first))
             .filter(mine)
             .map(|card| card.spec)
@@ -146,10 +181,19 @@ fn check_machine(
         }
         // Of cards that are none nothing is known.
         for (moment, spot) in moments_of(fault.get_ref(), &spot).filter(|_| !cards.is_empty()) {
-            if let Some(what) = moments::never_comes(possible, &cards, moment) {
+            if let Some(what) = moments::never_comes(possible, &cards, moment, when) {
                 wrong.push(Complaint::new(spot.at, format!("`{moment}` never comes: {what}")));
             }
         }
+    }
+}
+
+/// Where the first card is named that finds no slot.
+fn one_too_many(scenario: &Scenario, top: &Spot<'_>) -> Range<usize> {
+    let tables = scenario.card.iter().count();
+    match scenario.card.iter().next().filter(|_| tables == 1) {
+        Some(first) => first.more[MOST_CARDS - 1..].first().map_or(0..0, Spanned::span),
+        None => top.key("card").nth(MOST_CARDS).at,
     }
 }
 
@@ -173,6 +217,17 @@ fn moments_of<'s>(
     let (begin, end) = (spot.key("begin"), spot.key("end"));
     let begin = fault.begin.iter().map(move |moment| (moment, begin.clone()));
     begin.chain(fault.end.iter().map(move |moment| (moment, end.clone())))
+}
+
+/// What is left out of the guest's image cannot be loaded before all begins.
+fn check_guest(scenario: &Scenario, top: &Spot<'_>, wrong: &mut Vec<Complaint>) {
+    let guest = &scenario.guest;
+    for (n, loaded) in guest.loaded.iter().flatten().enumerate() {
+        if guest.without.contains(loaded) {
+            let what = format!("`{loaded}` is left out of the image (`guest.without`), too");
+            wrong.push(Complaint::new(top.key("guest").key("loaded").nth(n).at, what));
+        }
+    }
 }
 
 fn check_text(text: &str) -> Result<(), String> {
@@ -305,6 +360,22 @@ fn check_steps(steps: &[Spanned<Step>], spot: &Spot<'_>, wrong: &mut Vec<Complai
             complain("a `check` looks at something: `check = { bound = true }`");
         }
         for (check, spot) in checks(s, &spot) {
+            for (n, module) in check.not_loaded.iter().enumerate() {
+                if check.loaded.contains(module) {
+                    let what = format!("`{}` is said to be loaded, too: never both", module.0);
+                    wrong.push(Complaint::new(spot.key("not-loaded").nth(n).at, what));
+                }
+            }
+            if check.present == Some(false)
+                && (check.bound == Some(true) || check.interfaces.is_some_and(|n| n > 0))
+            {
+                let what = "a card that is not there is bound to nothing and has no interface";
+                wrong.push(Complaint::new(spot.key("present").at, what));
+            }
+            if check.bound == Some(false) && check.interfaces.is_some_and(|n| n > 0) {
+                let what = "without a driver a card has no interface";
+                wrong.push(Complaint::new(spot.key("interfaces").at, what));
+            }
             if let Some(what) = check.file.as_ref().and_then(FileCheck::complaint) {
                 wrong.push(Complaint::new(spot.key("file").at, what));
             }
@@ -343,50 +414,52 @@ fn check_cards(
 }
 
 /// A step that is not there never ends: nothing would tell that from one that was not reached.
-fn check_step_names(
-    scenario: &Scenario,
-    patterns: &[(Spot<'_>, &Pattern)],
-    wrong: &mut Vec<Complaint>,
-) {
-    let mut names = Vec::new();
-    step_names(&scenario.steps, &mut names);
+fn check_step_names(scenario: &Scenario, patterns: &[Said<'_>], wrong: &mut Vec<Complaint>) {
+    let steps = scenario.all_steps();
+    let mut names: Vec<_> = steps.iter().map(|step| step.called(Pattern::to_string)).collect();
     names.sort_unstable();
     names.dedup();
-    for (spot, pattern) in patterns {
-        let Some(Value::String(step)) = pattern.fields.get("step") else { continue };
-        let known = names.contains(&step.as_str()) || step == "check" || step.starts_with("await ");
-        if !known {
-            let what = format!("{:#}", NoSuch::new("step", step, names.iter().copied()));
+    for Said { spot, pattern, .. } in patterns {
+        let Some(Value::String(name)) = pattern.fields.get("step") else { continue };
+        // A repetition ends with its steps.
+        if !steps.iter().any(|step| step.repeat.is_none() && step.is_called(name)) {
+            let what = format!("{:#}", NoSuch::new("step", name, names.iter().cloned()));
             wrong.push(Complaint::new(spot.key("step").at, what));
         }
     }
 }
 
-fn step_names<'s>(steps: &'s [Spanned<Step>], names: &mut Vec<&'s str>) {
-    for step in steps.iter().map(Spanned::get_ref) {
-        let word = step.r#do.as_ref().map(Action::word);
-        names.extend(step.name.as_deref().or(word));
-        step_names(&step.step, names);
-    }
+/// What a scenario says about a milestone.
+pub(super) struct Said<'s> {
+    pub(super) spot: Spot<'s>,
+    pub(super) pattern: &'s Pattern,
+    /// Of which runs.
+    pub(super) when: &'s When,
+    /// Something waits for it for ever.
+    pub(super) holds: bool,
 }
 
 /// All that a scenario says about milestones, and where.
-fn patterns<'s>(scenario: &'s Scenario, top: &Spot<'s>) -> Vec<(Spot<'s>, &'s Pattern)> {
+fn patterns<'s>(scenario: &'s Scenario, top: &Spot<'s>) -> Vec<Said<'s>> {
     let mut all = Vec::new();
     step_patterns(&scenario.steps, &top.key(STEP), &mut all);
     for (fault, spot) in faults(scenario, top) {
+        let when = &fault.get_ref().when;
         let moments = moments_of(fault.get_ref(), &spot);
         all.extend(moments.filter_map(|(moment, spot)| match &moment.what {
-            Happening::Milestone(pattern) => Some((spot, pattern)),
+            Happening::Milestone(pattern) => Some(Said { spot, pattern, when, holds: false }),
             Happening::Event(_) => None,
         }));
     }
-    let firmware = scenario.firmware.iter().map(|rule| rule.get_ref().hold_until.as_ref());
-    let module = scenario.module.iter().map(|rule| rule.get_ref().hold_until.as_ref());
+    let firmware = scenario.firmware.iter().map(Spanned::get_ref);
+    let module = scenario.module.iter().map(Spanned::get_ref);
+    let firmware = firmware.map(|rule| (rule.hold_until.as_ref(), &rule.when));
+    let module = module.map(|rule| (rule.hold_until.as_ref(), &rule.when));
     for (key, rules) in [("firmware", firmware.collect()), ("module", module.collect::<Vec<_>>())] {
         let held = rules.into_iter().enumerate();
-        all.extend(held.filter_map(|(n, until)| {
-            Some((top.key(key).nth(n).key("hold-until"), until?.get_ref()))
+        all.extend(held.filter_map(|(n, (until, when))| {
+            let spot = top.key(key).nth(n).key("hold-until");
+            Some(Said { spot, pattern: until?.get_ref(), when, holds: true })
         }));
     }
     for (n, e) in scenario.expectations.iter().map(Spanned::get_ref).enumerate() {
@@ -399,24 +472,24 @@ fn patterns<'s>(scenario: &'s Scenario, top: &Spot<'s>) -> Vec<(Spot<'s>, &'s Pa
             ("after", &e.after),
             ("before", &e.before),
         ];
-        let one =
-            one.into_iter().filter_map(|(key, p)| Some((spot.key(key), p.as_ref()?.get_ref())));
+        let when = &e.when;
+        let one = one.into_iter().filter_map(|(key, p)| Some((spot.key(key), p.as_ref()?)));
         let order = e.in_order.iter().flatten().enumerate();
-        all.extend(one);
-        all.extend(order.map(|(n, p)| (spot.key("in-order").nth(n), p.get_ref())));
+        let order = order.map(|(n, p)| (spot.key("in-order").nth(n), p));
+        let said = one.chain(order);
+        all.extend(said.map(|(spot, p)| Said { spot, pattern: p.get_ref(), when, holds: false }));
     }
     all
 }
 
-fn step_patterns<'s>(
-    steps: &'s [Spanned<Step>],
-    spot: &Spot<'s>,
-    all: &mut Vec<(Spot<'s>, &'s Pattern)>,
-) {
+fn step_patterns<'s>(steps: &'s [Spanned<Step>], spot: &Spot<'s>, all: &mut Vec<Said<'s>>) {
     for (index, step) in steps.iter().enumerate() {
-        let spot = spot.nth(index);
+        let (spot, when) = (spot.nth(index), &step.get_ref().when);
         let awaited = step.get_ref().r#await.iter().flat_map(OneOrMany::iter).enumerate();
-        all.extend(awaited.map(|(n, pattern)| (spot.key("await").nth(n), pattern)));
+        all.extend(awaited.map(|(n, pattern)| {
+            let spot = spot.key("await").nth(n);
+            Said { spot, pattern, when, holds: false }
+        }));
         step_patterns(&step.get_ref().step, &spot.key(STEP), all);
     }
 }
@@ -491,6 +564,7 @@ fn check_twin(
 mod tests {
     use super::*;
     use crate::script::read::parse;
+    use crate::script::scenario::EVENTS;
 
     const HEAD: &str = "about = \"t\"\ncards = [\"7260\"]\n";
 
@@ -619,6 +693,177 @@ mod tests {
         assert_eq!(scenario.card_names("8265"), ["8265", "8265-2", "6205"]);
     }
 
+    /// Of each kind of event, a value that none has is refused.
+    #[test]
+    fn each_event_of_a_moment_has_values_that_are_known() {
+        for event in EVENTS {
+            for card in iwl_card::one_of_each_generation().map(|card| card.name) {
+                let text = format!(
+                    "about = \"t\"\ncards = [\"{card}\"]\n\
+                     card.faults = [\"never-alive@{}:{}=no-such-value\"]\n[[step]]\ndo = \"bind\"\n",
+                    event.kind, event.field
+                );
+                let error = error_of(&text);
+                assert!(error.contains("no-such-value"), "{error}");
+                assert!(error.contains("t.toml:3:16\n"), "{error}");
+            }
+        }
+        for (card, cause, comes) in [
+            ("7260", "SW_ERR", true),
+            ("7260", "FH_TX", true),
+            ("ax200", "FH_TX", false),
+            ("ax200", "WAKEUP", true),
+            ("6205", "RESET_DONE", false),
+            ("ax210", "RESET_DONE", true),
+            ("9260", "FH_ERR", true),
+            ("8265", "FH_ERR", false),
+        ] {
+            let text = format!(
+                "about = \"t\"\ncards = [\"{card}\"]\n\
+                 card.faults = [\"never-alive@interrupt:cause={cause}\"]\n[[step]]\ndo = \"bind\"\n"
+            );
+            assert_eq!(parse("t", "t.toml", &text).is_ok(), comes, "{card} {cause}");
+        }
+    }
+
+    /// A step that takes back what nothing has done.
+    #[test]
+    fn what_is_undone_was_done() {
+        let of = |head: &str, steps: &[&str]| {
+            let steps: String = steps.iter().map(|step| format!("[[step]]\n{step}\n")).collect();
+            parse("t", "t.toml", &format!("{HEAD}{head}{steps}"))
+        };
+        let bind = "do = \"bind\"";
+        for (head, steps, said) in [
+            ("", vec!["do = { fault-end = \"never-alive\" }"], "no fault `never-alive` to end"),
+            (
+                "card.faults = [\"rf-kill\"]\n",
+                vec!["do = { fault-end = \"never-alive\" }"],
+                "no fault `never-alive` to end",
+            ),
+            (
+                "",
+                vec!["do = { fault-end = \"nvm-old\" }", "do = { fault = \"nvm-old\" }"],
+                "no fault `nvm-old` to end",
+            ),
+            (
+                "card = [{}, { faults = [\"nvm-old\"] }]\n",
+                vec!["do = { fault-end = \"nvm-old\" }"],
+                "no fault `nvm-old` to end",
+            ),
+            ("", vec!["do = \"release-alive\""], "`alive-held`"),
+            ("", vec!["do = { rf-kill = false }"], "off already"),
+            ("", vec!["do = \"plug\""], "no `unplug` comes before"),
+            (
+                "card = [{}, {}]\n",
+                vec!["do = \"unplug\"", "do = \"plug\"\ncard = \"7260-2\""],
+                "no `unplug` comes before",
+            ),
+            ("", vec!["do = \"link-down\""], "no `link-up` comes before"),
+            ("", vec!["do = { driver-override = \"\" }"], "no `driver-override` comes before"),
+            ("", vec!["do = { autoload = \"gate\" }"], "no `autoload` comes before"),
+            ("", vec!["do = { release = \"iwlmvm\" }"], "hold = [\"iwlmvm\"] at the top"),
+            ("", vec!["do = { release-one = \"$opmode\" }"], "nothing is held"),
+            (
+                "hold = [\"$opmode\"]\n",
+                vec!["do = { release = \"iwlmvn\" }"],
+                "did you mean `iwlmvm`?",
+            ),
+            ("hold = [\"iwlmvm\"]\n", vec!["do = { release = \"$firmware\" }"], "held: `iwlmvm`"),
+        ] {
+            let last = steps.len();
+            let error = of(head, &steps).map(drop).expect_err(said).to_string();
+            assert!(error.contains(said) && error.matches("-->").count() == 1, "{said}: {error}");
+            assert!(last > 0);
+        }
+        for (head, steps) in [
+            (
+                "card.faults = [\"never-alive\"]\n",
+                vec![bind, "do = { fault-end = \"never-alive\" }"],
+            ),
+            ("card.faults = [\"all-ones=400\"]\n", vec!["do = { fault-end = \"all-ones\" }"]),
+            ("", vec!["do = { fault = \"nvm-old\" }", "do = { fault-end = \"nvm-old\" }"]),
+            (
+                "card = [{}, { faults = [\"nvm-old\"] }]\n",
+                vec!["do = { fault-end = \"nvm-old\" }\ncard = \"$card-2\""],
+            ),
+            ("", vec!["do = { fault = \"alive-held\" }", "do = \"release-alive\""]),
+            ("card.faults = [\"rf-kill\"]\n", vec!["do = { rf-kill = false }"]),
+            ("", vec!["do = { rf-kill = true }", "do = { rf-kill = false }"]),
+            ("", vec!["do = \"unplug\"", "do = \"plug\"\ncard = \"7260\""]),
+            ("", vec!["do = \"link-down\"\nfails = true"]),
+            ("", vec!["do = { exec = [\"ip\", \"link\"] }", "do = \"link-down\""]),
+            (
+                "",
+                vec![
+                    "repeat = 2\nstep = [{ do = { rf-kill = false } }, { do = { rf-kill = true } }]",
+                ],
+            ),
+            ("hold = [\"$opmode\"]\n", vec!["do = { release = \"iwlmvm\" }"]),
+            ("hold = [\"iwl*\"]\n", vec!["do = { release = \"$firmware\" }"]),
+            ("hold = [\"$opmode\"]\n", vec!["do = { release = \"iwlrs_mvm\" }"]),
+            ("firmware = [{ hold = true }]\n", vec!["do = { release-one = \"*.ucode\" }"]),
+        ] {
+            let good = of(head, &steps).map(drop);
+            assert!(good.is_ok(), "{head}{steps:?}: {good:?}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for (part, place, said) in [
+            (
+                "[[step]]\ncheck = { loaded = [\"$opmode\", \"rfkill\"], not-loaded = [\"x\", \"rfkill\"] }",
+                "6:62",
+                "`rfkill` is said to be loaded, too",
+            ),
+            ("[[step]]\ncheck = { bound = false, interfaces = 1 }", "6:39", "no interface"),
+            ("[[step]]\ncheck = { present = false, bound = true }", "6:21", "bound to nothing"),
+            (
+                "[guest]\nwithout = [\"mac80211\"]\nloaded = [\"mac80211\"]",
+                "7:11",
+                "left out of the image",
+            ),
+            ("[[card]]\n[[card]]\nmodel = \"7260\"\ninterrupts = \"msix\"", "8:14", "MSI-X"),
+            (
+                "[card]\nmore = [\"7260\", \"7260\", \"7260\", \"7260\", \"7260\", \"7260\", \
+                 \"7260\", \"7260\", \"6205\", \"8265\"]",
+                "6:81",
+                "slots for cards",
+            ),
+            (&"[[card]]\n".repeat(11), "15:1", "slots for cards"),
+            (
+                "[[step]]\nawait = { milestone = \"alive\", nth = 2 }",
+                "6:32",
+                "await = [\"alive\", \"alive\"]",
+            ),
+        ] {
+            let error = error_of(&format!("{HEAD}[[step]]\ndo = \"bind\"\n{part}\n"));
+            assert!(error.contains(said), "{part}: {error}");
+            assert!(error.contains(&format!("t.toml:{place}\n")), "{part}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_named() {
+        for (head, name, said) in [
+            (
+                "card.faults = [\"rf-kill\"]\n[[card]]\n",
+                "`card` is there already",
+                "of several each is a [[card]]",
+            ),
+            (
+                "[card]\nfaults = []\n[[card]]\n",
+                "`card` is there already",
+                "of several each is a [[card]]",
+            ),
+            ("patience = 3\npatience = 4\n", "`patience` is there already", "written once"),
+        ] {
+            let error = error_of(&format!("{HEAD}{head}[[step]]\ndo = \"bind\"\n"));
+            assert!(error.contains(name) && error.contains(said), "{error}");
+        }
+    }
+
     #[test]
     fn a_fault_has_a_time_that_comes() {
         let step = "[[step]]\ndo = \"link-up\"\nname = \"up\"\n";
@@ -646,6 +891,19 @@ mod tests {
             ("\"never-alive@step-ended:step=upp\"", "did you mean `up`?"),
             ("\"never-alive@host-command:name=ADD_STAA\"", "never comes: there is no message"),
             ("\"never-alive@reg-write:reg=CSR_RESETT\"", "did you mean `CSR_RESET`?"),
+            (
+                "{ fault = \"never-alive\", begin = { event = \"interrupt\", cause = \"SW_ER\" } }",
+                "did you mean `SW_ERR`?",
+            ),
+            (
+                "\"never-alive@interrupt:cause=WAKEUP\"",
+                "no cause of these cards' interrupts `WAKEUP`",
+            ),
+            ("\"never-alive@interrupt:cause=IML\"", "there are: ALIVE, FH_RX(0)"),
+            ("\"never-alive@reset:how=softwar\"", "did you mean `software`?"),
+            ("\"never-alive@packet:name=ALIVEE\"", "no message of these cards"),
+            ("\"never-alive@reg-read:reg=CSR_RESETT\"", "did you mean `CSR_RESET`?"),
+            ("\"never-alive@iml-loaded\"", "no image loader"),
             ("\"never-alive@fault-injected:fault=nvm-old\"", "the card has no such fault"),
             ("\"never-alive@opmode-loaded:module=iwlmvn\"", "did you mean `iwlmvm`?"),
         ] {

@@ -9,7 +9,8 @@ use iwl_ucode::reader::{ImageKind, SectionRole};
 use iwl_ucode::stub::{self, PnvmDef, StubDef};
 use toml::{Spanned, Value};
 
-use crate::script::scenario::{Pattern, Scenario};
+use crate::facts::driver::IWLWIFI;
+use crate::script::scenario::{Pattern, Scenario, When};
 
 /// The kernels whose drivers ask for different names.
 pub(super) const KERNELS: [&str; 3] = ["7.3", "6.12", "6.1"];
@@ -91,6 +92,16 @@ impl Supplied {
 /// What lets other values come.
 pub(super) const ELSE: &str =
     "\na [[firmware]] rule can give another file, and a twin show that this can come";
+
+/// Whether this is for runs with this card, with one of the kernels: what its firmware leads to is not the
+/// same with each.
+pub(super) fn concerns(when: &When, card: &CardSpec) -> bool {
+    let of_kernels = || kernels().filter_map(|kernel| IWLWIFI.opmode_with(card, kernel));
+    let leads_to = |opmode: &str| of_kernels().any(|own| own == opmode);
+    let any = When { opmode: None, ..when.clone() };
+    any.meets(card)
+        && when.opmode.as_ref().is_none_or(|of| of.iter().any(|opmode| leads_to(opmode)))
+}
 
 /// The models that play, in any machine.
 pub(super) fn models(scenario: &Scenario) -> Vec<&'static CardSpec> {

@@ -8,17 +8,20 @@ use crate::facts::driver::DRIVERS;
 use crate::facts::milestone::OPTIONAL;
 use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
-use crate::script::possible::Possible;
+use crate::script::possible::{Possible, WIRELESS};
 use crate::script::recover::Spot;
-use crate::script::scenario::{Expectation, Pattern, Scenario, When, glob};
-use crate::script::supplied::{models, names_asked};
+use crate::script::scenario::{
+    Action, Expectation, OneOrMany, Pattern, Scenario, Step, Text, When, glob,
+};
+use crate::script::sense::Said;
+use crate::script::supplied::{concerns, models, names_asked};
 
 /// Values that no event can have: an expectation with one looks at nothing.
 pub(super) fn check_values(
     scenario: &Scenario,
     possible: &Possible<'_>,
     top: &Spot<'_>,
-    patterns: &[(Spot<'_>, &Pattern)],
+    patterns: &[Said<'_>],
     wrong: &mut Vec<Complaint>,
 ) {
     let expectations = || {
@@ -32,7 +35,11 @@ pub(super) fn check_values(
             wrong.push(Complaint::new(spot.key("log").key("card").at, no_such));
         }
     }
-    let mut look = |spot: &Spot<'_>, kind: &str, field: &str, value: &Value| {
+    let mut look = |spot: &Spot<'_>, when: &When, kind: &str, field: &str, value: &Value| {
+        // What is said of no run here is doubted as a whole.
+        if !possible.concerns(when) {
+            return false;
+        }
         let spot = spot.key(field);
         let each = match value {
             Value::Array(all) => all.iter().collect(),
@@ -50,21 +57,23 @@ pub(super) fn check_values(
     let (nevers, shown): (Vec<_>, Vec<_>) = scenario
         .expectations
         .iter()
-        .filter_map(|e| Some((never(e.get_ref())?, e.get_ref().that.as_str())))
+        .filter_map(|e| Some((e.get_ref().never_of()?, e.get_ref().that.as_str())))
         .partition(|(_, that)| unguarded.contains(that));
     let among = |those: &[(&Pattern, &str)], pattern: &Pattern| {
         those.iter().any(|(one, _)| std::ptr::eq(*one, pattern))
     };
     let mut uncaused = Vec::new();
-    for (spot, pattern) in patterns {
+    for Said { spot, pattern, when, holds } in patterns {
         let mut lacks = false;
         for (field, value) in &pattern.fields {
-            lacks |= look(spot, &pattern.milestone, field, value);
+            lacks |= look(spot, when, &pattern.milestone, field, value);
         }
         if lacks || among(&shown, pattern) {
             continue;
         }
-        if let Some((field, what)) = possible.uncaused(pattern, among(&nevers, pattern)) {
+        if let Some((field, what)) =
+            possible.uncaused(pattern, when, *holds || among(&nevers, pattern))
+        {
             let at = field.map_or_else(|| spot.at.clone(), |field| spot.key(field).at);
             uncaused.push((spot.at.clone(), Complaint::new(at, what)));
         }
@@ -73,7 +82,7 @@ pub(super) fn check_values(
         let Some(kind) = e.every.as_ref().map(|every| &every.get_ref().milestone) else { continue };
         for (key, values) in [("has", &e.has), ("among", &e.among)] {
             for (field, value) in values.iter().flat_map(|values| &values.get_ref().0) {
-                look(&spot.key(key), kind, field, value);
+                look(&spot.key(key), &e.when, kind, field, value);
             }
         }
     }
@@ -82,13 +91,8 @@ pub(super) fn check_values(
     wrong.extend(uncaused.into_iter().map(|(_, what)| what));
 }
 
-/// What an expectation says that it does not come.
-fn never(e: &Expectation) -> Option<&Pattern> {
-    e.never.as_ref().or(e.exactly.as_ref().filter(|_| e.times == Some(0))).map(Spanned::get_ref)
-}
-
 /// What is probably not meant so.
-pub(super) fn doubts(scenario: &Scenario) -> Vec<Complaint> {
+pub(super) fn doubts(scenario: &Scenario, top: &Spot<'_>) -> Vec<Complaint> {
     let mut doubts = Vec::new();
     let asked = names_asked(&models(scenario));
     for rule in &scenario.firmware {
@@ -105,8 +109,23 @@ pub(super) fn doubts(scenario: &Scenario) -> Vec<Complaint> {
     }
     for step in &scenario.steps {
         let doubt = when_doubt(scenario, &step.get_ref().when);
-        doubts.extend(doubt.map(|what| Complaint::new(step.span(), what)));
+        let named = step_modules(step.get_ref());
+        let modules = named.into_iter().filter_map(misspelt_module);
+        doubts
+            .extend(doubt.into_iter().chain(modules).map(|what| Complaint::new(step.span(), what)));
     }
+    let guest = top.key("guest");
+    for (key, names) in [
+        ("without", scenario.guest.without.as_slice()),
+        ("loaded", scenario.guest.loaded.as_deref().unwrap_or_default()),
+    ] {
+        let named = names.iter().enumerate();
+        let named = named.filter_map(|(n, name)| Some((n, misspelt_module(name)?)));
+        doubts.extend(named.map(|(n, what)| Complaint::new(guest.key(key).nth(n).at, what)));
+    }
+    let held = scenario.hold.iter().enumerate();
+    let held = held.filter_map(|(n, held)| Some((n, hold_doubt(&held.0)?)));
+    doubts.extend(held.map(|(n, what)| Complaint::new(top.key("hold").nth(n).at, what)));
     let unguarded: Vec<&str> = scenario.unguarded().collect();
     for expectation in &scenario.expectations {
         let Expectation { that, when, .. } = expectation.get_ref();
@@ -124,8 +143,42 @@ pub(super) fn doubts(scenario: &Scenario) -> Vec<Complaint> {
 
 fn when_doubt(scenario: &Scenario, when: &When) -> Option<String> {
     let mut cards = scenario.cards.iter().filter_map(|card| iwl_card::card(card.get_ref()));
-    (!cards.any(|card| when.meets(card)))
+    (!cards.any(|card| concerns(when, card)))
         .then(|| "none of this scenario's `cards` meets this `when`".to_owned())
+}
+
+/// The modules that a step names.
+fn step_modules(step: &Step) -> Vec<&str> {
+    let of_action: Vec<&Text> = match &step.r#do {
+        Some(Action::Rmmod(module)) => vec![module],
+        Some(Action::Modprobe(args)) => {
+            args.iter().filter(|arg| !arg.0.starts_with('-') && !arg.0.contains('=')).collect()
+        }
+        _ => Vec::new(),
+    };
+    let checks = step.check.iter().flat_map(OneOrMany::iter);
+    let looked_at = checks.flat_map(|check| check.loaded.iter().chain(&check.not_loaded));
+    let inner = step.step.iter().map(Spanned::get_ref).flat_map(step_modules);
+    of_action.into_iter().chain(looked_at).map(|text| text.0.as_str()).chain(inner).collect()
+}
+
+/// A name that is near to that of a module which every guest has, and not it: few others are so near.
+fn misspelt_module(name: &str) -> Option<String> {
+    let known = || DRIVERS.iter().flat_map(|driver| driver.modules()).chain(WIRELESS);
+    if name.contains(['*', '$']) || known().any(|known| known == name) {
+        return None;
+    }
+    near::nearest(name, known()).map(|near| {
+        format!("no module of a guest's own is called `{name}`; did you mean `{near}`?")
+    })
+}
+
+/// What is held is a file or a module that somebody asks for.
+fn hold_doubt(name: &str) -> Option<String> {
+    match name.contains('.') {
+        true => None,
+        false => module_doubt(name),
+    }
 }
 
 fn module_doubt(name: &str) -> Option<String> {
@@ -194,8 +247,12 @@ mod tests {
             ("\"modprobe-ended\", status = 7", "`exit = 7`"),
             ("\"modprobe-ended\", status = 256", "no modprobe here ends with status 256"),
             ("\"firmware-refused\", errno = \"EACCES\"", "`refuse = \"EACCES\"`"),
-            ("\"nvm-read\", section = \"HW\"", "there are: NVM_SECTION_TYPE_HW"),
-            ("\"dma-fault\", during = \"upload\"", "there are: context information, service"),
+            ("\"nvm-read\", section = \"HW\"", "did you mean `NVM_SECTION_TYPE_HW`?"),
+            (
+                "\"dma-fault\", during = \"upload\"",
+                "there are: interrupt cause table, receive ring, service",
+            ),
+            ("\"dma-fault\", during = \"context information\"", "no work of these cards"),
             ("\"bound\", slot = \"0000:03:00.0\"", "there are: 0000:01:00.0, 0000:02:00.0"),
             ("\"netdev-registered\", interface = \"eth0\"", "there are: wlan0, wlan1"),
             ("\"netdev-registered\", interface = \"wlan2\"", "there are: wlan0, wlan1"),
@@ -209,6 +266,20 @@ mod tests {
             ("\"opmode-loaded\", module = \"iwlrs\"", "no opmode `iwlrs`"),
             ("\"modprobe-ended\", module = \"iwlmld\"", "there are iwldvm, iwlmvm"),
             ("\"rf-kill-noticed\", rfkill = \"rfkill\"", "did you mean `rfkill0`?"),
+            ("\"rf-kill-noticed\", rfkill = \"rfkill7\"", "that there can be is `rfkill1`"),
+            ("\"iml-loaded\"", "no image loader"),
+            ("\"pnvm-loaded\"", "no platform's NVM"),
+            ("\"modprobe-missing\"", "no guest without a modprobe"),
+            ("\"opmode-unloaded\"", "no step unloads a module"),
+            ("\"module-unloaded\", module = \"$driver\"", "no step unloads a module"),
+            ("\"nvm-read\", section = \"NVM_GET_INFO\"", "no section that these cards tell of"),
+            ("\"nvm-read\", section = \"eeprom\", present = false", "is absent without a fault"),
+            ("\"nvm-read\", section = \"eeprom\", card = \"7260\"", "no section that these cards"),
+            ("\"alive\", valid = false", "no fault `alive-invalid`"),
+            ("\"unbound\", by = \"step\"", "no step has a driver let go"),
+            ("\"step-ended\", wanted = true", "no such step has to fail"),
+            ("\"step-ended\", step = \"check\"", "no step `check`"),
+            ("\"step-ended\", step = \"await bound\"", "no step `await bound`"),
             ("\"section-uploaded\", index = 999", "`index` goes from 0 to 255"),
             ("\"section-uploaded\", bytes = -1", "`bytes` goes from 0"),
             ("\"fault-injected\"", "the card has no such fault"),
@@ -290,8 +361,40 @@ mod tests {
             ),
             ("\"nvm-read\", section = \"section 2\"", "", ""),
             ("\"fault-injected\"", "card.faults = [\"rf-kill\"]", ""),
+            (
+                "\"rf-kill-noticed\", rfkill = \"rfkill7\"",
+                "",
+                "[[step]]\nrepeat = 9\nstep = [{ do = \"unbind\" }]",
+            ),
+            ("\"rf-kill-noticed\"", "", ""),
+            ("\"opmode-unloaded\"", "", "[[step]]\ndo = \"tear-down\""),
+            ("\"opmode-unloaded\"", "guest.command-line = \"iwlmvm.power_scheme=many\"", ""),
+            ("\"module-unloaded\"", "", ""),
+            ("\"nvm-read\", present = false", "", ""),
+            (
+                "\"nvm-read\", section = \"NVM_SECTION_TYPE_HW\", present = false",
+                "card.faults = [\"nvm-section-absent=hw\"]",
+                "",
+            ),
+            ("\"alive\", valid = false", "card.faults = [\"alive-invalid\"]", ""),
+            ("\"alive\", valid = true", "", ""),
+            ("\"unbound\", by = \"step\"", "", "[[step]]\ndo = \"unbind\""),
+            ("\"unbound\", by = \"driver\"", "", ""),
+            ("\"step-ended\", ok = false", "", ""),
+            ("\"step-ended\", wanted = true", "", "[[step]]\ndo = \"unbind\"\nfails = true"),
+            ("\"step-ended\", step = \"check\"", "", "[[step]]\ncheck.bound = true"),
+            ("\"step-ended\", step = \"await bound\"", "", "[[step]]\nawait = \"bound\""),
+            (
+                "\"opmode-loaded\", module = \"iwldvm\"",
+                "guest.without = [\"$opmode\"]",
+                "[[step]]\ndo = { modprobe = [\"iwldvm\"] }",
+            ),
             ("\"fault-injected\"", "", "[[step]]\ndo = { fault = \"rf-kill\" }"),
-            ("\"fault-switched\", on = false", "", "[[step]]\ndo = { fault-end = \"rf-kill\" }"),
+            (
+                "\"fault-switched\", on = false",
+                "card.faults = [\"rf-kill\"]",
+                "[[step]]\ndo = { fault-end = \"rf-kill\" }",
+            ),
             ("\"rf-kill-switched\", on = true", "", "[[step]]\ndo = { rf-kill = true }"),
             ("\"vanished\"", "", "[[step]]\nrepeat = 2\n[[step.step]]\ndo = \"vanish\""),
         ] {
@@ -299,10 +402,23 @@ mod tests {
             assert_eq!(refusal(&head, pattern, rest), None, "{pattern}");
         }
         for (pattern, top, rest) in [
-            ("\"fault-switched\", on = true", "", "[[step]]\ndo = { fault-end = \"rf-kill\" }"),
+            (
+                "\"fault-switched\", on = true",
+                "card.faults = [\"rf-kill\"]",
+                "[[step]]\ndo = { fault-end = \"rf-kill\" }",
+            ),
             ("\"rf-kill-switched\", on = false", "", "[[step]]\ndo = { rf-kill = true }"),
             ("\"opmode-loaded\", module = \"$opmode\"", "guest.loaded = [\"$opmode\"]", ""),
             ("\"firmware-asked\"", "gates = false", ""),
+            ("\"opmode-loaded\", module = \"$opmode\"", "guest.without = [\"$opmode\"]", ""),
+            ("\"module-loaded\", module = \"mac80211\"", "guest.without = [\"mac80211\"]", ""),
+            (
+                "\"fault-injected\", card = \"7260-2\"",
+                "card = [{ faults = [\"rf-kill\"] }, {}]",
+                "",
+            ),
+            ("\"vanished\", card = \"7260-2\"", "card = [{}, {}]", "[[step]]\ndo = \"vanish\""),
+            ("\"iml-loaded\", card = \"$card-2\"", "card = [{}, {}, { model = \"ax210\" }]", ""),
             ("\"nvm-read\", section = \"eeprom\"", "", ""),
             (
                 "\"netdev-registered\", interface = \"wlan1\"",
@@ -367,5 +483,150 @@ mod tests {
         for scenario in crate::script::read::built_in() {
             assert!(scenario.doubts.is_empty(), "{}: {:?}", scenario.name, scenario.doubts);
         }
+    }
+
+    /// For each kind of milestone, which cards of the generations can have it at all, where nothing is
+    /// wrong and a card is only bound.
+    const COMES: [(&str, &str); 33] = [
+        ("probe", ALL),
+        ("bound", ALL),
+        ("unbound", ALL),
+        ("firmware-asked", ALL),
+        ("firmware-given", ALL),
+        ("firmware-refused", ALL),
+        ("opmode-requested", ALL),
+        ("opmode-asked", ALL),
+        ("modprobe-ended", ALL),
+        ("modprobe-missing", ""),
+        ("opmode-loaded", ALL),
+        ("opmode-unloaded", ""),
+        ("module-loaded", ALL),
+        ("module-unloaded", ALL),
+        ("opmode-started", ALL),
+        ("section-uploaded", ALL),
+        ("section-wrong", ALL),
+        ("iml-loaded", "ax210 be200"),
+        ("pnvm-loaded", "ax210 be200"),
+        ("cpu-released", ALL),
+        ("alive", ALL),
+        ("nvm-read", ALL),
+        ("netdev-registered", ALL),
+        ("netdev-removed", ALL),
+        ("fault-injected", ""),
+        ("fault-switched", ""),
+        ("dma-fault", ALL),
+        ("alive-released", ""),
+        ("rf-kill-switched", ""),
+        ("rf-kill-noticed", ALL),
+        ("vanished", ""),
+        ("step-ended", ALL),
+        ("kernel-trouble", ALL),
+    ];
+    const ALL: &str = "6205 7260 8265 9260 ax200 ax210 be200 1000 105 5100 3168";
+
+    /// For each field that silicon decides, a value and the cards that can have it.
+    const OF_SILICON: [(&str, &str); 18] = [
+        ("\"alive\", image = \"init\"", "6205 7260 8265 9260 1000 105 5100 3168"),
+        ("\"alive\", image = \"runtime\"", ALL),
+        ("\"alive\", image = \"$image\"", ALL),
+        ("\"alive\", image = \"unknown\"", "6205 7260 8265 9260 1000 105 5100 3168"),
+        ("\"section-uploaded\", image = \"init\"", "6205 7260 8265 9260 1000 105 5100 3168"),
+        ("\"nvm-read\", section = \"eeprom\"", "6205 1000 105 5100"),
+        ("\"nvm-read\", section = \"NVM_GET_INFO\"", "ax200 ax210 be200"),
+        ("\"nvm-read\", section = \"NVM_SECTION_TYPE_HW\"", "7260 8265 9260 3168"),
+        ("\"nvm-read\", section = \"NVM_SECTION_TYPE_HW\", present = true", "7260 3168"),
+        ("\"nvm-read\", section = \"NVM_SECTION_TYPE_PHY_SKU\", present = true", "8265 9260"),
+        ("\"nvm-read\", present = false", "7260 8265 9260 3168"),
+        ("\"dma-fault\", during = \"service channel\"", "6205 7260 8265 9260 1000 105 5100 3168"),
+        ("\"dma-fault\", during = \"context information\"", "ax200 ax210 be200"),
+        ("\"dma-fault\", during = \"receive ring\"", ALL),
+        ("\"opmode-asked\", module = \"iwldvm\"", "6205 1000 105 5100"),
+        ("\"opmode-asked\", module = \"iwlmvm\"", "7260 8265 9260 ax200 ax210 be200 3168"),
+        ("\"opmode-asked\", module = \"iwlmld\"", "be200"),
+        ("\"pnvm-loaded\", bytes = 0", "ax210 be200"),
+    ];
+
+    #[test]
+    fn each_milestone_is_of_the_cards_that_can_have_it() {
+        let kinds: Vec<_> = COMES.iter().map(|(kind, _)| *kind).collect();
+        let (mut known, mut told) = (crate::facts::milestone::KINDS.to_vec(), kinds.clone());
+        known.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(told, known, "each is decided");
+        let cards: Vec<_> = iwl_card::one_of_each_generation().map(|card| card.name).collect();
+        assert_eq!(cards.len(), ALL.split(' ').count());
+        let kinds = COMES.iter().map(|(kind, of)| (format!("\"{kind}\""), *of));
+        let values = OF_SILICON.iter().map(|(pattern, of)| ((*pattern).to_owned(), *of));
+        for (pattern, of) in kinds.chain(values) {
+            for card in &cards {
+                let head = format!("about = \"t\"\ncards = [\"{card}\"]\n");
+                let refused = refusal(&head, &pattern, "");
+                let can = of.split(' ').any(|name| name == *card);
+                assert_eq!(refused.is_none(), can, "{pattern} of {card}: {refused:?}");
+            }
+            // A machine with a card that can have it, and one that cannot, can.
+            if !of.is_empty() {
+                let both = "about = \"t\"\ncards = [\"6205\"]\n\
+                            card.more = [\"7260\", \"8265\", \"ax210\", \"be200\", \"ax200\"]\n";
+                assert_eq!(refusal(both, &pattern, ""), None, "{pattern}");
+            }
+        }
+    }
+
+    /// What is said of some runs is looked at for the cards of those.
+    #[test]
+    fn a_when_says_which_cards() {
+        let head = "about = \"t\"\ncards = [\"7260\", \"ax210\"]\n";
+        let of = |when: &str| refusals(head, "\"iml-loaded\"", when);
+        assert_eq!(of(""), 0);
+        assert_eq!(of("when.card = \"ax210\""), 0);
+        assert_eq!(of("when.card = \"7260\""), 1);
+        // With kernels before 6.15 its firmware leads a BE200 to iwlmvm.
+        let head = "about = \"t\"\ncards = [\"7260\", \"be200\"]\n";
+        assert_eq!(refusals(head, "\"iml-loaded\"", "when.opmode = \"iwlmvm\""), 0);
+        assert_eq!(refusals(head, "\"iml-loaded\"", "when.opmode = \"iwldvm\""), 0, "a doubt");
+        let head = "about = \"t\"\ncards = [\"be200\"]\n[[step]]\ndo = \"bind\"\n";
+        for (opmode, doubts) in [("iwlmld", 0), ("iwlmvm", 0), ("iwldvm", 1)] {
+            let text = format!("{head}when.opmode = \"{opmode}\"\n");
+            assert_eq!(parse("t", "t.toml", &text).expect("good").doubts.len(), doubts, "{opmode}");
+        }
+        // What is said of cards that do not play here is no error: a scenario may be played with others.
+        let eeprom = "\"nvm-read\", section = \"eeprom\"";
+        let head = "about = \"t\"\ncards = [\"7260\"]\n";
+        assert_eq!(refusals(head, eeprom, "when.opmode = \"iwldvm\""), 0);
+        assert_eq!(refusals(head, eeprom, ""), 1);
+        // So is what waits for it.
+        let held = |card: &str| {
+            format!(
+                "about = \"t\"\ncards = [\"{card}\"]\n[[step]]\ndo = \"bind\"\n[[module]]\n\
+                 hold-until = \"iml-loaded\"\n"
+            )
+        };
+        assert!(parse("t", "t.toml", &held("ax210")).is_ok());
+        let error = parse("t", "t.toml", &held("7260")).expect_err("for ever").to_string();
+        assert!(error.contains("t.toml:6:14") && error.contains("no image loader"), "{error}");
+    }
+
+    #[test]
+    fn misspelt_modules_are_doubted() {
+        for (part, place, near) in [
+            ("guest.without = [\"mac80221\"]", "4:18", "mac80211"),
+            ("guest.loaded = [\"iwlwif\"]", "4:17", "iwlwifi"),
+            ("hold = [\"iwlmvn\"]", "4:9", "iwlmvm"),
+            ("step = [{ do = { rmmod = \"iwlmvn\" } }]", "4:9", "iwlmvm"),
+            ("step = [{ do = { modprobe = [\"-r\", \"iwldvn\"] } }]", "4:9", "iwldvm"),
+            ("step = [{ check.loaded = [\"cfg8021\"] }]", "4:9", "cfg80211"),
+        ] {
+            let step = if part.contains("step") { "" } else { "[[step]]\ndo = \"bind\"\n" };
+            let text = format!("{HEAD}{part}\n{step}");
+            let doubts = parse("t", "t.toml", &text).expect(part).doubts;
+            assert_eq!(doubts.len(), 1, "{part}: {doubts:?}");
+            assert!(doubts[0].contains(&format!("t.toml:{place}\n")), "{part}: {doubts:?}");
+            assert!(doubts[0].contains(&format!("did you mean `{near}`?")), "{part}: {doubts:?}");
+        }
+        let own =
+            "step = [{ do = { modprobe = [\"hello\"] } }, { do = { rmmod = \"$opmode\" } }]\n";
+        let own = parse("t", "t.toml", &format!("{HEAD}{own}")).expect("good");
+        assert!(own.doubts.is_empty(), "{:?}", own.doubts);
     }
 }

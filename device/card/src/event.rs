@@ -140,9 +140,6 @@ pub(crate) const SERVICE_CHANNEL: &str = "service channel";
 pub(crate) const RECEIVE_RING: &str = "receive ring";
 pub(crate) const TRANSMIT_QUEUE: &str = "transmit queue";
 pub(crate) const CAUSE_TABLE: &str = "interrupt cause table";
-/// What a card can be doing when one of its DMA accesses fails.
-pub const DMA_WORKS: [&str; 5] =
-    [CONTEXT_INFORMATION, SERVICE_CHANNEL, RECEIVE_RING, TRANSMIT_QUEUE, CAUSE_TABLE];
 
 /// Something the card did or that was done to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -194,7 +191,7 @@ pub enum CardEvent {
         addr: u64,
         /// Bytes.
         len: usize,
-        /// What the card was doing: one of [`DMA_WORKS`].
+        /// What the card was doing: one of [`crate::CardSpec::dma_works`].
         during: &'static str,
     },
     /// The guest gave the card something it cannot act on (a descriptor out of range, …).

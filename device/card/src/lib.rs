@@ -104,9 +104,8 @@ mod world;
 pub use boot::KnownSections;
 pub use card::{Card, CardOptions, Interrupts};
 pub use cause::{Cause, Irq};
-pub use event::{CardEvent, DMA_WORKS, Image, Outcome, RegName, ResetKind, Space, Wrong};
+pub use event::{CardEvent, Image, Outcome, RegName, ResetKind, Space, Wrong};
 pub use faults::{Bits, Engine, Fault, FaultError, FaultPlan, MIN_EVERY, NvmSection};
-pub use nvm::section_names;
 pub use spec::{
     CardSpec, Generation, IDENTITY_KEYS, Identity, IdentityError, OpMode, PciIds, Radio, card,
     cards, one_of_each_generation,

@@ -142,6 +142,19 @@ impl Kernel {
         }
     }
 
+    /// Whether it may have a sanitizer at work by itself.
+    ///
+    /// # Errors
+    /// Its configuration cannot be read.
+    pub fn may_sanitize(&self) -> Result<bool, KitError> {
+        for option in ["KASAN", "KMSAN", "KCSAN", "UBSAN", "DEBUG_OBJECTS", "SLUB_DEBUG_ON"] {
+            if !self.lacks(option)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn is_set(&self, option: &str) -> Result<bool, KitError> {
         match &self.config {
             Some(config) => config::is_set(config, option),

@@ -88,14 +88,14 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
             match &order.known {
                 Some(known) => {
                     let told = known.told(order.outcome.word());
-                    terminal::line(&format!("iwlbench: order {}: {told}", order.number));
+                    ui.complain(&format!("order {}: {told}", order.number));
                 }
-                None => terminal::line(&format!("iwlbench: {}", explore::text::failure(order))),
+                None => ui.complain(&explore::text::failure(order)),
             }
         }
         for known in gone() {
             let told = known.told("");
-            terminal::line(&format!("iwlbench: what is known of {} {told}", scenario.name));
+            ui.complain(&format!("what is known of {} {told}", scenario.name));
         }
     }
     if signals::stopping() {

@@ -126,8 +126,7 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     }
     terminal::flush()?;
     if args.json || ui.quiet {
-        render::failures_in_lines(&cells)
-            .for_each(|line| terminal::line(&format!("iwlbench: {line}")));
+        render::failures_in_lines(&cells).for_each(|line| ui.complain(&line));
     }
     written.with_context(|| format!("not all results are in {}", dir.path().display()))?;
     if results.interrupted {

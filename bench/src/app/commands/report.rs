@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::app::cli::{ReportArgs, ReportFormat};
-use crate::app::{commands, terminal, ui::Ui};
+use crate::app::{commands, ui::Ui};
 use crate::facts::failure::BadUsage;
 use crate::record::files;
 use crate::record::rundir;
@@ -66,9 +66,7 @@ pub fn report(args: &ReportArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     }
     for run in runs.iter().filter(|run| run.cut) {
         let directory = run.directory.display();
-        terminal::line(&format!(
-            "iwlbench: {directory}: the last line of events.jsonl is cut and was left out"
-        ));
+        ui.complain(&format!("{directory}: the last line of events.jsonl is cut and was left out"));
     }
     let document = match args.format {
         ReportFormat::Html => html::run(only(&runs, "html")?)?,

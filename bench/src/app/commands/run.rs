@@ -61,11 +61,11 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let more = More { shell: args.shell_on_failure, gdb, initrd };
     let lab = commands::lab_with(&guest, ui, more)?;
     let look = |session: &mut Session, _: &Vars| {
-        terminal::line("iwlbench: it failed; this is a shell in its guest, which ends with it");
+        ui.complain("it failed; this is a shell in its guest, which ends with it");
         let ended = shell::attach(session, &[], false);
         let said = ended.as_ref().map_or_else(|over| &over.line, |ended| &ended.said);
         if !said.is_empty() {
-            terminal::line(&format!("iwlbench: {said}"));
+            ui.complain(said);
         }
         ended.map(drop)
     };
@@ -80,10 +80,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         };
         if let Some(who) = lacks.filter(|_| !commands::names_cards(&args.card)) {
             let name = &scenario.name;
-            terminal::line(&format!(
-                "iwlbench: {name} is not played with {}: {who} lacks it",
-                card.name
-            ));
+            ui.complain(&format!("{name} is not played with {}: {who} lacks it", card.name));
             lacking += 1;
             continue;
         }
@@ -214,11 +211,11 @@ fn tell(args: &RunArgs, records: &[Record], cells: &[Cell], ui: &Ui) -> anyhow::
     for (record, cell) in records.iter().zip(cells) {
         let directory = record.directory.display();
         match (&cell.known, record.verdict.outcome) {
-            (Some(_), _) => terminal::line(&format!("iwlbench: {}", render::known(cell))),
+            (Some(_), _) => ui.complain(&render::known(cell)),
             (None, Outcome::Passed) => {}
             (None, _) => {
                 let failure = render::failure(record);
-                terminal::line(&format!("iwlbench: {failure}; run: {directory}"));
+                ui.complain(&format!("{failure}; run: {directory}"));
             }
         }
     }

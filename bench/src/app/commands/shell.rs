@@ -62,7 +62,7 @@ pub fn shell(args: &ShellArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let line = match status {
         Some(Ok(Ended { status, said })) => {
             if !said.is_empty() {
-                terminal::line(&format!("iwlbench: {said}"));
+                ui.complain(&said);
             }
             return Ok(ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX)));
         }
@@ -72,6 +72,6 @@ pub fn shell(args: &ShellArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         Some(Err(verdict)) => verdict.line,
         None => record.verdict.line,
     };
-    terminal::line(&format!("iwlbench: {line}; run: {}", record.directory.display()));
+    ui.complain(&format!("{line}; run: {}", record.directory.display()));
     Ok(ExitCode::from(EXIT_ENVIRONMENT))
 }

@@ -90,7 +90,7 @@ pub fn sweep(args: &SweepArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         count => {
             let directory = dir.path().display();
             let told = format!("the kernel complains of {count} parts; runs: {directory}");
-            terminal::line(&format!("iwlbench: {told}"));
+            ui.complain(&told);
             Ok(ExitCode::from(Outcome::Failed.exit_code()))
         }
     }

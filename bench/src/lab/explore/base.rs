@@ -213,7 +213,7 @@ mod tests {
 
     const STEPS: &str = "[[step]]\ndo = \"coldplug\"\n[[step]]\nawait = \"bound\"\n\
         [[step]]\nrepeat = 2\n[[step.step]]\ndo = \"unbind\"\nfails = \"EBUSY\"\n\
-        [[step.step]]\ndo = { release = \"*\" }\n\
+        [[step.step]]\ndo = { release = \"*\" }\nfails = true\n\
         [[step]]\nwhen.kernel = \"<6.10\"\ndo = \"bind\"\n\
         [[step]]\ncheck = { bound = true }\n\
         [[expect]]\nthat = \"t\"\nnever = \"bound\"\n";

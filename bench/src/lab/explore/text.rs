@@ -37,7 +37,7 @@ pub fn table(exploration: &Exploration, lab: &str, look: Look) -> String {
         let told = format!("{scenario} {card} {}", gone.told(""));
         line(&mut out, &look.bad(&look.wrapped(&told, 2)));
     }
-    line(&mut out, &last(exploration, again.len(), look));
+    line(&mut out, &look.wrapped(&last(exploration, again.len(), look), 2));
     let page = exploration.directory.join(files::PAGE);
     line(&mut out, &look.faint(&format!("page: {}", page.display())));
     line(&mut out, "");

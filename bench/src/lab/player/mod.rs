@@ -137,7 +137,7 @@ impl<'a> Player<'a> {
     fn announce(&mut self, step: &Step) -> (usize, String) {
         let index = self.next_index;
         self.next_index += 1;
-        let word = describe(step, self.vars);
+        let word = step.called(|pattern| self.vars.pattern(pattern).to_string());
         let unbinds = step.r#do.as_ref().is_some_and(Action::may_unbind);
         self.session.note(BenchEvent::StepStarted { index, step: word.clone(), unbinds });
         (index, word)
@@ -664,23 +664,6 @@ fn over(stop: Stop) -> Verdict {
     match stop {
         Stop::Verdict(verdict) => verdict,
         Stop::TimedOut => Verdict::new(Outcome::GuestHung, "the guest does not answer any more"),
-    }
-}
-
-fn describe(step: &Step, vars: &Vars) -> String {
-    if let Some(name) = &step.name {
-        name.clone()
-    } else if let Some(action) = &step.r#do {
-        action.word().to_owned()
-    } else if let Some(patterns) = &step.r#await {
-        let patterns: Vec<_> = patterns.iter().map(|p| vars.pattern(p).to_string()).collect();
-        let alike = patterns.chunk_by(|a, b| a == b).map(|alike| match alike.len() {
-            1 => alike[0].clone(),
-            n => format!("{n} × {}", alike[0]),
-        });
-        format!("await {}", alike.collect::<Vec<_>>().join(" and "))
-    } else {
-        "check".to_owned()
     }
 }
 

@@ -97,6 +97,12 @@ pub enum Level {
 }
 
 impl Expectation {
+    /// What it says that does not come.
+    pub fn never_of(&self) -> Option<&Pattern> {
+        let zero_times = self.exactly.as_ref().filter(|_| self.times == Some(0));
+        self.never.as_ref().or(zero_times).map(Spanned::get_ref)
+    }
+
     /// What is wrong with it, if something is.
     pub fn complaint(&self) -> Option<String> {
         if self.that.trim().is_empty() {

@@ -280,9 +280,14 @@ impl Scenario {
 
     /// What its steps do, those of repetitions too.
     pub fn actions(&self) -> Vec<&Action> {
-        let mut actions = Vec::new();
-        actions_of(&self.steps, &mut actions);
-        actions
+        self.all_steps().into_iter().filter_map(|step| step.r#do.as_ref()).collect()
+    }
+
+    /// Its steps, those of repetitions too.
+    pub fn all_steps(&self) -> Vec<&Step> {
+        let mut all = Vec::new();
+        flatten(&self.steps, &mut all);
+        all
     }
 
     /// The modules that its steps name in a run, each with where: those that have to be there. What may fail
@@ -377,10 +382,10 @@ fn modprobe_names(args: &[String]) -> Vec<&str> {
     names.filter(|name| !name.contains([':', '*', '/'])).collect()
 }
 
-fn actions_of<'s>(steps: &'s [Spanned<Step>], actions: &mut Vec<&'s Action>) {
+fn flatten<'s>(steps: &'s [Spanned<Step>], all: &mut Vec<&'s Step>) {
     for step in steps.iter().map(Spanned::get_ref) {
-        actions.extend(&step.r#do);
-        actions_of(&step.step, actions);
+        all.push(step);
+        flatten(&step.step, all);
     }
 }
 

@@ -48,6 +48,34 @@ pub struct Step {
     pub step: Vec<Spanned<Step>>,
 }
 
+impl Step {
+    /// What `step-ended` calls it; `shown` is a milestone that it waits for, in words.
+    pub fn called(&self, shown: impl Fn(&Pattern) -> String) -> String {
+        if let Some(name) = &self.name {
+            name.clone()
+        } else if let Some(action) = &self.r#do {
+            action.word().to_owned()
+        } else if let Some(patterns) = &self.r#await {
+            let patterns: Vec<_> = patterns.iter().map(shown).collect();
+            let alike = patterns.chunk_by(|a, b| a == b).map(|alike| match alike.len() {
+                1 => alike[0].clone(),
+                n => format!("{n} × {}", alike[0]),
+            });
+            format!("await {}", alike.collect::<Vec<_>>().join(" and "))
+        } else {
+            "check".to_owned()
+        }
+    }
+
+    /// Whether its end can be told by this name. What stands for a variable of a milestone's only a run
+    /// knows.
+    pub fn is_called(&self, name: &str) -> bool {
+        let own = self.called(Pattern::to_string);
+        let beginning = own.split('$').next().unwrap_or_default();
+        own == name || (own.contains('$') && name.starts_with(beginning))
+    }
+}
+
 /// Something the host does.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, IntoStaticStr, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

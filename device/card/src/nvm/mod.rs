@@ -5,6 +5,5 @@ mod names;
 mod sections;
 
 pub(crate) use eeprom::{Eeprom, image};
-pub use names::section_names;
-pub(crate) use names::{NVM_GET_INFO, section_name};
+pub(crate) use names::{EEPROM, NVM_GET_INFO, section_name};
 pub(crate) use sections::Sections;

@@ -1,9 +1,11 @@
 //! The NVM behind `NVM_ACCESS_CMD`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use iwl_hw::nvm as layout;
 
+use super::names::section_name;
 use crate::faults::{Fault, FaultPlan};
 use crate::spec::{Nvm, Radio};
 
@@ -44,6 +46,14 @@ impl Sections {
             Nvm::Sections | Nvm::SectionsSdp => Self::plain(kind, version, radio, mac),
             Nvm::SectionsExtended => Self::extended(version, radio, mac),
         }
+    }
+
+    /// What events call each section that a driver may ask for, and whether it is there.
+    pub(crate) fn named(kind: Nvm) -> Vec<(Cow<'static, str>, bool)> {
+        let radio = Radio { transmit: 0, receive: 0, both_bands: false };
+        let Self { sections, mac: _ } = Self::new(kind, 0, radio, [0; 6]);
+        let all = 0..layout::NVM_MAX_NUM_SECTIONS;
+        all.map(|number| (section_name(number), sections.contains_key(&number))).collect()
     }
 
     /// The layout of the 7000 family (`IWL_NVM`, `IWL_NVM_SDP`).
