@@ -1,5 +1,6 @@
 //! The list of events.
 
+use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::facts::timeline::seconds;
@@ -51,21 +52,18 @@ fn burst_row(burst: &[&Event]) -> Option<Row> {
     if burst.len() == 1 {
         return Some(row(first, first.text()));
     }
-    let mut counts: Vec<(String, usize)> = Vec::new();
+    // A driver that reads out its card's memory touches hundreds of thousands, each by a name of its own.
+    let mut counts: IndexMap<(char, &str), usize> = IndexMap::new();
     for event in burst {
         let letter = if event.kind == "reg-read" { 'R' } else { 'W' };
-        let name = format!("{letter} {}", event.str("reg"));
-        match counts.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((name, 1)),
-        }
+        *counts.entry((letter, event.str("reg"))).or_default() += 1;
     }
     let named: Vec<_> = counts
         .iter()
         .take(REGISTERS_NAMED)
-        .map(|(name, count)| match count {
-            1 => name.clone(),
-            n => format!("{name} ×{n}"),
+        .map(|((letter, name), count)| match count {
+            1 => format!("{letter} {name}"),
+            n => format!("{letter} {name} ×{n}"),
         })
         .collect();
     let more = match counts.len().saturating_sub(REGISTERS_NAMED) {
