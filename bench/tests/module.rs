@@ -125,3 +125,27 @@ fn without_user_namespaces_modules_are_built_too() {
     assert_eq!(output.status.code(), Some(125), "{said}");
     assert!(said.contains("modules in Rust") && said.contains("max_user_namespaces"), "{said}");
 }
+
+/// Wherever the source lies, in C and in Rust: who builds it anew can compare.
+#[test]
+#[ignore = "fetches a kernel's headers and compilers"]
+fn a_module_that_is_built_twice_is_the_same_bytes() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-images");
+    let built = |source: &Path| {
+        let bench = Bench::new();
+        let own = bench.dir.path().join("own");
+        let copied = Command::new("cp").arg("-r").arg(source).arg(&own).status();
+        assert!(copied.expect("cp runs").success());
+        let output = build(&bench, &own, &[]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let modules = String::from_utf8_lossy(&output.stdout);
+        let content = |line: &str| std::fs::read(line).expect("a module");
+        modules.lines().map(content).collect::<Vec<_>>()
+    };
+    let bench = Bench::new();
+    for (source, modules) in [(directory(&bench, SOURCE), 1), (sources.join("rust-driver"), 3)] {
+        let [first, second] = [built(&source), built(&source)];
+        assert_eq!(first.len(), modules);
+        assert!(first == second, "{}", source.display());
+    }
+}
