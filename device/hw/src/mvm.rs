@@ -30,6 +30,7 @@ pub mod id {
     pub const NVM_ACCESS_CMD: u8 = 0x88;
     pub const STATISTICS_CMD: u8 = 0x9c;
     pub const STATISTICS_NOTIFICATION: u8 = 0x9d;
+    pub const REDUCE_TX_POWER_CMD: u8 = 0x9f;
     pub const SCAN_START_NOTIFICATION_UMAC: u8 = 0xb2;
     pub const SCAN_ITERATION_COMPLETE_UMAC: u8 = 0xb5;
     pub const D0I3_END_CMD: u8 = 0xed;

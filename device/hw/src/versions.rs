@@ -68,6 +68,8 @@ pub const MLD: Versions = &[
     notification(STATISTICS_GROUP, statistics::STATISTICS_OPER_NOTIF, 3),
     notification(STATISTICS_GROUP, statistics::STATISTICS_OPER_PART1_NOTIF, 4),
     command(PHY_OPS_GROUP, phy_ops::PER_CHAIN_LIMIT_OFFSET_CMD, 5),
+    // 6.16 takes none for granted.
+    command(LONG_GROUP, id::REDUCE_TX_POWER_CMD, 10),
 ];
 
 /// The version of a command, as `iwl_fw_lookup_cmd_ver` finds it; legacy ids stand in the long
