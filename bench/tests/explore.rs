@@ -100,8 +100,11 @@ fn an_unexpected_end_is_found_and_replayed() {
     assert!(file.ends_with("/late-start-order-2.toml"), "{file}");
     let run = bench.run(&[file]);
     assert_eq!((run.code, run.outcome()), (Some(1), "failed"), "{}", run.stderr);
-    let line = text(&run.only()["verdict"]["line"]);
-    assert!(line.starts_with("step check:") && line.contains("has 0 network interfaces"), "{line}");
+    let verdict = &run.only()["verdict"];
+    let failed = text(&verdict["failed"]);
+    assert!(failed.starts_with("step check:"), "{failed}");
+    assert!(failed.contains("has 0 network interfaces"), "{failed}");
+    assert_eq!(text(&verdict["diagnosis"]["cause"]), "no-alive", "{verdict}");
 
     // The page has a row for each, which leads to its run.
     let directory = std::path::Path::new(text(&explored.document["directory"])).to_owned();

@@ -234,10 +234,11 @@ fn the_schema_is_json_and_knows_the_keys() {
 #[test]
 fn what_cannot_be_meant_is_refused() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["matrix", "--kernel", "/no/bzImage"], "each bzImage has its modules"),
         (&["matrix", "--firmware", "/no/such.ucode"], "/no/such.ucode"),
         (&["run", "unbnd-*"], "there are the groups card/"),
+        (&["explore", "unbind-*"], "one scenario is meant here: unbind-"),
         (&["run", "--patience", "18446744073709551614"], "from 1 to 86400"),
         (&["matrix", "--repeat", "0"], "from 1 to 1000000"),
         (&["check", "/"], "there is no scenario `/`"),

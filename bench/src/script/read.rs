@@ -46,6 +46,14 @@ pub enum ScenarioError {
         /// Those that there are.
         groups: String,
     },
+    /// A pattern where one scenario is wanted.
+    #[error("`{pattern}` stands for several, and one scenario is meant here: {those}")]
+    OneOnly {
+        /// As given.
+        pattern: String,
+        /// Those that it stands for.
+        those: String,
+    },
     /// Several cannot be used.
     #[error("{}", lines(.0))]
     Several(Vec<ScenarioError>),
@@ -170,6 +178,10 @@ pub fn find(name: &str) -> Result<Scenario, ScenarioError> {
             .map_err(|source| ScenarioError::Read { path: name.to_owned(), source })?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         return parse(&stem, name, &text);
+    }
+    if is_pattern(name) {
+        let those: Vec<_> = fitting(name)?.into_iter().map(|scenario| scenario.name).collect();
+        return Err(ScenarioError::OneOnly { pattern: name.to_owned(), those: those.join(", ") });
     }
     // One without its slash is no pattern.
     let no_such = NoSuch::new("scenario", name, names()).or(groups());

@@ -242,6 +242,7 @@ mod tests {
                 "in the kernel before the scenario begins",
             ),
             ("\"module-loaded\", module = \"rfkill\"", "`guest.loaded = []`"),
+            ("\"firmware-asked\", name = \"regulatory.db\"", "asked for as cfg80211 is loaded"),
             ("\"module-loaded\", module = \"fuse\"", "in the kernel before"),
             ("\"modprobe-ended\", module = \"mac80211\"", "no opmode `mac80211`"),
             ("\"modprobe-ended\", status = 7", "`exit = 7`"),

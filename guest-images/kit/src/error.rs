@@ -518,7 +518,8 @@ impl KitError {
     pub fn is_users(&self) -> bool {
         matches!(
             self,
-            Self::NoSuchModule { .. }
+            Self::NoKernel { .. }
+                | Self::NoSuchModule { .. }
                 | Self::BadModuleSource { .. }
                 | Self::BuildFailed { .. }
                 | Self::NoSource { .. }

@@ -191,9 +191,9 @@ impl<'a> Facts<'a> {
         // `iwl_req_fw_callback` ends with where to look for files: advice.
         // The driver core's own word of a probe that failed says no more than that.
         let advice = |text: &str| {
-            ["check git://", "0x", "probe with driver "].iter().any(|of| text.starts_with(of))
+            ["check git://", "probe with driver "].iter().any(|of| text.starts_with(of))
         };
-        let last = errors.clone().find(|text| !advice(text));
+        let last = errors.clone().find(|text| !advice(text) && !is_dump(text));
         errors.clone().find(names_errno).or(last).map(str::to_owned)
     }
 
@@ -201,6 +201,13 @@ impl<'a> Facts<'a> {
         let reached = self.milestones.iter();
         reached.filter_map(|r| Some((r.seq, what(&r.milestone)?))).collect()
     }
+}
+
+/// A line of registers or memory (`print_hex_dump`), or what stands above them.
+fn is_dump(text: &str) -> bool {
+    let at = text.split_once(':').map_or("", |(at, _)| at);
+    let offset = at.len() == 8 && at.bytes().all(|digit| digit.is_ascii_hexdigit());
+    offset || text.starts_with("0x") || text.trim_end().ends_with(':')
 }
 
 /// How often, behind what happened.

@@ -616,3 +616,18 @@ fn a_file_without_a_byte() {
         "{said}"
     );
 }
+
+#[test]
+fn a_dump_is_not_the_drivers_last_word() {
+    let mut what = vec![read(0), asked(file(FIRST)), refused(FIRST)];
+    what.push(log(3, "iwlwifi-7260-17 is required"));
+    for dumped in [
+        "iwlwifi root port (0000:00:02.0) AER cap structure:",
+        "00000000: 00010001 00000000 00000000 00462030",
+        "0x00000084 | NMI_INTERRUPT_UNKNOWN",
+    ] {
+        what.push(log(3, dumped));
+    }
+    let said = line(what);
+    assert!(said.ends_with("\"iwlwifi-7260-17 is required\""), "{said}");
+}

@@ -136,6 +136,9 @@ impl Possible<'_> {
             "nvm-read" if never && !parts.is_empty() => self.uncaused_read(pattern, parts, card),
             "rf-kill-noticed" if never => self.uncaused_number_of_rfkill(pattern),
             "module-loaded" | "opmode-loaded" if never => self.uncaused_load(pattern),
+            "firmware-asked" | "firmware-given" | "firmware-refused" if never => {
+                self.uncaused_regulatory(pattern)
+            }
             "module-unloaded" | "opmode-unloaded" if never => {
                 (!self.may_unload(pattern)).then(|| {
                     nothing(
@@ -232,6 +235,18 @@ impl Possible<'_> {
                 "`{module}` is in the kernel before the scenario begins: it is not loaded \
                  again\n`guest.loaded = []` leaves it to the steps; with `cold = true` it \
                  is loaded before their eyes"
+            )
+        })
+    }
+
+    /// cfg80211 asks for its database once, as it is loaded.
+    fn uncaused_regulatory(&self, pattern: &Pattern) -> Option<No> {
+        const ITS_OWN: [&str; 2] = ["regulatory.db", "regulatory.db.p7s"];
+        let name = text(pattern, "name").filter(|name| ITS_OWN.contains(name))?;
+        self.is_loaded_before("cfg80211").then(|| {
+            format!(
+                "`{name}` is asked for as cfg80211 is loaded, which is in the kernel before the scenario \
+                 begins\n`guest.loaded = []` leaves it to the steps"
             )
         })
     }
