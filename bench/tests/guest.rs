@@ -425,7 +425,7 @@ fn trouble_is_shown_with_its_trace() {
     }
 }
 
-/// A step that the slot does not suit is the scenario's fault, not the environment's.
+/// A step that the slot does not suit is the scenario's own fault, and no driver's.
 #[test]
 fn a_card_is_plugged_where_there_is_none() {
     let bench = Bench::new();
@@ -442,7 +442,7 @@ fn a_card_is_plugged_where_there_is_none() {
     ] {
         let file = bench.file("slot.toml", format!("{head}{steps}"));
         let run = bench.run(&[&file.to_string_lossy()]);
-        assert_eq!((run.code, run.outcome()), (Some(1), "failed"), "{}", run.stderr);
+        assert_eq!((run.code, run.outcome()), (Some(125), "environment"), "{}", run.stderr);
         assert!(run.stderr.contains(said), "{}", run.stderr);
     }
 }

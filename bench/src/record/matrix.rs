@@ -218,18 +218,18 @@ pub fn counted(places: &[&LeftOut]) -> String {
     }
 }
 
-/// Marks what is known to fail. Of a place that was played often, one such failure shows that it
-/// still does; it is gone if all passed, which only a matrix that was played to its end can tell.
+/// Marks what is known to fail. Of all places that an entry is about, however often they were played, one
+/// such failure shows that it still does; it is gone if all passed, which only a matrix that was played to
+/// its end can tell.
 pub fn mark_known(cells: &mut [Cell], known: &Known, whole: bool) {
-    let still = |cells: &[Cell], place: Place<'_>, failure: &Failure| {
-        let plays = cells.iter().filter(|cell| cell.place() == place);
-        let mut attempts = plays.flat_map(|cell| &cell.attempts);
-        attempts.any(|attempt| failure.is(attempt.outcome, &attempt.line))
+    let of = |cells: &[Cell], failure: &Failure, wanted: &dyn Fn(&Cell) -> bool| {
+        let mut plays = cells.iter().filter(|cell| failure.is_at(cell.place()));
+        plays.all(wanted)
     };
-    let passed = |cells: &[Cell], place: Place<'_>| {
-        let mut plays = cells.iter().filter(|cell| cell.place() == place);
-        plays.all(|cell| cell.last().outcome == Outcome::Passed && !cell.flaky)
+    let still = |cell: &Cell, failure: &Failure| {
+        cell.attempts.iter().any(|attempt| failure.is(attempt.outcome, &attempt.line))
     };
+    let passed = |cell: &Cell| cell.last().outcome == Outcome::Passed && !cell.flaky;
     let marks: Vec<_> = cells
         .iter()
         .map(|cell| {
@@ -239,7 +239,7 @@ pub fn mark_known(cells: &mut [Cell], known: &Known, whole: bool) {
                 return Some(KnownFailure::of(own, false));
             }
             let mut gone = known.at(cell.place()).filter(|(_, known)| {
-                whole && passed(cells, cell.place()) && !still(cells, cell.place(), known)
+                whole && of(cells, known, &|cell| passed(cell) && !still(cell, known))
             });
             gone.next().map(|known| KnownFailure::of(known, true))
         })
@@ -371,5 +371,22 @@ mod tests {
         assert_eq!(unexplained, [false, false, true, false, false, true, true, true, false]);
         mark_known(&mut cells, &known, false);
         assert_eq!(cells[1].standing(), Standing::Passed, "more plays may be to come");
+    }
+
+    /// An entry is wrong once it is of no use: some of what a pattern is about may pass.
+    #[test]
+    fn an_entry_is_gone_when_nothing_that_it_is_about_fails() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let file = dir.path().join("known.toml");
+        std::fs::write(&file, "[[failure]]\nscenario = \"own-*\"\nreason = \"r\"\n")
+            .expect("written");
+        let known = Known::read(&file, &[]).expect("a file");
+        let standings = |outcome| {
+            let mut cells = [cell("own-a", &[Outcome::Passed]), cell("own-b", &[outcome])];
+            mark_known(&mut cells, &known, true);
+            cells.map(|cell| cell.standing())
+        };
+        assert_eq!(standings(Outcome::Failed), [Standing::Passed, Standing::Known]);
+        assert_eq!(standings(Outcome::Passed), [Standing::Gone, Standing::Gone]);
     }
 }

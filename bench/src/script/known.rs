@@ -103,7 +103,11 @@ impl Failure {
             true => near::nearest_pattern(&self.scenario, &scenarios),
             false => near::nearest(&self.scenario, scenarios.iter().copied()).map(str::to_owned),
         };
-        let is_near = near.is_some();
+        // Another of the user's own may be meant for another command.
+        let is_near = match self.scenario.contains('*') {
+            true => near.is_some(),
+            false => near.as_deref().is_some_and(|near| read::names().any(|name| name == near)),
+        };
         let what = match near.filter(|_| self.scenario.contains('*')) {
             Some(near) => {
                 format!("no scenario is `{}`; did you mean `{near}`?", self.scenario)
@@ -124,7 +128,8 @@ impl Failure {
         }
     }
 
-    fn is_at(&self, place: Place<'_>) -> bool {
+    /// Whether a place is one of its own.
+    pub fn is_at(&self, place: Place<'_>) -> bool {
         glob(&self.scenario, place.scenario)
             && self.card.as_ref().is_none_or(|card| glob(card, place.card))
             && self.kernel.as_ref().is_none_or(|range| range.contains(place.kernel))
