@@ -106,7 +106,7 @@ fn an_identity_is_refused_where_it_is_wrong() {
     let (code, stderr) = failing(&bench, &["check", &file.to_string_lossy()]);
     assert_eq!(code, Some(2));
     assert!(
-        stderr.contains("part.toml:2:10") && stderr.contains("has no CSR_HW_RF_ID"),
+        stderr.contains("part.toml:3:17") && stderr.contains("has no CSR_HW_RF_ID"),
         "{stderr}"
     );
 }
@@ -234,10 +234,11 @@ fn the_schema_is_json_and_knows_the_keys() {
 #[test]
 fn what_cannot_be_meant_is_refused() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["matrix", "--kernel", "/no/bzImage"], "each bzImage has its modules"),
         (&["matrix", "--firmware", "/no/such.ucode"], "/no/such.ucode"),
         (&["run", "unbnd-*"], "there are the groups card/"),
+        (&["run", "--modules", "/"], "there is no bzImage `default` (--kernel)"),
         (&["explore", "unbind-*"], "one scenario is meant here: unbind-"),
         (&["run", "--patience", "18446744073709551614"], "from 1 to 86400"),
         (&["matrix", "--repeat", "0"], "from 1 to 1000000"),

@@ -41,6 +41,11 @@ pub fn kernel_selector(
         return Ok(KernelSelector::Tree(tree.to_owned()));
     }
     match modules {
+        Some(_) if !kernel.contains('/') && !Path::new(kernel).is_file() => {
+            anyhow::bail!(
+                "--modules goes with a kernel that is a file: there is no bzImage `{kernel}` (--kernel)"
+            )
+        }
         Some(modules) => Ok(KernelSelector::Files {
             bzimage: PathBuf::from(kernel),
             modules: modules.to_owned(),
