@@ -118,6 +118,9 @@ pub struct Verdict {
     /// What did not come, where it failed of that.
     #[serde(skip)]
     pub missing: Vec<Missing>,
+    /// It failed of what came: nothing that is still to come would mend that.
+    #[serde(skip)]
+    pub contradicted: bool,
     /// It was waited for, until nothing was left to do or patience was at its end.
     #[serde(skip)]
     pub waited: bool,
@@ -134,6 +137,7 @@ impl Verdict {
             diagnosis: None,
             explained: false,
             missing: Vec::new(),
+            contradicted: false,
             waited: false,
         }
     }
@@ -153,14 +157,12 @@ impl Verdict {
     #[must_use]
     pub fn because(self, diagnosis: Diagnosis) -> Verdict {
         Verdict {
-            outcome: self.outcome,
             line: diagnosis.line(),
             cause: diagnosis.events.first().copied(),
             failed: Some(self.line),
             diagnosis: Some(Box::new(diagnosis)),
             explained: true,
-            missing: self.missing,
-            waited: self.waited,
+            ..self
         }
     }
 

@@ -87,22 +87,25 @@ pub(super) fn verdict(
             let total = expectations.len();
             match failed.first() {
                 None => Verdict::new(Outcome::Passed, held(total)),
-                Some((that, failure)) => Verdict::new(
-                    Outcome::Failed,
-                    format!(
+                Some((that, failure)) => {
+                    let line = format!(
                         "{} of {total} expectations failed{} \"{that}\": {}{}",
                         failed.len(),
                         if failed.len() == 1 { ":" } else { ", the first is" },
                         failure.line(),
                         if console.is_empty() { "" } else { "; console.log may tell more" }
-                    ),
-                )
-                .without(expect::missing(
-                    scenario,
-                    vars,
-                    expectations,
-                    evidence.milestones,
-                )),
+                    );
+                    let came = evidence.milestones;
+                    Verdict {
+                        contradicted: expect::is_contradicted(scenario, vars, expectations, came),
+                        ..Verdict::new(Outcome::Failed, line).without(expect::missing(
+                            scenario,
+                            vars,
+                            expectations,
+                            came,
+                        ))
+                    }
+                }
             }
         }
     }
@@ -160,6 +163,9 @@ pub(super) fn explained(
                 Some(of) => diagnose_initrd(facts, of),
             };
             match concerned().find_map(|facts| look(&facts)) {
+                Some(diagnosis) if diagnosis.cause == ENDED_EARLY && verdict.contradicted => {
+                    verdict
+                }
                 Some(diagnosis) => {
                     // What nobody could see says nothing.
                     let outcome = match diagnosis.cause.as_str() {

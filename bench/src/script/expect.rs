@@ -419,6 +419,29 @@ impl Pattern {
     }
 }
 
+/// Whether an expectation fails of what came, so that nothing that is still to come could mend it.
+pub fn is_contradicted(
+    scenario: &Scenario,
+    vars: &Vars,
+    judged: &[Judged],
+    milestones: &[Reached],
+) -> bool {
+    let count = |pattern: &toml::Spanned<Pattern>| {
+        let pattern = vars.pattern(pattern.get_ref());
+        milestones.iter().filter(|reached| matches(&pattern, reached)).count()
+    };
+    let failed =
+        applying(scenario, vars).zip(judged).filter(|(_, judged)| judged.failure.is_some());
+    failed.map(|(e, _)| e).any(|e| match (&e.log, &e.exactly) {
+        (Some(log), _) => log.times == Some(0),
+        (None, Some(pattern)) => count(pattern) > e.times.unwrap_or_default(),
+        (None, None) => {
+            let wanted = e.in_order.iter().flatten().chain(&e.eventually).chain(&e.after);
+            wanted.chain(&e.before).all(|pattern| count(pattern) > 0)
+        }
+    })
+}
+
 /// What did not come, of all that is expected of this run and was judged.
 pub fn missing(
     scenario: &Scenario,
