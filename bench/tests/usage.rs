@@ -234,11 +234,12 @@ fn the_schema_is_json_and_knows_the_keys() {
 #[test]
 fn what_cannot_be_meant_is_refused() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["matrix", "--kernel", "/no/bzImage"], "each bzImage has its modules"),
         (&["matrix", "--firmware", "/no/such.ucode"], "/no/such.ucode"),
         (&["run", "unbnd-*"], "there are the groups card/"),
         (&["run", "--modules", "/"], "there is no bzImage `default` (--kernel)"),
+        (&["run", "--kernel", "7.3,6.1"], "which `iwlbench matrix` plays"),
         (&["explore", "unbind-*"], "one scenario is meant here: unbind-"),
         (&["run", "--patience", "18446744073709551614"], "from 1 to 86400"),
         (&["matrix", "--repeat", "0"], "from 1 to 1000000"),

@@ -64,6 +64,9 @@ pub fn kernel_selector(
                 ),
             })
         }
+        None if kernel.contains(',') => {
+            anyhow::bail!("`{kernel}` are several kernels, which `iwlbench matrix` plays")
+        }
         None => Ok(kernel.parse()?),
     }
 }

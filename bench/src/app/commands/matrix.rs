@@ -126,7 +126,12 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     }
     terminal::flush()?;
     if args.json || ui.quiet {
-        render::failures_in_lines(&cells).for_each(|line| ui.complain(&line));
+        let mut failures = render::failures_in_lines(&cells).peekable();
+        let failed = failures.peek().is_some();
+        failures.for_each(|line| ui.complain(&line));
+        if failed {
+            ui.complain(&format!("page: {}", dir.path().join(files::PAGE).display()));
+        }
     }
     written.with_context(|| format!("not all results are in {}", dir.path().display()))?;
     if results.interrupted {
