@@ -325,7 +325,15 @@ impl Loaded {
             };
             if matches!(self, Loaded::Named(_)) {
                 let line = format!("guest.loaded: modprobe {name} fails: {}", why.trim());
-                let outcome = match judge::is_refusal(&why) {
+                // The kernel's word for a module that it was told not to load.
+                let forbidden = why.contains("Operation not permitted");
+                let line = match forbidden {
+                    true => format!(
+                        "{line}; `module_blacklist=` on the kernel's command line does that"
+                    ),
+                    false => line,
+                };
+                let outcome = match forbidden || judge::is_refusal(&why) {
                     true => Outcome::Environment,
                     false => Outcome::Failed,
                 };

@@ -327,6 +327,13 @@ impl<'a> Player<'a> {
                 StepError::TimedOut(why) => {
                     let came = &self.session.milestones;
                     let missing = patterns.iter().filter_map(|p| p.missing_from(came)).collect();
+                    let alike = |p: &Pattern| {
+                        came.iter().rev().find(|reached| reached.milestone.kind() == p.milestone)
+                    };
+                    let why = match patterns.iter().find_map(alike) {
+                        Some(last) => format!("{why}; the last of its kind: {}", last.milestone),
+                        None => why,
+                    };
                     StepError::Missing(why, missing)
                 }
                 other => other,
