@@ -7,6 +7,7 @@ mod moments;
 mod possible;
 pub mod read;
 mod recover;
+mod said;
 pub mod scenario;
 pub mod schema;
 mod sense;

@@ -9,6 +9,7 @@ use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
 use crate::script::possible::Possible;
 use crate::script::recover::{Left, Spot};
+use crate::script::said::Said;
 use crate::script::scenario::{
     Action, Check, Equipped, Expectation, FileCheck, Happening, MOST_CARDS, Moment, OneOrMany,
     Pattern, PlannedFault, Scenario, Source, Step, Twin, When, field_of, glob, known_vars, no_card,
@@ -427,16 +428,6 @@ fn check_step_names(scenario: &Scenario, patterns: &[Said<'_>], wrong: &mut Vec<
             wrong.push(Complaint::new(spot.key("step").at, what));
         }
     }
-}
-
-/// What a scenario says about a milestone.
-pub(super) struct Said<'s> {
-    pub(super) spot: Spot<'s>,
-    pub(super) pattern: &'s Pattern,
-    /// Of which runs.
-    pub(super) when: &'s When,
-    /// Something waits for it for ever.
-    pub(super) holds: bool,
 }
 
 /// All that a scenario says about milestones, and where.

@@ -10,10 +10,10 @@ use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
 use crate::script::possible::{Possible, WIRELESS};
 use crate::script::recover::Spot;
+use crate::script::said::Said;
 use crate::script::scenario::{
     Action, Expectation, OneOrMany, Pattern, Scenario, Step, Text, When, glob,
 };
-use crate::script::sense::Said;
 use crate::script::supplied::{concerns, models, names_asked};
 
 /// Values that no event can have: an expectation with one looks at nothing.
