@@ -26,8 +26,8 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use anyhow::Context;
 use guest_kit::{
-    CacheDir, ImageSpec, Initrd as Distributions, Kernel, KernelSelector, Kit, OwnModule, PciPart,
-    Qemu,
+    CacheDir, Configuration, ImageSpec, Initrd as Distributions, Kernel, KernelSelector, Kit,
+    OwnModule, PciPart, Qemu,
 };
 use iwl_card::{CardSpec, Identity};
 use iwl_ucode::stub::{self, StubDef};
@@ -69,9 +69,10 @@ pub struct Lab<'a> {
     /// QEMU is to filter its own system calls.
     sandbox: bool,
     kernel: Kernel,
-    /// It can look for memory that has leaked.
+    /// What it was built with.
+    configuration: Configuration,
+    /// It can look for memory that has leaked, and is asked to.
     finds_leaks: bool,
-    may_sanitize: bool,
     driver: &'static Driver,
     modules: Vec<OwnModule>,
     /// How many of them the bench has built, which come first.
@@ -175,13 +176,14 @@ impl<'a> Lab<'a> {
         };
         let decision = Decision { accel: Accel::Tcg, why: String::new() };
         let cache = CacheDir::from_env()?;
+        let configuration = kernel.configuration()?;
         let mut lab = Lab {
             kit,
             sandbox: sandbox(&qemu, progress),
             qemu,
             kernel_sha256: cache.digest(&kernel.bzimage)?,
-            finds_leaks: options.initrd.is_none() && kernel.finds_leaks()?,
-            may_sanitize: kernel.may_sanitize()?,
+            finds_leaks: options.initrd.is_none() && configuration.finds_leaks(),
+            configuration,
             kernel,
             driver,
             built: changed.len(),
@@ -286,7 +288,7 @@ impl<'a> Lab<'a> {
             return Ok(initrd::plays(own, scenario)?);
         }
         for option in &scenario.needs {
-            if self.kernel.lacks(option.name())? {
+            if self.configuration.lacks(option.name()) {
                 anyhow::bail!("kernel {} was built without {option}", self.kernel());
             }
         }

@@ -243,7 +243,8 @@ impl Lab<'_> {
     fn unseen(&self, scenario: &Scenario, vars: &Vars, append: &str) -> Vec<String> {
         // Those that a stock kernel has are switched on by its command line.
         let switched_on = ["kfence.", "slub_debug", "slab_debug"];
-        let sanitizes = self.may_sanitize || switched_on.iter().any(|word| append.contains(word));
+        let sanitizes = self.configuration.may_sanitize()
+            || switched_on.iter().any(|word| append.contains(word));
         let blind = |trouble: &Trouble| match trouble {
             Trouble::Leak => !self.finds_leaks,
             Trouble::Sanitizer => !sanitizes,
@@ -464,7 +465,7 @@ impl Lab<'_> {
              check their signatures itself; take one that `iwlbench list kernels` has without that"
         } else if append.split_whitespace().any(|word| on.contains(&word)) {
             "has module.sig_enforce=1 on its command line: take that away, or sign the module"
-        } else if self.kernel.enforces_signatures()? {
+        } else if self.configuration.enforces_signatures() {
             "was built with CONFIG_MODULE_SIG_FORCE: build it without, or sign the module"
         } else {
             return Ok(());

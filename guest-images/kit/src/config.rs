@@ -50,23 +50,52 @@ pub(crate) fn find(bzimage: &Path, modules: &Path, release: &str) -> Option<Path
     places(bzimage, modules, release).into_iter().find(older)
 }
 
-/// Whether an option is set.
-pub(crate) fn is_set(path: &Path, option: &str) -> Result<bool, KitError> {
-    let text = read_regular(path).at(path)?.unwrap_or_default();
-    Ok(set(&String::from_utf8_lossy(&text)).contains(option))
-}
+/// What a kernel was built with, as far as that is known; options are named without `CONFIG_`.
+#[derive(Debug, Default)]
+pub struct Configuration(Option<BTreeSet<String>>);
 
-/// Whether an option is set in the configuration that a kernel holds itself, if it does.
-pub(crate) fn is_set_in_image(bzimage: &Path, option: &str) -> Result<bool, KitError> {
-    let text = embedded(bzimage)?.unwrap_or_default();
-    Ok(set(&String::from_utf8_lossy(&text)).contains(option))
-}
+impl Configuration {
+    /// What stands in a file.
+    pub(crate) fn of(path: &Path) -> Result<Self, KitError> {
+        Ok(Self::said(&read_regular(path).at(path)?.unwrap_or_default()))
+    }
 
-/// Whether an option is not set in the configuration that a kernel holds itself; `false` if it holds
-/// none.
-pub(crate) fn is_lacking_in_image(bzimage: &Path, option: &str) -> Result<bool, KitError> {
-    let lacks = |text: Vec<u8>| !set(&String::from_utf8_lossy(&text)).contains(option);
-    Ok(embedded(bzimage)?.is_some_and(lacks))
+    /// What a kernel's image holds, if it does.
+    pub(crate) fn of_image(bzimage: &Path) -> Result<Self, KitError> {
+        Ok(embedded(bzimage)?.map_or_else(Self::default, |text| Self::said(&text)))
+    }
+
+    fn said(text: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(text);
+        Self(Some(set(&text).into_iter().map(str::to_owned).collect()))
+    }
+
+    /// It is known that an option is set.
+    pub fn has(&self, option: &str) -> bool {
+        self.0.as_ref().is_some_and(|set| set.contains(option))
+    }
+
+    /// It is known that an option is not set.
+    pub fn lacks(&self, option: &str) -> bool {
+        self.0.as_ref().is_some_and(|set| !set.contains(option))
+    }
+
+    /// It takes no module without a signature of its own.
+    pub fn enforces_signatures(&self) -> bool {
+        self.has("MODULE_SIG_FORCE")
+    }
+
+    /// It can look for memory that has leaked (kmemleak).
+    pub fn finds_leaks(&self) -> bool {
+        self.has("DEBUG_KMEMLEAK")
+    }
+
+    /// It may have a sanitizer at work by itself.
+    pub fn may_sanitize(&self) -> bool {
+        ["KASAN", "KMSAN", "KCSAN", "UBSAN", "DEBUG_OBJECTS", "SLUB_DEBUG_ON"]
+            .iter()
+            .any(|option| !self.lacks(option))
+    }
 }
 
 fn set(text: &str) -> BTreeSet<&str> {
@@ -131,7 +160,8 @@ mod tests {
         let all = NEEDED.map(|(option, _)| format!("CONFIG_{option}=y\n")).concat();
         fs::write(&path, &all).unwrap();
         check(&path).unwrap();
-        assert!(is_set(&path, "PCI").unwrap() && !is_set(&path, "MODULE_SIG_FORCE").unwrap());
+        let known = Configuration::of(&path).unwrap();
+        assert!(known.has("PCI") && !known.has("MODULE_SIG_FORCE"));
         let modular = all.replace("FUSE_FS=y", "FUSE_FS=m");
         fs::write(&path, &modular).unwrap();
         check(&path).unwrap();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::apt::{Apt, Candidate, Package};
 use crate::cache::{CacheDir, read_json};
-use crate::config;
+use crate::config::{self, Configuration};
 use crate::error::{At, KitError};
 use crate::modules::ModuleTree;
 use crate::record::Sums;
@@ -113,54 +113,16 @@ impl Kernel {
         !self.packages.iter().any(|package| package.unlisted)
     }
 
-    /// Whether it was built to take no module without a signature of its own.
+    /// What it was built with.
     ///
     /// # Errors
-    /// Its configuration cannot be read.
-    pub fn enforces_signatures(&self) -> Result<bool, KitError> {
-        self.is_set("MODULE_SIG_FORCE")
-    }
-
-    /// Whether it can look for memory that has leaked (kmemleak).
-    ///
-    /// # Errors
-    /// Its configuration cannot be read.
-    pub fn finds_leaks(&self) -> Result<bool, KitError> {
-        self.is_set("DEBUG_KMEMLEAK")
-    }
-
-    /// Whether it was built without an option, given without `CONFIG_`; `false` where its
-    /// configuration is not known.
-    ///
-    /// # Errors
-    /// Its configuration cannot be read.
-    pub fn lacks(&self, option: &str) -> Result<bool, KitError> {
+    /// It cannot be read.
+    pub fn configuration(&self) -> Result<Configuration, KitError> {
         match &self.config {
-            Some(config) => Ok(!config::is_set(config, option)?),
-            None if !self.packages.is_empty() => Ok(false),
-            None => config::is_lacking_in_image(&self.bzimage, option),
-        }
-    }
-
-    /// Whether it may have a sanitizer at work by itself.
-    ///
-    /// # Errors
-    /// Its configuration cannot be read.
-    pub fn may_sanitize(&self) -> Result<bool, KitError> {
-        for option in ["KASAN", "KMSAN", "KCSAN", "UBSAN", "DEBUG_OBJECTS", "SLUB_DEBUG_ON"] {
-            if !self.lacks(option)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn is_set(&self, option: &str) -> Result<bool, KitError> {
-        match &self.config {
-            Some(config) => config::is_set(config, option),
+            Some(config) => Configuration::of(config),
             // Debian's say no more in themselves than in the file beside them.
-            None if !self.packages.is_empty() => Ok(false),
-            None => config::is_set_in_image(&self.bzimage, option),
+            None if !self.packages.is_empty() => Ok(Configuration::default()),
+            None => Configuration::of_image(&self.bzimage),
         }
     }
 
@@ -362,9 +324,10 @@ pub fn is_bzimage(path: &Path) -> bool {
 /// not boot.
 fn whole_bzimage(path: &Path) -> Result<Option<String>, KitError> {
     let Some(release) = bzimage_release(path)? else { return Ok(None) };
-    let length = File::open(path).and_then(|file| file.metadata()).at(path)?.len();
+    let file = File::open(path).at(path)?;
+    let length = file.metadata().at(path)?.len();
     let mut header = [0; 0x210];
-    File::open(path).and_then(|file| file.read_exact_at(&mut header, 0)).at(path)?;
+    file.read_exact_at(&mut header, 0).at(path)?;
     match vmlinux::length(&header).is_some_and(|needed| length < needed) {
         true => Err(KitError::CutShort { path: path.to_path_buf(), what: "a kernel's image" }),
         false => Ok(Some(release)),

@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cache::CacheDir;
-use crate::config;
+use crate::config::Configuration;
 use crate::error::{At, KitError};
 use crate::kernel::Kernel;
 use crate::room::{self, FIRST, PROGRAMS, Room, complete, is_needed, jobs};
@@ -99,7 +99,7 @@ pub(crate) fn cached(cache: &CacheDir, release: &str) -> Result<Option<Room>, Ki
 /// Refuses a kernel that is known to have no Rust.
 pub(crate) fn check(kernel: &Kernel) -> Result<(), KitError> {
     match &kernel.config {
-        Some(config) if !config::is_set(config, "RUST")? => {
+        Some(config) if Configuration::of(config)?.lacks("RUST") => {
             Err(KitError::NoRust { release: kernel.release.clone() })
         }
         _ => Ok(()),
