@@ -13,7 +13,7 @@ use iwl_hw::versions::IWL_FW_CMD_VER_UNKNOWN;
 use crate::format::Format;
 use crate::names::*;
 use crate::pnvm::{self, HwType, Pnvm, SkuId};
-use crate::reader::{ImageKind, SectionRole, Tlv, Ucode};
+use crate::reader::{ImageKind, SectionRole, Tlv, Ucode, has_bit};
 use crate::stub::{self, Kernel};
 
 /// Everything there is to say about one file. `Display` gives the text.
@@ -469,8 +469,7 @@ fn meaning(tlv: &Tlv<'_>) -> Option<String> {
 }
 
 fn bits(words: &[u32], name: fn(u32) -> Option<&'static str>) -> Vec<Bit> {
-    let set = |bit: &u32| words[*bit as usize / 32] & 1 << (bit % 32) != 0;
-    let numbers = (0..words.len() as u32 * 32).filter(set);
+    let numbers = (0..words.len() as u32 * 32).filter(|bit| has_bit(words, *bit));
     numbers.map(|bit| Bit { bit, name: name(bit) }).collect()
 }
 

@@ -486,7 +486,9 @@ fn set_word(table: &mut [u32], tlv: &Tlv<'_>) {
     }
 }
 
-fn has_bit(table: &[u32], bit: u32) -> bool {
+/// Whether a bit of a file's API or capability words is set.
+#[must_use]
+pub fn has_bit(table: &[u32], bit: u32) -> bool {
     table.get(bit as usize / 32).is_some_and(|word| word & (1 << (bit % 32)) != 0)
 }
 

@@ -10,6 +10,7 @@ use iwl_ucode::names::{
     IWL_UCODE_TLV_CMD_VERSIONS, IWL_UCODE_TLV_LMAC_DEBUG_ADDRS, IWL_UCODE_TLV_UMAC_DEBUG_ADDRS,
     TlvType,
 };
+use iwl_ucode::reader::has_bit;
 
 use crate::layout;
 
@@ -74,12 +75,12 @@ impl Capabilities {
 
     /// An API bit is set.
     pub(crate) fn has_api(&self, bit: u32) -> bool {
-        has(&self.api, bit)
+        has_bit(&self.api, bit)
     }
 
     /// A capability's bit is set.
     pub(crate) fn has_capa(&self, bit: u32) -> bool {
-        has(&self.capa, bit)
+        has_bit(&self.capa, bit)
     }
 
     /// The version of a command.
@@ -91,8 +92,4 @@ impl Capabilities {
     pub(crate) fn notification(&self, group: u8, id: u8) -> Option<u8> {
         versions::notification_version(&self.versions, group, id)
     }
-}
-
-fn has(words: &[u32], bit: u32) -> bool {
-    words.get(bit as usize / 32).is_some_and(|word| word >> (bit % 32) & 1 != 0)
 }

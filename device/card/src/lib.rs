@@ -67,7 +67,7 @@
 //! - Versions of commands without a layout in `fw/unified/request.rs`: those that a file says it speaks
 //!   and that are not there are told as unknown. Of rate scaling (TLC) any.
 //! - A radio: scans take their time and find nothing, frames are never acknowledged, no beacons.
-//! - Encryption, aggregation, power saving, wake on WLAN, temperature.
+//! - Encryption, aggregation, power saving, wake on WLAN.
 //! - Byte count tables, keep-warm memory, interrupt coalescing, the periodic interrupt, and
 //!   `CSR_GP_CNTRL`'s sleep states: the MAC is awake whenever it is on; without INIT_DONE
 //!   as long as firmware runs and it is asked to be.
