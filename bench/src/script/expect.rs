@@ -419,6 +419,16 @@ impl Pattern {
     }
 }
 
+/// The expectations that were judged to fail.
+fn failed<'s>(
+    scenario: &'s Scenario,
+    vars: &'s Vars,
+    judged: &'s [Judged],
+) -> impl Iterator<Item = &'s Expectation> {
+    let each = applying(scenario, vars).zip(judged);
+    each.filter(|(_, judged)| judged.failure.is_some()).map(|(e, _)| e)
+}
+
 /// Whether an expectation fails of what came, so that nothing that is still to come could mend it.
 pub fn is_contradicted(
     scenario: &Scenario,
@@ -430,9 +440,7 @@ pub fn is_contradicted(
         let pattern = vars.pattern(pattern.get_ref());
         milestones.iter().filter(|reached| matches(&pattern, reached)).count()
     };
-    let failed =
-        applying(scenario, vars).zip(judged).filter(|(_, judged)| judged.failure.is_some());
-    failed.map(|(e, _)| e).any(|e| match (&e.log, &e.exactly) {
+    failed(scenario, vars, judged).any(|e| match (&e.log, &e.exactly) {
         (Some(log), _) => log.times == Some(0),
         (None, Some(pattern)) => count(pattern) > e.times.unwrap_or_default(),
         (None, None) => {
@@ -450,10 +458,7 @@ pub fn missing(
     milestones: &[Reached],
 ) -> Vec<Missing> {
     let mut missing = Vec::new();
-    for (e, judged) in applying(scenario, vars).zip(judged) {
-        if e.log.is_some() || judged.failure.is_none() {
-            continue;
-        }
+    for e in failed(scenario, vars, judged).filter(|e| e.log.is_none()) {
         let patterns = e.in_order.iter().flatten().chain(&e.eventually).chain(&e.after);
         let once = patterns.chain(&e.before).map(|pattern| (pattern, 1));
         let times = e.exactly.iter().map(|pattern| (pattern, e.times.unwrap_or_default()));

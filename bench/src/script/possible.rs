@@ -20,6 +20,9 @@ use crate::script::recover::Left;
 use crate::script::scenario::{Action, Guest, Pattern, Scenario, Step, Text, Vars, When};
 use crate::script::supplied::{ELSE, KERNELS, Supplied, concerns, kernels, models, names_asked};
 
+/// The card that a step is done to, where it names none.
+pub(super) const FIRST: &str = "$card";
+
 /// The agent's modules, which are in the kernel before anything is told of them.
 const AGENTS: [&str; 7] = [
     "virtio",

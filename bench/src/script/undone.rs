@@ -6,12 +6,9 @@ use toml::Spanned;
 use crate::facts::driver::{DRIVERS, IWLWIFI};
 use crate::facts::near;
 use crate::script::complaint::Complaint;
-use crate::script::possible::Possible;
+use crate::script::possible::{FIRST, Possible};
 use crate::script::recover::Spot;
-use crate::script::scenario::{Action, Autoload, Scenario, Step, glob};
-
-/// The step that is done to no card of its own is done to the first.
-const FIRST: &str = "$card";
+use crate::script::scenario::{Action, Autoload, Scenario, Step, flattened, glob};
 
 /// The keys of what a step can undo: where one of them cannot be read, nothing is known of that.
 pub(super) const DOINGS: [&str; 6] = ["cards", "card", "step", "hold", "firmware", "module"];
@@ -39,17 +36,11 @@ fn look<'s>(
             }
         }
         if step.repeat.is_some_and(|times| times > 1) {
-            before.extend(all(&step.step));
+            before.extend(flattened(&step.step, &|_| true));
         }
         look(possible, &step.step, &spot.key("step"), before, wrong);
         before.push(step);
     }
-}
-
-/// The steps of a repetition.
-fn all(steps: &[Spanned<Step>]) -> Vec<&Step> {
-    let each = steps.iter().map(Spanned::get_ref);
-    each.flat_map(|step| std::iter::once(step).chain(all(&step.step))).collect()
 }
 
 fn card_of(step: &Step) -> &str {

@@ -4,14 +4,11 @@
 use iwl_card::{CardSpec, Fault};
 use toml::{Spanned, Value};
 
-use super::{No, Possible, WIRELESS};
+use super::{FIRST, No, Possible, WIRELESS};
 use crate::facts::driver::IWLWIFI;
 use crate::facts::milestone::all_fields;
 use crate::script::scenario::{Action, Equipped, Pattern, PlannedFault, Step, When};
 use crate::script::supplied::concerns;
-
-/// The card that a step is done to, where it names none.
-const FIRST: &str = "$card";
 
 /// What a pattern says of a field.
 fn text<'p>(pattern: &'p Pattern, field: &str) -> Option<&'p str> {

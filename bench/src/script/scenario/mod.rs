@@ -285,25 +285,47 @@ impl Scenario {
 
     /// Its steps, those of repetitions too.
     pub fn all_steps(&self) -> Vec<&Step> {
-        let mut all = Vec::new();
-        flatten(&self.steps, &mut all);
-        all
+        flattened(&self.steps, &|_| true)
+    }
+
+    /// Those that are played in a run.
+    fn applying_steps(&self, vars: &Vars) -> Vec<&Step> {
+        flattened(&self.steps, &|step| step.when.applies(vars))
     }
 
     /// The modules that its steps name in a run, each with where: those that have to be there. What may fail
     /// names what it likes, and a modprobe with a configuration of the scenario's knows other names.
     pub fn modules_named(&self, vars: &Vars) -> Vec<(&'static str, String)> {
-        let mut named = Vec::new();
         let configured = self.actions().iter().any(|action| matches!(action, Action::ModprobeD(_)));
-        modules_of(&self.steps, vars, configured, &mut named);
+        let texts = |place: &'static str, words: &[Text]| -> Vec<_> {
+            words.iter().map(|word| (place, vars.string(&word.0))).collect()
+        };
+        let mut named = Vec::new();
+        for step in self.applying_steps(vars) {
+            match step.r#do.as_ref().filter(|_| step.fails.is_none()) {
+                Some(Action::Rmmod(name)) => named.push(("step rmmod", vars.string(&name.0))),
+                Some(Action::Modprobe(args)) if !configured => {
+                    let args: Vec<_> = args.iter().map(|arg| vars.string(&arg.0)).collect();
+                    let names = modprobe_names(&args).into_iter();
+                    named.extend(names.map(|name| ("step modprobe", name.to_owned())));
+                }
+                _ => {}
+            }
+            for check in step.check.iter().flat_map(OneOrMany::iter) {
+                named.extend(texts("check.loaded", &check.loaded));
+                named.extend(texts("check.not-loaded", &check.not_loaded));
+            }
+        }
         named
     }
 
     /// What its steps let go in a run, by the names or patterns that they have.
     pub fn releases(&self, vars: &Vars) -> Vec<String> {
-        let mut released = Vec::new();
-        releases_of(&self.steps, vars, &mut released);
-        released
+        let released = |step: &Step| match &step.r#do {
+            Some(Action::Release(name) | Action::ReleaseOne(name)) => Some(vars.string(&name.0)),
+            _ => None,
+        };
+        self.applying_steps(vars).into_iter().filter_map(released).collect()
     }
 
     /// Whether the guest boots for real: one that boots again needs what a snapshot has not.
@@ -330,44 +352,6 @@ impl Scenario {
     }
 }
 
-fn releases_of(steps: &[Spanned<Step>], vars: &Vars, released: &mut Vec<String>) {
-    for step in steps.iter().map(Spanned::get_ref).filter(|step| step.when.applies(vars)) {
-        if let Some(Action::Release(name) | Action::ReleaseOne(name)) = &step.r#do {
-            released.push(vars.string(&name.0));
-        }
-        releases_of(&step.step, vars, released);
-    }
-}
-
-fn modules_of(
-    steps: &[Spanned<Step>],
-    vars: &Vars,
-    configured: bool,
-    named: &mut Vec<(&'static str, String)>,
-) {
-    for step in steps.iter().map(Spanned::get_ref).filter(|step| step.when.applies(vars)) {
-        match step.r#do.as_ref().filter(|_| step.fails.is_none()) {
-            Some(Action::Rmmod(name)) => named.push(("step rmmod", vars.string(&name.0))),
-            Some(Action::Modprobe(args)) if !configured => {
-                let args: Vec<_> = args.iter().map(|arg| vars.string(&arg.0)).collect();
-                let names = modprobe_names(&args).into_iter();
-                named.extend(names.map(|name| ("step modprobe", name.to_owned())));
-            }
-            _ => {}
-        }
-        for check in step.check.iter().flat_map(OneOrMany::iter) {
-            let names = |words: &[Text]| -> Vec<String> {
-                words.iter().map(|word| vars.string(&word.0)).collect()
-            };
-            named.extend(names(&check.loaded).into_iter().map(|name| ("check.loaded", name)));
-            named.extend(
-                names(&check.not_loaded).into_iter().map(|name| ("check.not-loaded", name)),
-            );
-        }
-        modules_of(&step.step, vars, configured, named);
-    }
-}
-
 /// The modules of a modprobe's arguments; none where they say more than that. An alias is none.
 fn modprobe_names(args: &[String]) -> Vec<&str> {
     const ALL: [&str; 4] = ["-r", "--remove", "-a", "--all"];
@@ -382,11 +366,10 @@ fn modprobe_names(args: &[String]) -> Vec<&str> {
     names.filter(|name| !name.contains([':', '*', '/'])).collect()
 }
 
-fn flatten<'s>(steps: &'s [Spanned<Step>], all: &mut Vec<&'s Step>) {
-    for step in steps.iter().map(Spanned::get_ref) {
-        all.push(step);
-        flatten(&step.step, all);
-    }
+/// These steps, each before those that it repeats; of one that is not `wanted` neither.
+pub fn flattened<'s>(steps: &'s [Spanned<Step>], wanted: &dyn Fn(&Step) -> bool) -> Vec<&'s Step> {
+    let each = steps.iter().map(Spanned::get_ref).filter(|step| wanted(step));
+    each.flat_map(|step| std::iter::once(step).chain(flattened(&step.step, wanted))).collect()
 }
 
 #[cfg(test)]
