@@ -870,9 +870,12 @@ impl Trans {
         });
         match taken {
             Ok(causes) if causes != 0 => {
-                // What came before may not have been dealt with yet: causes come past the mask too.
-                // That the thread takes them in between is no harm; it looks at some twice.
-                self.causes.store(self.causes.load(Relaxed) | causes, Relaxed);
+                // What came before may not have been dealt with yet: causes come past the mask too. None
+                // is dealt with twice: the end of one upload would be taken for that of the next.
+                let mut before = self.causes.load(Relaxed);
+                while let Err(now) = self.causes.cmpxchg(before, before | causes, Relaxed) {
+                    before = now;
+                }
                 ThreadedIrqReturn::WakeThread
             }
             _ => ThreadedIrqReturn::None,
