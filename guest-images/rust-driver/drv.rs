@@ -483,8 +483,8 @@ impl WorkItem<2> for Drv {
     type Pointer = Arc<Drv>;
 
     fn run(this: Arc<Drv>) {
-        // Nobody may unbind it and bind it again between this look and the release; who did would see
-        // the device let go of once more, and could bind it again.
+        // Who unbinds it and binds it again between this look and the release sees it let go of once
+        // more, and can bind it again.
         let failed = *this.stage.as_ref(&TABLE.lock()) == Stage::Failed;
         if failed {
             release_driver(&this.dev);

@@ -55,9 +55,9 @@ impl Drop for OwnedQueue {
     }
 }
 
-#[allow(dead_code, reason = "rust-naive does without")]
 /// Takes delayed work back, or waits until it has run. Not to be called by that work, nor with a lock
 /// held that it takes.
+#[allow(dead_code, reason = "rust-naive does without")]
 pub(crate) fn cancel_delayed_work_sync<T, const ID: u64>(item: &Arc<T>)
 where
     T: WorkItem<ID, Pointer = Arc<T>> + HasWork<T, ID> + HasDelayedWork<T, ID>,

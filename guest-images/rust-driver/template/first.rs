@@ -31,7 +31,7 @@ register! {
     }
 }
 
-/// The RF-kill switch was moved: `do = { rf-kill = "on" }` in a scenario.
+/// The RF-kill switch was moved: `do = { rf-kill = true }` in a scenario.
 const RF_KILL: u32 = 1 << 7;
 
 /// As large as the oldest card's.
@@ -124,11 +124,7 @@ impl pci::Driver for Driver {
     }
 
     fn unbind<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&First<'bound>>) {
-        let _ = this
-            .irq
-            .handler()
-            .bar
-            .try_access_with(|bar| bar.write_reg(CSR_INT_MASK::zeroed()));
+        let _ = this.irq.handler().bar.try_access_with(|bar| bar.write_reg(CSR_INT_MASK::zeroed()));
     }
 }
 
