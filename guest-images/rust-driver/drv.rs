@@ -50,6 +50,7 @@ use crate::{
         device::release_driver,
         firmware::{request_nowait, Firmware, Requester},
         kmod::{request_module, request_module_nowait, Ended, ModuleRef},
+        pci::Enabled,
         workqueue::{cancel_delayed_work_sync, OwnedQueue},
     },
     cards::Card,
@@ -552,5 +553,6 @@ pub(crate) struct Bound<'bound> {
     #[pin]
     pub(crate) irq: kernel::irq::ThreadedRegistration<'bound, Handler>,
     pub(crate) vectors: KBox<pci::IrqVectorRegistration<'bound>>,
+    pub(crate) enabled: Enabled,
     pub(crate) drv: Arc<Drv>,
 }

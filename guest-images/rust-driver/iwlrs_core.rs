@@ -32,6 +32,7 @@ use kernel::{
 };
 
 use crate::{
+    abstractions::pci::Enabled,
     cards::Card,
     drv::{Bound, Drv, Handler, Queue, Strategy, TABLE},
     regs::{BAR_SIZE, CSR_HW_REV},
@@ -51,8 +52,7 @@ impl pci::Driver for Driver {
     ) -> impl PinInit<Bound<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
             let card = info.ok_or(ENODEV)?;
-            pdev.enable_device_mem()?;
-            pdev.set_master();
+            let enabled = Enabled::new(pdev)?;
             // SAFETY: Nothing is allocated or mapped for the device yet.
             unsafe { pdev.dma_set_mask_and_coherent(DmaMask::new::<36>())? };
             let bar = pdev.iomap_region_sized::<BAR_SIZE>(0, c"iwlrs")?;
@@ -91,6 +91,7 @@ impl pci::Driver for Driver {
             Ok(try_pin_init!(Bound {
                 irq <- irq,
                 vectors,
+                enabled,
                 drv,
                 _: { drv.begin()? },
             }? Error))

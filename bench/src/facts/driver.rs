@@ -207,6 +207,7 @@ static RUST_DRIVER: &[(&str, &str)] = files! {
     "abstractions/firmware.rs"
     "abstractions/kmod.rs"
     "abstractions/mod.rs"
+    "abstractions/pci.rs"
     "abstractions/workqueue.rs"
     "cards.rs"
     "context.rs"

@@ -8,4 +8,5 @@ pub(crate) mod device;
 pub(crate) mod export;
 pub(crate) mod firmware;
 pub(crate) mod kmod;
+pub(crate) mod pci;
 pub(crate) mod workqueue;
