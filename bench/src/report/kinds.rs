@@ -19,6 +19,7 @@ fn card() -> Vec<CardEvent> {
     vec![
         CardEvent::RegRead { space, reg, value, outcome },
         CardEvent::RegWrite { space, reg: "CSR_INT".into(), value, outcome },
+        CardEvent::MemRead { addr: 1, len: 4 },
         CardEvent::Reset { how: ResetKind::Function },
         CardEvent::Interrupt {
             irq: Irq::Msix { vector: 1 },
@@ -114,6 +115,7 @@ fn known(what: &What) {
         What::Card { event, .. } => match event {
             CardEvent::RegRead { .. }
             | CardEvent::RegWrite { .. }
+            | CardEvent::MemRead { .. }
             | CardEvent::Reset { .. }
             | CardEvent::Interrupt { .. }
             | CardEvent::DmaFault { .. }

@@ -150,7 +150,7 @@ impl Trace {
         let track = match (event.source.as_str(), event.kind.as_str()) {
             // Shown as spans.
             (_, "ask" | "answer" | "step-started" | "module-loader-exit") => return,
-            ("card", "reg-read" | "reg-write") => (CARD, card("registers"), 2),
+            ("card", "reg-read" | "reg-write" | "mem-read") => (CARD, card("registers"), 2),
             ("card", _) => (CARD, card("events"), 1),
             ("kernel-log", _) => (GUEST, "kernel log".to_owned(), 0),
             ("firmware-gate" | "module-gate", _) => (LOADER, "read".to_owned(), 3),

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use std::path::Path;
 
 use guest_protocol::GuestEvent;
-use iwl_card::CardEvent;
 use serde::Serialize;
 
 use crate::facts::driver::STOCK;
@@ -463,10 +462,7 @@ fn around(events: &[Event], near: usize) -> impl Iterator<Item = &Event> {
 }
 
 fn is_access(event: &Event) -> bool {
-    matches!(
-        event.what,
-        What::Card { event: CardEvent::RegRead { .. } | CardEvent::RegWrite { .. }, .. }
-    )
+    matches!(&event.what, What::Card { event, .. } if event.accesses() > 0)
 }
 
 /// An expectation with its mark.

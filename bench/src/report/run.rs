@@ -210,7 +210,16 @@ impl Event {
     }
 
     pub(super) fn is_access(&self) -> bool {
-        matches!(self.kind.as_str(), "reg-read" | "reg-write")
+        self.accesses() > 0
+    }
+
+    /// So many registers were read or written.
+    pub(super) fn accesses(&self) -> u64 {
+        match self.kind.as_str() {
+            "reg-read" | "reg-write" => 1,
+            "mem-read" => self.u64("len").unwrap_or_default() / 4,
+            _ => 0,
+        }
     }
 }
 

@@ -79,6 +79,9 @@ fn event(event: &Event) -> String {
     let f = &event.fields;
     match event.kind.as_str() {
         "reg-read" | "reg-write" => access(event),
+        "mem-read" => {
+            format!("device memory read on: {} bytes at {}", show(f, "len"), hex(f, "addr"))
+        }
         "reset" => format!("{} reset", str(f, "how")),
         "interrupt" => {
             let vector = f.get("vector").map_or(String::new(), |v| format!(" {v}"));

@@ -7,6 +7,7 @@ use iwl_hw::{Access, Register, RegisterMap, Width};
 
 use crate::boot::KnownSections;
 use crate::chip::{Chip, Parts};
+use crate::dump::Dump;
 use crate::event::{CardEvent, Outcome, RegName, ResetKind, Space};
 use crate::faults::{Fault, FaultPlan};
 use crate::fw::Dialect;
@@ -57,6 +58,8 @@ pub struct Card {
     config: Config,
     chip: Chip,
     counters: Counters,
+    /// Device memory that the driver reads.
+    dump: Dump,
     /// From which access on every register reads as all ones, and whether that was told.
     all_ones: Option<(u64, bool)>,
     /// It is off the bus.
@@ -119,6 +122,7 @@ impl Card {
             chip: Chip::new(parts, options.faults.clone()),
             options,
             counters: Counters::default(),
+            dump: Dump::default(),
             vanished: false,
         }
     }
@@ -197,7 +201,7 @@ impl Card {
     /// ones, writes go nowhere, it neither interrupts nor touches memory, until it is
     /// [`Card::inserted`].
     pub fn vanish(&mut self, world: &mut dyn World) {
-        self.tell_eeprom_run(world);
+        self.tell_runs(world);
         self.vanished = true;
         world.emit(CardEvent::Vanished);
     }
@@ -258,12 +262,12 @@ impl Card {
         }
         data.fill(0);
         let Some((dword, part)) = self.dword(world, offset, data.len()) else { return };
+        self.end_runs(world, dword);
         if self.dead(world) {
             data.fill(0xff);
             self.tell_read(world, dword, self.bar.get(dword), u32::MAX, Outcome::Implemented);
             return;
         }
-        self.end_eeprom_run(world, dword);
         let value = self.read_dword(world, dword, part);
         let bytes = (value >> part.shift).to_le_bytes();
         let len = data.len();
@@ -279,6 +283,7 @@ impl Card {
             return;
         }
         let Some((dword, part)) = self.dword(world, offset, data.len()) else { return };
+        self.end_runs(world, dword);
         let mut bytes = [0; 4];
         bytes[..data.len()].copy_from_slice(data);
         let value = u32::from_le_bytes(bytes) << part.shift;
@@ -286,7 +291,6 @@ impl Card {
             self.tell_write(world, dword, self.bar.get(dword), value, Outcome::Implemented);
             return;
         }
-        self.end_eeprom_run(world, dword);
         self.write_dword(world, dword, part, value);
     }
 
@@ -295,7 +299,7 @@ impl Card {
         if self.vanished {
             return;
         }
-        self.tell_eeprom_run(world);
+        self.tell_runs(world);
         self.power_on();
         world.set_bus_master(false);
         world.emit(CardEvent::Reset { how: ResetKind::Function });
@@ -361,12 +365,25 @@ impl Card {
         self.config.in_d3()
     }
 
-    /// A run of EEPROM reads ends with the first access to anything else.
-    fn end_eeprom_run(&mut self, world: &mut dyn World, dword: u32) {
-        if matches!(dword, csr::CSR_EEPROM_REG | csr::CSR_OTP_GP_REG) {
-            return;
+    /// A run of reads of EEPROM or device memory ends with the first access to anything else.
+    fn end_runs(&mut self, world: &mut dyn World, dword: u32) {
+        if dword != csr::HBUS_TARG_MEM_RDAT {
+            self.tell_dump(world);
         }
+        if !matches!(dword, csr::CSR_EEPROM_REG | csr::CSR_OTP_GP_REG) {
+            self.tell_eeprom_run(world);
+        }
+    }
+
+    fn tell_runs(&mut self, world: &mut dyn World) {
+        self.tell_dump(world);
         self.tell_eeprom_run(world);
+    }
+
+    fn tell_dump(&mut self, world: &mut dyn World) {
+        if let Some(over) = self.dump.end() {
+            world.emit(over);
+        }
     }
 
     fn tell_eeprom_run(&mut self, world: &mut dyn World) {
@@ -387,8 +404,15 @@ impl Card {
         }
         let reached = regs::read(&mut self.chip, register, world);
         self.counters.read(reached.space, reached.address, &reached.reg, reached.outcome);
-        let Reached { space, reg, value, outcome, .. } = reached;
-        world.emit(CardEvent::RegRead { space, reg, value, outcome });
+        let Reached { space, address, reg, value, outcome } = reached;
+        let (each, over) = match space {
+            Space::Mem => self.dump.read(address),
+            _ => (true, None),
+        };
+        over.into_iter().for_each(|over| world.emit(over));
+        if each {
+            world.emit(CardEvent::RegRead { space, reg, value, outcome });
+        }
         value
     }
 

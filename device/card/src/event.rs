@@ -167,6 +167,14 @@ pub enum CardEvent {
         /// What came of it.
         outcome: Outcome,
     },
+    /// The driver has read on in device memory behind what the reads before it told: word after word, and
+    /// nothing between.
+    MemRead {
+        /// Device address.
+        addr: u32,
+        /// Bytes.
+        len: u32,
+    },
     /// The card was reset.
     Reset {
         /// How.
@@ -312,6 +320,16 @@ pub enum CardEvent {
 }
 
 impl CardEvent {
+    /// So many registers were read or written.
+    #[must_use]
+    pub fn accesses(&self) -> u32 {
+        match self {
+            Self::RegRead { .. } | Self::RegWrite { .. } => 1,
+            Self::MemRead { len, .. } => len / 4,
+            _ => 0,
+        }
+    }
+
     /// A fault of the plan took effect.
     pub(crate) fn injected(fault: Fault) -> Self {
         Self::FaultInjected { fault: fault.name().into() }

@@ -8,7 +8,8 @@
 //! A register access changes state and no more. What it sets off (an upload, a doorbell, a packet
 //! to the host) is done by [`Card::run`] as *work items*, each of which reads all it needs from
 //! guest memory before its first effect. An access through `HBUS_TARG_PRPH_*` or
-//! `HBUS_TARG_MEM_*` is one event, in the window it reaches.
+//! `HBUS_TARG_MEM_*` is one event, in the window it reaches; of a long run of reads the words behind the
+//! first few are one together (`dump`).
 //!
 //! One way leads through it. A register access: [`Card::bar_read`], [`Card::bar_write`] → `regs` →
 //! the state of `chip` → what the write leads to, told after it. What it set off: [`Card::run`] →
@@ -18,7 +19,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `card`, `pci` | the function: configuration space and the line in use, BAR 0, faults that hit any access |
+//! | `card`, `pci`, `dump` | the function: configuration space and the line in use, BAR 0, faults that hit any access; memory that is dumped |
 //! | `spec` | the cards, a row each; their silicon, a constant a generation |
 //! | `chip`, `timers` | what lies behind BAR 0: its wiring, its resets, its work; what is due |
 //! | `regs` | registers: what a read gives, what a write does, what came of it; a file a block |
@@ -82,6 +83,7 @@ mod capabilities;
 mod card;
 mod cause;
 mod chip;
+mod dump;
 mod event;
 mod faults;
 mod fw;

@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use iwl_card::{Card, CardEvent, CardOptions, CardSpec};
+use iwl_card::{Card, CardOptions, CardSpec};
 use rustix::{
     event::{EventfdFlags, eventfd},
     fs::{MemfdFlags, OFlags, fcntl_setfl, ftruncate, memfd_create},
@@ -133,8 +133,8 @@ pub fn soak(options: &SoakOptions, stop: &AtomicBool) -> io::Result<SoakReport> 
         let server = Server::bind(&path).map_err(io::Error::other)?;
         let (accesses, ended) = (Arc::clone(&accesses), Arc::clone(&ended));
         let sink = move |_, notice| match notice {
-            Notice::Card(CardEvent::RegRead { .. } | CardEvent::RegWrite { .. }) => {
-                accesses.fetch_add(1, Ordering::Relaxed);
+            Notice::Card(event) => {
+                accesses.fetch_add(event.accesses().into(), Ordering::Relaxed);
             }
             Notice::Ended(end) => {
                 let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);

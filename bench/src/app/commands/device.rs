@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use card_host::{Beside, Ended, Notice, NoticeReceiver, Served, Told, Watch, notices};
 use guest_kit::{CacheDir, Kit, KitOptions, Silent};
-use iwl_card::{Card, CardEvent, CardOptions, CardSpec};
+use iwl_card::{Card, CardOptions, CardSpec};
 use serde_json::json;
 use vfio_server::{Exit, Server};
 
@@ -212,9 +212,7 @@ fn trace(
         let t_ns = u64::try_from(at.saturating_duration_since(start).as_nanos())?;
         let text = match notice {
             Notice::Card(event) => {
-                let access =
-                    matches!(event, CardEvent::RegRead { .. } | CardEvent::RegWrite { .. });
-                if access && !verbose && !json {
+                if event.accesses() > 0 && !verbose && !json {
                     continue;
                 }
                 let what = What::Card { card: card.to_owned(), event };

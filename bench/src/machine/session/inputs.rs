@@ -134,8 +134,7 @@ impl Inputs {
 
 /// A card's register was read or written.
 fn is_an_access(input: &Input) -> bool {
-    use iwl_card::CardEvent::{RegRead, RegWrite};
-    matches!(input, Input::Card(_, _, Notice::Card(RegRead { .. } | RegWrite { .. })))
+    matches!(input, Input::Card(_, _, Notice::Card(event)) if event.accesses() > 0)
 }
 
 impl Drop for Inputs {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use card_host::{Ended, Notice};
 use guest_protocol::{FromGuest, GuestEvent, Question};
-use iwl_card::CardEvent;
 
 use super::inputs::{Input, Long};
 use super::{CONSOLE_TAIL, Session};
@@ -83,7 +82,7 @@ impl Session {
         let t = self.timeline.at(at);
         match notice {
             Notice::Card(event) => {
-                if matches!(event, CardEvent::RegRead { .. } | CardEvent::RegWrite { .. }) {
+                if event.accesses() > 0 {
                     self.card_touched = Some(t);
                 }
                 let what = What::Card { card: self.card_names[index].clone(), event };

@@ -53,11 +53,16 @@ fn burst_row(burst: &[&Event]) -> Option<Row> {
         return Some(row(first, first.text()));
     }
     // A driver that reads out its card's memory touches hundreds of thousands, each by a name of its own.
-    let mut counts: IndexMap<(char, &str), usize> = IndexMap::new();
+    let mut counts: IndexMap<(char, &str), u64> = IndexMap::new();
     for event in burst {
-        let letter = if event.kind == "reg-read" { 'R' } else { 'W' };
-        *counts.entry((letter, event.str("reg"))).or_default() += 1;
+        let (letter, name) = match event.kind.as_str() {
+            "mem-read" => ('R', "device memory"),
+            "reg-read" => ('R', event.str("reg")),
+            _ => ('W', event.str("reg")),
+        };
+        *counts.entry((letter, name)).or_default() += event.accesses();
     }
+    let accesses: u64 = counts.values().sum();
     let named: Vec<_> = counts
         .iter()
         .take(REGISTERS_NAMED)
@@ -70,5 +75,5 @@ fn burst_row(burst: &[&Event]) -> Option<Row> {
         0 => String::new(),
         n => format!(" and {n} more"),
     };
-    Some(row(first, format!("{} accesses: {}{more}", burst.len(), named.join(", "))))
+    Some(row(first, format!("{accesses} accesses: {}{more}", named.join(", "))))
 }

@@ -1,6 +1,6 @@
 //! Registers: what a probe finds, and what comes of an access.
 
-use iwl_card::{Outcome, cards};
+use iwl_card::{CardEvent, Outcome, Space, cards};
 use iwl_hw::csr::{self};
 use iwl_hw::prph;
 
@@ -59,4 +59,40 @@ fn accesses_have_outcomes() {
     let summary = driver.card.summary();
     let led = summary.unmodelled.iter().find(|entry| entry.reg == "CSR_LED_REG").expect("listed");
     assert_eq!((led.reads, led.writes), (1, 1));
+}
+
+/// A driver that dumps a card's memory makes an access for each word of it: what it reads on in one go is
+/// told in a few events, and what it looks into, word by word.
+#[test]
+fn memory_that_is_dumped_is_told_in_a_few_events() {
+    const WORDS: u32 = 10_000;
+    let at = |event: &CardEvent| match event {
+        CardEvent::RegRead { space: Space::Mem, reg, .. } => Some((reg.clone().into_owned(), 4)),
+        CardEvent::MemRead { addr, len } => Some((format!("{addr:#x}"), *len)),
+        _ => None,
+    };
+    let mut driver = Driver::new("ax200");
+    driver.write(csr::HBUS_TARG_MEM_WADDR, 0x40_0000);
+    for word in 0..WORDS {
+        driver.write(csr::HBUS_TARG_MEM_WDAT, word);
+    }
+    let before = driver.world.events.len();
+    driver.write(csr::HBUS_TARG_MEM_RADDR, 0x40_0000);
+    for word in 0..WORDS {
+        assert_eq!(driver.read(csr::HBUS_TARG_MEM_RDAT), word);
+    }
+    // A look at a table, which is another run.
+    driver.write(csr::HBUS_TARG_MEM_RADDR, 0x40_0000);
+    driver.read(csr::HBUS_TARG_MEM_RDAT);
+    driver.read(csr::CSR_INT);
+    let told: Vec<_> = driver.world.events[before..].iter().filter_map(at).collect();
+    let (each, on) = told.split_at(64);
+    assert!(each.iter().all(|(_, len)| *len == 4));
+    assert_eq!(each[63].0, "0x4000fc");
+    let on: Vec<_> = on.iter().map(|(addr, len)| (addr.as_str(), *len)).collect();
+    let rest = 4 * (WORDS - 64 - 2 * 4096);
+    let whole = [("0x400100", 4 * 4096), ("0x404100", 4 * 4096), ("0x408100", rest)];
+    assert_eq!(on, [&whole[..], &[("0x400000", 4)]].concat());
+    let accesses: u32 = driver.world.events[before..].iter().map(CardEvent::accesses).sum();
+    assert_eq!(accesses, WORDS + 4, "none is lost");
 }

@@ -6,7 +6,9 @@ use iwl_hw::csr::Int;
 /// An event's line; register accesses have none.
 pub(super) fn line(event: &CardEvent) -> Option<String> {
     let text = match event {
-        CardEvent::RegRead { .. } | CardEvent::RegWrite { .. } => return None,
+        CardEvent::RegRead { .. } | CardEvent::RegWrite { .. } | CardEvent::MemRead { .. } => {
+            return None;
+        }
         CardEvent::Reset { how: ResetKind::Function } => "reset: function".to_owned(),
         CardEvent::Reset { how: ResetKind::Software } => "reset: software".to_owned(),
         CardEvent::Interrupt { irq, causes, .. } => {
