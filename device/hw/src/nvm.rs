@@ -56,6 +56,13 @@ pub const NVM_CHANNELS_SDP: usize = 0;
 pub const NVM_CHANNELS_EXTENDED: usize = 0;
 /// Regulatory section, extended: the byte after the location-aware regulatory word.
 pub const REGULATORY_EXT_LEN: usize = 2 * 0x510;
+/// Regulatory section, extended: whether the firmware is to be asked for the country's rules, in NVM before
+/// 0xe39 and in later.
+pub const NVM_LAR_OFFSET_OLD: usize = 2 * 0x4c7;
+/// See [`NVM_LAR_OFFSET_OLD`].
+pub const NVM_LAR_OFFSET: usize = 2 * 0x507;
+/// There: it is.
+pub const NVM_LAR_ENABLED: u16 = 7;
 /// MAC override section: MAC address, in order.
 pub const MAC_ADDRESS_OVERRIDE: usize = 2;
 /// PHY and SKU section: radio configuration.

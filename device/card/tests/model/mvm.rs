@@ -9,11 +9,20 @@ use zerocopy::{FromBytes, FromZeros, IntoBytes};
 use crate::support::{Driver, INIT, MILLISECOND, RUNTIME};
 
 pub(crate) fn read_nvm(driver: &mut Driver, section: u16) -> (NvmAccessResp, Vec<u8>) {
+    nvm_chunk(driver, section, 0)
+}
+
+/// At most 2 KiB of a section.
+pub(crate) fn nvm_chunk(
+    driver: &mut Driver,
+    section: u16,
+    offset: u16,
+) -> (NvmAccessResp, Vec<u8>) {
     let access = NvmAccessCmd {
         op_code: mvm::NVM_READ,
         target: 0,
         r#type: section.into(),
-        offset: 0.into(),
+        offset: offset.into(),
         length: 2048.into(),
     };
     let answer = driver.command(mvm::CMD_QUEUE, mvm::id::NVM_ACCESS_CMD, access.as_bytes());

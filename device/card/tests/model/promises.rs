@@ -4,6 +4,7 @@
 use iwl_card::{Card, CardOptions, KnownSections};
 use iwl_hw::mld::{self, MccUpdateRespV3, phy_ops, statistics, system};
 use iwl_hw::mvm::{self, StatisticsNtfyHdr, id};
+use iwl_hw::nvm;
 use iwl_hw::versions::CmdVersion;
 use iwl_ucode::UcodeBuilder;
 use iwl_ucode::format::Version;
@@ -14,6 +15,7 @@ use iwl_ucode::names::{
 };
 use zerocopy::FromBytes;
 
+use crate::mvm::nvm_chunk;
 use crate::support::{Driver, MILLISECOND, RUNTIME, Received};
 
 const CARDS: [&str; 6] = ["7260", "8265", "9260", "ax200", "ax210", "be200"];
@@ -116,6 +118,28 @@ fn a_country_is_answered_as_its_file_promises() {
                 assert_eq!(v3.n_channels.get() as usize, channels, "{card}");
                 assert_eq!(v3.mcc.get().to_be_bytes(), *b"DE", "{card}");
             }
+        }
+    }
+}
+
+/// The driver complains of a conflict where the NVM of 8000 and 9000 says another thing than the file.
+#[test]
+fn the_nvm_says_of_lar_what_the_file_says() {
+    for card in ["8260", "8265", "9260", "9560"] {
+        for (capa, enabled) in [(&[IWL_UCODE_TLV_CAPA_LAR_SUPPORT][..], true), (&[], false)] {
+            let mut driver = running(card, &[], &[], capa);
+            // In pieces, as drivers read it.
+            let mut section = Vec::new();
+            for offset in [0, 2048] {
+                section.extend(nvm_chunk(&mut driver, nvm::NVM_SECTION_TYPE_REGULATORY, offset).1);
+            }
+            let (_, sw) = nvm_chunk(&mut driver, nvm::NVM_SECTION_TYPE_SW, 0);
+            let at = match u16::from_le_bytes([sw[0], sw[1]]) {
+                0..0xe39 => nvm::NVM_LAR_OFFSET_OLD,
+                _ => nvm::NVM_LAR_OFFSET,
+            };
+            let says = u16::from_le_bytes([section[at], section[at + 1]]);
+            assert_eq!(says & nvm::NVM_LAR_ENABLED != 0, enabled, "{card}");
         }
     }
 }

@@ -94,7 +94,7 @@ impl Firmware for Mvm {
             Request::ScanAbort => self.scan.abort(),
             Request::PhyConfiguration => calibrate(command),
             Request::TriggerRxQueues(sync, data) => queues::notify(&sync, data),
-            Request::NvmAccess(access) => nvm::access(command, &access),
+            Request::NvmAccess(access) => nvm::access(command, &access, &self.said),
             Request::Temperature => thermal::measure(&self.said),
             Request::Statistics(flags) => statistics::answer(flags, &self.said),
         };
