@@ -217,7 +217,11 @@ impl Gates {
             let name = if rule.name.contains('*') { &vars.firmware } else { &rule.name };
             files.source(&rule.rule, name).ok().flatten()
         });
-        let given = vars.walk_down.iter().filter_map(|name| files.by_default(name));
+        let given: Vec<_> = match &files.given {
+            // Those of all cards.
+            Instead::Package(all) => all.values().cloned().collect(),
+            _ => vars.walk_down.iter().filter_map(|name| files.by_default(name)).collect(),
+        };
         stubs.chain(more).chain(of_rules).chain(given).collect()
     }
 
@@ -706,6 +710,24 @@ mod tests {
         let due = gates.next_due().expect("a time");
         assert!(due > Instant::now() + Duration::from_secs(50));
         assert!(gates.due(&[]).is_empty());
+    }
+
+    /// By what its file says a card's firmware speaks: the second's too.
+    #[test]
+    fn the_files_of_further_cards_are_known() {
+        let text =
+            "about = \"t\"\ncards = [\"7260\"]\ncard.more = [\"8265\"]\n[[step]]\ndo = \"bind\"\n";
+        let scenario = crate::script::read::parse("t", "t.toml", text).expect("valid");
+        let stub = stub::for_card("7260").expect("there");
+        let names = ["iwlwifi-7260-17.ucode", "iwlwifi-8265-36.ucode"];
+        let files = names.map(|name| (name.to_owned(), name.into()));
+        let given = Instead::Package(files.into());
+        let vars = Vars::sample();
+        let gates = Gates::new(&scenario, &vars, stub, stub::Kernel::V7_3, given).expect("made");
+        let whole = gates.whole(&vars);
+        for name in names {
+            assert!(whole.iter().any(|file| file == name.as_bytes()), "{name}");
+        }
     }
 
     #[test]
