@@ -40,6 +40,7 @@ use crate::facts::failure::BadUsage;
 use crate::machine::accel::{self, Decision};
 use crate::machine::qemu::{self, Machine};
 use crate::machine::snapshot::{Key, Snapshots};
+use crate::record::cite::Supply;
 use crate::record::sweep::Swept;
 use crate::report::render;
 use crate::script::scenario::{Scenario, Vars};
@@ -283,7 +284,12 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// It is about modules, and there are none; about what the kernel was built without; or about another
     /// driver.
-    pub fn plays(&self, scenario: &Scenario, cold: bool) -> anyhow::Result<()> {
+    pub fn plays(
+        &self,
+        scenario: &Scenario,
+        cold: bool,
+        firmware: Supply<'_>,
+    ) -> anyhow::Result<()> {
         if let Some(own) = &self.initrd {
             return Ok(initrd::plays(own, scenario)?);
         }
@@ -297,6 +303,12 @@ impl<'a> Lab<'a> {
             return Err(BadUsage(format!(
                 "{name} is about what {own} alone has, and --driver {} is not that one",
                 self.driver.name
+            ))
+            .into());
+        }
+        if let Some(reason) = scenario.stub_only.as_ref().filter(|_| firmware == Supply::Real) {
+            return Err(BadUsage(format!(
+                "{name} is about the cards' stubs, and not with --firmware real: {reason}"
             ))
             .into());
         }

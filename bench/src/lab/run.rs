@@ -265,7 +265,7 @@ impl Lab<'_> {
     /// What there is of a run before anything boots.
     fn prepare(&self, spec: &RunSpec<'_>) -> anyhow::Result<Prepared> {
         let scenario = spec.scenario;
-        self.plays(scenario, spec.cold)?;
+        self.plays(scenario, spec.cold, spec.firmware)?;
         suited(spec.card, scenario, spec.faults)?;
         let first = scenario.machine(spec.card).into_iter().next();
         let first = first.map_or(Ok(*spec.card), |card| card.part());

@@ -582,6 +582,7 @@ mod tests {
             ("repeat = 99999999999999999999", "a whole number from 1"),
             ("patience = 0", "in whole seconds, from 1"),
             ("guest.command-line = \"a\\nb\"", "no control characters"),
+            ("stub-only = \" \"", "it has to say why"),
             ("guest.without = [\"$opmod\"]", "no variable `$opmod`"),
             ("guest.loaded = [\"$opmod\"]", "no variable `$opmod`"),
             ("card.faults = [\"nvm-checksum\"]", "the card 7260 cannot have the fault"),

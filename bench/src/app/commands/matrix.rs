@@ -146,9 +146,7 @@ fn scenarios(args: &MatrixArgs) -> anyhow::Result<Vec<Scenario>> {
         true => read::built_in(),
         false => read::select(&args.scenario)?,
     };
-    if let Some(patience) = args.patience {
-        scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
-    }
+    commands::set_patience(&mut scenarios, args.patience, Supply::of(&args.firmware));
     Ok(scenarios)
 }
 
@@ -264,7 +262,9 @@ fn unfit(
     }
     // What a scenario breaks, not every card of the matrix has.
     let fits = lab.drives(card).and_then(|()| lab::suited(card, scenario, &[]));
-    let fits = fits.map_err(anyhow::Error::from).and_then(|()| lab.plays(scenario, args.cold));
+    let fits = fits
+        .map_err(anyhow::Error::from)
+        .and_then(|()| lab.plays(scenario, args.cold, Supply::of(&args.firmware)));
     fits.err().map(|reason| format!("{reason:#}"))
 }
 

@@ -34,7 +34,7 @@ use crate::lab::sweep::ask as sweep_ask;
 use crate::lab::{self, Lab, Options};
 use crate::record::cite::{self, Supply};
 use crate::script::known::Known;
-use crate::script::scenario::{Scenario, no_card, no_identity};
+use crate::script::scenario::{LONGEST_PATIENCE, Scenario, no_card, no_identity};
 
 /// The card of that name, with the identity that follows it: `9260,device=0x271b,hw-rev=0x322`.
 ///
@@ -69,6 +69,24 @@ pub fn firmware(word: &str) -> Result<Supply<'_>, BadUsage> {
         })?;
     }
     Ok(supply)
+}
+
+/// With Intel's own files a driver dumps the memory of a card that failed, as they tell it to: from AX200 on
+/// 300,000 words, a register each, ten seconds of a guest's without KVM, and that several times. Each step
+/// has so many times its patience then.
+const DUMPED: u64 = 4;
+
+/// How long a step of each may take: as the user says, or else they.
+pub fn set_patience(scenarios: &mut [Scenario], own: Option<u64>, firmware: Supply<'_>) {
+    for scenario in scenarios {
+        scenario.patience = match own {
+            Some(own) => own,
+            None if firmware == Supply::Real => {
+                scenario.patience.saturating_mul(DUMPED).min(LONGEST_PATIENCE)
+            }
+            None => scenario.patience,
+        };
+    }
 }
 
 /// A list of cards with a name too few.

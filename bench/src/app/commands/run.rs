@@ -30,9 +30,6 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         Some(own) => vec![initrd::scenario(own)],
         None => read::select(&args.scenario)?,
     };
-    if let Some(patience) = args.patience {
-        scenarios.iter_mut().for_each(|scenario| scenario.patience = patience);
-    }
     if args.twins {
         let twins: Vec<_> = scenarios.iter().flat_map(|s| s.twin_scenarios.clone()).collect();
         if twins.is_empty() {
@@ -41,6 +38,7 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         scenarios = twins;
     }
     let firmware = commands::firmware(&args.firmware)?;
+    commands::set_patience(&mut scenarios, args.patience, firmware);
     refuse_what_cannot_be(args, &scenarios)?;
     let parent = match &args.out {
         Some(out) => out.clone(),

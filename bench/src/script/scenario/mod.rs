@@ -36,7 +36,7 @@ pub use expectation::{Expectation, LogLine};
 pub use fault::{EVENTS, EventPattern, Happening, Moment, PlannedFault};
 pub use gate::{Compression, FirmwareRule, ModuleRule, Source, corruption};
 pub use interrupts::InterruptChoice;
-pub use limits::{MOST_CARDS, MOST_REPEATS};
+pub use limits::{LONGEST_PATIENCE, MOST_CARDS, MOST_REPEATS};
 pub use own::Own;
 pub use pattern::{
     KernelRange, OneOrMany, Pattern, Vars, When, field_of, glob, known_vars, no_card,
@@ -75,6 +75,10 @@ pub struct Scenario {
     /// not played.
     #[serde(default)]
     pub driver: Option<Own>,
+    /// Why it is about the cards' stubs and no other files, as the end of a sentence: with Intel's own it
+    /// is not played.
+    #[serde(default, deserialize_with = "reason")]
+    pub stub_only: Option<String>,
     /// How often it is played, with each card, if the user does not say: a race is told by its
     /// rate.
     #[serde(
@@ -212,6 +216,14 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
 
 fn some_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     names(deserializer).map(Some)
+}
+
+fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let reason = String::deserialize(deserializer)?;
+    if reason.trim().is_empty() {
+        return Err(de::Error::custom("it has to say why"));
+    }
+    Ok(Some(reason))
 }
 
 /// What x86's `COMMAND_LINE_SIZE` leaves beside the bench's own words.
