@@ -3,11 +3,12 @@
 mod common;
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
 use common::Bench;
 use nix::pty::{OpenptyResult, Winsize, openpty};
+use rustix::process::{Pid, Signal};
 use rustix::termios::{LocalModes, tcgetattr, tcsetwinsize};
 
 /// What is put in comes to the guest's program, up to its end; what it says comes back.
@@ -122,6 +123,27 @@ fn what_cannot_be_shared_is_bad_usage() {
     assert!(code == Some(2) && errors.contains("/nowhere: no directory"), "{errors}");
     let (code, _, errors) = with_input(&bench, &["run", "--gdb=here"], "");
     assert!(code == Some(2) && errors.contains("neither a TCP port"), "{errors}");
+}
+
+/// Nobody would know what it waits for.
+#[test]
+fn a_guest_that_waits_for_a_debugger_says_so_however_quiet() {
+    let bench = Bench::new();
+    let socket = bench.dir.path().join("gdb");
+    let gdb = format!("--gdb={}", socket.display());
+    let mut command = bench.command(&["run", "-q", "opmode-load", "--card", "7260", &gdb]);
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("the program runs");
+    let mut said = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut line = || said.next().expect("it says more").expect("text");
+    let paste = std::iter::repeat_with(&mut line).find(|line| line.contains("gdb -ex"));
+    let target = format!("'target remote {}'", socket.display());
+    assert!(paste.expect("a line").contains(&target));
+    let modules = line();
+    assert!(modules.contains(": /usr/lib/debug/lib/modules/"), "{modules}");
+    let pid = Pid::from_child(&child);
+    rustix::process::kill_process(pid, Signal::TERM).expect("it is there");
+    assert_eq!(child.wait().expect("it ends").code(), Some(128 + 15));
+    bench.nothing_left();
 }
 
 /// Nothing is drawn where nothing can be: each line is a line, without colours.

@@ -156,6 +156,10 @@ impl LabProgress for Ui {
             self.plain(line);
         }
     }
+
+    fn waits(&self, line: &str) {
+        self.complain(line);
+    }
 }
 
 /// A run's line.

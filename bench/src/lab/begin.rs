@@ -75,11 +75,16 @@ impl Lab<'_> {
         let target = place.trim_start_matches("tcp:").trim_start_matches("unix:");
         let target = target.split(',').next().unwrap_or(target);
         let release = self.kernel();
-        let (symbols, why) = match self.kernel.tree() {
-            Some(tree) => (tree.join("vmlinux").display().to_string(), String::new()),
+        let (symbols, why, modules) = match self.kernel.tree() {
+            Some(tree) => {
+                let vmlinux = tree.join("vmlinux").display().to_string();
+                (vmlinux, String::new(), tree.display().to_string())
+            }
+            // The kernel's own modules are packed, and without symbols.
             None => (
                 format!("/usr/lib/debug/boot/vmlinux-{release}"),
                 format!(", which the package linux-image-{release}-dbg has"),
+                format!("/usr/lib/debug/lib/modules/{release}"),
             ),
         };
         for line in [
@@ -89,11 +94,10 @@ impl Lab<'_> {
             format!("  gdb -ex 'target remote {target}' {symbols}"),
             format!(
                 "  of a module, once it is loaded: add-symbol-file FILE.ko ADDRESS, from the guest's \
-                 /sys/module/NAME/sections/.text; those of {release}: {}",
-                self.kernel.modules.display()
+                 /sys/module/NAME/sections/.text; those of {release}: {modules}"
             ),
         ] {
-            self.progress.note(&line);
+            self.progress.waits(&line);
         }
     }
 

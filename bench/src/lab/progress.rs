@@ -6,6 +6,9 @@ use crate::facts::milestone::Reached;
 pub trait LabProgress: Sync {
     /// A line that is no failure.
     fn note(&self, line: &str);
+
+    /// What somebody has to have before anything goes on, however quiet it is.
+    fn waits(&self, line: &str);
 }
 
 /// Of a run.
