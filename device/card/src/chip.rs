@@ -613,7 +613,7 @@ impl Chip {
             }
             Due::UcodeError(fault) => {
                 events.emit(CardEvent::injected(fault));
-                self.log_error(FailureKind::Assertion);
+                self.log_error(FailureKind::Own(fault.error()));
                 self.halt(Cause::SwErr);
             }
             Due::Ring(vector, left) => {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use iwl_hw::msix::VECTORS;
+use iwl_hw::mvm::ERRORS;
+use iwl_ucode::stub::Api;
 use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
@@ -67,6 +69,9 @@ pub enum Fault {
     UcodeError {
         /// Only that of a file with this API number.
         api: Option<u16>,
+        /// What its log says that it failed of, by the vendor's number; not given: of an assertion.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<u32>,
     },
     /// A section of the NVM is not there.
     NvmSectionAbsent {
@@ -200,7 +205,7 @@ const ALL: [Fault; 26] = [
     Fault::LostInterrupts { from: 0 },
     Fault::DmaFault { engine: Engine::Transmit },
     Fault::AllOnes { from: 0 },
-    Fault::UcodeError { api: None },
+    Fault::UCODE_ERROR,
     Fault::NvmSectionAbsent { section: NvmSection::Sw },
     Fault::NvmOld,
     Fault::NvmMac { bits: Bits::Zeros },
@@ -243,6 +248,27 @@ impl Fault {
         self.into()
     }
 
+    /// [`Fault::UcodeError`] of any file's, of an assertion.
+    pub const UCODE_ERROR: Self = Self::UcodeError { api: None, error: None };
+
+    /// What a ucode fails of, by the vendor's number, if that is said.
+    #[must_use]
+    pub fn error(self) -> Option<u32> {
+        match self {
+            Self::UcodeError { error, .. } => error,
+            _ => None,
+        }
+    }
+
+    /// The API number of the one firmware file that it is about, if it is.
+    #[must_use]
+    pub fn of_file(self) -> Option<u16> {
+        match self {
+            Self::UcodeError { api, .. } => api,
+            _ => None,
+        }
+    }
+
     /// This fault with another argument; `None` if it does not take that one.
     fn with(self, argument: &str) -> Option<Self> {
         let number = || argument.parse::<u64>().ok();
@@ -258,8 +284,14 @@ impl Fault {
             Self::UnknownCause { .. } => distance().map(|every| Self::UnknownCause { every }),
             Self::DmaFault { .. } => argument.parse().ok().map(|engine| Self::DmaFault { engine }),
             Self::UcodeError { .. } => {
-                let api = argument.parse().ok().filter(|api| *api != 0);
-                api.map(|api| Self::UcodeError { api: Some(api) })
+                let (api, error) = match argument.split_once(':') {
+                    Some((api, error)) => (Some(api_of(api)?), Some(ucode_error_of(error)?)),
+                    None => match api_of(argument) {
+                        Some(api) => (Some(api), None),
+                        None => (None, Some(ucode_error_of(argument)?)),
+                    },
+                };
+                Some(Self::UcodeError { api, error })
             }
             Self::NvmSectionAbsent { .. } => {
                 argument.parse().ok().map(|section| Self::NvmSectionAbsent { section })
@@ -272,23 +304,20 @@ impl Fault {
         }
     }
 
-    /// The words of which one may stand after `=`; none if it takes a number, or nothing.
+    /// The words that may stand after `=`; none if it takes a number, or nothing.
     #[must_use]
     pub fn words(self) -> Vec<&'static str> {
         match self {
             Self::DmaFault { .. } => Engine::VARIANTS.to_vec(),
             Self::NvmSectionAbsent { .. } => NvmSection::VARIANTS.to_vec(),
             Self::NvmMac { .. } => Bits::VARIANTS.to_vec(),
+            Self::UcodeError { .. } => ucode_errors().collect(),
             _ => Vec::new(),
         }
     }
 
     /// What may stand after `=`.
     fn takes(self) -> String {
-        let words = self.words();
-        if !words.is_empty() {
-            return words.join(", ");
-        }
         match self {
             Self::AllOnes { .. } | Self::LostInterrupt { .. } | Self::LostInterrupts { .. } => {
                 "a number, counted from 0".to_owned()
@@ -297,14 +326,40 @@ impl Fault {
                 format!("a number from {MIN_EVERY} on")
             }
             Self::UcodeError { .. } => {
-                "the API number of a firmware file, as in its name".to_owned()
+                "the API number of a firmware file, as in its name (17, c107), what the ucode fails of, by \
+                 number (0x38) or as the driver calls it (ADVANCED_SYSASSERT; `iwlbench list faults` has \
+                 them), or both: 17:BAD_COMMAND"
+                    .to_owned()
             }
             Self::LostVector { .. } | Self::EarlyVector { .. } | Self::RestlessVector { .. } => {
                 format!("a vector of MSI-X, 0 to {}", VECTORS - 1)
             }
-            _ => "none".to_owned(),
+            _ => match self.words() {
+                words if words.is_empty() => "none".to_owned(),
+                words => words.join(", "),
+            },
         }
     }
+}
+
+/// The API number of a firmware file, as in its name.
+fn api_of(text: &str) -> Option<u16> {
+    let named = text.parse::<Api>().ok().and_then(|api| u16::try_from(api.0).ok());
+    named.or_else(|| text.parse().ok()).filter(|api| *api != 0)
+}
+
+/// What a ucode fails of: its number, or the name that the driver has for it.
+fn ucode_error_of(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => ERRORS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, id)| *id),
+    }
+}
+
+/// The driver's names of what ucodes fail of.
+fn ucode_errors() -> impl Iterator<Item = &'static str> {
+    let again = |at: usize| ERRORS[..at].iter().any(|(name, _)| *name == ERRORS[at].0);
+    (0..ERRORS.len()).filter(move |at| !again(*at)).map(|at| ERRORS[at].0)
 }
 
 impl fmt::Display for Fault {
@@ -317,7 +372,21 @@ impl fmt::Display for Fault {
             | Self::SpuriousInterrupt { every: number }
             | Self::UnknownCause { every: number } => write!(f, "={number}"),
             Self::DmaFault { engine } => write!(f, "={engine}"),
-            Self::UcodeError { api: Some(api) } => write!(f, "={api}"),
+            Self::UcodeError { api, error } => {
+                f.write_str(if api.is_some() || error.is_some() { "=" } else { "" })?;
+                if let Some(api) = api {
+                    write!(f, "{}", Api(u32::from(*api)))?;
+                }
+                let Some(error) = error else { return Ok(()) };
+                f.write_str(if api.is_some() { ":" } else { "" })?;
+                let named = ERRORS
+                    .iter()
+                    .find(|(name, id)| id == error && ucode_error_of(name) == Some(*id));
+                match named {
+                    Some((name, _)) => f.write_str(name),
+                    None => write!(f, "{error:#x}"),
+                }
+            }
             Self::NvmSectionAbsent { section } => write!(f, "={section}"),
             Self::NvmMac { bits } => write!(f, "={bits}"),
             Self::LostVector { vector }
@@ -430,7 +499,7 @@ impl FaultPlan {
     /// The fault by which the runtime image of a file with this API number fails, if it does.
     pub(crate) fn fails(&self, api: Option<u16>) -> Option<Fault> {
         self.iter().find(|fault| match fault {
-            Fault::UcodeError { api: only } => only.is_none() || *only == api,
+            Fault::UcodeError { api: only, .. } => only.is_none() || *only == api,
             _ => false,
         })
     }
@@ -461,11 +530,25 @@ mod tests {
 
     #[test]
     fn names_read_back() {
+        let of_one = |api, error| Fault::UcodeError { api: Some(api), error };
         for fault in Fault::all() {
             assert_eq!(fault.to_string().parse(), Ok(fault));
         }
         assert_eq!("all-ones=400".parse(), Ok(Fault::AllOnes { from: 400 }));
-        assert_eq!("ucode-error=17".parse(), Ok(Fault::UcodeError { api: Some(17) }));
+        assert_eq!("ucode-error=17".parse(), Ok(of_one(17, None)));
+        assert_eq!("ucode-error=c107".parse(), Ok(of_one(1107, None)));
+        assert_eq!("ucode-error=1107".parse(), Ok(of_one(1107, None)));
+        assert_eq!("ucode-error=17:bad_command".parse(), Ok(of_one(17, Some(0x38))));
+        for (text, error) in [
+            ("ucode-error=ADVANCED_SYSASSERT", 0x1000),
+            ("ucode-error=NMI_INTERRUPT_UMAC_FATAL", 0x71),
+            ("ucode-error=0x39", 0x39),
+            ("ucode-error=0x20101a2c", 0x2010_1a2c),
+        ] {
+            let fault = Fault::UcodeError { api: None, error: Some(error) };
+            assert_eq!((text.parse(), fault.to_string()), (Ok(fault), text.to_owned()));
+        }
+        assert_eq!(of_one(1107, Some(0x38)).to_string(), "ucode-error=c107:BAD_COMMAND");
         assert_eq!("nvm-mac=ones".parse(), Ok(Fault::NvmMac { bits: Bits::Ones }));
         assert_eq!("dma-fault=upload".parse(), Ok(Fault::DmaFault { engine: Engine::Upload }));
         for (wrong, takes) in [
@@ -474,6 +557,9 @@ mod tests {
             ("spurious-interrupt=3", "a number from 4 on"),
             ("dma-fault=1", "upload, transmit, receive"),
             ("ucode-error=x", "the API number"),
+            ("ucode-error=0xq", "ADVANCED_SYSASSERT"),
+            ("ucode-error=:0x38", "or both: 17:BAD_COMMAND"),
+            ("ucode-error=17:", "or both: 17:BAD_COMMAND"),
             ("nvm-section-absent=x", "sw, hw, calibration"),
             ("nvm-mac=1", "zeros, ones"),
             ("lost-vector=16", "a vector of MSI-X, 0 to 15"),

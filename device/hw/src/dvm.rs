@@ -85,6 +85,15 @@ pub struct ErrorEventTable {
 pub const SYSASSERT: u32 = 0x35;
 /// The driver's NMI has stopped it.
 pub const NMI_INTERRUPT_HOST: u32 = 0x66;
+/// What only the lists of later drivers have names for: this one prints `ADVANCED_SYSASSERT`
+/// (`advanced_lookup` of `dvm/main.c`).
+pub const WITHOUT_NAME: [&str; 5] = [
+    "NMI_INTERRUPT_LMAC_FATAL",
+    "NMI_INTERRUPT_UMAC_FATAL",
+    "NMI_INTERRUPT_OTHER_LMAC_FATAL",
+    "NMI_INTERRUPT_PREG",
+    "PNVM_MISSING",
+];
 
 /// [`AliveResp::ver_subtype`] of an INIT image.
 pub const VER_SUBTYPE_INITIALIZE: u8 = 9;

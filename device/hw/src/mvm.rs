@@ -206,6 +206,44 @@ pub const UMAC_NMI_INTERRUPT_HOST: u32 = UMAC_CPU | NMI_INTERRUPT_HOST;
 pub const SYSASSERT: u32 = 0x35;
 /// The driver's NMI has stopped it.
 pub const NMI_INTERRUPT_HOST: u32 = 0x66;
+/// The upper MAC has failed.
+pub const NMI_INTERRUPT_UMAC_FATAL: u32 = 0x71;
+
+/// Whether an [`UmacErrorEventTable::error_id`] is the upper MAC's own.
+#[must_use]
+pub const fn is_of_upper_mac(error_id: u32) -> bool {
+    error_id & FW_SYSASSERT_CPU_MASK == UMAC_CPU
+}
+
+/// The bits that tell which CPU has failed.
+const FW_SYSASSERT_CPU_MASK: u32 = 0xf000_0000;
+
+/// Numbers of errors, by the names that the driver prints (`advanced_lookup` of `fw/img.c`). The last stands
+/// for every number that has no other name.
+pub const ERRORS: [(&str, u32); 22] = [
+    ("NMI_INTERRUPT_WDG", 0x34),
+    ("SYSASSERT", SYSASSERT),
+    ("UCODE_VERSION_MISMATCH", 0x37),
+    ("BAD_COMMAND", 0x38),
+    ("BAD_COMMAND", 0x39),
+    ("NMI_INTERRUPT_DATA_ACTION_PT", 0x3c),
+    ("FATAL_ERROR", 0x3d),
+    ("NMI_TRM_HW_ERR", 0x46),
+    ("NMI_INTERRUPT_TRM", 0x4c),
+    ("NMI_INTERRUPT_BREAK_POINT", 0x54),
+    ("NMI_INTERRUPT_WDG_RXF_FULL", 0x5c),
+    ("NMI_INTERRUPT_WDG_NO_RBD_RXF_FULL", 0x64),
+    ("NMI_INTERRUPT_HOST", NMI_INTERRUPT_HOST),
+    ("NMI_INTERRUPT_LMAC_FATAL", 0x70),
+    ("NMI_INTERRUPT_UMAC_FATAL", NMI_INTERRUPT_UMAC_FATAL),
+    ("NMI_INTERRUPT_OTHER_LMAC_FATAL", 0x73),
+    ("NMI_INTERRUPT_ACTION_PT", 0x7c),
+    ("NMI_INTERRUPT_UNKNOWN", 0x84),
+    ("NMI_INTERRUPT_INST_ACTION_PT", 0x86),
+    ("NMI_INTERRUPT_PREG", 0x88),
+    ("PNVM_MISSING", 0x10_070d),
+    ("ADVANCED_SYSASSERT", 0x1000),
+];
 
 /// `struct iwl_alive_ntf_v3`.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]

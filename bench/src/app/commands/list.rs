@@ -50,7 +50,15 @@ fn about(fault: iwl_card::Fault) -> &'static str {
         Fault::AllOnes { .. } => "registers read all ones from the n-th access on: all-ones=400",
         Fault::UcodeError { .. } => {
             "the runtime ucode fails a second after its ALIVE, each time; only that of one API: \
-             ucode-error=17"
+             ucode-error=17; of what, by number or the driver's name: ucode-error=0x38, \
+             ucode-error=ADVANCED_SYSASSERT, SYSASSERT, BAD_COMMAND, FATAL_ERROR, \
+             UCODE_VERSION_MISMATCH, NMI_INTERRUPT_WDG, NMI_INTERRUPT_WDG_RXF_FULL, \
+             NMI_INTERRUPT_WDG_NO_RBD_RXF_FULL, NMI_INTERRUPT_DATA_ACTION_PT, \
+             NMI_INTERRUPT_INST_ACTION_PT, NMI_INTERRUPT_ACTION_PT, NMI_INTERRUPT_BREAK_POINT, \
+             NMI_TRM_HW_ERR, NMI_INTERRUPT_TRM, NMI_INTERRUPT_HOST, NMI_INTERRUPT_LMAC_FATAL, \
+             NMI_INTERRUPT_UMAC_FATAL, NMI_INTERRUPT_OTHER_LMAC_FATAL, NMI_INTERRUPT_UNKNOWN, \
+             NMI_INTERRUPT_PREG, PNVM_MISSING; from 8000 on 0x20101a2c is the upper MAC's; both: \
+             ucode-error=17:BAD_COMMAND"
         }
         Fault::NvmSectionAbsent { .. } => {
             "a section is not in the NVM: nvm-section-absent=sw, =hw, =calibration, =regulatory, \
@@ -279,6 +287,16 @@ mod tests {
             [row("2 kernels", "not used: it spins: 6.1, 7.3"), row("6.12", "works: proven")]
         );
         assert_eq!(kvm(proofs).len(), 4, "machines get each");
+    }
+
+    /// Whoever wants a fault has this alone.
+    #[test]
+    fn a_fault_names_the_words_that_it_takes() {
+        for fault in iwl_card::Fault::all() {
+            for word in fault.words() {
+                assert!(about(fault).contains(word), "{fault}: {word}");
+            }
+        }
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn ucode_error(facts: &Facts<'_>) -> Option<Found> {
     });
     let whose = released.last().unwrap_or_else(|| "ucode".to_owned());
     let sentence = format!("the {whose} reports an error (SW_ERR){}", times(failed.len()));
-    Some(Found::new("ucode-error", sentence, failed).by(Fault::UcodeError { api: None }))
+    Some(Found::new("ucode-error", sentence, failed).by(Fault::UCODE_ERROR))
 }
 
 /// Whether it is the driver's own NMI that an error comes of, by which it has a ucode stop that does not

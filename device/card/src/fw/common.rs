@@ -125,7 +125,8 @@ fn umac_error_log(error: &Failure, said: &Capabilities) -> (u32, Vec<u8>) {
     let mut log = UmacErrorEventTable::new_zeroed();
     log.valid = 1.into();
     log.error_id = match error.kind {
-        FailureKind::Assertion => mvm::UMAC_LMAC_FATAL,
+        FailureKind::Own(Some(id)) if mvm::is_of_upper_mac(id) => id,
+        FailureKind::Own(_) => mvm::UMAC_LMAC_FATAL,
         FailureKind::Nmi => mvm::UMAC_NMI_INTERRUPT_HOST,
     }
     .into();
@@ -139,7 +140,8 @@ pub(super) fn lmac_error_log(error: &Failure, said: &Capabilities) -> (u32, Vec<
     let mut log = ErrorEventTable::new_zeroed();
     log.valid = 1.into();
     log.error_id = match error.kind {
-        FailureKind::Assertion => mvm::SYSASSERT,
+        FailureKind::Own(Some(id)) if mvm::is_of_upper_mac(id) => mvm::NMI_INTERRUPT_UMAC_FATAL,
+        FailureKind::Own(id) => id.unwrap_or(mvm::SYSASSERT),
         FailureKind::Nmi => mvm::NMI_INTERRUPT_HOST,
     }
     .into();

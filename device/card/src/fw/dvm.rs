@@ -75,7 +75,7 @@ impl Firmware for Dvm {
         let mut log = ErrorEventTable::new_zeroed();
         log.valid = 1.into();
         log.error_id = match error.kind {
-            FailureKind::Assertion => dvm::SYSASSERT,
+            FailureKind::Own(id) => id.unwrap_or(dvm::SYSASSERT),
             FailureKind::Nmi => dvm::NMI_INTERRUPT_HOST,
         }
         .into();

@@ -20,8 +20,8 @@ pub(crate) struct Failure {
 /// Why a firmware has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailureKind {
-    /// An assertion of its own does not hold.
-    Assertion,
+    /// It has failed itself: of this, or an assertion does not hold.
+    Own(Option<u32>),
     /// The driver has stopped it.
     Nmi,
 }

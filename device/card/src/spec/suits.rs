@@ -1,6 +1,9 @@
 //! Which faults a card can have: those of parts that it has.
 
-use super::cards::CardSpec;
+use iwl_hw::mvm::is_of_upper_mac;
+use iwl_hw::{dvm, mvm};
+
+use super::cards::{CardSpec, OpMode};
 use super::silicon::{Boot, Nvm};
 use crate::faults::Fault;
 use crate::faults::NvmSection::{Calibration, Hw, Regulatory, Sw};
@@ -10,9 +13,18 @@ impl CardSpec {
     #[must_use]
     pub fn lacks(&self, fault: Fault) -> Option<&'static str> {
         let silicon = self.generation.silicon();
+        let old = self.opmode == OpMode::Dvm;
         match fault {
             Fault::NoFhTx if silicon.boot.is_unified() => {
                 Some("it fetches its image itself, and tells of no section")
+            }
+            Fault::UcodeError { error: Some(error), .. }
+                if is_of_upper_mac(error) && (old || silicon.boot == Boot::ResetRegister) =>
+            {
+                Some("it has one MAC, without an upper one that could fail")
+            }
+            Fault::UcodeError { error: Some(error), .. } if old && has_no_name(error) => {
+                Some("its driver has no such name, and prints ADVANCED_SYSASSERT")
             }
             Fault::NvmChecksum if !matches!(silicon.nvm, Nvm::Otp | Nvm::OtpBlocks) => {
                 Some("its driver sees no check bits of an OTP")
@@ -54,6 +66,12 @@ impl CardSpec {
     }
 }
 
+/// An error that only later drivers have a name for.
+fn has_no_name(error: u32) -> bool {
+    let name = |name: &&str| mvm::ERRORS.iter().any(|(known, id)| known == name && *id == error);
+    dvm::WITHOUT_NAME.iter().any(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::one_of_each_generation;
@@ -68,6 +86,10 @@ mod tests {
         let all: Vec<_> = one_of_each_generation().map(|card| card.name).collect();
         assert_eq!(having("never-alive"), all);
         assert!(!having("no-fh-tx").contains(&"ax200"));
+        assert_eq!(having("ucode-error=BAD_COMMAND"), all);
+        assert_eq!(having("ucode-error=0x20001000")[0], "8265");
+        assert!(having("ucode-error=NMI_INTERRUPT_UMAC_FATAL").contains(&"7260"));
+        assert!(!having("ucode-error=NMI_INTERRUPT_UMAC_FATAL").contains(&"6205"));
         assert_eq!(having("nvm-mac=ones"), all);
         let old = having("nvm-old");
         assert!(old.contains(&"9260") && !old.contains(&"ax200") && !old.contains(&"be200"));

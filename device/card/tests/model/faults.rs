@@ -201,7 +201,7 @@ fn device_words(driver: &mut Driver, at: u32, count: usize) -> Vec<u32> {
 
 #[test]
 fn a_ucode_error_comes_while_the_runtime_image_runs_and_leaves_a_log() {
-    let mut driver = faulty(Fault::UcodeError { api: None });
+    let mut driver = faulty(Fault::UCODE_ERROR);
     driver.boot(INIT, QUEUE);
     driver.pass(10_000 * MILLISECOND);
     assert!(!driver.story().contains("fault"), "the INIT image is well");
@@ -236,22 +236,29 @@ fn a_ucode_error_comes_while_the_runtime_image_runs_and_leaves_a_log() {
 
 #[test]
 fn from_8000_on_the_upper_mac_leaves_a_log_too() {
-    let fails = |name: &str| {
-        let plan = FaultPlan::none().with(Fault::UcodeError { api: None });
+    let fails = |name: &str, fault: &str| {
+        let plan = FaultPlan::none().with(fault.parse().expect("a fault"));
         let mut driver = Driver::with_faults(name, plan);
         let alive = driver.boot(RUNTIME, QUEUE);
         let alive = AliveV3::read_from_bytes(&alive.payload).expect("an ALIVE of version 3");
         let log = alive.umac_data.error_info_addr.get();
         driver.pass(1000 * MILLISECOND);
-        (log != 0).then(|| device_words(&mut driver, log, 2))
+        let lower = alive.lmac_data.error_event_table_ptr.get();
+        let lower = device_words(&mut driver, lower, 2)[1];
+        (lower, (log != 0).then(|| device_words(&mut driver, log, 2)))
     };
-    assert_eq!(fails("7260"), None);
-    assert_eq!(fails("8265"), Some(vec![1, mvm::UMAC_LMAC_FATAL]));
+    let after_the_lower = Some(vec![1, mvm::UMAC_LMAC_FATAL]);
+    assert_eq!(fails("7260", "ucode-error"), (mvm::SYSASSERT, None));
+    assert_eq!(fails("7260", "ucode-error=BAD_COMMAND"), (0x38, None));
+    assert_eq!(fails("8265", "ucode-error"), (mvm::SYSASSERT, after_the_lower.clone()));
+    assert_eq!(fails("8265", "ucode-error=0x1030"), (0x1030, after_the_lower));
+    let own = Some(vec![1, 0x2010_1a2c]);
+    assert_eq!(fails("8265", "ucode-error=0x20101a2c"), (mvm::NMI_INTERRUPT_UMAC_FATAL, own));
 }
 
 #[test]
 fn a_ucode_error_that_begins_later_comes_at_once() {
-    let fault = Fault::UcodeError { api: None };
+    let fault = Fault::UCODE_ERROR;
     let mut driver = Driver::new("6205");
     let queue = iwl_hw::dvm::IWL_DEFAULT_CMD_QUEUE_NUM;
     let alive = driver.boot(RUNTIME, queue);
@@ -278,7 +285,7 @@ fn a_ucode_error_that_begins_later_comes_at_once() {
 #[test]
 fn a_ucode_error_can_be_that_of_one_firmware_version() {
     let fails = |api: u16| {
-        let mut driver = faulty(Fault::UcodeError { api: Some(17) });
+        let mut driver = faulty(Fault::UcodeError { api: Some(17), error: None });
         driver.boot(&marker::with_api(marker::RUNTIME, api), QUEUE);
         assert!(
             driver.story().contains(&format!("CPU released: Runtime of API {api}, 2 sections"))
