@@ -314,16 +314,32 @@ pub fn failures(cells: &[Cell], directory: &Path, look: Look) -> String {
     out
 }
 
+/// Places that a text tells of those that one of two matrices alone has, and that do not fail.
+const MOST_OF_ONE: usize = 10;
+
 /// What is otherwise than in the earlier matrix.
 pub fn changes(changes: &Changes, look: Look) -> String {
     let mut out = String::new();
     for (title, _, places) in changes.lists() {
-        for place in places {
+        // What one matrix alone has may be most of it; the page and the JSON have all.
+        let most = match title {
+            "new" | "gone" => MOST_OF_ONE,
+            _ => usize::MAX,
+        };
+        for place in places.iter().take(most) {
             line(&mut out, &look.wrapped(&format!("{title}: {place}"), 2));
         }
+        if let more @ 1.. = places.len().saturating_sub(most) {
+            line(&mut out, &format!("{title}: {more} more"));
+        }
     }
-    if changes.is_empty() {
-        line(&mut out, &format!("no verdict has changed since {}", changes.before.display()));
+    if changes.verdicts_are_the_same() {
+        let before = changes.before.display();
+        let both = match changes.lists().iter().all(|(_, _, places)| places.is_empty()) {
+            true => "no verdict has changed",
+            false => "at the places that both have no verdict has changed",
+        };
+        line(&mut out, &look.wrapped(&format!("{both} since {before}"), 2));
     }
     out
 }

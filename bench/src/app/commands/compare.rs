@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::app::cli::CompareArgs;
-use crate::app::commands::{self, report::usage};
+use crate::app::commands::{
+    self,
+    report::{matrix_below, usage},
+};
 use crate::app::ui::Ui;
 use crate::facts::failure::BadUsage;
 use crate::record::rundir;
@@ -20,7 +23,9 @@ pub fn compare(args: &CompareArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
     };
-    let place = |name: &str| locate(name, &parent).map_err(usage);
+    let place = |name: &str| -> anyhow::Result<_> {
+        Ok(matrix_below(locate(name, &parent).map_err(usage)?)?)
+    };
     let [left, right] = [place(&args.left)?, place(&args.right)?];
     match (Matrix::is_at(&left), Matrix::is_at(&right)) {
         (true, true) => {

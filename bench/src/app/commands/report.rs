@@ -100,7 +100,7 @@ fn place(directory: &Path, output: Option<&Path>) -> (PathBuf, String) {
 pub fn baseline(path: &Path, parent: &Path) -> anyhow::Result<Matrix> {
     let directory = match path.is_file() {
         true => commands::parent_of(path).to_owned(),
-        false => locate(&path.to_string_lossy(), parent).map_err(usage)?,
+        false => matrix_below(locate(&path.to_string_lossy(), parent).map_err(usage)?)?,
     };
     if !Matrix::is_at(&directory) && directory.join(files::EVENTS).is_file() {
         let shown = path.display();
@@ -110,6 +110,39 @@ pub fn baseline(path: &Path, parent: &Path) -> anyhow::Result<Matrix> {
     }
     Matrix::read(&directory).map_err(usage)
 }
+
+/// The one matrix in a directory that is none itself, as `--out` names one; else the directory.
+///
+/// # Errors
+/// There are several in it.
+pub fn matrix_below(directory: PathBuf) -> Result<PathBuf, BadUsage> {
+    if Matrix::is_at(&directory)
+        || [files::EVENTS, files::EXPLORATION].iter().any(|file| directory.join(file).is_file())
+    {
+        return Ok(directory);
+    }
+    let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+    let mut those: Vec<_> =
+        entries.map(|entry| entry.path()).filter(|at| Matrix::is_at(at)).collect();
+    those.sort();
+    match those.len() {
+        0 => Ok(directory),
+        1 => Ok(those.remove(0)),
+        several => {
+            let names = those.iter().rev().take(SHOWN).filter_map(|at| at.file_name());
+            let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
+            let more = if several > SHOWN { ", …" } else { "" };
+            Err(BadUsage(format!(
+                "{} holds {several} matrices: name one of them: {}{more}",
+                directory.display(),
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+/// Matrices of one directory that a sentence has room for, the newest first.
+const SHOWN: usize = 5;
 
 /// What cannot be read is the user's mistake, unless the system says no.
 pub fn usage(error: ReadError) -> anyhow::Error {

@@ -447,7 +447,7 @@ fn changed(out: &mut String, changes: &Changes) {
         "<section>\n<h2>Since {}</h2>\n",
         escape(&changes.before.display().to_string())
     );
-    if changes.is_empty() {
+    if changes.verdicts_are_the_same() {
         out.push_str("<p>No verdict has changed, and nothing is much slower.</p>\n");
     }
     for (title, class, lines) in changes.lists() {
