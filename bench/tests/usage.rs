@@ -13,7 +13,38 @@ fn failing(bench: &Bench, args: &[&str]) -> (Option<i32>, String) {
 #[test]
 fn unknown_names_list_the_known_ones() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 21] = [
+    let cases: [(&[&str], &str); 29] = [
+        (&["run", "--fault", "ucode-error=BAD_COMAND"], "did you mean `BAD_COMMAND`?"),
+        (
+            &["run", "--card", "6205", "--fault", "ucode-error=NMI_INTERRUPT_UMAC_FATAL"],
+            "its driver has no such name",
+        ),
+        (&["run", "--card", "7260", "--fault", "ucode-error=16"], "no file of API 16, but of 17"),
+        (
+            &["matrix", "opmode-load", "--card", "7260", "--fault", "ucode-error=16"],
+            "no file of API 16, but of 17",
+        ),
+        (
+            &["run", "--card", "7260", "--fault", "never-alive@host-command:name=SCAN_REQ_UMAC"],
+            "did you mean `SCAN_OFFLOAD_REQUEST_CMD`?",
+        ),
+        (
+            &["explore", "opmode-load", "--fault", "never-alive@firmware-asked:name=regulatory.db"],
+            "asked for as cfg80211 is loaded",
+        ),
+        (
+            &[
+                "device",
+                "--card",
+                "7260",
+                "--fault",
+                "never-alive@packet:name=ALIVEE",
+                "--socket-path",
+                "x",
+            ],
+            "there is no message of these cards `ALIVEE`",
+        ),
+        (&["run", "--card", "7260", "--fault", "ucode-error@step-ended:step=upp"], "no step `upp`"),
         (&["run", "no-such"], "no scenario `no-such`; `iwlbench list scenarios` has all "),
         (&["run", "opmode-laod"], "did you mean `opmode-load`? `iwlbench list scenarios`"),
         (&["run", "race/"], "did you mean `races/`?"),

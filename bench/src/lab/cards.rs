@@ -8,18 +8,22 @@ use crate::facts::derive::Seat;
 use crate::facts::failure::BadUsage;
 use crate::machine::faults::Equipped;
 use crate::record::cite::Supply;
+use crate::script::added::Added;
 use crate::script::scenario::{self, InterruptChoice, PlannedFault, Scenario, Vars};
 
 /// Whether the cards of a machine can have what the scenario wants of them, and the user to be wrong.
 ///
 /// # Errors
-/// They cannot.
+/// They cannot, or it never comes.
 pub fn suited(
     card: &'static CardSpec,
     scenario: &Scenario,
-    more: &[PlannedFault],
+    more: &Added<'_>,
 ) -> Result<(), BadUsage> {
-    can_have(card, more)?;
+    can_have(card, more.faults)?;
+    if let Some(what) = more.refused(scenario, card) {
+        return Err(BadUsage(what));
+    }
     for card in scenario.machine(card) {
         can_have(card.spec, card.faults())?;
         if let Some(interrupts) = card.table.and_then(|table| table.interrupts) {

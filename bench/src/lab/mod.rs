@@ -255,6 +255,25 @@ impl<'a> Lab<'a> {
         }
     }
 
+    /// Whether the driver is for the card, and the kernel's is known to be.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn has(&self, card: &CardSpec) -> Result<(), BadUsage> {
+        self.drives(card)?;
+        match self.knows(card) {
+            true => Ok(()),
+            false => {
+                let since = stub_of(card).map_err(BadUsage::from_error)?.ranges[0].since;
+                let kernel = self.kernel();
+                Err(BadUsage(format!(
+                    "the driver of kernel {kernel} does not know {}; kernels from {since} on do",
+                    card.name
+                )))
+            }
+        }
+    }
+
     /// Refuses a card that this kernel's driver has nothing for, as far as its tables tell: what was seen
     /// with it needs no look.
     ///

@@ -38,6 +38,7 @@ use crate::record::files;
 use crate::record::run::{Began, Given, Record};
 use crate::record::rundir::{self, RunDir};
 use crate::report::render;
+use crate::script::added::Added;
 use crate::script::expect;
 use crate::script::scenario::{InterruptChoice, Scenario, Vars};
 
@@ -266,7 +267,9 @@ impl Lab<'_> {
     fn prepare(&self, spec: &RunSpec<'_>) -> anyhow::Result<Prepared> {
         let scenario = spec.scenario;
         self.plays(scenario, spec.cold, spec.firmware)?;
-        suited(spec.card, scenario, spec.faults)?;
+        // Whether the command line's can come was looked at with all of that.
+        let added = Added { faults: spec.faults, other_guest: true, ..Added::default() };
+        suited(spec.card, scenario, &added)?;
         let first = scenario.machine(spec.card).into_iter().next();
         let first = first.map_or(Ok(*spec.card), |card| card.part());
         let first = first.map_err(BadUsage::from_error)?;

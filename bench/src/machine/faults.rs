@@ -3,10 +3,12 @@
 //! What a card does itself is looked at on its own thread, so that the fault begins or ends before the
 //! driver can do anything more; all else when the session hears of it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use card_host::Touch;
 use iwl_card::{Card, CardEvent};
+use serde_json::Value;
 
 use crate::facts::derive;
 use crate::facts::milestone::Reached;
@@ -37,7 +39,14 @@ enum State {
 struct Faults {
     card: String,
     faults: Vec<(PlannedFault, State)>,
+    /// What came of the kinds that their moments name, by what tells one of a kind from another.
+    seen: BTreeMap<String, BTreeSet<String>>,
 }
+
+/// Names that are kept of a kind: the guest may make up as many as it likes.
+const MOST_SEEN: usize = 24;
+/// Letters that are kept of a name.
+const LONGEST_NAME: usize = 64;
 
 /// The faults of one card, as its thread and the session look at them.
 #[derive(Debug, Clone)]
@@ -52,7 +61,11 @@ impl FaultWatch {
         };
         let faults = faults.into_iter().map(|fault| (begun(&fault), fault));
         let faults = faults.map(|(state, fault)| (fault, state)).collect();
-        FaultWatch(Arc::new(Mutex::new(Faults { card: card.to_owned(), faults })))
+        FaultWatch(Arc::new(Mutex::new(Faults {
+            card: card.to_owned(),
+            faults,
+            seen: BTreeMap::new(),
+        })))
     }
 
     /// There is none.
@@ -64,6 +77,7 @@ impl FaultWatch {
     pub fn card_does(&self, event: &CardEvent) -> Vec<Touch> {
         self.with(|faults| {
             let card = faults.card.clone();
+            faults.see_event(event);
             let mut milestone = None;
             faults.advance(|moment| match &moment.what {
                 Happening::Event(pattern) => pattern.fits(event),
@@ -87,6 +101,7 @@ impl FaultWatch {
             if mine && derive::IS_OF_A_CARD.contains(&reached.milestone.kind()) {
                 return Vec::new();
             }
+            faults.see(reached);
             faults.advance(|moment| match &moment.what {
                 Happening::Event(_) => false,
                 Happening::Milestone(pattern) => {
@@ -99,19 +114,23 @@ impl FaultWatch {
 
     /// The faults that did not begin, or not end, in words.
     pub fn left(&self) -> Vec<String> {
-        let left = |card: &str, (fault, state): &(PlannedFault, State)| {
+        let left = |of: &Faults, (fault, state): &(PlannedFault, State)| {
+            let card = &of.card;
             let (verb, moment, came) = match state {
                 State::Before(came) => ("begin", fault.begin.as_ref()?, came),
                 State::On(came) => ("end", fault.end.as_ref()?, came),
                 State::Over => return None,
             };
             let name = fault.fault;
-            let came = if *came > 0 { format!(", only {came} of them") } else { String::new() };
+            let came = match came {
+                0 => of.instead(moment),
+                came => format!(", only {came} of them"),
+            };
             Some(format!(
                 "the fault {name} of card {card} did not {verb}: {moment} did not come{came}"
             ))
         };
-        self.with(|faults| faults.faults.iter().filter_map(|f| left(&faults.card, f)).collect())
+        self.with(|faults| faults.faults.iter().filter_map(|f| left(faults, f)).collect())
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut Faults) -> T) -> T {
@@ -120,6 +139,76 @@ impl FaultWatch {
 }
 
 impl Faults {
+    fn moments(&self) -> impl Iterator<Item = &Moment> {
+        self.faults.iter().flat_map(|(fault, _)| fault.moments())
+    }
+
+    fn see_event(&mut self, event: &CardEvent) {
+        let told = |moment: &Moment| match &moment.what {
+            Happening::Event(pattern) if pattern.value.is_some() => {
+                Some((pattern.of.kind.to_owned(), pattern.of.values(event)))
+            }
+            _ => None,
+        };
+        let told: Vec<_> = self.moments().filter_map(told).collect();
+        for (kind, values) in told {
+            values.into_iter().for_each(|value| self.keep(&kind, &value));
+        }
+        let is_milestone = |moment: &Moment| matches!(moment.what, Happening::Milestone(_));
+        if self.moments().any(is_milestone)
+            && let Some(milestone) = derive::of_card(&self.card, event)
+        {
+            self.see(&Reached { seq: 0, t_ns: 0, milestone });
+        }
+    }
+
+    fn see(&mut self, reached: &Reached) {
+        let kind = reached.milestone.kind();
+        let told = |moment: &Moment| match &moment.what {
+            Happening::Milestone(pattern) if pattern.milestone == kind => {
+                let named = pattern.fields.keys().filter(|field| *field != "card");
+                let values = named.filter_map(|field| match reached.milestone.field(field)? {
+                    Value::String(text) => Some(text),
+                    other => Some(other.to_string()),
+                });
+                Some(values.collect::<Vec<_>>().join(" "))
+            }
+            _ => None,
+        };
+        let told: Vec<_> = self.moments().filter_map(told).collect();
+        told.into_iter()
+            .filter(|value| !value.is_empty())
+            .for_each(|value| self.keep(kind, &value));
+    }
+
+    fn keep(&mut self, kind: &str, value: &str) {
+        let seen = self.seen.entry(kind.to_owned()).or_default();
+        // One more, so that it is known that there were.
+        if seen.len() <= MOST_SEEN {
+            seen.insert(value.chars().take(LONGEST_NAME).collect());
+        }
+    }
+
+    /// What came instead of a moment, of its kind.
+    fn instead(&self, moment: &Moment) -> String {
+        let (kind, told_apart) = match &moment.what {
+            Happening::Event(pattern) => (pattern.of.kind, pattern.value.is_some()),
+            Happening::Milestone(pattern) => {
+                let named = pattern.fields.keys().any(|field| field != "card");
+                (pattern.milestone.as_str(), named)
+            }
+        };
+        match self.seen.get(kind).filter(|seen| !seen.is_empty()) {
+            _ if !told_apart => String::new(),
+            None => format!(", nor any other {kind}"),
+            Some(seen) => {
+                let some = seen.iter().take(MOST_SEEN).map(String::as_str);
+                let more = if seen.len() > MOST_SEEN { ", …" } else { "" };
+                format!("; of {kind} there came: {}{more}", some.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
     /// Something happened, which is what these moments want.
     fn advance(&mut self, mut is: impl FnMut(&Moment) -> bool) -> Vec<Touch> {
         let mut touches = Vec::new();
@@ -187,7 +276,9 @@ mod tests {
         assert_eq!(ons(watched.card_does(&alive(Image::Runtime))), [false; 0]);
         assert_eq!(
             watched.left(),
-            ["the fault never-alive of card 7260 did not begin: alive:image=init#2 did not come"]
+            [
+                "the fault never-alive of card 7260 did not begin: alive:image=init#2 did not come; of alive there came: runtime"
+            ]
         );
         assert_eq!(init(), [false; 0]);
         assert!(watched.left()[0].ends_with("did not come, only 1 of them"));
@@ -234,6 +325,28 @@ mod tests {
             modelled: true,
         };
         let does = |name| ons(watched.card_does(&command(name)));
+        assert!(watched.left()[0].ends_with("did not come, nor any other host-command"));
+        does("SCAN_REQ_UMAC");
+        does("PHY_CONTEXT_CMD");
+        assert!(
+            watched.left()[0]
+                .ends_with("; of host-command there came: PHY_CONTEXT_CMD, SCAN_REQ_UMAC"),
+            "{:?}",
+            watched.left()
+        );
         assert_eq!([does("ADD_STA"), does("SCAN_REQ_UMAC"), does("ADD_STA")].concat(), [true]);
+    }
+
+    /// However many names the guest makes up, so many are kept.
+    #[test]
+    fn what_came_instead_is_bounded() {
+        let watched = watched(&["never-alive@firmware-asked:name=x"]);
+        for n in 0..1000 {
+            let name = format!("{n}{}", "x".repeat(1000));
+            let milestone = Milestone::FirmwareAsked { name };
+            watched.reached(&Reached { seq: 0, t_ns: 0, milestone });
+        }
+        let left = watched.left().concat();
+        assert!(left.ends_with(", …") && left.len() < 3000, "{left}");
     }
 }

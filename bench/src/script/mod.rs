@@ -1,9 +1,11 @@
 //! What a scenario says, and the judge of its expectations. Knows no guest.
 
+pub mod added;
 mod complaint;
 pub mod expect;
+mod held;
 pub mod known;
-mod moments;
+pub mod moments;
 mod possible;
 pub mod read;
 mod recover;

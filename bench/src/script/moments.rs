@@ -17,14 +17,15 @@ pub(super) fn never_comes(
     when: &When,
 ) -> Option<String> {
     match &moment.what {
-        Happening::Event(event) => no_event(cards, event),
+        Happening::Event(event) => no_event(cards, event).or_else(|| possible.unsent(event)),
         Happening::Milestone(pattern) => {
             possible.uncaused(pattern, when, true).map(|(_, what)| what)
         }
     }
 }
 
-fn no_event(cards: &[&'static CardSpec], event: &EventPattern) -> Option<String> {
+/// Why none of these cards tells of such an event, whoever drives it.
+pub fn no_event(cards: &[&'static CardSpec], event: &EventPattern) -> Option<String> {
     let value = event.value.as_deref()?;
     let own = |known: &mut dyn Iterator<Item = &'static str>| known.map(Cow::from).collect();
     let (kind, known): (_, Vec<Cow<'_, str>>) = match event.of.field {

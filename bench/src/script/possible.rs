@@ -2,12 +2,13 @@
 //! goes beyond that looks at nothing: a `never` with it holds whatever happens.
 
 mod caused;
+mod sent;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
-use iwl_card::{CardSpec, Image};
+use iwl_card::{CardSpec, Fault, Image};
 use iwl_ucode::stub;
 use toml::{Spanned, Value};
 
@@ -17,7 +18,9 @@ use crate::facts::errno::Errno;
 use crate::facts::milestone;
 use crate::facts::near::NoSuch;
 use crate::script::recover::Left;
-use crate::script::scenario::{Action, Guest, Pattern, Scenario, Step, Text, Vars, When};
+use crate::script::scenario::{
+    Action, FirmwareRule, Guest, Pattern, Scenario, Step, Text, Vars, When, glob,
+};
 use crate::script::supplied::{ELSE, KERNELS, Supplied, concerns, kernels, models, names_asked};
 
 /// The card that a step is done to, where it names none.
@@ -120,6 +123,12 @@ impl<'s> Possible<'s> {
         self.cards.is_none() || firsts.any(|card| concerns(when, card))
     }
 
+    /// Why a fault of one firmware file never comes to these cards.
+    pub(super) fn lacks_file(&self, cards: &[&'static CardSpec], fault: Fault) -> Option<No> {
+        let api = fault.of_file()?;
+        Supplied::of(self.scenario, cards)?.lacks_api(api)
+    }
+
     /// Of which this is said.
     pub(super) fn scenario(&self) -> &'s Scenario {
         self.scenario
@@ -149,11 +158,15 @@ impl<'s> Possible<'s> {
                 .as_integer()
                 .and_then(|number| self.uncaused_number(&pattern.milestone, field, number));
             let of_files = || never.then(|| self.never_comes(pattern, field, value)).flatten();
+            let of_names = || {
+                let name = value.as_str().filter(|_| never && field == "name")?;
+                self.uncompressed(&pattern.milestone, name)
+            };
             let of_parts = || {
                 let text = value.as_str().filter(|_| never && !parts.is_empty())?;
                 self.lacks_of(&parts, field, text)
             };
-            let what = what.or_else(of_files).or_else(of_parts);
+            let what = what.or_else(of_files).or_else(of_names).or_else(of_parts);
             Some((Some(field.as_str()), what?))
         });
         of_a_field.or_else(|| Some((None, self.uncaused_kind(pattern, &parts, never)?)))
@@ -162,15 +175,13 @@ impl<'s> Possible<'s> {
     /// Why this value comes of no file that these cards are given. Whoever awaits it sees that it does
     /// not come; a `never` would hold whatever happens.
     fn never_comes(&self, pattern: &Pattern, field: &str, value: &Value) -> Option<No> {
-        let files = || Supplied::of(self.scenario, &self.models);
-        let supplied = || self.supplied.get_or_init(files).as_ref();
         match value {
-            Value::Integer(_) => supplied()?.lack(pattern, field, value),
+            Value::Integer(_) => self.supplied()?.lack(pattern, field, value),
             Value::String(module) if field == "module" && !of_any_module(pattern) => {
                 let all = self.expansions(module);
                 let of_a_card = |module: &String| self.opmodes().any(|opmode| opmode == *module);
                 let there = |module: &String| of_a_card(module) || self.speaks_of(module);
-                if all.is_empty() || all.iter().any(there) || supplied().is_none() {
+                if all.is_empty() || all.iter().any(there) || self.supplied().is_none() {
                     return None;
                 }
                 let mut own: Vec<_> = self.opmodes().collect();
@@ -181,6 +192,27 @@ impl<'s> Possible<'s> {
             }
             _ => None,
         }
+    }
+
+    /// What the cards are given, where that is known.
+    pub(super) fn supplied(&self) -> Option<&Supplied> {
+        self.supplied.get_or_init(|| Supplied::of(self.scenario, &self.models)).as_ref()
+    }
+
+    /// Why no compressed file of this name is given.
+    fn uncompressed(&self, kind: &str, name: &str) -> Option<No> {
+        let end = [".zst", ".xz"].into_iter().find(|end| name.ends_with(end))?;
+        let mut rules = self.scenario.firmware.iter().map(Spanned::get_ref);
+        let may = |rule: &FirmwareRule| {
+            let named = glob(&rule.name, name) && rule.refuse.is_none();
+            rule.compress.is_some() || (named && !glob(&rule.name, name.trim_end_matches(end)))
+        };
+        (kind == "firmware-given" && !rules.any(may)).then(|| {
+            format!(
+                "no file is given compressed here\na [[firmware]] rule does that: `compress = \"{}\"`",
+                &end[1..]
+            )
+        })
     }
 
     /// The opmodes that the cards' stubs lead to.
@@ -312,7 +344,7 @@ impl<'s> Possible<'s> {
                 one_of("driver that milestones tell of", &drivers)
             }
             "fault" => {
-                let faults = iwl_card::Fault::all().map(iwl_card::Fault::name);
+                let faults = Fault::all().map(Fault::name);
                 one_of("fault", &faults.collect::<Vec<_>>())
             }
             // Others let go of their devices too.

@@ -237,6 +237,7 @@ fn read_and_check(
     let recover::Read { whole, mut complaints, left } = recover::read::<Scenario>(text);
     let Some(mut scenario) = whole else { return Err(complaints) };
     name.clone_into(&mut scenario.name);
+    scenario.lower_cards();
     scenario.directory = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
     let senseless = sense::check(&scenario, &left);
     complaints.extend(senseless.into_iter().filter(|complaint| left.has(complaint)));
@@ -276,6 +277,7 @@ fn twin_scenario(
     if let Some(made) = &mut made {
         made.name = format!("{}~{}", scenario.name, index + 1);
         made.directory.clone_from(&scenario.directory);
+        made.lower_cards();
         made.twin = Some(twin.clone());
         let senseless = sense::check(made, &left).into_iter();
         wrong.extend(senseless.filter(|complaint| left.has(complaint)).map(|c| c.what));
@@ -294,6 +296,7 @@ fn twin_scenario(
 mod tests {
     use super::*;
     use crate::facts::milestone::{KINDS, fields_of};
+    use crate::script::scenario::OneOrMany;
 
     #[test]
     fn built_in_scenarios_are_valid_and_guard_what_they_expect() {
@@ -563,6 +566,43 @@ mod tests {
             error.len() < 3000 && error.contains("t.toml:4:9") && error.contains("there is no"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_one_value_that_is_wrong_is_marked() {
+        let text = "about = \"t\"\ncards = \"7260\"\ntrouble = [\"oops\", \"bom\"]\n\
+                    needs = [\"CONFIG_X\", \"X\"]\nguest.without = [\"a\", \"$x\"]\n\
+                    firmware = [{ corrupt = [\"truncate=40\", \"bad\"] }]\n\
+                    step = [{ await = \"bound\", when.card = [\"7260\", \"7261\"] }]\n";
+        let error = error_of(text);
+        let places: Vec<_> =
+            error.lines().filter_map(|line| line.trim().strip_prefix("--> t.toml:")).collect();
+        assert_eq!(places, ["2:9", "3:20", "4:22", "5:23", "6:41", "7:49"], "{error}");
+        assert!(error.contains("this is a list: [\"7260\"]"), "{error}");
+    }
+
+    #[test]
+    fn of_what_is_no_toml_the_first_slip_is_told() {
+        let text = "about = \"t\"\ncards = [\"7260\"\n[[step]]\ndo = \"coldplug\"\n[[step]]\n\
+                    await = \"alive\"\n[[expect]]\nthat = \"x\"\nnever = \"bound\"\n";
+        assert_eq!(error_of(text).matches("-->").count(), 1, "{}", error_of(text));
+    }
+
+    #[test]
+    fn cards_may_be_in_capitals() {
+        let text = "about = \"t\"\ncards = [\"AX200\"]\ncard = [{}, { model = \"AX200\" }]\n\
+                    [[step]]\ndo = \"unbind\"\ncard = \"ax200-2\"\n\
+                    [[step]]\nawait = { milestone = \"unbound\", card = \"AX200-2\" }\n\
+                    [[step]]\ncheck = { card = \"AX200-2\", bound = false }\nwhen.card = \"AX200\"\n";
+        let scenario = parse("t", "t.toml", text).expect("good");
+        assert_eq!(scenario.card_names(scenario.cards[0].get_ref()), ["ax200", "ax200-2"]);
+        let steps = scenario.all_steps();
+        let pattern = steps[1].r#await.iter().flat_map(OneOrMany::iter).next().expect("one");
+        assert_eq!(pattern.fields["card"].as_str(), Some("ax200-2"));
+        let check = steps[2].check.iter().flat_map(OneOrMany::iter).next().expect("one");
+        assert_eq!(check.card.as_ref().map(|name| name.0.as_str()), Some("ax200-2"));
+        let card = iwl_card::card("ax200").expect("a card");
+        assert!(steps[2].when.meets(card) && scenario.doubts.is_empty(), "{:?}", scenario.doubts);
     }
 
     #[test]

@@ -113,7 +113,12 @@ pub(super) const WHOLE: Range<usize> = 0..0;
 
 pub(super) fn read<T: DeserializeOwned>(text: &str) -> Read<'_, T> {
     let (mut table, errors) = DeTable::parse_recoverable(text);
-    let mut complaints: Vec<_> = errors.iter().map(|error| no_toml(text, error)).collect();
+    // After the first slip the parser guesses, and most of what it then complains of is that one again.
+    let told: Vec<&Error> = match errors.iter().find(|error| error.message() != DUPLICATE) {
+        Some(slip) => vec![slip],
+        None => errors.iter().collect(),
+    };
+    let mut complaints: Vec<_> = told.into_iter().map(|error| no_toml(text, error)).collect();
     let mut gone = Vec::new();
     let mut broken = Vec::new();
     let everything = table.span();
@@ -130,7 +135,7 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Read<'_, T> {
         };
         let at = error.span().filter(|at| *at != everything).unwrap_or(WHOLE);
         if !broken.contains(&at) {
-            complaints.push(complaint(&error));
+            complaints.push(complaint(text, &error));
         }
         let Some(mut path) = take_out(table.get_mut(), &at, &mut broken) else { break };
         // A slip of the pen: what was meant is not there either.
@@ -149,17 +154,29 @@ fn most(text: &str) -> usize {
     (BYTES / text.len().max(1)).clamp(SHOWN + 1, 1000)
 }
 
-fn complaint(error: &Error) -> Complaint {
-    let what = meant(error.message()).unwrap_or_else(|| error.message().to_owned());
-    Complaint::new(error.span().unwrap_or_default(), what)
+fn complaint(text: &str, error: &Error) -> Complaint {
+    let at = error.span().unwrap_or_default();
+    let message = error.message();
+    let mut what = meant(message).unwrap_or_else(|| message.to_owned());
+    if message.starts_with("invalid type: ") && message.ends_with(", expected a sequence") {
+        let one = text.get(at.clone()).filter(|one| !one.contains('\n'));
+        what = match one {
+            Some(one) => format!("this is a list: [{one}]"),
+            None => "this is a list: [ … ]".to_owned(),
+        };
+    }
+    Complaint::new(at, what)
 }
+
+/// What the parser says of a key that stands twice.
+const DUPLICATE: &str = "duplicate key";
 
 /// A key that stands twice is named, with what to write instead.
 fn no_toml(text: &str, error: &Error) -> Complaint {
     let at = error.span().unwrap_or_default();
     let key = text.get(at.clone()).unwrap_or_default();
-    if error.message() != "duplicate key" {
-        return complaint(error);
+    if error.message() != DUPLICATE {
+        return complaint(text, error);
     }
     let is_one_of_many = text[..at.start].trim_end().ends_with("[[");
     let instead = match is_one_of_many {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use toml::{Spanned, Value};
 
+use crate::facts::milestone::FieldKind;
 use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
 use crate::script::possible::Possible;
@@ -180,6 +181,9 @@ fn check_machine(
             let what = scenario::lacks(card.name, *known, why);
             wrong.push(Complaint::new(fault.span(), what));
         }
+        if let Some(what) = possible.lacks_file(&cards, *known) {
+            wrong.push(Complaint::new(fault.span(), format!("`{known}` never comes: {what}")));
+        }
         // Of cards that are none nothing is known.
         for (moment, spot) in moments_of(fault.get_ref(), &spot).filter(|_| !cards.is_empty()) {
             if let Some(what) = moments::never_comes(possible, &cards, moment, when) {
@@ -348,17 +352,23 @@ fn check_steps(steps: &[Spanned<Step>], spot: &Spot<'_>, wrong: &mut Vec<Complai
         if s.r#await.as_ref().is_some_and(OneOrMany::is_empty) {
             complain("`await` names at least one milestone");
         }
-        if s.card.is_some()
-            && s.check.is_none()
-            && !s.r#do.as_ref().is_some_and(Action::is_of_a_card)
-        {
-            complain("`card` goes with `check`, and with a `do` that is about a card");
-        }
         let says_nothing = |checks: &OneOrMany<Check>| {
             checks.is_empty() || checks.iter().any(|check| *check == Check::default())
         };
         if s.check.as_ref().is_some_and(says_nothing) {
             complain("a `check` looks at something: `check = { bound = true }`");
+        }
+        if s.card.is_some()
+            && s.check.is_none()
+            && !s.r#do.as_ref().is_some_and(Action::is_of_a_card)
+        {
+            let about = s.r#do.as_ref().map(|action| format!("; `{}` is not", action.word()));
+            let what = format!(
+                "`card` is for a `check`, and for a `do` that is done to one card{}\nthose are {}",
+                about.unwrap_or_default(),
+                Action::OF_A_CARD.join(", ")
+            );
+            wrong.push(Complaint::new(spot.name_of("card"), what));
         }
         for (check, spot) in checks(s, &spot) {
             for (n, module) in check.not_loaded.iter().enumerate() {
@@ -522,9 +532,35 @@ fn check_expectation(
     if let Some(what) = e.complaint() {
         wrong.push(Complaint::new(expectation.span(), what));
     }
+    // The first of `before` ends what is looked at: none of these stands in it.
+    let ends = |pattern: &Spanned<Pattern>| {
+        let (one, end) = (pattern.get_ref(), e.before.as_ref()?.get_ref());
+        let is_each = |(field, value): (&String, &Value)| one.fields.get(field) == Some(value);
+        let within = one.milestone == end.milestone && end.fields.iter().all(is_each);
+        within.then(|| {
+            format!("each `{one}` is such a `before`: none comes before the first of them")
+        })
+    };
+    let forms = [
+        ("never", &e.never),
+        ("eventually", &e.eventually),
+        ("exactly", &e.exactly),
+        ("every", &e.every),
+    ];
+    for (key, pattern) in forms {
+        if let Some(what) = pattern.as_ref().and_then(ends) {
+            wrong.push(Complaint::new(spot.key(key).at, what));
+        }
+    }
     let Some(kind) = e.every.as_ref().map(|every| every.get_ref().milestone.as_str()) else {
         return;
     };
+    for (field, value) in e.among.iter().flat_map(|values| &values.get_ref().0) {
+        if has_all(field, value) {
+            let what = format!("these are all values that `{field}` has: nothing turns this red");
+            wrong.push(Complaint::new(spot.key("among").key(field).at, what));
+        }
+    }
     for (key, values) in [("has", &e.has), ("among", &e.among)] {
         for field in values.iter().flat_map(|values| values.get_ref().0.keys()) {
             if let Err(no_such) = field_of(kind, field) {
@@ -533,6 +569,17 @@ fn check_expectation(
             }
         }
     }
+}
+
+/// Whether a list has every value that a field can have, where they are few.
+fn has_all(field: &str, listed: &Value) -> bool {
+    let Value::Array(listed) = listed else { return false };
+    let all: Vec<Value> = match FieldKind::of(field) {
+        Some(FieldKind::Truth) => [true, false].map(Value::from).to_vec(),
+        Some(FieldKind::Word(words)) => words.iter().map(|word| Value::from(*word)).collect(),
+        _ => return false,
+    };
+    all.iter().all(|value| listed.contains(value))
 }
 
 fn check_twin(
@@ -606,6 +653,20 @@ mod tests {
             ("[[step]]\ndo = { exec = [] }", "`exec` takes a program"),
             ("[[step]]\ndo = { suspend = \"disk\" }", "freezer"),
             ("[[step]]\ncheck = {}", "looks at something"),
+            ("[[step]]\ndo = \"coldplug\"\ncard = \"7260\"", "one card; `coldplug` is not"),
+            (
+                "[[expect]]\nthat = \"a\"\nnever = \"bound\"\nbefore = \"bound\"",
+                "none comes before the first",
+            ),
+            (
+                "[[expect]]\nthat = \"a\"\nbefore = \"alive\"\ntimes = 0\n\
+                 exactly = { milestone = \"alive\", image = \"init\" }",
+                "each `alive (image = \"init\")` is such a `before`",
+            ),
+            (
+                "[[expect]]\nthat = \"a\"\nevery = \"nvm-read\"\namong = { present = [true, false] }",
+                "all values that `present` has",
+            ),
             ("[[step]]\ncheck = [{ bound = true }, {}]", "looks at something"),
             ("[[step]]\nrepeat = 0\nstep = [{ do = \"bind\" }]", "a whole number from 1"),
             ("[[step]]\ndo = { modprobe = [] }", "takes its arguments"),
@@ -910,6 +971,9 @@ mod tests {
             ("\"never-alive@packet:name=ALIVEE\"", "no message of these cards"),
             ("\"never-alive@reg-read:reg=CSR_RESETT\"", "did you mean `CSR_RESET`?"),
             ("\"never-alive@iml-loaded\"", "no image loader"),
+            ("\"ucode-error=16\"", "no file of API 16"),
+            ("\"never-alive@host-command:name=SCAN_REQ_UMAC\"", "`SCAN_OFFLOAD_REQUEST_CMD`?"),
+            ("\"never-alive@firmware-asked:name=regulatory.db\"", "as cfg80211 is loaded"),
             ("\"never-alive@fault-injected:fault=nvm-old\"", "the card has no such fault"),
             ("\"never-alive@opmode-loaded:module=iwlmvn\"", "did you mean `iwlmvm`?"),
         ] {

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use iwl_card::{CardSpec, Image};
 use iwl_ucode::Ucode;
+use iwl_ucode::names::IWL_UCODE_TLV_CAPA_UMAC_SCAN;
 use iwl_ucode::reader::{ImageKind, SectionRole};
-use iwl_ucode::stub::{self, PnvmDef, StubDef};
+use iwl_ucode::stub::{self, Api, ApiRange, PnvmDef, StubDef};
 use toml::{Spanned, Value};
 
 use crate::facts::driver::IWLWIFI;
@@ -20,6 +21,17 @@ pub(super) struct Supplied {
     images: Vec<Uploaded>,
     /// Bytes of each whole file.
     sizes: BTreeSet<u64>,
+    /// The numbers in their names.
+    apis: BTreeSet<Api>,
+    /// By which processor's commands the cards can be had to scan.
+    scans: BTreeSet<Mac>,
+}
+
+/// A processor of a card's that scans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mac {
+    Lower,
+    Upper,
 }
 
 /// An image that a card's driver can upload.
@@ -41,17 +53,48 @@ impl Supplied {
         if changes || scenario.has_another_part() {
             return None;
         }
-        let mut supplied = Supplied { images: Vec::new(), sizes: BTreeSet::new() };
+        let mut supplied = Supplied {
+            images: Vec::new(),
+            sizes: BTreeSet::new(),
+            apis: BTreeSet::new(),
+            scans: BTreeSet::new(),
+        };
         for card in models {
             let stub = stub::for_card(card.name)?;
             let size = |file: Vec<u8>| file.len() as u64;
             supplied.sizes.extend(stub.pnvm.as_ref().map(PnvmDef::build).map(size));
-            for file in files(stub) {
+            for (api, file) in files(stub) {
                 supplied.images.extend(uploaded(card, &file)?);
+                supplied.apis.insert(api);
+                let by_upper = Ucode::parse(&file).ok()?.has_capa(IWL_UCODE_TLV_CAPA_UMAC_SCAN);
+                let opmodes =
+                    stub.ranges.iter().map(|range| IWLWIFI.opmode_with(card, range.since));
+                supplied.scans.extend(opmodes.filter_map(|opmode| match opmode? {
+                    "iwlmvm" if !by_upper => Some(Mac::Lower),
+                    "iwlmvm" | "iwlmld" => Some(Mac::Upper),
+                    _ => None,
+                }));
                 supplied.sizes.insert(size(file));
             }
         }
         Some(supplied)
+    }
+
+    /// Whether a driver that is given them has this processor scan.
+    pub(super) fn scans(&self, mac: Mac) -> bool {
+        self.scans.contains(&mac)
+    }
+
+    /// Why no file has this number in its name.
+    pub(super) fn lacks_api(&self, api: u16) -> Option<String> {
+        let api = Api(u32::from(api));
+        (!self.apis.contains(&api)).then(|| {
+            format!(
+                "these cards' drivers ask for no file of API {api}, but of {}\na [[firmware]] rule can give \
+                 another, or `--firmware`",
+                spans(&self.apis)
+            )
+        })
     }
 
     /// Why no event of the pattern's kind has this number in this field.
@@ -122,10 +165,22 @@ pub(super) fn kernels() -> impl Iterator<Item = stub::Kernel> {
     KERNELS.iter().filter_map(|kernel| kernel.parse().ok())
 }
 
-/// The stub files that known kernels are given.
-fn files(stub: &'static StubDef) -> impl Iterator<Item = Vec<u8>> {
-    let names: BTreeSet<String> = kernels().flat_map(|kernel| stub.names_tried(kernel)).collect();
-    names.into_iter().filter_map(|name| Some(stub.build(stub.api_of(&name)?)))
+/// The stub files that any kernel's driver is given.
+fn files(stub: &'static StubDef) -> impl Iterator<Item = (Api, Vec<u8>)> {
+    let of = |range: &'static ApiRange| stub.names_tried(range.since);
+    let names: BTreeSet<String> = stub.ranges.iter().flat_map(of).collect();
+    names.into_iter().filter_map(|name| stub.api_of(&name)).map(|api| (api, stub.build(api)))
+}
+
+/// Numbers that follow each other, in a few words: `39 to 59, 77`.
+fn spans(apis: &BTreeSet<Api>) -> String {
+    let apis: Vec<Api> = apis.iter().copied().collect();
+    let spans = apis.chunk_by(|a, b| a.0 + 1 == b.0).map(|span| match span {
+        [one] => one.to_string(),
+        [first, .., last] => format!("{first} to {last}"),
+        [] => String::new(),
+    });
+    spans.collect::<Vec<_>>().join(", ")
 }
 
 /// The images in a file of a card's that its driver uploads.

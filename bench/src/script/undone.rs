@@ -115,14 +115,8 @@ impl Past<'_, '_> {
     /// Of whatever argument, and at whatever time: that one ends them all.
     fn has_fault(&self, fault: Fault) -> bool {
         let is = |other: Fault| other.name() == fault.name();
-        let scenario = self.possible.scenario();
-        let planned = self.possible.scenario().cards.iter().map(Spanned::get_ref).any(|first| {
-            let Some(spec) = iwl_card::card(first) else { return true };
-            let mut seats = scenario.card_names(first).into_iter().zip(scenario.machine(spec));
-            let own = self.card.replace(FIRST, first);
-            seats.any(|(name, card)| name == own && card.faults().any(|planned| is(planned.fault)))
-        });
-        planned || self.did(true, |done| matches!(done, Action::Fault(done) if is(done.0)))
+        self.possible.plans(Some(self.card), |planned| is(planned.fault))
+            || self.did(true, |done| matches!(done, Action::Fault(done) if is(done.0)))
     }
 
     fn is_killed(&self) -> bool {

@@ -8,8 +8,9 @@ use crate::facts::driver::DRIVERS;
 use crate::facts::milestone::OPTIONAL;
 use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
+use crate::script::held;
 use crate::script::possible::{Possible, WIRELESS};
-use crate::script::recover::Spot;
+use crate::script::recover::{Spot, WHOLE};
 use crate::script::said::Said;
 use crate::script::scenario::{
     Action, Expectation, OneOrMany, Pattern, Scenario, Step, Text, When, glob,
@@ -126,6 +127,14 @@ pub(super) fn doubts(scenario: &Scenario, top: &Spot<'_>) -> Vec<Complaint> {
     let held = scenario.hold.iter().enumerate();
     let held = held.filter_map(|(n, held)| Some((n, hold_doubt(&held.0)?)));
     doubts.extend(held.map(|(n, what)| Complaint::new(top.key("hold").nth(n).at, what)));
+    doubts.extend(held::doubts(scenario, top));
+    let says_nothing =
+        |step: &&Step| step.r#await.is_none() && step.check.is_none() && step.fails.is_none();
+    if scenario.expectations.is_empty() && scenario.all_steps().iter().all(says_nothing) {
+        let what = "nothing is expected: no [[expect]], and no step awaits or checks anything\n\
+                    it passes whatever the driver does, short of trouble in the kernel";
+        doubts.push(Complaint::new(WHOLE, what));
+    }
     let unguarded: Vec<&str> = scenario.unguarded().collect();
     for expectation in &scenario.expectations {
         let Expectation { that, when, .. } = expectation.get_ref();
@@ -234,6 +243,7 @@ mod tests {
             ("\"firmware-asked\", name = \"iwlwifi-7206-17.ucode\"", "`iwlwifi-7260-17.ucode`?"),
             ("\"firmware-asked\", name = \"$firmware.xz\"", "plain name, without the suffix"),
             ("\"firmware-given\", name = \"$card.ucode\"", "is asked for here, `$card.ucode`"),
+            ("\"firmware-given\", name = \"$firmware.zst\"", "`compress = \"zst\"`"),
             ("\"module-loaded\", module = \"mac80221\"", "did you mean `mac80211`?"),
             ("\"module-loaded\", module = \"nouveau\"", "no module in the guest `nouveau`"),
             ("\"module-loaded\", module = \"$opmode\"", "`opmode-loaded` tells of it"),
@@ -314,7 +324,12 @@ mod tests {
     fn what_has_a_cause_can_come() {
         for (pattern, top, rest) in [
             ("\"firmware-asked\", name = \"iwlwifi-7260-18.ucode\"", "", ""),
-            ("\"firmware-given\", name = \"$firmware.xz\"", "", ""),
+            ("\"firmware-given\", name = \"$firmware.xz\"", "", "[[firmware]]\ncompress = \"xz\""),
+            (
+                "\"firmware-given\", name = \"$firmware.zst\"",
+                "",
+                "[[firmware]]\nname = \"*.zst\"\ngive = \"stub\"",
+            ),
             ("\"firmware-asked\", name = \"my.bin\"", "", "[[firmware]]\nname = \"my.bin\""),
             (
                 "\"firmware-asked\", name = \"my.nvm\"",
@@ -460,7 +475,7 @@ mod tests {
             ("[[step]]\ndo = \"bind\"\nwhen = { card = \"6205\", opmode = \"iwlmvm\" }", "`when`"),
             ("[[expect]]\nthat = \"t\"\nnever = \"bound\"", "no twin turns this one red: t"),
         ] {
-            let text = format!("{HEAD}[[step]]\ndo = \"bind\"\n{part}\n");
+            let text = format!("{HEAD}[[step]]\nawait = \"bound\"\n{part}\n");
             let doubts = parse("t", "t.toml", &text).expect(part).doubts;
             assert!(doubts.len() == 1 && doubts[0].contains(said), "{part}: {doubts:?}");
             assert!(doubts[0].starts_with("warning: "), "{doubts:?}");
@@ -473,9 +488,26 @@ mod tests {
             "[[firmware]]\nname = \"$firmware\"",
             "[[step]]\ndo = \"bind\"\nwhen = { card = \"6205\", opmode = \"iwldvm\" }",
         ] {
-            let text = format!("{HEAD}[[step]]\ndo = \"bind\"\n{part}\n");
+            let text = format!("{HEAD}[[step]]\nawait = \"bound\"\n{part}\n");
             let doubts = parse("t", "t.toml", &text).expect(part).doubts;
             assert!(doubts.is_empty(), "{part}: {doubts:?}");
+        }
+    }
+
+    #[test]
+    fn a_scenario_that_expects_nothing_is_doubted() {
+        let doubts = |rest: &str| {
+            let text = format!("{HEAD}[[step]]\ndo = \"coldplug\"\n{rest}");
+            parse("t", "t.toml", &text).expect("good").doubts
+        };
+        let told = doubts("");
+        assert!(told.len() == 1 && told[0].contains("nothing is expected"), "{told:?}");
+        for rest in [
+            "[[step]]\nawait = \"bound\"\n",
+            "[[step]]\ncheck.bound = true\n",
+            "[[step]]\nrepeat = 2\nstep = [{ do = \"bind\", fails = true }]\n",
+        ] {
+            assert!(doubts(rest).is_empty(), "{rest}: {:?}", doubts(rest));
         }
     }
 
@@ -586,7 +618,7 @@ mod tests {
         let head = "about = \"t\"\ncards = [\"7260\", \"be200\"]\n";
         assert_eq!(refusals(head, "\"iml-loaded\"", "when.opmode = \"iwlmvm\""), 0);
         assert_eq!(refusals(head, "\"iml-loaded\"", "when.opmode = \"iwldvm\""), 0, "a doubt");
-        let head = "about = \"t\"\ncards = [\"be200\"]\n[[step]]\ndo = \"bind\"\n";
+        let head = "about = \"t\"\ncards = [\"be200\"]\n[[step]]\nawait = \"bound\"\n";
         for (opmode, doubts) in [("iwlmld", 0), ("iwlmvm", 0), ("iwldvm", 1)] {
             let text = format!("{head}when.opmode = \"{opmode}\"\n");
             assert_eq!(parse("t", "t.toml", &text).expect("good").doubts.len(), doubts, "{opmode}");
@@ -618,15 +650,16 @@ mod tests {
             ("step = [{ do = { modprobe = [\"-r\", \"iwldvn\"] } }]", "4:9", "iwldvm"),
             ("step = [{ check.loaded = [\"cfg8021\"] }]", "4:9", "cfg80211"),
         ] {
-            let step = if part.contains("step") { "" } else { "[[step]]\ndo = \"bind\"\n" };
+            let step = if part.contains("step") { "" } else { "[[step]]\nawait = \"bound\"\n" };
+            let part = part.replace(" }]", " }, { await = \"bound\" }]");
             let text = format!("{HEAD}{part}\n{step}");
-            let doubts = parse("t", "t.toml", &text).expect(part).doubts;
+            let doubts = parse("t", "t.toml", &text).expect(&part).doubts;
             assert_eq!(doubts.len(), 1, "{part}: {doubts:?}");
             assert!(doubts[0].contains(&format!("t.toml:{place}\n")), "{part}: {doubts:?}");
             assert!(doubts[0].contains(&format!("did you mean `{near}`?")), "{part}: {doubts:?}");
         }
-        let own =
-            "step = [{ do = { modprobe = [\"hello\"] } }, { do = { rmmod = \"$opmode\" } }]\n";
+        let own = "step = [{ do = { modprobe = [\"hello\"] } }, { do = { rmmod = \"$opmode\" } }, \
+             { await = \"bound\" }]\n";
         let own = parse("t", "t.toml", &format!("{HEAD}{own}")).expect("good");
         assert!(own.doubts.is_empty(), "{:?}", own.doubts);
     }

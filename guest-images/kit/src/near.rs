@@ -4,15 +4,16 @@
 const LONGEST: usize = 64;
 
 /// The one of these names that was probably meant: a third of its letters may be wrong, a letter in
-/// its neighbour's place counts once.
+/// its neighbour's place counts once, one in capitals not at all.
 pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     if name.len() > LONGEST {
         return None;
     }
     let far = |known: &str| known.chars().count().max(name.chars().count()).div_ceil(3);
+    let name = name.to_ascii_lowercase();
     known
         .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .map(|known| (strsim::damerau_levenshtein(&name, &known.to_ascii_lowercase()), known))
         .filter(|(distance, known)| *distance <= far(known))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
@@ -34,6 +35,7 @@ mod tests {
         for (name, near) in [
             ("bownd", Some("bound")),
             ("opmode-laoded", Some("opmode-loaded")),
+            ("PROBE", Some("probe")),
             ("opmode_loaded", Some("opmode-loaded")),
             ("9999", None),
             ("hotplug", None),

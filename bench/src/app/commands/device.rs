@@ -23,6 +23,7 @@ use crate::lab;
 use crate::machine::faults::FaultWatch;
 use crate::machine::{qemu, signals};
 use crate::report::words;
+use crate::script::moments;
 use crate::script::scenario::{Happening, Moment, PlannedFault};
 
 /// Notices that wait to be printed. A guest makes a million in a second; who reads them may be
@@ -47,6 +48,13 @@ pub fn device(args: &DeviceArgs) -> anyhow::Result<ExitCode> {
             derive::IS_OF_A_CARD.join(", ")
         ))
         .into());
+    }
+    for moment in args.fault.iter().flat_map(PlannedFault::moments) {
+        if let Happening::Event(event) = &moment.what
+            && let Some(what) = moments::no_event(&[spec], event)
+        {
+            return Err(BadUsage(format!("--fault …@{moment} never comes: {what}")).into());
+        }
     }
     let server = match (&args.socket_path, args.fd) {
         (Some(path), _) => {

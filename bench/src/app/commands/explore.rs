@@ -10,9 +10,11 @@ use crate::app::ui::Ui;
 use crate::app::{commands, terminal};
 use crate::facts::failure::Interrupted;
 use crate::facts::verdict::{self, Outcome};
+use crate::lab;
 use crate::lab::explore::{self, Class, Order, Spec};
 use crate::machine::signals;
 use crate::record::rundir;
+use crate::script::added::Added;
 use crate::script::read;
 
 /// Explores the scenario with each card.
@@ -45,6 +47,15 @@ pub fn explore(args: &ExploreArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         Some(out) => out.clone(),
         None => rundir::default_parent()?,
     };
+    let added = Added {
+        faults: &args.fault,
+        append: &args.guest.tell.append,
+        other_guest: !args.guest.own.module.is_empty(),
+        ..Added::default()
+    };
+    for card in &cards {
+        lab::suited(card, &scenario, &added)?;
+    }
     let jobs = commands::jobs(args.jobs);
     let lab = commands::lab(&args.guest, ui)?;
     let started = Instant::now();

@@ -32,6 +32,7 @@ use crate::report::matrix::Matrix;
 use crate::report::options;
 use crate::report::render;
 use crate::report::{junit, ktap};
+use crate::script::added::Added;
 use crate::script::known::{Known, Place};
 use crate::script::read;
 use crate::script::scenario::Scenario;
@@ -222,7 +223,7 @@ fn plays<'a>(
     scenarios: &'a [Scenario],
     cards: &[&'static CardSpec],
 ) -> anyhow::Result<(Vec<Play<'a>>, Vec<LeftOut>)> {
-    let (mut places, mut left_out) = (Vec::new(), Vec::new());
+    let (mut places, mut left_out, mut never) = (Vec::new(), Vec::new(), Vec::new());
     for (lab, scenario) in labs.iter().flat_map(|lab| scenarios.iter().map(move |s| (lab, s))) {
         let own = scenario.cards.iter().map(|card| commands::card(card.get_ref()));
         let cards = match cards.is_empty() {
@@ -231,7 +232,10 @@ fn plays<'a>(
         };
         for card in cards {
             lab::can_have(card, &args.fault)?;
-            match unfit(args, lab, scenario, card) {
+            // A moment that does not come in one scenario may in another.
+            let refused = added(args).refused(scenario, card);
+            never.extend(refused.clone());
+            match refused.or_else(|| unfit(args, lab, scenario, card)) {
                 None => places.push(Play { lab, scenario, card }),
                 Some(reason) => left_out.push(LeftOut {
                     scenario: scenario.name.clone(),
@@ -242,6 +246,12 @@ fn plays<'a>(
                 }),
             }
         }
+    }
+    // Where it comes nowhere, it is the command that is wrong.
+    if never.len() == left_out.len()
+        && let (true, Some(first)) = (places.is_empty(), never.into_iter().next())
+    {
+        return Err(BadUsage(first).into());
     }
     let rounds = |play: &Play<'_>| args.repeat.unwrap_or(play.scenario.repeat);
     let most = places.iter().map(rounds).max().unwrap_or(0);
@@ -257,15 +267,28 @@ fn unfit(
     card: &'static CardSpec,
 ) -> Option<String> {
     // One that the user has named is tried all the same.
-    if !commands::names_cards(&args.card) && !lab.knows(card) {
-        return Some(format!("the driver of kernel {} does not know {}", lab.kernel(), card.name));
-    }
+    let has = match commands::names_cards(&args.card) {
+        true => lab.drives(card),
+        false => lab.has(card),
+    };
     // What a scenario breaks, not every card of the matrix has.
-    let fits = lab.drives(card).and_then(|()| lab::suited(card, scenario, &[]));
+    let fits = has.and_then(|()| lab::suited(card, scenario, &Added::default()));
     let fits = fits
         .map_err(anyhow::Error::from)
         .and_then(|()| lab.plays(scenario, args.cold, Supply::of(&args.firmware)));
     fits.err().map(|reason| format!("{reason:#}"))
+}
+
+/// What the command line adds to each scenario.
+fn added(args: &MatrixArgs) -> Added<'_> {
+    Added {
+        faults: &args.fault,
+        cold: args.cold,
+        without: &[],
+        append: &args.tell.append,
+        other_firmware: !matches!(Supply::of(&args.firmware), Supply::Stub),
+        other_guest: !args.initrd.is_empty() || !args.own.module.is_empty(),
+    }
 }
 
 /// What `--kernel` takes for all of the archive's.

@@ -12,10 +12,12 @@ use crate::facts::failure::BadUsage;
 use crate::facts::verdict::{self, Outcome};
 use crate::lab::{self, Look, RunSpec, initrd, shell};
 use crate::machine::session::Session;
+use crate::record::cite::Supply;
 use crate::record::matrix::{Cell, mark_known};
 use crate::record::run::Record;
 use crate::record::rundir;
 use crate::report::render;
+use crate::script::added::Added;
 use crate::script::read;
 use crate::script::scenario::{Scenario, Vars};
 
@@ -71,14 +73,9 @@ pub fn run(args: &RunArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let mut lacking = 0;
     'plays: for (scenario, card) in plays {
         // One that the user has named is tried all the same.
-        let lacks = match lab.drives(card) {
-            Ok(()) if lab.knows(card) => None,
-            Ok(()) => Some(format!("kernel {}", lab.kernel_version())),
-            Err(_) => Some(format!("driver {}", lab.driver().name)),
-        };
-        if let Some(who) = lacks.filter(|_| !commands::names_cards(&args.card)) {
+        if let (false, Err(why)) = (commands::names_cards(&args.card), lab.has(card)) {
             let name = &scenario.name;
-            ui.complain(&format!("{name} is not played with {}: {who} lacks it", card.name));
+            ui.complain(&format!("{name} is not played with {}: {why}", card.name));
             lacking += 1;
             continue;
         }
@@ -141,6 +138,16 @@ fn plays<'s>(
 ) -> Result<Vec<(&'s Scenario, &'static CardSpec)>, BadUsage> {
     let mut plays = Vec::new();
     let chosen = commands::cards(&args.card)?;
+    let added = Added {
+        faults: &args.fault,
+        cold: args.cold,
+        without: &args.without,
+        append: &args.guest.tell.append,
+        other_firmware: !matches!(Supply::of(&args.firmware), Supply::Stub),
+        other_guest: args.image.is_some()
+            || args.initrd.is_some()
+            || !args.guest.own.module.is_empty(),
+    };
     for scenario in scenarios {
         let cards = match chosen.is_empty() {
             true => {
@@ -150,7 +157,7 @@ fn plays<'s>(
             false => chosen.clone(),
         };
         for card in cards {
-            lab::suited(card, scenario, &args.fault)?;
+            lab::suited(card, scenario, &added)?;
             plays.push((scenario, card));
         }
     }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::facts::failure::BadUsage;
+use crate::script::added::add_faults;
 use crate::script::read;
 use crate::script::scenario::{Action, Check, PlannedFault, Scenario, Step, Vars, When};
 
@@ -168,23 +169,6 @@ fn hold_rules(table: &mut Table, scenario: &Scenario) {
                 *give = format!("file:{}", file.display());
             }
         }
-    }
-}
-
-fn add_faults(table: &mut Table, faults: &[PlannedFault]) {
-    if faults.is_empty() {
-        return;
-    }
-    let mut card = table.entry("card").or_insert_with(|| Table::new().into());
-    // Of several, the first.
-    if let Value::Array(cards) = card {
-        let Some(first) = cards.first_mut() else { return };
-        card = first;
-    }
-    if let Value::Table(card) = card
-        && let Value::Array(own) = card.entry("faults").or_insert_with(|| Value::Array(Vec::new()))
-    {
-        own.extend(faults.iter().map(|fault| Value::from(fault.to_string())));
     }
 }
 

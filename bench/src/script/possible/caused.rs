@@ -42,15 +42,15 @@ impl Possible<'_> {
         seats.map(|(_, card)| card).collect()
     }
 
-    /// What is planned to be wrong with the cards of this name.
-    fn planned(&self, card: Option<&str>) -> Vec<&PlannedFault> {
+    /// Whether something is planned to be wrong with the cards of this name that is so; where nothing is
+    /// known of the cards, it may be.
+    pub(in crate::script) fn plans(
+        &self,
+        card: Option<&str>,
+        is: impl Fn(&PlannedFault) -> bool,
+    ) -> bool {
         let seats = self.seats(card, &When::default());
-        seats
-            .iter()
-            .filter_map(|card| card.table)
-            .flat_map(|table| &table.faults)
-            .map(Spanned::get_ref)
-            .collect()
+        self.cards.is_none() || seats.iter().flat_map(Equipped::faults).any(is)
     }
 
     /// Whether a step that is done to this card, or to any, does such a thing.
@@ -87,7 +87,7 @@ impl Possible<'_> {
             }
             "alive" if never && truth(pattern, "valid") == Some(false) => {
                 let is = |fault: Fault| fault == Fault::AliveInvalid;
-                let has = self.planned(card).iter().any(|planned| is(planned.fault))
+                let has = self.plans(card, |planned| is(planned.fault))
                     || does(&|action| matches!(action, Action::Fault(fault) if is(fault.0)));
                 (!has).then(|| nothing("the card has no fault `alive-invalid` (`card.faults`)"))?
             }
@@ -149,7 +149,7 @@ impl Possible<'_> {
 
     fn has_fault(&self, pattern: &Pattern, card: Option<&str>) -> bool {
         let is = |fault: Fault| text(pattern, "fault").is_none_or(|name| name == fault.name());
-        self.planned(card).iter().any(|planned| is(planned.fault))
+        self.plans(card, |planned| is(planned.fault))
             || self.does(card, |action| matches!(action, Action::Fault(fault) if is(fault.0)))
     }
 
@@ -161,11 +161,11 @@ impl Possible<'_> {
             Action::FaultEnd(fault) => is(fault.0) && on != Some(true),
             _ => false,
         };
-        let comes = |planned: &&PlannedFault| {
+        let comes = |planned: &PlannedFault| {
             let begins = planned.begin.is_some() && on != Some(false);
             is(planned.fault) && (begins || planned.end.is_some() && on != Some(true))
         };
-        self.does(card, switches) || self.planned(card).iter().any(comes)
+        self.does(card, switches) || self.plans(card, comes)
     }
 
     /// That a section is there, or not, the card says, as long as no fault of it takes it away.
@@ -177,7 +177,7 @@ impl Possible<'_> {
     ) -> Option<No> {
         let (section, present) = (text(pattern, "section"), truth(pattern, "present")?);
         let absent = |fault: Fault| matches!(fault, Fault::NvmSectionAbsent { .. });
-        let takes_away = self.planned(card).iter().any(|planned| absent(planned.fault))
+        let takes_away = self.plans(card, |planned| absent(planned.fault))
             || self.does(card, |action| matches!(action, Action::Fault(fault) if absent(fault.0)));
         let mut read = parts.iter().flat_map(CardSpec::nvm_sections);
         let comes =

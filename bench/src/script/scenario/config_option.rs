@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::word::word;
 
 /// `CONFIG_FW_LOADER_COMPRESS_XZ`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,14 +27,15 @@ impl fmt::Display for ConfigOption {
 
 impl<'de> Deserialize<'de> for ConfigOption {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
         let of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        match text.strip_prefix(PREFIX) {
-            Some(name) if !name.is_empty() && name.chars().all(of_a_name) => Ok(Self(text)),
-            _ => Err(D::Error::custom(format!(
+        word(deserializer, |text| match text.strip_prefix(PREFIX) {
+            Some(name) if !name.is_empty() && name.chars().all(of_a_name) => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(format!(
                 "`{text}` is no option of a kernel's configuration: expected one as \
                  `CONFIG_FW_LOADER_COMPRESS_XZ`"
-            ))),
-        }
+            )),
+        })
     }
 }

@@ -94,6 +94,23 @@ pub const EVENTS: [EventKind; 6] = [
 const EVENT: &str = "event";
 const NTH: &str = "nth";
 
+impl EventKind {
+    /// What tells an event of this kind from others; of another's, nothing.
+    pub fn values(&self, event: &CardEvent) -> Vec<String> {
+        match (self.kind, event) {
+            ("host-command", CardEvent::HostCommand { name, .. })
+            | ("packet", CardEvent::Packet { name, .. })
+            | ("reg-read", CardEvent::RegRead { reg: name, .. })
+            | ("reg-write", CardEvent::RegWrite { reg: name, .. }) => vec![name.to_string()],
+            ("interrupt", CardEvent::Interrupt { names, .. }) => {
+                names.iter().map(ToString::to_string).collect()
+            }
+            ("reset", CardEvent::Reset { how }) => vec![how.word().to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl EventPattern {
     /// Whether this is such an event.
     pub fn fits(&self, event: &CardEvent) -> bool {

@@ -9,6 +9,7 @@ use serde::de::{self, Deserializer};
 use toml::Spanned;
 
 use super::pattern::{OneOrMany, Pattern, When, no_card};
+use super::word::word;
 use super::{duration, number};
 use crate::facts::driver::IWLWIFI;
 use crate::facts::errno::Errno;
@@ -98,8 +99,16 @@ pub enum Compression {
 }
 
 fn corruptions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Corruption>, D::Error> {
-    let texts: OneOrMany<String> = Deserialize::deserialize(deserializer)?;
-    texts.iter().map(|text| corruption(text).map_err(de::Error::custom)).collect()
+    let each: OneOrMany<Corrupted> = Deserialize::deserialize(deserializer)?;
+    Ok(each.iter().map(|corrupted| corrupted.0.clone()).collect())
+}
+
+struct Corrupted(Corruption);
+
+impl<'de> Deserialize<'de> for Corrupted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        word(deserializer, corruption).map(Corrupted)
+    }
 }
 
 /// A fault of a firmware file by its name, or `NAME=ARGUMENT`.

@@ -19,6 +19,7 @@ mod step;
 mod text;
 mod tolerated;
 mod twin;
+mod word;
 
 use std::path::PathBuf;
 
@@ -242,6 +243,21 @@ fn command_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::E
 }
 
 impl Scenario {
+    /// The names of its cards as the list has them: they may be written in capitals. Those in what it says
+    /// of milestones are read so.
+    pub(in crate::script) fn lower_cards(&mut self) {
+        let tables = self.card.iter_mut();
+        let further = tables.flat_map(|table| table.model.iter_mut().chain(&mut table.more));
+        for name in self.cards.iter_mut().chain(further) {
+            name.get_mut().make_ascii_lowercase();
+        }
+        let logs = self.expectations.iter_mut().filter_map(|e| e.get_mut().log.as_mut());
+        for Text(name) in logs.filter_map(|log| log.card.as_mut()) {
+            name.make_ascii_lowercase();
+        }
+        lower_cards_of(&mut self.steps);
+    }
+
     /// The cards of a machine whose first is this one. Each finds its stub under the first name that
     /// it asks for.
     pub fn machine(&self, first: &'static CardSpec) -> Vec<Equipped<'_>> {
@@ -361,6 +377,15 @@ impl Scenario {
             .iter()
             .flat_map(|e| e.get_ref().has.iter().chain(&e.get_ref().among))
             .any(|values| values.get_ref().0.values().any(speaks))
+    }
+}
+
+fn lower_cards_of(steps: &mut [Spanned<Step>]) {
+    for step in steps.iter_mut().map(Spanned::get_mut) {
+        let checks = step.check.iter_mut().flat_map(OneOrMany::iter_mut);
+        let named = checks.filter_map(|check| check.card.as_mut()).chain(&mut step.card);
+        named.for_each(|Text(name)| name.make_ascii_lowercase());
+        lower_cards_of(&mut step.step);
     }
 }
 

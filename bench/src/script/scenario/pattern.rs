@@ -13,6 +13,7 @@ use serde::de::{
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Value;
 
+use super::word::word;
 use crate::facts::driver::{Driver, IWLWIFI, Request};
 use crate::facts::errno::Errno;
 use crate::facts::milestone::{self, FieldKind, KINDS};
@@ -44,7 +45,7 @@ impl<'de> Visitor<'de> for PatternVisitor {
     }
 
     fn visit_str<E: de::Error>(self, milestone: &str) -> Result<Pattern, E> {
-        fields_of(milestone).map_err(custom)?;
+        fields_of(milestone).map_err(|no_such| E::custom(format!("{no_such:#}")))?;
         Ok(Pattern { milestone: milestone.to_owned(), fields: BTreeMap::new() })
     }
 
@@ -96,9 +97,10 @@ pub(super) struct Kind(pub(super) String);
 
 impl<'de> Deserialize<'de> for Kind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let milestone = String::deserialize(deserializer)?;
-        fields_of(&milestone).map_err(custom)?;
-        Ok(Kind(milestone))
+        word(deserializer, |kind| match fields_of(kind) {
+            Ok(_) => Ok(Kind(kind.to_owned())),
+            Err(no_such) => Err(format!("{no_such:#}")),
+        })
     }
 }
 
@@ -135,11 +137,6 @@ impl<'de> DeserializeSeed<'de> for FieldOrList<'_> {
         }
         Ok(value)
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "what `map_err` passes on")]
-fn custom<E: de::Error>(no_such: NoSuch) -> E {
-    E::custom(format!("{no_such:#}"))
 }
 
 /// The fields of a kind of milestone.
@@ -205,6 +202,9 @@ pub(super) fn fit(field: &str, value: &mut Value) -> Result<(), String> {
     known_vars(value)?;
     // A field that no milestone has is refused where its milestone is known.
     let Some(kind) = FieldKind::of(field) else { return Ok(()) };
+    if let ("card", Value::String(name)) = (field, &mut *value) {
+        name.make_ascii_lowercase();
+    }
     let fits = match (kind, &*value) {
         (FieldKind::Errno, Value::String(name)) => {
             *value = Value::Integer(Errno::known(name)?.0.into());
@@ -434,23 +434,39 @@ impl WhenDriver {
 fn known_opmodes<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<OneOrMany<String>>, D::Error> {
-    let opmodes: OneOrMany<String> = Deserialize::deserialize(deserializer)?;
-    // Of other drivers those stand for it that drive the same firmware.
-    let known = || IWLWIFI.opmodes.iter().map(|opmode| opmode.module);
-    if let Some(unknown) = opmodes.iter().find(|opmode| !known().any(|module| module == **opmode)) {
-        return Err(custom(NoSuch::new("opmode", unknown, known())));
+    let opmodes: OneOrMany<Opmode> = Deserialize::deserialize(deserializer)?;
+    Ok(Some(OneOrMany(opmodes.0.into_iter().map(|Opmode(name)| name).collect())))
+}
+
+struct Opmode(String);
+
+impl<'de> Deserialize<'de> for Opmode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Of other drivers those stand for it that drive the same firmware.
+        let known = || IWLWIFI.opmodes.iter().map(|opmode| opmode.module);
+        word(deserializer, |name| match known().any(|module| module == name) {
+            true => Ok(Opmode(name.to_owned())),
+            false => Err(format!("{:#}", NoSuch::new("opmode", name, known()))),
+        })
     }
-    Ok(Some(opmodes))
 }
 
 fn known_cards<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<OneOrMany<String>>, D::Error> {
-    let cards: OneOrMany<String> = Deserialize::deserialize(deserializer)?;
-    if let Some(unknown) = cards.iter().find(|card| iwl_card::card(card).is_none()) {
-        return Err(custom(no_card(unknown)));
+    let cards: OneOrMany<Model> = Deserialize::deserialize(deserializer)?;
+    Ok(Some(OneOrMany(cards.0.into_iter().map(|Model(name)| name).collect())))
+}
+
+struct Model(String);
+
+impl<'de> Deserialize<'de> for Model {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        word(deserializer, |name| match iwl_card::card(name) {
+            Some(card) => Ok(Model(card.name.to_owned())),
+            None => Err(format!("{:#}", no_card(name))),
+        })
     }
-    Ok(Some(cards))
 }
 
 /// Says that there is no such card, and which there are.
@@ -481,6 +497,11 @@ impl When {
 pub struct OneOrMany<T>(Vec<T>);
 
 impl<T> OneOrMany<T> {
+    /// All of them, to be changed.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut()
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter()

@@ -169,25 +169,27 @@ impl Action {
 
     /// Whether it is done to one card.
     pub fn is_of_a_card(&self) -> bool {
-        matches!(
-            self,
-            Action::Bind
-                | Action::Unbind
-                | Action::DriverOverride(_)
-                | Action::Remove
-                | Action::Plug
-                | Action::Unplug
-                | Action::ReleaseAlive
-                | Action::Vanish
-                | Action::RfKill(_)
-                | Action::Fault(_)
-                | Action::FaultEnd(_)
-                | Action::Reset
-                | Action::LinkUp
-                | Action::LinkDown
-                | Action::Scan
-        )
+        Action::OF_A_CARD.contains(&self.word())
     }
+
+    /// The words of those that are.
+    pub const OF_A_CARD: [&str; 15] = [
+        "bind",
+        "unbind",
+        "driver-override",
+        "remove",
+        "plug",
+        "unplug",
+        "release-alive",
+        "vanish",
+        "rf-kill",
+        "fault",
+        "fault-end",
+        "reset",
+        "link-up",
+        "link-down",
+        "scan",
+    ];
 
     /// Whether it can have a device unbound: who loses his device meanwhile has not let go by
     /// himself.
@@ -264,6 +266,8 @@ pub fn fault(text: &str) -> Result<iwl_card::Fault, String> {
     match iwl_card::Fault::all().find(|fault| fault.name() == name) {
         Some(fault) => text.parse().map_err(|error: iwl_card::FaultError| {
             let argument = text.split_once('=').map_or("", |(_, argument)| argument);
+            // Of two that stand together the latter is a word.
+            let argument = argument.rsplit(':').next().unwrap_or_default();
             format!("{error}{}", near::meant(argument, fault.words()))
         }),
         None => {

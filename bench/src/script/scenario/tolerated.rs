@@ -1,9 +1,11 @@
 //! Kernel trouble that belongs to a scenario.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{self, Deserializer};
-use toml::Value;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, IntoDeserializer, MapAccess, Visitor};
 
 use super::pattern::When;
 use crate::facts::trouble::Trouble;
@@ -28,14 +30,27 @@ pub(super) struct Table {
 
 impl<'de> Deserialize<'de> for Tolerated {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // By hand, so that the error is the form's own and not "no variant matched".
-        match Value::deserialize(deserializer)? {
-            value @ Value::Table(_) => Table::deserialize(value)
-                .map(|Table { kind, when }| Tolerated { kind, when })
-                .map_err(de::Error::custom),
-            value => Trouble::deserialize(value)
-                .map(|kind| Tolerated { kind, when: When::default() })
-                .map_err(de::Error::custom),
-        }
+        deserializer.deserialize_any(ToleratedVisitor)
+    }
+}
+
+/// By hand, so that the error is the form's own, at its place, and not "no variant matched".
+struct ToleratedVisitor;
+
+impl<'de> Visitor<'de> for ToleratedVisitor {
+    type Value = Tolerated;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a kind of trouble or a table with `kind`")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Tolerated, E> {
+        let kind = Trouble::deserialize(text.into_deserializer())?;
+        Ok(Tolerated { kind, when: When::default() })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Tolerated, A::Error> {
+        let Table { kind, when } = Table::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Tolerated { kind, when })
     }
 }
