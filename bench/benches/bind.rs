@@ -9,6 +9,9 @@
 //! 1024 words at four accesses each: the address, whether the word is there (which it is at the first look),
 //! the word, and whether it had to be corrected. Each but the first waits for an answer, 30 to 40 µs through
 //! QEMU under TCG. An EEPROM would take three; parts of the 6000 family have OTP.
+//!
+//! BE200's, the longest though of few accesses, is its driver's as well: on the way it resets the card three times, and
+//! sleeps 10 to 20 ms after each (`iwl_trans_pcie_sw_reset()`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
