@@ -72,9 +72,9 @@ pub fn firmware(word: &str) -> Result<Supply<'_>, BadUsage> {
 }
 
 /// With Intel's own files a driver dumps the memory of a card that failed, as they tell it to: from AX200 on
-/// 300,000 words, a register each, ten seconds of a guest's without KVM, and that several times. Each step
+/// 300,000 words, a register each, ten seconds of a guest's without KVM, twice a start; iwlmld tries nine. Each step
 /// has so many times its patience then.
-const DUMPED: u64 = 4;
+const DUMPED: u64 = 8;
 
 /// How long a step of each may take: as the user says, or else they.
 pub fn set_patience(scenarios: &mut [Scenario], own: Option<u64>, firmware: Supply<'_>) {
