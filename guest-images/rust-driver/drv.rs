@@ -134,8 +134,12 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
+        let mut table = TABLE.lock();
+        let queue = table.queue.take();
+        // No card is left; what had room for them is nobody's to free, as a static is not dropped.
+        table.drvs = KVec::new();
+        drop(table);
         // What is still on it runs now, and takes the lock.
-        let queue = TABLE.lock().queue.take();
         drop(queue);
     }
 }
