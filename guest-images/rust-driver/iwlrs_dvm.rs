@@ -47,7 +47,7 @@ impl Dvm {
 impl Opmode for Dvm {
     const KIND: Kind = Kind::Dvm;
 
-    fn start(card: &Card<'_>) -> Result {
+    fn start(card: &Card<'_>) -> Result<[u8; 6]> {
         card.start_hw()?;
         let base = match card.family() {
             Family::Family1000 => card.otp_block()?,
@@ -71,11 +71,11 @@ impl Opmode for Dvm {
             e,
             f,
         );
-        card.add_interface(&address)
+        Ok(address)
     }
 
     fn up(card: &Card<'_>) -> Result {
-        // It was stopped when it went down, or when it failed.
+        // It rests: since its start, or since it went down.
         card.start_hw()?;
         Self::run(card, Image::Init)?;
         Self::run(card, Image::Runtime)?;

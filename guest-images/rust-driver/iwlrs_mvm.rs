@@ -186,7 +186,7 @@ impl Mvm {
 impl Opmode for Mvm {
     const KIND: Kind = Kind::Mvm;
 
-    fn start(card: &Card<'_>) -> Result {
+    fn start(card: &Card<'_>) -> Result<[u8; 6]> {
         let mut tried = 0;
         let found = loop {
             match Self::first(card) {
@@ -212,11 +212,11 @@ impl Opmode for Mvm {
             e,
             f,
         );
-        card.add_interface(&address)
+        Ok(address)
     }
 
     fn up(card: &Card<'_>) -> Result {
-        // It was stopped when it went down, or when it failed.
+        // It rests: since its start, or since it went down.
         card.start_hw()?;
         Self::run(card, Image::Runtime)?;
         if card.family() == Family::Family22000 {

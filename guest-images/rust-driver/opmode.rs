@@ -99,7 +99,7 @@ impl Card<'_> {
         to_result(iwlrs_wait(self.0, timeout))
     }
 
-    pub(crate) fn add_interface(&self, address: &[u8; 6]) -> Result {
+    fn add_interface(&self, address: &[u8; 6]) -> Result {
         to_result(iwlrs_interface_add(self.0, address))
     }
 
@@ -113,8 +113,8 @@ pub(crate) trait Opmode: 'static {
     /// Which firmware it drives.
     const KIND: Kind;
 
-    /// Starts on a card; whatever it has begun when it fails, the core stops.
-    fn start(card: &Card<'_>) -> Result;
+    /// Starts on a card, and says its address; whatever it has begun is stopped then.
+    fn start(card: &Card<'_>) -> Result<[u8; 6]>;
     /// The interface goes up.
     fn up(card: &Card<'_>) -> Result;
 }
@@ -138,11 +138,9 @@ impl<T: Opmode> Registration<T> {
     extern "C" fn start(card: Handle<'_>) -> c_int {
         let card = Card(card);
         let started = T::start(&card);
-        if started.is_err() {
-            card.remove_interface();
-            card.stop_hw();
-        }
-        Self::errno(started)
+        // Until its interface goes up it rests.
+        card.stop_hw();
+        Self::errno(started.and_then(|address| card.add_interface(&address)))
     }
 
     extern "C" fn stop(card: Handle<'_>) {

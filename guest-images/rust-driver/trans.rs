@@ -812,6 +812,8 @@ impl Trans {
         if let Some(context) = (*self.rings.lock()).as_mut().and_then(Rings::context) {
             context.clear();
         }
+        // Of its switch it tells all the same.
+        let _ = self.unmask(int::RF_KILL);
     }
 
     fn quiesce(&self) -> Result {
