@@ -3,13 +3,15 @@
 //! A task at rest waits for the bench, or for one that does. The kernel does not say what a
 //! task sleeps for, but whose requests are open is known here ([`Asks::waiting`]). Any other
 //! task that sleeps in the middle of something may wake by itself, after a driver's delay or
-//! timeout: it counts as at rest once it has slept longer than those.
+//! timeout: it counts as at rest once it has slept longer than those. While a request is open, it may
+//! wait for that one's task, and a timer of the longest kind is not told from that; with none open it
+//! is, and waited for.
 //!
 //! In the middle of something are: programs, the steps of the bench, and kernel workers that
 //! are not idle. Other kernel threads sleep between two pieces of work as they do within one;
 //! of them only those of interrupts are looked at, and only while they run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -27,6 +29,14 @@ const STEP_ASLEEP: Duration = Duration::from_millis(500);
 /// A worker or a program sleeps for longer than the driver waits for the card: at most 2 s
 /// (`MVM_UCODE_CALIB_TIMEOUT`, `IWL_HOST_COMPLETE_TIMEOUT` and their like).
 const WORK_ASLEEP: Duration = Duration::from_millis(2500);
+/// Anybody, where nothing waits for the bench: longer than the driver waits for anything at all, 5 s for
+/// its DMA (`iwl_pcie_load_firmware_chunk`).
+const ALONE_ASLEEP: Duration = Duration::from_millis(5500);
+/// Who is in this waits for a timer of a minute, be who may at its end: the loader, for a file that
+/// somebody is to write into sysfs.
+const WAITS_LONGER: &str = "firmware_fallback_sysfs";
+/// How often it is looked whether he still is.
+const EVERY_LONGER: Duration = Duration::from_millis(100);
 
 /// The longest that the adding of a device is waited for: one whose driver is asked meanwhile may hang.
 const HOTPLUG: Duration = Duration::from_secs(2);
@@ -68,11 +78,21 @@ pub(crate) fn await_rest(asks: &Asks) {
     loop {
         let waiting = asks.waiting();
         let seen = look(&mut known);
-        if watch.at_rest(Instant::now(), &seen, |task| waiting.contains(&task)) {
-            return;
+        if watch.at_rest(Instant::now(), &seen, &waiting) {
+            if !seen.keys().any(|task| !waiting.contains(task) && waits_longer(*task)) {
+                return;
+            }
+            thread::sleep(EVERY_LONGER);
         }
         thread::sleep(EVERY);
     }
+}
+
+/// Whether a task sleeps for longer than any is watched.
+fn waits_longer(task: u32) -> bool {
+    // Kernels without stacks have no such file.
+    let stack = fs::read_to_string(format!("/proc/{task}/stack"));
+    stack.is_ok_and(|stack| stack.contains(WAITS_LONGER))
 }
 
 /// Who is in the middle of something and does not wait for the bench, by name. Such a one may wake by
@@ -133,12 +153,7 @@ impl Seen {
 
 impl Watch {
     /// Takes in a look; says whether all is at rest.
-    fn at_rest(
-        &mut self,
-        now: Instant,
-        seen: &HashMap<u32, Seen>,
-        waits_for_bench: impl Fn(u32) -> bool,
-    ) -> bool {
+    fn at_rest(&mut self, now: Instant, seen: &HashMap<u32, Seen>, waiting: &HashSet<u32>) -> bool {
         let before = std::mem::take(&mut self.tasks);
         let mut moves = before.keys().any(|task| !seen.contains_key(task));
         let mut asleep = true;
@@ -154,10 +169,11 @@ impl Watch {
             moves |= !matches!(now_seen.state, 'S' | 'D' | 'I' | 'T' | 'Z');
             let enough = match (now_seen.kind, now_seen.state) {
                 (Kind::Interrupt, _) | (_, 'I' | 'Z') => continue,
+                _ if waiting.is_empty() => ALONE_ASLEEP,
                 (Kind::Step, _) => STEP_ASLEEP,
                 (Kind::Program | Kind::Worker, _) => WORK_ASLEEP,
             };
-            asleep &= waits_for_bench(task) || now.duration_since(since) >= enough;
+            asleep &= waiting.contains(&task) || now.duration_since(since) >= enough;
         }
         if moves {
             self.calm_since = None;
@@ -265,12 +281,13 @@ mod tests {
         kind: Kind,
         state: char,
         switches_at: impl Fn(u32) -> u64,
-        waits: bool,
+        waiting: &[u32],
     ) -> Option<u32> {
         let (mut watch, start) = (Watch::default(), Instant::now());
+        let waiting = waiting.iter().copied().collect();
         (0..1000).find(|look| {
             let seen = seen(kind, state, switches_at(*look));
-            watch.at_rest(start + EVERY * *look, &seen, |_| waits)
+            watch.at_rest(start + EVERY * *look, &seen, &waiting)
         })
     }
 
@@ -278,25 +295,37 @@ mod tests {
     fn who_waits_for_the_bench_is_at_rest_soon() {
         // The first look has nothing to compare with.
         let soon = Some(6);
-        assert_eq!(looks(Kind::Worker, 'D', |_| 1, true), soon);
-        assert_eq!(looks(Kind::Worker, 'I', |_| 1, false), soon);
-        assert_eq!(looks(Kind::Interrupt, 'S', |_| 1, false), soon);
+        assert_eq!(looks(Kind::Worker, 'D', |_| 1, &[TASK]), soon);
+        assert_eq!(looks(Kind::Worker, 'I', |_| 1, &[]), soon);
+        assert_eq!(looks(Kind::Interrupt, 'S', |_| 1, &[]), soon);
     }
 
     #[test]
     fn who_may_wake_by_itself_is_watched_for_longer() {
-        assert_eq!(looks(Kind::Step, 'D', |_| 1, false), Some(50));
-        assert_eq!(looks(Kind::Worker, 'D', |_| 1, false), Some(250));
-        assert_eq!(looks(Kind::Program, 'S', |_| 1, false), Some(250));
+        // It may wait for him who waits for the bench.
+        let other = &[TASK + 1];
+        assert_eq!(looks(Kind::Step, 'D', |_| 1, other), Some(50));
+        assert_eq!(looks(Kind::Worker, 'D', |_| 1, other), Some(250));
+        assert_eq!(looks(Kind::Program, 'S', |_| 1, other), Some(250));
         let wakes_once = |look| u64::from(look >= 100);
-        assert_eq!(looks(Kind::Worker, 'D', wakes_once, false), Some(350));
+        assert_eq!(looks(Kind::Worker, 'D', wakes_once, other), Some(350));
+    }
+
+    /// Five seconds, which the driver gives its DMA.
+    #[test]
+    fn who_sleeps_while_nothing_is_held_waits_for_a_timer() {
+        let timer = |look| u64::from(look >= 500);
+        for kind in [Kind::Program, Kind::Worker, Kind::Step] {
+            assert_eq!(looks(kind, 'D', timer, &[]), None, "{kind:?}: it goes on, and sleeps anew");
+            assert_eq!(looks(kind, 'D', |_| 1, &[]), Some(550), "{kind:?}");
+        }
     }
 
     #[test]
     fn what_runs_is_never_at_rest() {
-        assert_eq!(looks(Kind::Program, 'R', |_| 1, false), None);
-        assert_eq!(looks(Kind::Worker, 'I', u64::from, false), None);
-        assert_eq!(looks(Kind::Interrupt, 'R', |_| 1, true), None);
+        assert_eq!(looks(Kind::Program, 'R', |_| 1, &[]), None);
+        assert_eq!(looks(Kind::Worker, 'I', u64::from, &[]), None);
+        assert_eq!(looks(Kind::Interrupt, 'R', |_| 1, &[TASK]), None);
     }
 
     #[test]
@@ -313,10 +342,11 @@ mod tests {
     #[test]
     fn a_task_that_ends_has_moved() {
         let (mut watch, start) = (Watch::default(), Instant::now());
-        assert!(!watch.at_rest(start, &seen(Kind::Program, 'Z', 1), |_| false));
-        assert!(!watch.at_rest(start + CALM * 2, &HashMap::new(), |_| false));
-        assert!(!watch.at_rest(start + CALM * 2, &HashMap::new(), |_| false));
-        assert!(watch.at_rest(start + CALM * 3, &HashMap::new(), |_| false));
+        let nobody = HashSet::new();
+        assert!(!watch.at_rest(start, &seen(Kind::Program, 'Z', 1), &nobody));
+        assert!(!watch.at_rest(start + CALM * 2, &HashMap::new(), &nobody));
+        assert!(!watch.at_rest(start + CALM * 2, &HashMap::new(), &nobody));
+        assert!(watch.at_rest(start + CALM * 3, &HashMap::new(), &nobody));
     }
 
     #[test]
