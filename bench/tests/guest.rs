@@ -297,6 +297,11 @@ fn a_panic_and_a_reset_are_told_apart() {
         let file = bench.file("end.toml", scenario);
         let run = bench.run(&[&file.to_string_lossy(), "--patience", "20"]);
         assert_eq!((run.code, run.outcome()), (Some(1), outcome), "{}", run.stderr);
+        // Which step that was; the panic's may have ended.
+        let line = text(&run.only()["verdict"]["line"]);
+        let word =
+            if outcome == "guest-reset" { "during step 1 (write)" } else { "step 1 (sysrq)" };
+        assert!(line.contains(word), "{line}");
     }
 }
 

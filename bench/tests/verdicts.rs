@@ -452,3 +452,68 @@ fn what_is_not_there_is_told_before_the_boot() {
         assert!(said.contains(place) && said.contains("did you mean `iwlmvm`?"), "{step}: {said}");
     }
 }
+
+/// A guest that cannot come up with what the command has put on its kernel's command line: soon, and
+/// the word is named.
+#[test]
+fn a_word_that_lets_no_guest_come_up_is_named() {
+    let words = [
+        ("pci=off", "not-booted", "`pci=off` on the kernel's command line (--append) does that"),
+        ("acpi=off", "not-booted", "`acpi=off` on the kernel's command line (--append) does that"),
+        (
+            "module_blacklist=joydev,iwlmvm",
+            "environment",
+            "the kernel does not take iwlmvm: `module_blacklist=joydev,iwlmvm` on the kernel's",
+        ),
+        ("module_blacklist=iwlwifi", "environment", "the kernel does not take iwlwifi: `module_"),
+        (
+            "module_blacklist=mac80211",
+            "environment",
+            "`module_blacklist=mac80211` on the kernel's command line (--append) does that",
+        ),
+    ];
+    let bench = Bench::with_own_snapshots();
+    for (word, outcome, said) in words {
+        let began = std::time::Instant::now();
+        let run = bench.run(&["opmode-load", "--card", "7260", "--append", word]);
+        assert_eq!((run.code, run.outcome()), (Some(125), outcome), "{word}: {}", run.stderr);
+        let line = text(&run.only()["verdict"]["line"]);
+        assert!(line.contains(said), "{word}: {line}");
+        // Patience is 60 s, that of a boot three minutes.
+        assert!(began.elapsed().as_secs() < 100, "{word}: {:?}", began.elapsed());
+    }
+    // Known before any boot.
+    let output = bench.output(&["run", "--card", "7260", "--append", "mem=32M"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{said}");
+    assert!(
+        said.contains("`mem=32M` on the kernel's command line (--append) is too little"),
+        "{said}"
+    );
+}
+
+/// A modprobe that waits for a timer of its driver's is not at rest: what comes of it comes before the
+/// next step.
+#[test]
+fn at_rest_is_nobody_who_waits_for_a_timer() {
+    let bench = Bench::new();
+    let file = bench.file(
+        "timer.toml",
+        r#"
+about = "the driver gives its DMA five seconds"
+cards = ["7260"]
+card.faults = ["no-fh-tx"]
+[[step]]
+do = "coldplug"
+[[step]]
+await = "opmode-started"
+[[step]]
+do = "rest"
+[[expect]]
+that = "it gives up"
+log = { matches = "*Failed to load firmware chunk*", times = 1 }
+"#,
+    );
+    let run = bench.run(&[&file.to_string_lossy(), "--repeat", "2"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+}

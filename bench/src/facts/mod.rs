@@ -2,6 +2,7 @@
 //! ended. The ground that everything else stands on.
 
 pub mod accel;
+pub mod added;
 pub mod derive;
 pub mod diagnosis;
 pub mod driver;
@@ -14,6 +15,7 @@ pub mod near;
 pub mod phases;
 pub mod printable;
 pub mod seen;
+pub mod steps;
 pub mod timeline;
 pub mod trouble;
 pub mod verdict;

@@ -9,6 +9,7 @@ use guest_protocol::{Command, Hello, Reply};
 use super::plan::{Begun, Loaded, Plan};
 use super::{Lab, judge, version};
 use crate::facts::accel::Accel;
+use crate::facts::added::{self, Word};
 use crate::facts::verdict::{Outcome, Verdict};
 use crate::machine::accel;
 use crate::machine::gates::Gates;
@@ -34,9 +35,15 @@ enum Made {
 }
 
 impl Begun {
-    fn came_up(&self) -> bool {
+    /// It came up, or what the command line has lets none come up.
+    fn is_final(&self, plan: &Plan<'_>) -> bool {
         let not = [Outcome::NotBooted, Outcome::Environment];
-        !matches!(&self.hello, Err(verdict) if not.contains(&verdict.outcome))
+        match &self.hello {
+            Err(verdict) if not.contains(&verdict.outcome) => {
+                verdict.explained || added::fatal(plan.added).is_some()
+            }
+            _ => true,
+        }
     }
 }
 
@@ -45,7 +52,7 @@ impl Lab<'_> {
     /// or of a machine under load is nobody's verdict.
     pub(super) fn booted(&self, plan: &Plan<'_>) -> anyhow::Result<Begun> {
         match self.boot_once(plan)? {
-            begun if begun.came_up() => Ok(begun),
+            begun if begun.is_final(plan) => Ok(begun),
             begun => self.boot_again(begun, plan),
         }
     }
@@ -62,7 +69,7 @@ impl Lab<'_> {
         let there = self.driver.is_built_in() || *plan.loaded != Loaded::Usual;
         match verdict.outcome {
             Outcome::GuestHung if !there => Verdict::new(
-                Outcome::Environment,
+                Outcome::NotBooted,
                 "the guest came up and hangs, with nothing of the driver in it; dmesg.txt and \
                  console.log have what it said",
             ),
@@ -117,7 +124,7 @@ impl Lab<'_> {
             session.take_all_time();
         }
         let hello =
-            boot(&mut session).and_then(|hello| plan.loaded.load(&mut session).map(|()| hello));
+            plan.boot(&mut session).and_then(|hello| plan.load(&mut session).map(|()| hello));
         let hello = hello.map_err(|verdict| self.judged_without_driver(plan, verdict));
         Ok(Begun { session, hello, how: Began::Cold, snapshot: None })
     }
@@ -134,7 +141,7 @@ impl Lab<'_> {
         for _ in 0..2 {
             let snapshot = match self.snapshot(&key, plan)? {
                 Made::Snapshot(snapshot) => snapshot,
-                Made::Over(begun) if begun.came_up() => return Ok(*begun),
+                Made::Over(begun) if begun.is_final(plan) => return Ok(*begun),
                 Made::Over(begun) => return self.boot_again(*begun, plan),
                 Made::Not(why) => {
                     self.progress.note(&format!("{why}; booting from power-on instead"));
@@ -158,6 +165,12 @@ impl Lab<'_> {
             let why = match session.restore(&snapshot) {
                 Ok(hello) => return begun(session, Ok(hello)),
                 Err(Stop::Verdict(v)) if v.outcome == Outcome::Interrupted || session.killed() => {
+                    return begun(session, Err(v));
+                }
+                // It is no worse than another one would be.
+                Err(Stop::Verdict(v))
+                    if v.outcome == Outcome::NotBooted && !plan.added.is_empty() =>
+                {
                     return begun(session, Err(v));
                 }
                 Err(Stop::Verdict(verdict)) => verdict.line,
@@ -250,11 +263,11 @@ impl Lab<'_> {
             let begun = Begun { session, hello, how: Began::Cold, snapshot: None };
             Ok(Made::Over(Box::new(begun)))
         };
-        let hello = match boot(&mut session) {
+        let hello = match plan.boot(&mut session) {
             Ok(hello) => hello,
             Err(verdict) => return over(session, verdict),
         };
-        let loaded = plan.loaded.load(&mut session).and_then(|()| settled(&mut session));
+        let loaded = plan.load(&mut session).and_then(|()| settled(&mut session));
         if let Err(verdict) = loaded {
             return over(session, verdict);
         }
@@ -283,10 +296,6 @@ fn qemu_said(dir: &RunDir) -> String {
     said.map_or_else(String::new, |line| format!(" ({line})"))
 }
 
-fn boot(session: &mut Session) -> Result<Hello, Verdict> {
-    answered(session.boot(speed::scaled(speed::BOOT_WITHIN)))
-}
-
 /// Waits until the guest has nothing left to do, so that no restored guest begins with it, and
 /// makes what is to be kept of it small.
 fn settled(session: &mut Session) -> Result<(), Verdict> {
@@ -308,14 +317,21 @@ fn answered<T>(result: Result<T, Stop>) -> Result<T, Verdict> {
     })
 }
 
-impl Loaded {
-    /// Has the guest load them.
+impl Plan<'_> {
+    fn boot(&self, session: &mut Session) -> Result<Hello, Verdict> {
+        if !self.added.is_empty() {
+            session.has_words_of_others();
+        }
+        answered(session.boot(speed::scaled(speed::BOOT_WITHIN)))
+    }
+
+    /// Has the guest load what is to be there before the scenario begins.
     fn load(&self, session: &mut Session) -> Result<(), Verdict> {
         // Without a modprobe the run ends with a verdict about just that.
         if session.hello.as_ref().is_some_and(|hello| hello.modprobe.is_none()) {
             return Ok(());
         }
-        let names = match self {
+        let names = match self.loaded {
             Loaded::Usual => &[Guest::LOADED.to_owned()][..],
             Loaded::Named(names) => names,
         };
@@ -327,21 +343,25 @@ impl Loaded {
                 Ok(other) => format!("{other:?}"),
                 Err(error) => error.message,
             };
-            if matches!(self, Loaded::Named(_)) {
+            if matches!(self.loaded, Loaded::Named(_)) {
                 let line = format!("guest.loaded: modprobe {name} fails: {}", why.trim());
                 // The kernel's word for a module that it was told not to load.
+                // The kernel's word for a module that it was told not to load.
                 let forbidden = why.contains("Operation not permitted");
-                let line = match forbidden {
-                    true => format!(
-                        "{line}; `module_blacklist=` on the kernel's command line does that"
-                    ),
-                    false => line,
+                let blacklists = |added: &&Word| added.word.starts_with("module_blacklist=");
+                let blame = match self.added.iter().find(blacklists) {
+                    Some(added) => Some(added.blame()),
+                    None => added::remedy(self.added),
                 };
-                let outcome = match forbidden || judge::is_refusal(&why) {
-                    true => Outcome::Environment,
-                    false => Outcome::Failed,
+                let line = match blame.filter(|_| forbidden) {
+                    Some(blame) => format!("{line}; {blame}"),
+                    None => line,
                 };
-                return Err(Verdict::new(outcome, line));
+                let (explained, outcome) = match forbidden || judge::is_refusal(&why) {
+                    true => (forbidden, Outcome::Environment),
+                    false => (false, Outcome::Failed),
+                };
+                return Err(Verdict { explained, ..Verdict::new(outcome, line) });
             }
         }
         Ok(())

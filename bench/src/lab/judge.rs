@@ -4,6 +4,7 @@ use guest_protocol::GuestEvent;
 use iwl_ucode::stub::{self, Api};
 use iwl_ucode::{Fate, Target, Ucode};
 
+use crate::facts::added;
 use crate::facts::diagnosis::{
     Diagnosis, ENDED_EARLY, Facts, HELD_BY_GATE, Own, diagnose, diagnose_boot, diagnose_trouble,
     fails_of_its_card,
@@ -155,6 +156,11 @@ pub(super) fn explained(
         };
         return Verdict { outcome: Outcome::Environment, ..verdict.because(diagnosis) };
     }
+    if verdict.outcome == Outcome::Failed
+        && let Some(diagnosis) = forbidden(facts)
+    {
+        return Verdict { outcome: Outcome::Environment, ..verdict.because(diagnosis) };
+    }
     match verdict.outcome {
         _ if verdict.explained => verdict,
         Outcome::Failed => {
@@ -200,6 +206,24 @@ pub(super) fn explained(
         }
         _ => verdict,
     }
+}
+
+/// A module that the kernel was told on its command line not to take, and not by the scenario, which
+/// would mean it: that says nothing about the driver either. The kernel says so in its log alone
+/// (`blacklisted` in `kernel/module/main.c`).
+fn forbidden(facts: &Facts<'_>) -> Option<Diagnosis> {
+    facts.events.iter().find_map(|event| {
+        let What::Guest(GuestEvent::KernelLog { text, .. }) = &event.what else { return None };
+        let module = text.strip_prefix("Module ")?.strip_suffix(" is blacklisted")?;
+        let added = added::forbids(facts.added, module)?;
+        Some(Diagnosis {
+            cause: "module-blacklisted".to_owned(),
+            sentence: format!("the kernel does not take {module}: {}", added.blame()),
+            remedy: Some("a scenario that means it has it as its `guest.command-line`".to_owned()),
+            log: None,
+            events: vec![event.seq],
+        })
+    })
 }
 
 /// A module that the kernel does not take for one of its own, whatever is in it: that says nothing
@@ -336,6 +360,7 @@ mod tests {
             at_work: false,
             console: "",
             accel: crate::facts::accel::Accel::Tcg,
+            added: &[],
             description: &crate::facts::driver::IWLWIFI,
         };
         explained(Verdict::new(Outcome::Failed, "f"), &[facts], None).outcome
@@ -393,6 +418,7 @@ mod tests {
             at_work: false,
             console: "",
             accel: crate::facts::accel::Accel::Tcg,
+            added: &[],
             description: &crate::facts::driver::IWLWIFI,
         };
         let facts = [facts("7260", "0000:01:00.0"), facts("7260-2", "0000:02:00.0")];

@@ -3,6 +3,7 @@
 use guest_protocol::Hello;
 
 use super::progress::RunProgress;
+use crate::facts::added::Word;
 use crate::facts::verdict::Verdict;
 use crate::machine::faults::Equipped;
 use crate::machine::gates::Gates;
@@ -38,6 +39,8 @@ pub(super) struct Plan<'a> {
     pub(super) machine: Machine<'a>,
     pub(super) image_sha256: &'a str,
     pub(super) loaded: &'a Loaded,
+    /// What of the kernel's command line is not the bench's own.
+    pub(super) added: &'a [Word],
     pub(super) dir: &'a RunDir,
     pub(super) cards: &'a dyn Fn() -> Vec<Equipped>,
     pub(super) gates: &'a dyn Fn() -> Gates,

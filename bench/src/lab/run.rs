@@ -20,6 +20,7 @@ use super::plan::{Begun, Loaded, Over, Plan};
 use super::progress::RunProgress;
 use super::spec::RunSpec;
 use super::{APPEND, Lab, initrd, player, stub_of, version};
+use crate::facts::added::{self, By, Word};
 use crate::facts::derive::{self, Seat};
 use crate::facts::diagnosis::Facts;
 use crate::facts::failure::BadUsage;
@@ -68,6 +69,8 @@ struct Prepared {
     from: String,
     /// The kernel's command line.
     append: String,
+    /// What of it is not the bench's own.
+    added: Vec<Word>,
     image: Initrd,
 }
 
@@ -107,7 +110,7 @@ impl Lab<'_> {
         let started = Instant::now();
         let scenario = spec.scenario;
         let prepared = self.prepare(spec)?;
-        let Prepared { vars, cards, gates, offers, append, image, .. } = &prepared;
+        let Prepared { vars, cards, gates, offers, append, added, image, .. } = &prepared;
 
         let name = format!("{}-{}-{}", rundir::stamp(), scenario.name, spec.card.name);
         let dir = RunDir::create_in(spec.parent, &name)?;
@@ -123,6 +126,7 @@ impl Lab<'_> {
             },
             image_sha256: &image.sha256,
             loaded: &Loaded::new(&scenario.guest, vars),
+            added,
             dir: &dir,
             cards: &|| cards.iter().map(Playing::equipped).collect(),
             gates: &|| gates.clone(),
@@ -301,6 +305,11 @@ impl Lab<'_> {
         let signed = if self.kernel.is_listed() { "" } else { SIGNED_MODULES };
         let own = vars.string(&scenario.guest.command_line.0);
         let more = self.append.join(" ");
+        let added = [(&own, By::Scenario), (&more, By::Command)];
+        let added = added.into_iter().flat_map(|(words, by)| {
+            words.split_whitespace().map(move |word| Word { word: word.to_owned(), by })
+        });
+        let added: Vec<_> = added.collect();
         let (usual, signed) = match self.initrd {
             None => (APPEND, signed),
             // Its modules are its own.
@@ -313,12 +322,13 @@ impl Lab<'_> {
         let append = append.collect::<Vec<_>>().join(" ");
         let image = self.image_for(spec, &vars)?;
         self.check_signatures(&append, &image.modules)?;
+        self.check_memory(&added, &image.path)?;
         if let Some(driver) = image.modules.iter().find(|module| module.name == self.driver.module)
         {
             vars.declared_firmware.clone_from(&driver.firmware);
         }
         let identity = first.identity;
-        Ok(Prepared { vars, identity, stub, cards, gates, offers, from, append, image })
+        Ok(Prepared { vars, identity, stub, cards, gates, offers, from, append, added, image })
     }
 
     /// The verdict, with the cause of a failure where it is seen.
@@ -365,6 +375,7 @@ impl Lab<'_> {
                 at_work: end.at_work,
                 console: end.console,
                 accel: self.accel.accel,
+                added: &prepared.added,
                 description: self.driver,
             })
             .collect();
@@ -455,6 +466,25 @@ impl Lab<'_> {
             dir.write(files::AGAIN, &cite::script(again))?;
         }
         Ok(cited)
+    }
+
+    /// Refuses a command line that leaves less memory than kernel and image fill: such a kernel is at its
+    /// end before it has a console.
+    fn check_memory(&self, added: &[Word], image: &Path) -> anyhow::Result<()> {
+        const TO_RUN: u64 = 64 << 20;
+        let mut filled = TO_RUN;
+        for file in [image, &self.kernel.bzimage] {
+            filled += std::fs::metadata(file)
+                .with_context(|| format!("cannot look at {}", file.display()))?
+                .len();
+        }
+        let Some(starves) = added::starves(added, filled) else { return Ok(()) };
+        let Word { word, by } = starves;
+        anyhow::bail!(
+            "`{word}` on the kernel's command line ({}) is too little: kernel and image alone need {} MiB",
+            by.words(),
+            filled >> 20
+        )
     }
 
     /// Refuses a module that a kernel with this command line takes only if it is signed.

@@ -2,7 +2,6 @@
 //! port, and what there is to see of it is the card, the console and the kernel's log there, onto which
 //! the kernel traces what it asks modprobe for and what is loaded.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use super::spec::RunSpec;
 use super::{Lab, judge};
 use crate::facts::timeline::BenchEvent;
 use crate::facts::verdict::{Outcome, Verdict};
+use crate::machine::idle::Idle;
 use crate::machine::session::{Origin, Session, Stop};
 use crate::machine::speed;
 use crate::script::scenario::{Scenario, Vars};
@@ -143,40 +143,4 @@ fn over(
         let silent = quiet.as_secs();
         Some(format!("the guest is idle, the kernel's log and the card silent for {silent} s"))
     })
-}
-
-/// Whether a guest has anything to do: on a machine under load it says nothing for long, and has.
-#[derive(Default)]
-struct Idle(VecDeque<(Instant, Duration)>);
-
-impl Idle {
-    /// It has been busy for so long in all.
-    fn look(&mut self, at: Instant, busy: Duration) {
-        self.0.push_back((at, busy));
-    }
-
-    /// Whether it was busy for less than half of its last so long.
-    fn through(&self, within: Duration) -> bool {
-        let Some((now, busy)) = self.0.back() else { return false };
-        let before = self.0.iter().rev().find(|(at, _)| now.duration_since(*at) >= within);
-        before.is_some_and(|(at, then)| busy.saturating_sub(*then) * 2 < now.duration_since(*at))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_guest_that_is_held_up_is_not_idle() {
-        let (start, second) = (Instant::now(), Duration::from_secs(1));
-        let idle = |share: u32| {
-            let mut idle = Idle::default();
-            (0..=20).for_each(|n| idle.look(start + second * n, second * n * share / 100));
-            idle
-        };
-        assert!(idle(10).through(second * 10));
-        assert!(!idle(90).through(second * 10));
-        assert!(!idle(10).through(second * 30), "not known for so long");
-    }
 }

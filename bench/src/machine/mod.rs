@@ -4,6 +4,7 @@ pub mod accel;
 pub mod faults;
 pub mod firmware;
 pub mod gates;
+pub mod idle;
 pub mod memory;
 pub mod qemu;
 pub mod session;

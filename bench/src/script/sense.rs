@@ -509,16 +509,6 @@ fn action_complaint(action: &Action, start: bool) -> Option<String> {
         Action::Write(file) if !file.path.0.starts_with('/') => {
             Some(format!("`path` is absolute; `{}` is not", file.path.0))
         }
-        // From which only an interrupt wakes, and none comes; from `mem` QEMU wakes it.
-        Action::Write(file)
-            if file.path.0 == "/sys/power/state"
-                && ["freeze", "standby"].contains(&file.text.0.trim()) =>
-        {
-            Some(format!(
-                "nobody wakes a guest from `{}`: write `mem`, or have {{ suspend = \"mem\" }}",
-                file.text.0.trim()
-            ))
-        }
         _ => None,
     }
 }
@@ -633,10 +623,6 @@ mod tests {
             ("guest.without = [\"$opmod\"]", "no variable `$opmod`"),
             ("guest.loaded = [\"$opmod\"]", "no variable `$opmod`"),
             ("card.faults = [\"nvm-checksum\"]", "the card 7260 cannot have the fault"),
-            (
-                "[[step]]\ndo = { write = { path = \"/sys/power/state\", text = \"freeze\" } }",
-                "nobody wakes a guest from `freeze`",
-            ),
             ("[[module]]\nexit = 300", "a whole number from 0 to 255"),
             ("[[module]]\nkill = 99", "a whole number from 1 to 64"),
             ("[[module]]\ntimes = 0", "a whole number from 1"),

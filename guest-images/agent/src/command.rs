@@ -3,12 +3,15 @@
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use guest_protocol::{Command, CommandError, GuestEvent, MAX_TEXT, Reply, SuspendTest};
+use guest_protocol::{
+    Command, CommandError, GuestEvent, MAX_TEXT, POWER_STATE, Reply, SuspendTest,
+};
 use nix::errno::Errno;
 use nix::kmod::{DeleteModuleFlags, delete_module};
 use nix::libc;
@@ -58,7 +61,8 @@ pub(crate) fn run(
         Command::Trace { events, coming, most } => record::start(events, coming, *most, outbox)
             .map_err(|e| failed("recording the kernel's events", &e)),
         Command::TraceEnd => record::end(outbox).map_err(|e| failed("ending the record", &e)),
-        Command::Suspend { test } => suspend(*test),
+        Command::Suspend { test } => suspend(*test, "mem"),
+        Command::SuspendToIdle => suspend(SuspendTest::None, "freeze"),
         Command::AwaitBlocked { id } => {
             running::await_blocked(*id);
             Ok(Reply::Ok)
@@ -153,6 +157,8 @@ fn rmmod(module: &str) -> Result<Reply, CommandError> {
 
 fn write(path: &str, data: &str) -> Result<Reply, CommandError> {
     let data = BASE64.decode(data).map_err(|e| invalid(format!("data for {path}: {e}")))?;
+    let suspends = (path == POWER_STATE).then(|| String::from_utf8_lossy(&data));
+    let _woken = suspends.and_then(|state| SerialWakes::from(&state));
     // One write(2), see the protocol; only of plain files can it be a partial one.
     OpenOptions::new()
         .write(true)
@@ -203,13 +209,48 @@ fn exec(
 }
 
 const PM_TEST: &str = "/sys/power/pm_test";
-const POWER_STATE: &str = "/sys/power/state";
 /// Seconds that a test stops at its level, for people to look: five, and some kernels spend them in a loop.
 /// On a busy host that lasts so long that they take it for a lockup.
 const PM_TEST_DELAY: &str = "/sys/module/suspend/parameters/pm_test_delay";
 const USUAL_DELAY: &str = "5\n";
 
-fn suspend(test: SuspendTest) -> Result<Reply, CommandError> {
+const MEM_SLEEP: &str = "/sys/power/mem_sleep";
+
+/// The serial line, open, and told to wake the machine: the kernel leaves such an interrupt on while it
+/// idles, and QEMU has no other word for a guest that only idles. From what is deeper QEMU wakes it, and
+/// the line would end it before it is there.
+struct SerialWakes {
+    _line: Option<File>,
+}
+
+/// Whether it wakes the machine.
+const WAKES: &str = "/sys/class/tty/ttyS0/power/wakeup";
+
+impl SerialWakes {
+    /// If what is written to [`POWER_STATE`] suspends it to idle.
+    fn from(state: &str) -> Option<Self> {
+        let is_idle = match state.trim() {
+            "freeze" => true,
+            "mem" => fs::read_to_string(MEM_SLEEP).is_ok_and(|kinds| kinds.contains("[s2idle]")),
+            _ => false,
+        };
+        is_idle.then(|| {
+            let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+            let line = OpenOptions::new().read(true).custom_flags(flags).open("/dev/ttyS0");
+            // A kernel without it sleeps until somebody else wakes it.
+            let _ = fs::write(WAKES, "enabled");
+            Self { _line: line.ok() }
+        })
+    }
+}
+
+impl Drop for SerialWakes {
+    fn drop(&mut self) {
+        let _ = fs::write(WAKES, "disabled");
+    }
+}
+
+fn suspend(test: SuspendTest, state: &str) -> Result<Reply, CommandError> {
     let set = |path: &str, text: &str| {
         fs::write(path, text).map_err(|e| failed(&format!("writing {text} to {path}"), &e))
     };
@@ -222,7 +263,8 @@ fn suspend(test: SuspendTest) -> Result<Reply, CommandError> {
             let _ = fs::write(PM_TEST_DELAY, "0");
         }
     }
-    set(POWER_STATE, "mem").map(|()| Reply::Ok)
+    let _woken = SerialWakes::from(state);
+    set(POWER_STATE, state).map(|()| Reply::Ok)
 }
 
 fn write_driver(driver: &str, file: &str, slot: &str) -> Result<Reply, CommandError> {

@@ -24,13 +24,19 @@ pub const PORT_NAME: &str = "org.iwlbench.agent";
 pub const SHELL_PORT_NAME: &str = "org.iwlbench.shell";
 
 /// Version of this protocol; the agent says it in its hello.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 6;
 
 /// Longest line the agent accepts, in bytes: a firmware file of 12 MiB, base64-encoded.
 pub const MAX_LINE: usize = 16 << 20;
 
 /// Longest line that the bench accepts from the agent, which has nothing long to say.
 pub const MAX_LINE_FROM_GUEST: usize = 256 << 10;
+
+/// What the bench sends over the guest's serial line to wake it: a terminal swallows it (`XON`).
+pub const WAKES: u8 = 0x11;
+
+/// Where a kernel is told to suspend.
+pub const POWER_STATE: &str = "/sys/power/state";
 
 /// Most bytes that the agent reads of a file ([`Command::Read`]) and keeps of each of a program's
 /// streams ([`Command::Exec`]).
@@ -456,6 +462,9 @@ pub enum Command {
         /// How far it goes before it turns round (`/sys/power/pm_test`).
         test: SuspendTest,
     },
+    /// Suspend to idle; ends when the kernel has resumed. It is [`WAKES`] on the serial line that wakes
+    /// it, here and where another command has it suspend so.
+    SuspendToIdle,
     /// Wait until another command has ended, or sleeps in the kernel and goes on sleeping.
     AwaitBlocked {
         /// The other command's id.

@@ -2,6 +2,13 @@
 
 use super::facts::{Diagnosis, Facts};
 use crate::facts::accel::Accel;
+use crate::facts::added;
+use crate::facts::timeline::What;
+
+/// Whether its agent was heard.
+fn has_come_up(facts: &Facts<'_>) -> bool {
+    facts.events.iter().any(|event| matches!(event.what, What::Hello { .. }))
+}
 
 /// Why a guest did not come up, by what its console says; `line`: how that was noticed.
 pub fn diagnose_boot(facts: &Facts<'_>, line: &str) -> Diagnosis {
@@ -50,7 +57,8 @@ pub fn diagnose_boot(facts: &Facts<'_>, line: &str) -> Diagnosis {
             let from = line.find(words).unwrap_or_default();
             (*cause, format!("{what}: \"{}\"", &line[from..]), *remedy)
         }
-        None if lines().next().is_none() => (
+        // One that came up is silent where all is well.
+        None if lines().next().is_none() && !has_come_up(facts) => (
             "silent-at-boot",
             match facts.accel {
                 Accel::Kvm => "the kernel did not come up under KVM, and its console is silent",
@@ -66,10 +74,15 @@ pub fn diagnose_boot(facts: &Facts<'_>, line: &str) -> Diagnosis {
         ),
         None => ("not-booted", line.to_owned(), "console.log has what it said"),
     };
+    let (cause, remedy) = match (added::remedy(facts.added), added::fatal(facts.added)) {
+        (Some(remedy), Some(_)) => ("command-line", remedy),
+        (Some(remedy), None) => (cause, remedy),
+        (None, _) => (cause, remedy.to_owned()),
+    };
     Diagnosis {
         cause: cause.to_owned(),
         sentence,
-        remedy: Some(remedy.to_owned()),
+        remedy: Some(remedy),
         log: None,
         events: Vec::new(),
     }

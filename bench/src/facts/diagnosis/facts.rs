@@ -5,6 +5,7 @@ use iwl_card::{CardEvent, Fault};
 use serde::{Deserialize, Serialize};
 
 use crate::facts::accel::Accel;
+use crate::facts::added::Word;
 use crate::facts::driver::Driver;
 use crate::facts::milestone::{Milestone, Reached};
 use crate::facts::missing::{Held, Missing};
@@ -80,6 +81,8 @@ pub struct Facts<'a> {
     pub console: &'a str,
     /// What ran the guest's CPU.
     pub accel: Accel,
+    /// What of the kernel's command line is not the bench's own.
+    pub added: &'a [Word],
     /// The driver under test.
     pub description: &'a Driver,
 }

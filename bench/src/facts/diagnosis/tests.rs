@@ -98,6 +98,7 @@ fn with_facts(
         at_work: false,
         console,
         accel: Accel::Tcg,
+        added: &[],
         description: &IWLWIFI,
     })
 }

@@ -536,6 +536,7 @@ impl<'a> Player<'a> {
                 argv: argv.iter().map(|arg| self.text(arg)).collect(),
                 within_ms: u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX),
             },
+            Action::Suspend(Suspend::Freeze) => Command::SuspendToIdle,
             Action::Suspend(level) => Command::Suspend {
                 test: match level {
                     Suspend::Freezer => SuspendTest::Freezer,
@@ -543,7 +544,7 @@ impl<'a> Player<'a> {
                     Suspend::Platform => SuspendTest::Platform,
                     Suspend::Processors => SuspendTest::Processors,
                     Suspend::Core => SuspendTest::Core,
-                    Suspend::Mem => SuspendTest::None,
+                    Suspend::Mem | Suspend::Freeze => SuspendTest::None,
                 },
             },
             Action::RequestModules(count) => Command::RequestModules { count: *count },

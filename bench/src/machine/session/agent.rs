@@ -1,14 +1,17 @@
 //! A session's talk with the guest's agent.
 
-use std::time::Duration;
+use std::io::Write;
+use std::time::{Duration, Instant};
 
-use guest_protocol::{Command, CommandError, Hello, Reply, State, ToGuest};
+use guest_protocol::{Command, CommandError, Hello, POWER_STATE, Reply, State, ToGuest, WAKES};
 
 use super::said::line_of;
 use super::{Session, Stop};
 use crate::facts::accel::Accel;
+use crate::facts::steps;
 use crate::facts::timeline::{BenchEvent, ClockOffset};
 use crate::facts::verdict::{Outcome, Verdict};
+use crate::machine::idle::Idle;
 use crate::machine::trace::{self, Trace};
 use crate::record::files;
 
@@ -18,8 +21,32 @@ const CLOCK_ERROR_NS: u64 = 3_000_000;
 const PACE_MEASURED: Duration = Duration::from_millis(100);
 /// How long a guest has to answer a ping before it counts as hung.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long a guest that boots is silent and mostly idle before its agent does not come any more: longer
+/// than any driver of a boot waits for what is not there. One that the host holds up is not idle.
+const QUIET: Duration = Duration::from_secs(10);
+/// How long the CPU of a guest with words on its command line that are not the bench's may run before
+/// anything is heard: several times a whole boot, of 4 to 9 s. A kernel that is at its end before it has a
+/// console is so in a loop.
+const SPENT: Duration = Duration::from_secs(60);
+/// The same once its kernel has panicked; one that was told to stay does so in a loop.
+const PANIC_QUIET: Duration = Duration::from_secs(5);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(200);
 /// How long it has where a debugger may have stopped it.
 const ALL_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often a guest that may idle in its sleep is woken. It heeds that only there, so it is no matter
+/// whether it has come so far.
+const WOKEN_EVERY: Duration = Duration::from_millis(200);
+
+/// Whether a command may have the guest sleep until something wakes it.
+fn suspends(command: &Command) -> bool {
+    match command {
+        Command::Suspend { .. } | Command::SuspendToIdle => true,
+        Command::Write { path, .. } => path == POWER_STATE,
+        _ => false,
+    }
+}
 
 /// What the agent has not received.
 pub(super) struct Lost {
@@ -33,33 +60,83 @@ impl Session {
     /// Waits for the agent, then measures the guest's clock.
     ///
     /// # Errors
-    /// [`Stop`]; running out of time means that the kernel did not boot.
+    /// [`Stop`]; a kernel that is at rest without it, or out of time, did not boot.
     pub fn boot(&mut self, within: Duration) -> Result<Hello, Stop> {
-        let within = if self.all_time { ALL_TIME } else { within };
-        let hello = match self.wait(within, |s| s.hello.clone()) {
-            Err(Stop::TimedOut) => {
-                let tail = self.console_tail(1);
-                return Err(Verdict::new(
-                    Outcome::NotBooted,
-                    format!(
-                        "the guest did not come up within {} s{}; see console.log",
-                        within.as_secs(),
-                        if tail.is_empty() {
-                            ", its console is silent".to_owned()
-                        } else {
-                            format!(", its console ends: {}", tail.trim())
-                        }
-                    ),
-                )
-                .into());
-            }
-            other => other?,
+        let hello = match self.all_time {
+            true => self.wait(ALL_TIME, |s| s.hello.clone())?,
+            false => self.await_hello(within)?,
         };
         self.measure_clock()?;
         if !self.all_time {
             self.check_clock()?;
         }
         Ok(hello)
+    }
+
+    /// As [`Session::wait`], but no longer than until the guest has had nothing to do for long.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub(super) fn wait_while_busy<T>(
+        &mut self,
+        within: Duration,
+        mut ready: impl FnMut(&mut Session) -> Option<T>,
+    ) -> Result<T, Stop> {
+        let (deadline, mut idle) = (Instant::now() + within, Idle::default());
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.wait(LOOK.min(left), &mut ready) {
+                Err(Stop::TimedOut) if Instant::now() < deadline => {}
+                other => return other,
+            }
+            if let Some(busy) = self.busy() {
+                idle.look(Instant::now(), busy);
+            }
+            if idle.through(QUIET) {
+                return Err(Stop::TimedOut);
+            }
+        }
+    }
+
+    fn await_hello(&mut self, within: Duration) -> Result<Hello, Stop> {
+        let (mut left, mut idle) = (within, Idle::default());
+        let (mut said, mut silent_since) = (self.console_bytes, Instant::now());
+        let why = loop {
+            let began = Instant::now();
+            match self.wait(LOOK.min(left), |s| s.hello.clone()) {
+                Err(Stop::TimedOut) => {}
+                other => return other,
+            }
+            left = left.saturating_sub(began.elapsed());
+            if said != self.console_bytes {
+                (said, silent_since) = (self.console_bytes, Instant::now());
+            }
+            if let Some(busy) = self.busy() {
+                idle.look(Instant::now(), busy);
+            }
+            let silent = silent_since.elapsed();
+            let spent = self.process.spent().unwrap_or_default();
+            if self.added && self.console_bytes == 0 && spent >= SPENT {
+                let seconds = spent.as_secs();
+                break format!("its CPU has run for {seconds} s, without a word");
+            }
+            if silent >= PANIC_QUIET && self.has_panicked() {
+                break "its kernel is at its end".to_owned();
+            }
+            if silent >= QUIET && idle.through(QUIET) {
+                let seconds = QUIET.as_secs();
+                break format!("nothing has happened in it for {seconds} s, it is at rest");
+            }
+            if left.is_zero() {
+                break format!("it did not within {} s", within.as_secs());
+            }
+        };
+        let console = match self.console_tail(1).trim() {
+            "" => "its console is silent".to_owned(),
+            last => format!("its console ends: {last}"),
+        };
+        let line = format!("the guest did not come up: {why}; {console}; see console.log");
+        Err(Verdict::new(Outcome::NotBooted, line).into())
     }
 
     /// Where the guest's clock stands now.
@@ -135,8 +212,21 @@ impl Session {
         let id = self.next_id;
         self.next_id += 1;
         self.asked.insert(id, self.timeline.now());
+        if suspends(&command) {
+            self.sleepers.insert(id);
+            self.wakes_at = Instant::now() + WOKEN_EVERY;
+        }
         self.send(&ToGuest::Do { id, command });
         id
+    }
+
+    /// Wakes a guest that may idle in its sleep, if it is time. QEMU tells of none, and cannot wake it.
+    pub(super) fn wake_sleepers(&mut self) {
+        if !self.sleepers.is_empty() && self.wakes_at <= Instant::now() {
+            self.wakes_at = Instant::now() + WOKEN_EVERY;
+            // One that takes nothing shows otherwise.
+            let _ = self.to_console.write_all(&[WAKES]);
+        }
     }
 
     /// Whether a started command has ended.
@@ -242,7 +332,8 @@ impl Session {
                 Err(Verdict::new(
                     Outcome::GuestHung,
                     format!(
-                        "the guest does not answer any more{}{}{}{}",
+                        "the guest does not answer any more{}{}{}{}{}",
+                        steps::at_hand(self.timeline.events()),
                         self.last_heard(),
                         self.limits.unheard(),
                         if tail.is_empty() { "" } else { "; its console ends: " },

@@ -6,6 +6,7 @@ use strip_ansi_escapes::strip_str;
 
 use super::Session;
 use crate::facts::printable::printable;
+use crate::facts::steps;
 use crate::facts::timeline::BenchEvent;
 use crate::facts::trouble::{self, Trouble};
 use crate::facts::verdict::{Outcome, Verdict};
@@ -28,6 +29,11 @@ impl Session {
         printable(&text).into_owned()
     }
 
+    /// Whether the console has the end of a kernel.
+    pub(super) fn has_panicked(&self) -> bool {
+        panic_in(&self.console_text()).is_some()
+    }
+
     /// Why QEMU has ended without being asked.
     pub(super) fn qemu_verdict(&mut self) -> Verdict {
         while let Ok(input) = self.inputs.recv_timeout(Duration::from_millis(100)) {
@@ -37,10 +43,7 @@ impl Session {
         let status = self.process.end_within(ENDS_WITHIN);
         self.note(BenchEvent::QemuExited { status: status.clone() });
         let text = self.console_text();
-        let panic = text.lines().rev().find_map(|line| {
-            let at = line.find("Kernel panic - not syncing")?;
-            (trouble::classify(&line[at..]) == Some(Trouble::Panic)).then(|| line[at..].to_owned())
-        });
+        let panic = panic_in(&text);
         if let Some(text) = panic.clone()
             && self.heard.is_none()
         {
@@ -49,26 +52,33 @@ impl Session {
         }
         // The agent says so on the console before it switches the guest off.
         let fatal = text.lines().rev().find_map(|line| line.split_once("iwlbench-agent: fatal: "));
+        let step = steps::at_hand(self.timeline.events());
         let verdict = match (panic, self.shutdown.as_deref()) {
             (Some(panic), _) => Verdict::new(
                 Outcome::GuestPanicked,
-                format!("{}; see console.log for its trace", panic.trim()),
+                format!("{}{step}; see console.log for its trace", panic.trim()),
             ),
             (None, Some("guest-shutdown")) if fatal.is_some() => Verdict::new(
                 Outcome::Environment,
                 format!(
-                    "the line to the guest's agent is dead{}: {}; see console.log",
+                    "the line to the guest's agent is dead{}{step}: {}; see console.log",
                     self.last_heard(),
                     fatal.map_or("", |(_, why)| why.trim())
                 ),
             ),
             (None, Some("guest-reset")) => Verdict::new(
                 Outcome::GuestReset,
-                "the guest reset itself without a word; see the end of console.log",
+                format!(
+                    "the guest reset itself without a word{step}; see the end of console.log{}",
+                    if step.is_empty() { "" } else { "; one that is meant is { sysrq = \"b\" }" }
+                ),
             ),
             (None, Some("guest-shutdown")) => Verdict::new(
                 Outcome::GuestPoweredOff,
-                format!("the guest switched itself off: {}", self.console_tail(1).trim()),
+                match self.console_tail(1).trim() {
+                    "" => format!("the guest switched itself off without a word{step}"),
+                    said => format!("the guest switched itself off{step}: {said}"),
+                },
             ),
             _ => Verdict::new(
                 Outcome::QemuDied,
@@ -91,4 +101,12 @@ impl Session {
             _ => verdict,
         }
     }
+}
+
+/// The last line on a console with which a kernel ends.
+fn panic_in(text: &str) -> Option<String> {
+    text.lines().rev().find_map(|line| {
+        let at = line.find("Kernel panic - not syncing")?;
+        (trouble::classify(&line[at..]) == Some(Trouble::Panic)).then(|| line[at..].to_owned())
+    })
 }

@@ -116,9 +116,9 @@ impl Limits {
     }
 
     /// The guest has not read for long.
-    pub(super) fn deaf(&mut self) {
-        let line = "the guest does not read what the bench tells its agent any more";
-        self.end(Outcome::GuestHung, line.to_owned());
+    pub(super) fn deaf(&mut self, step: &str) {
+        let line = format!("the guest does not read what the bench tells its agent any more{step}");
+        self.end(Outcome::GuestHung, line);
     }
 
     /// What is not kept, in a line.

@@ -41,6 +41,7 @@ use crate::facts::derive::{self, Deriver, Seat};
 use crate::facts::driver::Driver;
 use crate::facts::milestone::{Milestone, Reached};
 use crate::facts::missing::Held;
+use crate::facts::steps;
 use crate::facts::timeline::{BenchEvent, Event, Source, Tag, Timeline, What};
 use crate::facts::trouble::{Complaints, Trouble};
 use crate::facts::verdict::{Outcome, Verdict};
@@ -109,6 +110,12 @@ pub struct Session {
     accel: Accel,
     to_agent: Outgoing,
     to_monitor: Outgoing,
+    /// Onto the guest's serial line.
+    to_console: Outgoing,
+    /// Commands that may have the guest sleep until something wakes it.
+    sleepers: HashSet<u64>,
+    /// When it is to be woken, if one of them runs.
+    wakes_at: Instant,
     cards: Vec<Served>,
     /// What becomes wrong with each.
     faults: Vec<FaultWatch>,
@@ -144,6 +151,10 @@ pub struct Session {
     /// What is kept of a run at most.
     limits: Limits,
     console: Vec<u8>,
+    /// How much of it there was.
+    console_bytes: u64,
+    /// Not all of the kernel's command line is the bench's own.
+    added: bool,
     /// How far an ungated guest's has come.
     heard: Option<Heard>,
     console_file: File,
@@ -225,9 +236,10 @@ impl Session {
         dir.write(files::QEMU_ARGS, &shell_words(&command_line))?;
         let console_file = dir.create(files::CONSOLE)?;
         inputs::read_agent(line.try_clone()?, sender.clone())?;
-        inputs::read_console(console, sender.clone())?;
+        inputs::read_console(console.try_clone()?, sender.clone())?;
         inputs::read_qmp(qmp.try_clone()?, sender)?;
         let to_agent = Outgoing::new("to the agent", line)?;
+        let to_console = Outgoing::new("to the console", console)?;
         let mut to_monitor = Outgoing::new("to the monitor", qmp)?;
         qemu::qmp_send(&mut to_monitor, 0, "qmp_capabilities", &json!({}))
             .context("QEMU's monitor")?;
@@ -244,6 +256,9 @@ impl Session {
             accel: machine.accel,
             to_agent,
             to_monitor,
+            to_console,
+            sleepers: HashSet::new(),
+            wakes_at: Instant::now(),
             summaries: served.iter().map(|_| None).collect(),
             ports: vec![Port::default(); served.len()],
             cards: served,
@@ -266,6 +281,8 @@ impl Session {
             measuring: false,
             limits: Limits::default(),
             console: Vec::new(),
+            console_bytes: 0,
+            added: false,
             heard: None,
             console_file,
             qemu_said: dir.path().join(files::QEMU_STDERR),
@@ -281,6 +298,11 @@ impl Session {
             trace: None,
             _watched: watched_signals,
         })
+    }
+
+    /// Its kernel's command line has words of somebody's: they may be why it does not come up.
+    pub fn has_words_of_others(&mut self) {
+        self.added = true;
     }
 
     /// From now on no answer is late: a debugger may have stopped the guest.
@@ -383,7 +405,9 @@ impl Session {
             if deadline.elapsed() > BEHIND {
                 return Err(Stop::TimedOut);
             }
-            let due = self.gates.next_due().filter(|due| *due < deadline);
+            let wakes_at = (!self.sleepers.is_empty()).then_some(self.wakes_at);
+            let due = self.gates.next_due().into_iter().chain(wakes_at).min();
+            let due = due.filter(|due| *due < deadline);
             let until = due.unwrap_or(deadline);
             match self.inputs.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(input) => {
@@ -400,7 +424,10 @@ impl Session {
                         }
                     }
                 }
-                Err(RecvTimeoutError::Timeout) if due.is_some() => self.open_gates(),
+                Err(RecvTimeoutError::Timeout) if due.is_some() => {
+                    self.open_gates();
+                    self.wake_sleepers();
+                }
                 Err(RecvTimeoutError::Timeout) => return Err(Stop::TimedOut),
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(Verdict::new(Outcome::Environment, "all sources ended").into());
@@ -441,7 +468,7 @@ impl Session {
 
     fn say(&mut self, line: &[u8]) {
         if self.to_agent.write_all(line).is_err() {
-            self.limits.deaf();
+            self.limits.deaf(&steps::at_hand(self.timeline.events()));
         }
     }
 

@@ -70,7 +70,7 @@ impl Session {
         for &card in cards {
             self.insert(card)?;
         }
-        self.wait(SEEN_WITHIN, |s| (s.functions_added >= wanted).then_some(()))
+        self.wait_while_busy(SEEN_WITHIN, |s| (s.functions_added >= wanted).then_some(()))
     }
 
     /// Puts a card into its port, without waiting for the guest to see it.
@@ -143,8 +143,13 @@ impl Session {
         self.say_first();
         self.measure_clock()?;
         let all: Vec<usize> = (0..self.cards.len()).collect();
-        self.plug_all(&all)?;
-        Ok(hello)
+        match self.plug_all(&all) {
+            Err(Stop::TimedOut) => {
+                let line = "the guest came up, and does not see the card that is put into its slot";
+                Err(Verdict::new(Outcome::NotBooted, line).into())
+            }
+            other => other.map(|()| hello),
+        }
     }
 
     /// Stops the guest and writes it into `file`, the one that it was started with.

@@ -43,6 +43,7 @@ impl Session {
     pub(super) fn was_reset(&mut self) {
         self.resets += 1;
         self.asked.clear();
+        self.sleepers.clear();
         self.replies.clear();
         self.loaders.clear();
         self.gates.forget();

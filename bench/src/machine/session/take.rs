@@ -203,6 +203,7 @@ impl Session {
                 }
             }
             FromGuest::Done { id, mono_ns, result } => {
+                self.sleepers.remove(&id);
                 if let Some(sent) = self.asked.remove(&id) {
                     self.timeline.answered(sent, t, mono_ns);
                     self.replies.insert(id, (mono_ns, result));
@@ -217,6 +218,7 @@ impl Session {
         // The log on disk is for people; a full disk shows in the events' own error.
         let _ = self.console_file.write_all(self.limits.console(bytes));
         self.console.extend_from_slice(bytes);
+        self.console_bytes += bytes.len() as u64;
         self.hear(bytes);
         if self.console.len() > 2 * CONSOLE_TAIL {
             self.console.drain(..self.console.len() - CONSOLE_TAIL);

@@ -312,6 +312,8 @@ pub enum Suspend {
     Core,
     /// To RAM: the machine sleeps, and is woken at once.
     Mem,
+    /// To idle, as laptops do today: all devices are suspended, the machine stays on, and is woken at once.
+    Freeze,
 }
 
 fn sysrq<'de, D: Deserializer<'de>>(deserializer: D) -> Result<char, D::Error> {
