@@ -241,7 +241,7 @@ fn an_image_or_a_kernel_that_is_none_boots_nothing() {
         (&["--kernel", &garbage, "--modules", &empty], 125, "empty: no modules here"),
         (&["--kernel", "/no/bzImage", "--modules", &empty], 125, "empty: no modules here"),
         (&["--kdir", &empty], 125, "empty: no kernel tree"),
-        (&["--kdir", "/no/tree"], 125, "/no/tree: No such file"),
+        (&["--kdir", "/no/tree"], 125, "/no/tree: there is no such directory"),
     ];
     for (args, code, said) in cases {
         let output = bench.output(&[&["run", "--card", "7260"], args].concat());

@@ -589,6 +589,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_about_the_step_stands_outside_of_what_it_does() {
+        let error = error_of(
+            "about = \"t\"\ncards = [\"7260\"]\n[[step]]\ndo = { exec = \"false\", fails = 1 }\n",
+        );
+        assert!(error.contains("several: `exec`, `fails`"), "{error}");
+        assert!(error.contains("stands outside of the braces"), "{error}");
+    }
+
+    #[test]
     fn cards_may_be_in_capitals() {
         let text = "about = \"t\"\ncards = [\"AX200\"]\ncard = [{}, { model = \"AX200\" }]\n\
                     [[step]]\ndo = \"unbind\"\ncard = \"ax200-2\"\n\

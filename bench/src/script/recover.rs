@@ -165,7 +165,24 @@ fn complaint(text: &str, error: &Error) -> Complaint {
             None => "this is a list: [ … ]".to_owned(),
         };
     }
+    if message == MORE_THAN_ONE {
+        let keys = text.get(at.clone()).and_then(keys).unwrap_or_default();
+        what = format!(
+            "one key and its value, and there are several{keys}\n\
+             what is about the whole step, like `fails` and `card`, stands outside of the braces"
+        );
+    }
     Complaint::new(at, what)
+}
+
+/// What the parser says of a table that is to have one key and has more.
+const MORE_THAN_ONE: &str = "wanted exactly 1 element, more than 1 element";
+
+/// The keys of an inline table, as `: a, b`.
+fn keys(inline: &str) -> Option<String> {
+    let table: toml::Table = toml::from_str(&format!("x = {inline}")).ok()?;
+    let keys: Vec<_> = table["x"].as_table()?.keys().map(|key| format!("`{key}`")).collect();
+    Some(format!(": {}", keys.join(", ")))
 }
 
 /// What the parser says of a key that stands twice.

@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -241,7 +242,7 @@ impl Kernel {
 
     /// A kernel in the tree that it was built in, with its modules.
     pub(crate) fn from_tree(tree: &Path) -> Result<Self, KitError> {
-        let tree = fs::canonicalize(tree).at(tree)?;
+        let tree = directory(tree)?;
         let release = tree::release(&tree)?;
         let bzimage = tree.join(tree::BZIMAGE);
         let bad = |reason: String| KitError::BadTree { path: tree.clone(), reason };
@@ -283,7 +284,7 @@ impl Kernel {
             reason,
         };
         // The user may say "." or come through a symbolic link.
-        let modules = fs::canonicalize(modules).at(modules)?;
+        let modules = directory(modules)?;
         let release = modules.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if !modules.join("modules.order").is_file() && !modules.join("kernel").is_dir() {
             let reason = "no modules here; name …/lib/modules/RELEASE".to_owned();
@@ -318,6 +319,22 @@ const NOWHERE: &str = "/nonexistent";
 /// Whether a file is a bzImage; one that cannot be read is none.
 pub fn is_bzimage(path: &Path) -> bool {
     matches!(bzimage_release(path), Ok(Some(_)))
+}
+
+/// A directory that the user named, in full.
+fn directory(path: &Path) -> Result<PathBuf, KitError> {
+    let bad = |reason: &str| KitError::BadKernelFiles {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    };
+    match fs::canonicalize(path) {
+        Ok(found) if found.is_dir() => Ok(found),
+        Ok(_) => Err(bad("this is no directory")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(bad("there is no such directory"))
+        }
+        Err(error) => Err(error).at(path),
+    }
 }
 
 /// The release of a bzImage, none of which is missing: what is cut off would be noticed by a guest that does

@@ -173,11 +173,13 @@ impl<'a> Player<'a> {
             }
             (Err(StepError::Refused(why, got)), None) => match about {
                 About::Card(missing) => failed(why).map_err(|v| v.without(vec![missing])),
-                About::Program if is_no_program(got) => {
-                    let why = format!("{why}: the guest's image has no such program to run");
-                    failed(why).map_err(its_own).map_err(environment)
-                }
-                About::Itself | About::Program => failed(why).map_err(its_own),
+                About::Program => match no_program(got) {
+                    Some(how) => {
+                        failed(format!("{why}: {how}")).map_err(its_own).map_err(environment)
+                    }
+                    None => failed(why).map_err(its_own),
+                },
+                About::Itself => failed(why).map_err(its_own),
             },
             (Err(StepError::Failed(why)), _) => failed(why),
             (Err(StepError::TimedOut(why)), _) => failed(why).map_err(waited),
@@ -649,11 +651,16 @@ fn environment(verdict: Verdict) -> Verdict {
     Verdict { outcome: Outcome::Environment, ..verdict }
 }
 
-/// Whether what was to run is no program of the guest's: `execve(2)`.
-fn is_no_program(got: Fails) -> bool {
+/// In what way what was to run is no program of the guest's, if it is none: `execve(2)`.
+fn no_program(got: Fails) -> Option<&'static str> {
     const ENOEXEC: Errno = Errno(8);
     const EACCES: Errno = Errno(13);
-    matches!(got, Fails::Errno(Errno::ENOENT | EACCES | ENOEXEC))
+    match got {
+        Fails::Errno(Errno::ENOENT) => Some("the guest's image has no such program to run"),
+        Fails::Errno(EACCES) => Some("it is not executable in the guest's image: chmod +x"),
+        Fails::Errno(ENOEXEC) => Some("it is neither a program nor a script that begins with #!"),
+        _ => None,
+    }
 }
 
 /// What a card tells when something is done to it by hand.
