@@ -35,35 +35,29 @@ impl Word {
     }
 }
 
-/// Words by their beginnings, and what the bench's guest lacks with them.
-const FATAL: [(&str, &str); 12] = [
+/// Words with which no guest comes up, and what it lacks with them; each was tried.
+const FATAL: [(&str, &str); 5] = [
     (
-        "acpi=",
+        "acpi=off",
         "without ACPI the kernel knows neither the interrupts nor the slots of its PCI devices",
     ),
-    (
-        "noacpi",
-        "without ACPI the kernel knows neither the interrupts nor the slots of its PCI devices",
-    ),
+    ("acpi=noirq", NO_INTERRUPTS),
+    ("pci=noacpi", NO_INTERRUPTS),
     ("pci=off", "without PCI there is neither the line to the agent nor a card"),
-    ("pci=noacpi", "without ACPI the kernel does not know the interrupts of its PCI devices"),
-    ("mem=", "the kernel has to hold the guest's image, and to run"),
-    ("memmap=", "the kernel has to hold the guest's image, and to run"),
-    ("rdinit=", "the agent is /init of the image"),
-    ("initcall_blacklist=", "the kernel leaves out what it needs there"),
-    ("noinitrd", "the guest's image is an initrd"),
     ("nomodule", "the guest's drivers are modules"),
-    ("noapic", "without the IO-APIC the kernel has not all interrupts of the machine"),
-    (
-        "nolapic",
-        "without the local APIC the kernel has no MSI, which the agent's line and the cards have",
-    ),
 ];
+const NO_INTERRUPTS: &str = "without ACPI the kernel does not know the interrupts of its PCI slots";
 
 /// A word with which the guest's kernel cannot come up, and why.
 pub fn fatal(added: &[Word]) -> Option<(&Word, &'static str)> {
+    let is = |added: &Word, fatal: &str| match added.word.split_once('=') {
+        Some((key, values)) => {
+            values.split(',').any(|value| fatal.split_once('=') == Some((key, value)))
+        }
+        None => added.word == fatal,
+    };
     added.iter().find_map(|added| {
-        let (_, why) = FATAL.iter().find(|(begin, _)| added.word.starts_with(begin))?;
+        let (_, why) = FATAL.iter().find(|(fatal, _)| is(added, fatal))?;
         Some((added, *why))
     })
 }
@@ -119,6 +113,16 @@ pub fn forbids<'a>(added: &'a [Word], module: &str) -> Option<&'a Word> {
     })
 }
 
+/// The word of the command's that sets a module's parameter so.
+pub fn sets<'a>(added: &'a [Word], module: &str, parameter: &str, value: &str) -> Option<&'a Word> {
+    let one = |name: &str| name.replace('-', "_");
+    let set = one(&format!("{module}.{parameter}"));
+    added.iter().filter(|added| added.by == By::Command).find(|added| {
+        let (of, to) = added.word.split_once('=').unwrap_or((&added.word, ""));
+        one(of) == set && to.trim_matches('"') == value
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +147,26 @@ mod tests {
         let both = [("a", By::Scenario), ("b", By::Command), ("c", By::Command)];
         let both = told(&both).expect("some");
         assert!(both.contains("`a b c` (guest.command-line, --append)"), "{both}");
+    }
+
+    #[test]
+    fn a_word_is_fatal_by_itself_and_not_by_its_beginning() {
+        let is = |word| fatal(&added(&[(word, By::Command)])).is_some();
+        assert!(is("acpi=off") && is("pci=off") && is("pci=nomsi,noacpi") && is("nomodule"));
+        for word in ["acpi=force", "pci=nomsi", "pci", "nolapic_timer", "mem=4G", "nomodules=x"] {
+            assert!(!is(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_the_command_sets() {
+        let of = |word, by| added(&[("quiet", By::Command), (word, by)]);
+        let sets = |word, by| sets(&of(word, by), "iwl_mvm", "power_scheme", "N").is_some();
+        assert!(sets("iwl-mvm.power_scheme=N", By::Command));
+        assert!(sets("iwl_mvm.power-scheme=\"N\"", By::Command));
+        assert!(!sets("iwl_mvm.power_scheme=Y", By::Command));
+        assert!(!sets("iwl_mvm.power_scheme", By::Command));
+        assert!(!sets("iwl_mvm.power_scheme=N", By::Scenario), "it is meant");
     }
 
     #[test]

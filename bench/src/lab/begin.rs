@@ -346,7 +346,6 @@ impl Plan<'_> {
             if matches!(self.loaded, Loaded::Named(_)) {
                 let line = format!("guest.loaded: modprobe {name} fails: {}", why.trim());
                 // The kernel's word for a module that it was told not to load.
-                // The kernel's word for a module that it was told not to load.
                 let forbidden = why.contains("Operation not permitted");
                 let blacklists = |added: &&Word| added.word.starts_with("module_blacklist=");
                 let blame = match self.added.iter().find(blacklists) {

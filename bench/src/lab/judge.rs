@@ -4,7 +4,7 @@ use guest_protocol::GuestEvent;
 use iwl_ucode::stub::{self, Api};
 use iwl_ucode::{Fate, Target, Ucode};
 
-use crate::facts::added;
+use crate::facts::added::{self, Word};
 use crate::facts::diagnosis::{
     Diagnosis, ENDED_EARLY, Facts, HELD_BY_GATE, Own, diagnose, diagnose_boot, diagnose_trouble,
     fails_of_its_card,
@@ -27,8 +27,9 @@ pub(super) fn fails(scenario: &Scenario, vars: &Vars, session: &Session) -> bool
     expect::judge(scenario, vars, evidence).iter().any(|judged| judged.failure.is_some())
 }
 
-/// Whether anything can be played in a guest that has found this.
-pub(super) fn usable(hello: &guest_protocol::Hello) -> Result<(), Verdict> {
+/// Whether anything can be played in a guest that has found this; `added`: what of its kernel's command line
+/// is not the bench's own.
+pub(super) fn usable(hello: &guest_protocol::Hello, added: &[Word]) -> Result<(), Verdict> {
     if hello.modprobe.is_none() {
         return Err(Verdict::new(
             Outcome::NoModprobe,
@@ -36,13 +37,21 @@ pub(super) fn usable(hello: &guest_protocol::Hello) -> Result<(), Verdict> {
              use an image that `iwlbench image` made",
         ));
     }
-    if !(hello.firmware_gate && hello.module_gate) {
-        return Err(Verdict::new(
-            Outcome::Environment,
-            format!("the guest has no gates: {}", hello.warnings.join("; ")),
-        ));
-    }
-    Ok(())
+    let warnings = hello.warnings.join("; ");
+    // One that cannot trace does without; a locked one says of itself what is so only now and then, as what
+    // comes of an opmode may overtake the news that it was loaded.
+    let locked = !hello.tracing && warnings.contains("Operation not permitted");
+    let lockdown = || added.iter().find(|added| added.word.starts_with("lockdown="));
+    let (why, blame) = match (hello.firmware_gate && hello.module_gate, locked) {
+        (false, _) => (format!("the guest has no gates: {warnings}"), added::remedy(added)),
+        (true, true) => (
+            format!("the guest's kernel is locked down and cannot be watched: {warnings}"),
+            lockdown().map(Word::blame),
+        ),
+        (true, false) => return Ok(()),
+    };
+    let line = [Some(why), blame].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    Err(Verdict::new(Outcome::Environment, line))
 }
 
 pub(super) fn verdict(
@@ -157,7 +166,7 @@ pub(super) fn explained(
         return Verdict { outcome: Outcome::Environment, ..verdict.because(diagnosis) };
     }
     if verdict.outcome == Outcome::Failed
-        && let Some(diagnosis) = forbidden(facts)
+        && let Some(diagnosis) = forbidden(facts).or_else(|| misspelt(facts))
     {
         return Verdict { outcome: Outcome::Environment, ..verdict.because(diagnosis) };
     }
@@ -220,6 +229,26 @@ fn forbidden(facts: &Facts<'_>) -> Option<Diagnosis> {
             cause: "module-blacklisted".to_owned(),
             sentence: format!("the kernel does not take {module}: {}", added.blame()),
             remedy: Some("a scenario that means it has it as its `guest.command-line`".to_owned()),
+            log: None,
+            events: vec![event.seq],
+        })
+    })
+}
+
+/// A value that a module does not take for its parameter, and loads not at all: that says nothing about it
+/// where the command gave it (`parse_args` in `kernel/params.c`).
+fn misspelt(facts: &Facts<'_>) -> Option<Diagnosis> {
+    facts.events.iter().find_map(|event| {
+        let What::Guest(GuestEvent::KernelLog { text, .. }) = &event.what else { return None };
+        let (module, rest) = text.split_once(": `")?;
+        let (value, parameter) = ["' invalid for parameter `", "' too large for parameter `"]
+            .into_iter()
+            .find_map(|words| rest.split_once(words))?;
+        let added = added::sets(facts.added, module, parameter.strip_suffix('\'')?, value)?;
+        Some(Diagnosis {
+            cause: "parameter-refused".to_owned(),
+            sentence: format!("{module} does not load: \"{text}\"; {}", added.blame()),
+            remedy: Some("see `modinfo -p` for what it takes".to_owned()),
             log: None,
             events: vec![event.seq],
         })
@@ -338,11 +367,16 @@ fn held(expectations: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::added::By;
     use crate::facts::derive::Seat;
     use crate::facts::milestone::{Milestone, Reached};
     use crate::facts::timeline::Source;
 
     fn judged(what: What, own: Own) -> Outcome {
+        told(what, own, &[]).outcome
+    }
+
+    fn told(what: What, own: Own, added: &[Word]) -> Verdict {
         let event = Event::sample(0, Source::Bench, what);
         let facts = Facts {
             events: std::slice::from_ref(&event),
@@ -360,10 +394,63 @@ mod tests {
             at_work: false,
             console: "",
             accel: crate::facts::accel::Accel::Tcg,
-            added: &[],
+            added,
             description: &crate::facts::driver::IWLWIFI,
         };
-        explained(Verdict::new(Outcome::Failed, "f"), &[facts], None).outcome
+        explained(Verdict::new(Outcome::Failed, "f"), &[facts], None)
+    }
+
+    /// What the command has put on the kernel's command line is nobody else's fault; what a scenario has is
+    /// meant, and what nothing came of is not blamed.
+    #[test]
+    fn what_the_command_line_has_the_kernel_refuse() {
+        let log = |text: &str| {
+            What::Guest(GuestEvent::KernelLog { seq: 0, level: Some(3), text: text.to_owned() })
+        };
+        let value = || log("iwlwifi: `N' invalid for parameter `enable_ini'");
+        let module = || log("Module cfg80211 is blacklisted");
+        for (what, word, other) in [
+            (value(), "iwlwifi.enable_ini=N", "iwlwifi.enable_ini=1"),
+            (module(), "module_blacklist=cfg80211", "module_blacklist=joydev"),
+        ] {
+            let of = |word: &str, by| {
+                told(what.clone(), Own::default(), &[Word { word: word.to_owned(), by }])
+            };
+            let told = of(word, By::Command);
+            assert_eq!(told.outcome, Outcome::Environment, "{word}");
+            let blame = format!("`{word}` on the kernel's command line (--append) does that");
+            assert!(told.line.contains(&blame), "{}", told.line);
+            assert_eq!(of(word, By::Scenario).outcome, Outcome::Failed, "{word}");
+            assert_eq!(of(other, By::Command).outcome, Outcome::Failed, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_is_locked_cannot_be_watched() {
+        let hello = |tracing, warning: &str| guest_protocol::Hello {
+            protocol: guest_protocol::PROTOCOL_VERSION,
+            mono_ns: 5,
+            kernel_release: "7.3.4".to_owned(),
+            kernel_version: "#1".to_owned(),
+            modprobe: Some("kmod".to_owned()),
+            module_gate: true,
+            firmware_gate: true,
+            tracing,
+            leaks: false,
+            warnings: vec![warning.to_owned()],
+        };
+        let word = Word { word: "lockdown=confidentiality".to_owned(), by: By::Command };
+        let denied = hello(false, "tracing: creating instances/iwlbench: Operation not permitted");
+        let verdict = usable(&denied, &[word]).expect_err("it cannot be watched");
+        assert_eq!(verdict.outcome, Outcome::Environment);
+        let blame = "`lockdown=confidentiality` on the kernel's command line (--append) does that";
+        assert!(verdict.line.ends_with(blame), "{}", verdict.line);
+        let quiet = Word { word: "quiet".to_owned(), by: By::Command };
+        let verdict = usable(&denied, &[quiet]).expect_err("the kernel's configuration locks it");
+        assert!(!verdict.line.contains("quiet"), "{}", verdict.line);
+        // Of a kernel without it less is seen, and all the same.
+        assert!(usable(&hello(false, "tracing: No such device"), &[]).is_ok());
+        assert!(usable(&hello(true, "shell: Operation not permitted"), &[]).is_ok());
     }
 
     const TWO_CARDS: &str = "about = \"t\"\ncards = [\"7260\"]\n[[card]]\nfaults = [\"never-alive\"]\n\

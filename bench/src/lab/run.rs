@@ -141,6 +141,7 @@ impl Lab<'_> {
                 false => self.restored(&plan)?,
             };
             let Begun { mut session, hello, how, snapshot } = begun;
+            let hello = hello.and_then(|hello| judge::usable(&hello, added).map(|()| hello));
             let hello = match self.begin_trace(&mut session, hello, &image.path)? {
                 Ok(hello) => hello,
                 Err(usage) => {
@@ -357,7 +358,10 @@ impl Lab<'_> {
             release: &self.kernel.release,
             command_line: &prepared.append,
         });
-        let cards = evidence.cards.iter().zip(&opmodes);
+        // The guest of a snapshot has none yet, and is looked at as it is for the first.
+        let first = [Seat { card: spec.card.name.to_string(), slot: derive::slot(0) }];
+        let seats = if evidence.cards.is_empty() { &first[..] } else { evidence.cards };
+        let cards = seats.iter().zip(&opmodes);
         let cards: Vec<_> = cards
             .map(|(seat, opmode)| Facts {
                 events: evidence.events,
@@ -549,9 +553,8 @@ fn play_to_the_end(
     let mut loaded = Vec::new();
     let shown = Rc::clone(progress);
     session.on_milestone(Box::new(move |reached| shown.milestone(reached)));
-    let played = hello.and_then(|hello| {
+    let played = hello.and_then(|_| {
         progress.up();
-        judge::usable(&hello)?;
         if looks_for_modules && let Ok(state) = session.state() {
             loaded = state.modules;
         }

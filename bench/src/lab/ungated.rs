@@ -3,7 +3,7 @@
 //! the kernel traces what it asks modprobe for and what is loaded.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::plan::{Over, Plan};
 use super::progress::RunProgress;
@@ -103,7 +103,7 @@ fn watch(
                 };
             }
         }
-        idle.look(Instant::now(), session.busy().unwrap_or_default());
+        session.look(&mut idle);
         if let Some(why) = over(session, &idle, scenario, vars) {
             return Ok(why);
         }

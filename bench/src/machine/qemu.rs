@@ -184,26 +184,19 @@ impl Process {
         Some(status)
     }
 
-    /// For how long its threads have run, added up; none where the kernel does not tell.
-    pub fn spent(&self) -> Option<Duration> {
-        self.scheduled(1)
-    }
-
-    /// For how long its threads have run or wanted to, added up; none where the kernel does not tell.
-    pub fn busy(&self) -> Option<Duration> {
-        self.scheduled(2)
-    }
-
-    /// The sum of the first fields of `schedstat`: time on a CPU, time in a queue for one.
-    fn scheduled(&self, fields: usize) -> Option<Duration> {
+    /// For how long its threads have run, added up, and for how long they have run or wanted to; none where
+    /// the kernel does not tell.
+    pub fn scheduled(&self) -> Option<(Duration, Duration)> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
+        // Time on a CPU, time in a queue for one.
         let of_one = |task: io::Result<std::fs::DirEntry>| {
             let schedstat = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-            let words = schedstat.split_whitespace().take(fields).map(str::parse::<u64>);
-            let nanos = words.collect::<Result<Vec<_>, _>>().ok()?;
-            Some(Duration::from_nanos(nanos.into_iter().fold(0, u64::saturating_add)))
+            let mut words = schedstat.split_whitespace().map(str::parse::<u64>);
+            let mut next = || words.next()?.ok().map(Duration::from_nanos);
+            Some((next()?, next()?))
         };
-        Some(tasks.filter_map(of_one).sum())
+        let sum = |(ran, busy), (runs, waits)| (ran + runs, busy + runs + waits);
+        Some(tasks.filter_map(of_one).fold((Duration::ZERO, Duration::ZERO), sum))
     }
 
     /// Waits for its end.

@@ -1,6 +1,6 @@
 //! A session with a guest that nothing of the bench is in: it hears its console.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guest_protocol::GuestEvent;
 use strip_ansi_escapes::strip_str;
@@ -8,6 +8,7 @@ use strip_ansi_escapes::strip_str;
 use super::Session;
 use super::heard::{Heard, LONGEST, Line, gives_up, is_end_of_init, parts, traced};
 use crate::facts::timeline::{BenchEvent, Nanos, Source, What};
+use crate::machine::idle::Idle;
 
 impl Session {
     /// From now on what the console says is told in events: nobody else speaks for the guest.
@@ -26,9 +27,11 @@ impl Session {
         Duration::from_nanos(self.timeline.now().saturating_sub(last))
     }
 
-    /// For how long QEMU has run or wanted to; none where that is not known.
-    pub fn busy(&self) -> Option<Duration> {
-        self.process.busy()
+    /// Looks whether the guest has anything to do, if its host tells.
+    pub fn look(&self, idle: &mut Idle) {
+        if let Some((ran, busy)) = self.process.scheduled() {
+            idle.look(Instant::now(), ran, busy);
+        }
     }
 
     /// A card has said something.
