@@ -191,6 +191,7 @@ impl Lab<'_> {
             unmet.extend(finished.unbegun);
             unmet.extend(without_effect(&finished.events, &finished.cards, cards));
             unmet.extend(self.unseen(scenario, vars, append));
+            unmet.extend(expectations.is_empty().then(|| unjudged(scenario)).flatten());
         }
         let verdict = match (spec.strict, verdict.outcome, unmet.first()) {
             (true, Outcome::Passed, Some(first)) => Verdict::new(
@@ -583,6 +584,12 @@ fn play_to_the_end(
     let hello = session.hello.clone();
     let console = session.console_tail(usize::MAX);
     Over { played, hello, console, loaded, at_work, finished: session.end() }
+}
+
+/// That of all that a scenario expects nothing is about this run, for people.
+fn unjudged(scenario: &Scenario) -> Option<String> {
+    (!scenario.expectations.is_empty())
+        .then(|| "the scenario's expectations: the `when` of none fits this run".to_owned())
 }
 
 /// The faults that were on and did nothing, for people: what they are about the run did not come to.

@@ -317,6 +317,12 @@ impl<'s> Possible<'s> {
     }
 
     fn lacks_text(&self, kind: &str, field: &str, text: &str) -> Option<No> {
+        if text.contains(['*', '?']) {
+            return Some(format!(
+                "`{text}`: a milestone's `{field}` is no pattern\nwithout `{field}` every {kind} is meant; \
+                 names of firmware are `$firmware`, or as `iwlbench list` has them"
+            ));
+        }
         let of_cards = text.contains('$') || OF_CARDS.contains(&field);
         if of_cards && self.cards.is_none() {
             return None;

@@ -243,6 +243,8 @@ mod tests {
             ("\"firmware-asked\", name = \"iwlwifi-7206-17.ucode\"", "`iwlwifi-7260-17.ucode`?"),
             ("\"firmware-asked\", name = \"$firmware.xz\"", "plain name, without the suffix"),
             ("\"firmware-given\", name = \"$card.ucode\"", "is asked for here, `$card.ucode`"),
+            ("\"firmware-asked\", name = \"*.pnvm\"", "`name` is no pattern"),
+            ("\"opmode-loaded\", module = \"iwl*\"", "`module` is no pattern"),
             ("\"firmware-given\", name = \"$firmware.zst\"", "`compress = \"zst\"`"),
             ("\"module-loaded\", module = \"mac80221\"", "did you mean `mac80211`?"),
             ("\"module-loaded\", module = \"nouveau\"", "no module in the guest `nouveau`"),

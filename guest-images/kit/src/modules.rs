@@ -194,6 +194,11 @@ impl ModuleTree {
                 continue;
             };
             let info = modinfo(&module.origin, &module.bytes)?;
+            if let Some(other) = info.name.filter(|other| module_name(other) != module.name) {
+                // modprobe would load that one, and say that all was well.
+                let reason = format!("this is the module {other}, under another's name");
+                return Err(KitError::BadElf { path: module.origin, reason });
+            }
             let lacks = |needed: &&String| !without.contains(*needed) && !self.has(needed);
             let broken = info.depends.iter().filter(lacks);
             closure.broken.extend(broken.map(|needed| (module.origin.clone(), needed.clone())));
@@ -366,6 +371,21 @@ mod tests {
         assert_eq!(closure.modules[1].origin, Path::new("/home/me/top.ko"));
         // It comes along even if nobody asks for it by name.
         assert_eq!(names(&tree.closure(&[], &[]).unwrap()), ["other", "top"]);
+    }
+
+    #[test]
+    fn a_module_under_anothers_name_is_refused() {
+        let dir = tree();
+        fs::create_dir(dir.path().join("updates")).unwrap();
+        let file = dir.path().join("updates/base.ko");
+        for (name, good) in [("other", false), ("base", true)] {
+            fs::write(&file, testelf::module(&[&format!("name={name}")])).unwrap();
+            let tree = ModuleTree::open(dir.path(), None).unwrap();
+            let said = tree.closure(&["base"], &[]).map(drop).map_err(|error| error.to_string());
+            let refused =
+                format!("{}: this is the module other, under another's name", file.display());
+            assert_eq!(said, if good { Ok(()) } else { Err(refused) });
+        }
     }
 
     #[test]
