@@ -397,6 +397,31 @@ fn what_does_not_come_of_what_is_held_is_the_drivers() {
     assert!(line.contains("the gates hold iwlmvm until a release"), "{line}");
 }
 
+/// What is there and otherwise, or has come already, fails of that, whatever was at work when the run ended.
+#[test]
+fn what_is_there_and_otherwise_is_its_own_cause() {
+    let coldplug = "[[step]]\ndo = \"coldplug\"\n";
+    let path = "/sys/module/iwlwifi/parameters/swcrypto";
+    for (rest, want) in [
+        (
+            format!(
+                "{coldplug}[[step]]\ncheck = {{ file = {{ path = \"{path}\", is = \"7\" }} }}\n"
+            ),
+            format!("step check: {path} holds `0`, and should be `7`"),
+        ),
+        (
+            format!(
+                "{coldplug}[[step]]\nawait = \"netdev-registered\"\n[[step]]\nawait = \"bound\"\n"
+            ),
+            "it had come before what was awaited last: bound: 0000:01:00.0 to iwlwifi".to_owned(),
+        ),
+    ] {
+        let (code, _, verdict) = end_of(&rest);
+        let line = text(&verdict["line"]);
+        assert!(code == Some(1) && line.contains(&want), "{verdict}");
+    }
+}
+
 /// A step that a card fails has its cause in the card, whoever has broken it.
 #[test]
 fn a_step_that_a_card_fails() {

@@ -37,8 +37,9 @@ pub fn new(args: &NewArgs) -> anyhow::Result<ExitCode> {
     };
     let text = TEMPLATE.replace("NAME", &name);
     file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-    let path = path.display();
-    commands::print(&format!("{path}: change it, then: iwlbench run {path}\n"))?;
+    let path = path.display().to_string();
+    let quoted = shlex::try_quote(&path).unwrap_or(path.as_str().into());
+    commands::print(&format!("{path}: change it, then: iwlbench run {quoted}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

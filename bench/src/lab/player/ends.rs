@@ -21,6 +21,8 @@ pub enum StepError {
     Missing(String, Vec<Missing>),
     /// This is not there now.
     Lacking(String, Missing),
+    /// What is there is otherwise: nothing that is still to come would mend that.
+    Contradicted(String),
     /// It failed with an error of the guest's, which the scenario may want.
     Refused(String, Fails),
     /// It cannot be done there: the scenario's fault, whatever the driver does.
@@ -40,6 +42,7 @@ impl StepError {
             | StepError::TimedOut(why)
             | StepError::Missing(why, _)
             | StepError::Lacking(why, _)
+            | StepError::Contradicted(why)
             | StepError::Refused(why, _)
             | StepError::Unsuited(why) => Ok(why),
             StepError::Stop(verdict) => Err(verdict),

@@ -189,6 +189,9 @@ impl<'a> Player<'a> {
             (Err(StepError::Lacking(why, missing)), _) => {
                 failed(why).map_err(|verdict| verdict.without(vec![missing]))
             }
+            (Err(StepError::Contradicted(why)), _) => {
+                failed(why).map_err(|verdict| Verdict { contradicted: true, ..verdict })
+            }
             (Err(StepError::Unsuited(why)), _) => failed(why).map_err(its_own).map_err(environment),
         }
     }
@@ -332,10 +335,19 @@ impl<'a> Player<'a> {
                     let alike = |p: &Pattern| {
                         came.iter().rev().find(|reached| reached.milestone.kind() == p.milestone)
                     };
-                    let why = match patterns.iter().find_map(alike) {
-                        Some(last) => format!("{why}; the last of its kind: {}", last.milestone),
-                        None => why,
-                    };
+                    let before =
+                        |p: &Pattern| came[..self.seen].iter().rev().find(|r| matches(p, r));
+                    let why =
+                        match (patterns.iter().find_map(before), patterns.iter().find_map(alike)) {
+                            (Some(early), _) => format!(
+                                "{why}; it had come before what was awaited last: {}",
+                                early.milestone
+                            ),
+                            (None, Some(last)) => {
+                                format!("{why}; the last of its kind: {}", last.milestone)
+                            }
+                            (None, None) => why,
+                        };
                     StepError::Missing(why, missing)
                 }
                 other => other,
@@ -611,6 +623,7 @@ impl<'a> Player<'a> {
         let state = self.state()?;
         let mut mismatches = Vec::new();
         let mut lacking = None;
+        let mut all_are_read = true;
         for check in checks.iter() {
             let port = match &check.card {
                 Some(card) => self.port_of(&self.text(card))?,
@@ -618,10 +631,12 @@ impl<'a> Player<'a> {
             };
             let slot = self.session.slot(port);
             lacking = lacking.or_else(|| Some(self.lacks(check.lacks(&state, &slot)?, port)));
-            let mismatch = match (check.mismatch(&state, &slot, self.vars), &check.file) {
+            let (mismatch, is_read) = match (check.mismatch(&state, &slot, self.vars), &check.file)
+            {
                 (None, Some(file)) => self.file_mismatch(file)?,
-                (mismatch, _) => mismatch,
+                (mismatch, _) => (mismatch, false),
             };
+            all_are_read &= is_read;
             match mismatch {
                 // One of them fits.
                 None => return Ok(()),
@@ -631,16 +646,20 @@ impl<'a> Player<'a> {
         let why = format!("{}{}", mismatches.join("; or "), self.held());
         Err(match lacking {
             Some(missing) => StepError::Lacking(why, missing),
+            None if all_are_read => StepError::Contradicted(why),
             None => StepError::Failed(why),
         })
     }
 
-    fn file_mismatch(&mut self, file: &FileCheck) -> Result<Option<String>, StepError> {
+    /// How a file differs, if it does; and whether it was there to be read.
+    fn file_mismatch(&mut self, file: &FileCheck) -> Result<(Option<String>, bool), StepError> {
         let path = self.text(&file.path);
         match self.command(Command::Read { path: path.clone() }, "check") {
-            Ok(Reply::Text { text, .. }) => Ok(file.mismatch(&text, self.vars)),
-            Ok(other) => Ok(Some(format!("the agent does not read {path}, but: {other:?}"))),
-            Err(StepError::Refused(why, _)) => Ok(Some(why)),
+            Ok(Reply::Text { text, .. }) => Ok((file.mismatch(&text, self.vars), true)),
+            Ok(other) => {
+                Ok((Some(format!("the agent does not read {path}, but: {other:?}")), false))
+            }
+            Err(StepError::Refused(why, _)) => Ok((Some(why), false)),
             Err(error) => Err(error),
         }
     }
