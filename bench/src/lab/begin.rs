@@ -356,8 +356,10 @@ impl Plan<'_> {
                     Some(blame) => format!("{line}; {blame}"),
                     None => line,
                 };
-                let (explained, outcome) = match forbidden || judge::is_refusal(&why) {
-                    true => (forbidden, Outcome::Environment),
+                // The user has left it out: what is not in the image is told before the boot else.
+                let absent = why.contains("not found in directory");
+                let (explained, outcome) = match forbidden || absent || judge::is_refusal(&why) {
+                    true => (forbidden || absent, Outcome::Environment),
                     false => (false, Outcome::Failed),
                 };
                 return Err(Verdict { explained, ..Verdict::new(outcome, line) });

@@ -190,14 +190,13 @@ pub(super) fn explained(
                     Verdict { outcome, ..verdict.clone().because(diagnosis) }
                 }
                 // Nobody knows how; and yet it was there.
-                None if verdict.waited => match cards.iter().find_map(|c| c.faults().next()) {
+                None => match cards.iter().find_map(|c| c.faults().next()) {
                     Some((_, fault)) => Verdict {
                         line: format!("{}, with the card's fault {fault}", verdict.line),
                         ..verdict
                     },
                     None => verdict,
                 },
-                None => verdict,
             }
         }
         Outcome::KernelTrouble => {

@@ -468,7 +468,7 @@ impl Lab<'_> {
         let cited = Cited::new(spec.scenario, again, append);
         dir.write(&cite::file_of(spec.scenario), &cited.scenario_text)?;
         if let Some(again) = &cited.again {
-            dir.write(files::AGAIN, &cite::script(again))?;
+            dir.write(files::AGAIN, &cite::script(again, spec.scenario, dir.path()))?;
         }
         Ok(cited)
     }

@@ -260,12 +260,16 @@ impl Made<'_> {
     }
 }
 
-/// The command as a script. It is played by this program, wherever it is; where that is gone, by the
-/// one on PATH.
-pub fn script(again: &str) -> String {
+/// The command as a script in `directory`, beside the user's scenario if it is one; both may be moved
+/// together. It is played by this program, wherever it is; where that is gone, by the one on PATH.
+pub fn script(again: &str, scenario: &Scenario, directory: &Path) -> String {
     let this = std::env::current_exe().ok();
     let this = this.map_or(PROGRAM.to_owned(), |this| words([this.display().to_string()]));
     let arguments = again.strip_prefix(PROGRAM).unwrap_or(again);
+    let file = file_of(scenario);
+    let there = format!(" {}", words([path(&directory.join(&file))]));
+    let beside = format!(" \"$(dirname \"$0\")\"/{}", words([file]));
+    let arguments = arguments.replacen(&there, &beside, 1);
     format!(
         "#!/bin/sh\n{PROGRAM}={this}\n[ -x \"${PROGRAM}\" ] || {PROGRAM}={PROGRAM}\n\
          exec \"${PROGRAM}\"{arguments} \"$@\"\n"
@@ -332,6 +336,21 @@ mod tests {
         let file = dir.path().join("mine.toml").display().to_string();
         let scenario = read::parse("mine", &file, text).expect("a scenario");
         (dir, scenario)
+    }
+
+    /// It and the scenario beside it can be taken elsewhere.
+    #[test]
+    fn what_plays_it_again_may_be_moved() {
+        let (_files, scenario) = own();
+        for directory in ["/runs/a", "/run s/it's"].map(Path::new) {
+            let again = made(&scenario).again(directory);
+            let script = script(&again, &scenario, directory);
+            assert!(
+                script.contains(" run \"$(dirname \"$0\")\"/mine.toml --card 7260 "),
+                "{script}"
+            );
+            assert!(!script.contains("/run"), "{script}");
+        }
     }
 
     /// The line is what the command line takes, and names what the user named.
