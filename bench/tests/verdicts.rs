@@ -41,6 +41,8 @@ fn all_say(
         // Wrapped, in text.
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains(want), "{format}: {said}{}", String::from_utf8_lossy(&report.stderr));
+        let failed = failed.filter(|_| ["text", "html"].contains(&format));
+        assert!(failed.is_none_or(|failed| said.contains(failed)), "{format}: {said}");
     }
 }
 

@@ -116,6 +116,9 @@ pub struct Verdict {
     /// In one line.
     #[serde(default)]
     pub line: String,
+    /// What failed, where the line says why.
+    #[serde(default)]
+    pub failed: Option<String>,
     /// The event that decided it.
     #[serde(default)]
     pub cause: Option<u64>,
@@ -245,6 +248,7 @@ impl Run {
                 outcome: "killed".to_owned(),
                 line: "the bench was killed before the run had ended; there is no run.json"
                     .to_owned(),
+                failed: None,
                 cause: None,
                 diagnosis: None,
             },

@@ -169,8 +169,13 @@ fn outcomes_mean_what_exit_codes_say() {
         Interrupted,
     ] {
         let outcome_word = outcome.word().to_owned();
-        let verdict =
-            Verdict { outcome: outcome_word, line: String::new(), cause: None, diagnosis: None };
+        let verdict = Verdict {
+            outcome: outcome_word,
+            line: String::new(),
+            failed: None,
+            cause: None,
+            diagnosis: None,
+        };
         let class = match outcome.exit_code() {
             0 => Class::Passed,
             1 => Class::Failed,

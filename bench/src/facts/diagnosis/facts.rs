@@ -206,11 +206,17 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// A line of registers or memory (`print_hex_dump`), or what stands above them.
+/// A line of registers or memory (`print_hex_dump`), one register, or what stands above them.
 fn is_dump(text: &str) -> bool {
-    let at = text.split_once(':').map_or("", |(at, _)| at);
+    let text = text.trim_end();
+    let (at, rest) = text.split_once(':').unwrap_or_default();
     let offset = at.len() == 8 && at.bytes().all(|digit| digit.is_ascii_hexdigit());
-    offset || text.starts_with("0x") || text.trim_end().ends_with(':')
+    let register = !at.contains(' ') && rest.trim_start().starts_with("0x");
+    offset
+        || register
+        || text.starts_with("0x")
+        || text.ends_with(':')
+        || text.ends_with("dumping registers")
 }
 
 /// How often, behind what happened.

@@ -626,6 +626,8 @@ fn a_dump_is_not_the_drivers_last_word() {
         "iwlwifi root port (0000:00:02.0) AER cap structure:",
         "00000000: 00010001 00000000 00000000 00462030",
         "0x00000084 | NMI_INTERRUPT_UNKNOWN",
+        "iwlwifi transaction failed, dumping registers",
+        "WFPM_MAC_OTP_CFG7_DATA: 0x0",
     ] {
         what.push(log(3, dumped));
     }

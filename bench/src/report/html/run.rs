@@ -65,6 +65,9 @@ fn head(out: &mut String, run: &Run, class: &str) {
         escape(&verdict.outcome),
         escape(&verdict.line),
     );
+    if let Some(failed) = &verdict.failed {
+        let _ = writeln!(out, "<p class=\"sub\">what failed: {}</p>", escape(failed));
+    }
     if run.cut {
         out.push_str("<p>The last line of events.jsonl was cut and is left out.</p>\n");
     }
