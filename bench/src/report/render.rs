@@ -344,6 +344,12 @@ pub fn changes(changes: &Changes, look: Look) -> String {
     out
 }
 
+/// What fails that did not before, a line each.
+pub fn newly_failing(changes: &Changes) -> impl Iterator<Item = String> + '_ {
+    let lists = changes.lists().into_iter().filter(|(_, class, _)| *class == "failed");
+    lists.flat_map(|(title, _, places)| places.iter().map(move |place| format!("{title}: {place}")))
+}
+
 /// What a place that is known to fail came to.
 pub fn known(cell: &Cell) -> String {
     let place = format!("{} {} {}", cell.scenario, cell.card, cell.on());
@@ -353,15 +359,21 @@ pub fn known(cell: &Cell) -> String {
     }
 }
 
-/// The same, a line each.
-pub fn failures_in_lines(cells: &[Cell]) -> impl Iterator<Item = String> {
+/// The same, a line each, with the last of its runs in the matrix' directory.
+pub fn failures_in_lines<'a>(
+    cells: &'a [Cell],
+    directory: &'a Path,
+) -> impl Iterator<Item = String> + 'a {
     let is_known = |cell: &&Cell| cell.known.is_some();
     let unknown = cells.iter().filter(|cell| cell.standing() != Standing::Known);
-    cells.iter().filter(is_known).map(known).chain(unknown.flat_map(|cell| {
+    cells.iter().filter(is_known).map(known).chain(unknown.flat_map(move |cell| {
         failed(cell).into_iter().map(move |(alike, note)| {
             let Attempt { outcome, line, .. } = alike[0];
             let (scenario, card, kernel) = (&cell.scenario, &cell.card, cell.on());
-            format!("{scenario} {card} {kernel}: {}: {line}{note}", outcome.word())
+            let run = alike.iter().filter_map(|attempt| attempt.directory.as_ref()).next_back();
+            let run = run
+                .map_or(String::new(), |run| format!("; run: {}", directory.join(run).display()));
+            format!("{scenario} {card} {kernel}: {}: {line}{note}{run}", outcome.word())
         })
     }))
 }

@@ -127,9 +127,10 @@ pub fn matrix(args: &MatrixArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     }
     terminal::flush()?;
     if args.json || ui.quiet {
-        let mut failures = render::failures_in_lines(&cells).peekable();
+        let mut failures = render::failures_in_lines(&cells, dir.path()).peekable();
         let failed = failures.peek().is_some();
         failures.for_each(|line| ui.complain(&line));
+        changes.into_iter().flat_map(render::newly_failing).for_each(|line| ui.complain(&line));
         if failed {
             ui.complain(&format!("page: {}", dir.path().join(files::PAGE).display()));
         }
