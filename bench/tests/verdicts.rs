@@ -41,7 +41,7 @@ fn all_say(
         // Wrapped, in text.
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains(want), "{format}: {said}{}", String::from_utf8_lossy(&report.stderr));
-        let failed = failed.filter(|_| ["text", "html"].contains(&format));
+        let failed = failed.filter(|_| format == "html");
         assert!(failed.is_none_or(|failed| said.contains(failed)), "{format}: {said}");
     }
 }
@@ -239,7 +239,11 @@ fn an_image_or_a_kernel_that_is_none_boots_nothing() {
         (&["--initrd", &garbage], 2, "garbage: no initrd: it is no newc cpio archive"),
         (&["--kernel", &garbage], 2, "garbage is no bzImage; name a version, like 6.12"),
         (&["--kernel", "/no/bzImage"], 2, "/no/bzImage: there is no such file"),
-        (&["--kernel", &garbage, "--modules", "/no/6.12"], 125, "/no/6.12: there is no such directory"),
+        (
+            &["--kernel", &garbage, "--modules", "/no/6.12"],
+            125,
+            "/no/6.12: there is no such directory",
+        ),
         (&["--kernel", &garbage, "--modules", &empty], 125, "empty: no modules here"),
         (&["--kernel", "/no/bzImage", "--modules", &empty], 125, "empty: no modules here"),
         (&["--kdir", &empty], 125, "empty: no kernel tree"),
