@@ -40,7 +40,7 @@ struct Faults {
     card: String,
     faults: Vec<(PlannedFault, State)>,
     /// What came of the kinds that their moments name, by what tells one of a kind from another.
-    seen: BTreeMap<String, BTreeSet<String>>,
+    seen: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
 /// Names that are kept of a kind: the guest may make up as many as it likes.
@@ -76,16 +76,17 @@ impl FaultWatch {
     /// Looks at what the card does.
     pub fn card_does(&self, event: &CardEvent) -> Vec<Touch> {
         self.with(|faults| {
-            let card = faults.card.clone();
             faults.see_event(event);
-            let mut milestone = None;
+            let is_milestone = |moment: &Moment| matches!(moment.what, Happening::Milestone(_));
+            let milestone = match faults.moments().any(is_milestone) {
+                true => derive::of_card(&faults.card, event),
+                false => None,
+            };
+            let reached = milestone.map(|milestone| Reached { seq: 0, t_ns: 0, milestone });
+            reached.iter().for_each(|reached| faults.see(reached));
             faults.advance(|moment| match &moment.what {
                 Happening::Event(pattern) => pattern.fits(event),
                 Happening::Milestone(pattern) => {
-                    let reached = milestone.get_or_insert_with(|| {
-                        let milestone = derive::of_card(&card, event)?;
-                        Some(Reached { seq: 0, t_ns: 0, milestone })
-                    });
                     reached.as_ref().is_some_and(|reached| matches(pattern, reached))
                 }
             })
@@ -146,19 +147,13 @@ impl Faults {
     fn see_event(&mut self, event: &CardEvent) {
         let told = |moment: &Moment| match &moment.what {
             Happening::Event(pattern) if pattern.value.is_some() => {
-                Some((pattern.of.kind.to_owned(), pattern.of.values(event)))
+                Some((pattern.of.kind, pattern.of.values(event)))
             }
             _ => None,
         };
         let told: Vec<_> = self.moments().filter_map(told).collect();
         for (kind, values) in told {
-            values.into_iter().for_each(|value| self.keep(&kind, &value));
-        }
-        let is_milestone = |moment: &Moment| matches!(moment.what, Happening::Milestone(_));
-        if self.moments().any(is_milestone)
-            && let Some(milestone) = derive::of_card(&self.card, event)
-        {
-            self.see(&Reached { seq: 0, t_ns: 0, milestone });
+            values.into_iter().for_each(|value| self.keep(kind, &value));
         }
     }
 
@@ -181,8 +176,8 @@ impl Faults {
             .for_each(|value| self.keep(kind, &value));
     }
 
-    fn keep(&mut self, kind: &str, value: &str) {
-        let seen = self.seen.entry(kind.to_owned()).or_default();
+    fn keep(&mut self, kind: &'static str, value: &str) {
+        let seen = self.seen.entry(kind).or_default();
         // One more, so that it is known that there were.
         if seen.len() <= MOST_SEEN {
             seen.insert(value.chars().take(LONGEST_NAME).collect());
