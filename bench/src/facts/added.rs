@@ -62,10 +62,20 @@ pub fn fatal(added: &[Word]) -> Option<(&Word, &'static str)> {
     })
 }
 
+/// The value of a word with this key.
+fn value<'a>(added: &'a Word, key: &str) -> Option<&'a str> {
+    added.word.strip_prefix(key)?.strip_prefix('=')
+}
+
+/// The first word with this key, whatever its value.
+pub fn with_key<'a>(added: &'a [Word], key: &str) -> Option<&'a Word> {
+    added.iter().find(|added| value(added, key).is_some())
+}
+
 /// A word that leaves the kernel less memory than these many bytes.
 pub fn starves(added: &[Word], bytes: u64) -> Option<&Word> {
     added.iter().find(|added| {
-        let size = added.word.strip_prefix("mem=").and_then(size);
+        let size = value(added, "mem").and_then(size);
         size.is_some_and(|size| size < bytes)
     })
 }
@@ -104,11 +114,14 @@ pub fn remedy(added: &[Word]) -> Option<String> {
     Some(format!("its command line has `{words}` ({by}): see whether it comes up without {them}"))
 }
 
+/// The key of the word that forbids modules.
+pub const BLACKLIST: &str = "module_blacklist";
+
 /// The word of the command's that forbids a module: a scenario that forbids one means it.
 pub fn forbids<'a>(added: &'a [Word], module: &str) -> Option<&'a Word> {
     let one = |name: &str| name.replace('-', "_") == module.replace('-', "_");
     added.iter().filter(|added| added.by == By::Command).find(|added| {
-        let list = added.word.strip_prefix("module_blacklist=");
+        let list = value(added, BLACKLIST);
         list.is_some_and(|list| list.split(',').any(one))
     })
 }

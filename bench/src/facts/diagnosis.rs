@@ -18,7 +18,6 @@ mod opmode;
 mod probe;
 mod scenario;
 
-use guest_protocol::GuestEvent;
 use iwl_card::Fault;
 
 pub use self::boot::diagnose_boot;
@@ -112,10 +111,7 @@ fn place_of(text: &str, after: &[Event]) -> Option<String> {
         let module = words.next().filter(|word| word.starts_with('[') && word.ends_with(']'));
         Some(module.map_or_else(|| name.to_owned(), |module| format!("{name} {module}")))
     }
-    let log = after.iter().filter_map(|event| match &event.what {
-        What::Guest(GuestEvent::KernelLog { text, .. }) => Some(text.as_str()),
-        _ => None,
-    });
+    let log = after.iter().filter_map(Event::kernel_log);
     if text.starts_with(KMEMLEAK) {
         let mut trace = log.skip(1).take_while(|text| text.starts_with(KMEMLEAK));
         return trace.find(|text| text.ends_with(']')).and_then(function);

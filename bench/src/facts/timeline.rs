@@ -257,6 +257,16 @@ pub struct Event {
     pub what: What,
 }
 
+impl Event {
+    /// The line of the kernel's log that it is, if it is one.
+    pub fn kernel_log(&self) -> Option<&str> {
+        match &self.what {
+            What::Guest(GuestEvent::KernelLog { text, .. }) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 impl Event {
     /// One that came in this place, as many nanoseconds from the beginning.

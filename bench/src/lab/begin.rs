@@ -347,11 +347,8 @@ impl Plan<'_> {
                 let line = format!("guest.loaded: modprobe {name} fails: {}", why.trim());
                 // The kernel's word for a module that it was told not to load.
                 let forbidden = why.contains("Operation not permitted");
-                let blacklists = |added: &&Word| added.word.starts_with("module_blacklist=");
-                let blame = match self.added.iter().find(blacklists) {
-                    Some(added) => Some(added.blame()),
-                    None => added::remedy(self.added),
-                };
+                let blacklist = added::with_key(self.added, added::BLACKLIST).map(Word::blame);
+                let blame = blacklist.or_else(|| added::remedy(self.added));
                 let line = match blame.filter(|_| forbidden) {
                     Some(blame) => format!("{line}; {blame}"),
                     None => line,

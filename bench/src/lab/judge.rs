@@ -41,12 +41,11 @@ pub(super) fn usable(hello: &guest_protocol::Hello, added: &[Word]) -> Result<()
     // One that cannot trace does without; a locked one says of itself what is so only now and then, as what
     // comes of an opmode may overtake the news that it was loaded.
     let locked = !hello.tracing && warnings.contains("Operation not permitted");
-    let lockdown = || added.iter().find(|added| added.word.starts_with("lockdown="));
     let (why, blame) = match (hello.firmware_gate && hello.module_gate, locked) {
         (false, _) => (format!("the guest has no gates: {warnings}"), added::remedy(added)),
         (true, true) => (
             format!("the guest's kernel is locked down and cannot be watched: {warnings}"),
-            lockdown().map(Word::blame),
+            added::with_key(added, "lockdown").map(Word::blame),
         ),
         (true, false) => return Ok(()),
     };
@@ -229,8 +228,8 @@ pub(super) fn explained(
 /// (`blacklisted` in `kernel/module/main.c`).
 fn forbidden(facts: &Facts<'_>) -> Option<Diagnosis> {
     facts.events.iter().find_map(|event| {
-        let What::Guest(GuestEvent::KernelLog { text, .. }) = &event.what else { return None };
-        let module = text.strip_prefix("Module ")?.strip_suffix(" is blacklisted")?;
+        let module =
+            event.kernel_log()?.strip_prefix("Module ")?.strip_suffix(" is blacklisted")?;
         let added = added::forbids(facts.added, module)?;
         Some(Diagnosis {
             cause: "module-blacklisted".to_owned(),
@@ -246,7 +245,7 @@ fn forbidden(facts: &Facts<'_>) -> Option<Diagnosis> {
 /// where the command gave it (`parse_args` in `kernel/params.c`).
 fn misspelt(facts: &Facts<'_>) -> Option<Diagnosis> {
     facts.events.iter().find_map(|event| {
-        let What::Guest(GuestEvent::KernelLog { text, .. }) = &event.what else { return None };
+        let text = event.kernel_log()?;
         let (module, rest) = text.split_once(": `")?;
         let (value, parameter) = ["' invalid for parameter `", "' too large for parameter `"]
             .into_iter()

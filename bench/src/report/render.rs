@@ -113,7 +113,7 @@ pub fn failure(record: &Record) -> String {
 pub fn dmesg(events: &[Event]) -> String {
     let mut out = String::new();
     for event in events {
-        if let What::Guest(GuestEvent::KernelLog { text, .. }) = &event.what {
+        if let Some(text) = event.kernel_log() {
             let t = seconds(event.guest_ns.unwrap_or(event.t_ns));
             line(&mut out, &format!("[{t:>12.6}] {text}"));
         }

@@ -46,13 +46,16 @@ pub(super) fn doubts(scenario: &Scenario, top: &Spot<'_>) -> Vec<Complaint> {
     }
     let names = scenario.hold.iter().enumerate();
     let names = names.map(|(n, held)| (held.0.as_str(), top.key("hold").nth(n)));
+    let always = When::default();
+    let for_good =
+        |hold: bool, times: Option<u32>, when: &When| hold && times.is_none() && *when == always;
     let firmware = scenario.firmware.iter().map(Spanned::get_ref).enumerate();
     let firmware = firmware
-        .filter(|(_, rule)| rule.hold && rule.times.is_none() && rule.when == When::default())
+        .filter(|(_, rule)| for_good(rule.hold, rule.times, &rule.when))
         .map(|(n, rule)| (rule.name.as_str(), top.key("firmware").nth(n).key("hold")));
     let module = scenario.module.iter().map(Spanned::get_ref).enumerate();
     let module = module
-        .filter(|(_, rule)| rule.hold && rule.times.is_none() && rule.when == When::default())
+        .filter(|(_, rule)| for_good(rule.hold, rule.times, &rule.when))
         .map(|(n, rule)| (rule.name.as_str(), top.key("module").nth(n).key("hold")));
     let all = names.chain(firmware).chain(module);
     all.filter_map(|(name, spot)| {

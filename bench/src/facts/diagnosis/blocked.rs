@@ -3,9 +3,7 @@
 
 use std::fmt;
 
-use guest_protocol::GuestEvent;
-
-use crate::facts::timeline::{Event, What};
+use crate::facts::timeline::Event;
 
 /// A task and where it waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,10 +75,7 @@ struct Stack {
 
 /// The tasks that the log shows, each once, with the event that says so.
 pub(super) fn tasks(events: &[Event]) -> Vec<(u64, Blocked)> {
-    let lines = events.iter().filter_map(|event| match &event.what {
-        What::Guest(GuestEvent::KernelLog { text, .. }) => Some((event.seq, text.as_str())),
-        _ => None,
-    });
+    let lines = events.iter().filter_map(|event| Some((event.seq, event.kernel_log()?)));
     let mut found: Vec<(u64, Blocked)> = Vec::new();
     let mut now: Option<Stack> = None;
     for (seq, line) in lines {
@@ -115,8 +110,10 @@ fn blocked(Stack { seq, task, calls }: Stack) -> Option<(u64, Blocked)> {
 
 #[cfg(test)]
 mod tests {
+    use guest_protocol::GuestEvent;
+
     use super::*;
-    use crate::facts::timeline::Source;
+    use crate::facts::timeline::{Source, What};
 
     const LOG: &str = "\
 INFO: task modprobe:231 blocked for more than 10 seconds.

@@ -19,12 +19,11 @@ pub fn failed_probe(text: &str, slot: &str) -> Option<Errno> {
 
 /// The driver does not take its card.
 pub(super) fn probe_failed(facts: &Facts<'_>) -> Option<Found> {
-    let (seq, errno) = facts.events.iter().rev().find_map(|event| match &event.what {
-        What::Guest(GuestEvent::KernelLog { text, .. }) => {
-            Some((event.seq, failed_probe(text, facts.slot)?))
-        }
-        _ => None,
-    })?;
+    let (seq, errno) = facts
+        .events
+        .iter()
+        .rev()
+        .find_map(|event| Some((event.seq, failed_probe(event.kernel_log()?, facts.slot)?)))?;
     let since = |at: u64, what: &dyn Fn(&Milestone) -> bool| {
         facts.milestones.iter().any(|reached| reached.seq > at && what(&reached.milestone))
     };

@@ -1,4 +1,4 @@
-use guest_protocol::{LoaderOutcome, Question};
+use guest_protocol::{GuestEvent, LoaderOutcome, Question};
 use iwl_card::{CardEvent, Cause as CardCause, Image, Irq, Outcome, Space, Wrong};
 
 use super::*;

@@ -337,17 +337,13 @@ impl<'a> Player<'a> {
                     };
                     let before =
                         |p: &Pattern| came[..self.seen].iter().rev().find(|r| matches(p, r));
-                    let why =
-                        match (patterns.iter().find_map(before), patterns.iter().find_map(alike)) {
-                            (Some(early), _) => format!(
-                                "{why}; it had come before what was awaited last: {}",
-                                early.milestone
-                            ),
-                            (None, Some(last)) => {
-                                format!("{why}; the last of its kind: {}", last.milestone)
-                            }
-                            (None, None) => why,
-                        };
+                    let early = patterns.iter().find_map(before);
+                    let early = early.map(|r| ("it had come before what was awaited last", r));
+                    let last = || Some(("the last of its kind", patterns.iter().find_map(alike)?));
+                    let why = match early.or_else(last) {
+                        Some((which, reached)) => format!("{why}; {which}: {}", reached.milestone),
+                        None => why,
+                    };
                     StepError::Missing(why, missing)
                 }
                 other => other,
