@@ -32,7 +32,7 @@
 //!
 //! **A step.** A variant of `Action` in `script/scenario/step.rs`, whose word is the variant's own;
 //! there, `may_unbind` (the compiler asks), and where they fit `can_start`, `is_a_point` and
-//! `is_of_a_card`. What it does: `guest_command` in `lab/player/mod.rs` (the compiler asks) if the agent
+//! `OF_A_CARD`. What it does: `guest_command` in `lab/player/mod.rs` (the compiler asks) if the agent
 //! does it (a new command is one of `guest-protocol`'s), else an arm of `act`. If the card itself does
 //! it: a variant of `card_host::Touch` with its words in `device/host/src/record.rs` and the card's
 //! `tests/replay.rs`, and the milestone by which it is felt in `is_touch`, at the end of
