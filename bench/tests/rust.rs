@@ -55,7 +55,8 @@ fn main() -> std::process::ExitCode {
         }
     }
     let crashes = Trial::test("a_look_that_is_not_taken_back_is_red", crashes);
-    trials.push(crashes.with_ignored_flag(!ready));
+    let own = Trial::test("a_driver_of_ones_own_plays_as_it_was_written", own);
+    trials.extend([crashes, own].map(|trial| trial.with_ignored_flag(!ready)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -79,4 +80,27 @@ fn crashes() -> Result<(), Failed> {
         return Err(format!("{:?}: {}", naive.code, naive.only()["verdict"]).into());
     }
     passes(scenario, "7260", "rust-nowait-verify")
+}
+
+/// By the commands that `new` names.
+fn own() -> Result<(), Failed> {
+    let bench = Bench::new();
+    let own = bench.dir.path().join("own");
+    let [own, scenario, module] =
+        ["", "/own.toml", "/own.ko"].map(|file| format!("{}{file}", own.display()));
+    let commands: [&[&str]; 4] = [
+        &["new", "--driver", "rust", &own],
+        &["module", "build", &own, "--kernel", "7.3"],
+        &["run", &scenario, "--module", &module, "--card", "7260"],
+        &["run", &scenario, "--module", &module, "--card", "6205"],
+    ];
+    for command in commands {
+        let output = bench.output(command);
+        if !output.status.success() {
+            let said = [output.stdout, output.stderr].concat();
+            return Err(String::from_utf8_lossy(&said).into_owned().into());
+        }
+    }
+    bench.nothing_left();
+    Ok(())
 }

@@ -90,12 +90,13 @@ fn a_place_that_is_none_is_named_with_a_remedy() {
     let in_file = format!("{}/a", file.display());
     let here = format!("{dir}");
     let make = format!("{none} is no directory; make it: mkdir -p {none}");
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["man", "-o", &none], &make),
         (&["module", "build", "-o", &none, "."], &make),
         (&["ucode", "build", "--card", "7260", "-o", &of_none], &make),
         (&["ucode", "build", "--card", "7260", "-o", &in_file], "file is no directory; name one"),
         (&["new", &of_none], &make),
+        (&["new", "--driver", "rust", &of_none], &make),
         (&["image", "-o", &of_none], &make),
         (&["image", "-o", &here], "is a directory: name a file in it"),
         (&["matrix", "--junit", &of_none], &make),
@@ -112,7 +113,7 @@ fn a_place_that_is_none_is_named_with_a_remedy() {
 #[test]
 fn an_identity_is_refused_where_it_is_wrong() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["run", "--card", "9260,hw-rev=0x340"], "take a card of that one (ax200, ax201)"),
         (&["matrix", "--card", "7260,9260,devcie=1"], "`devcie` is no part of a card's identity"),
         (&["run", "--card", "9260,devise="], "did you mean `device`?"),
@@ -247,6 +248,33 @@ fn a_new_scenario_is_good_and_is_not_written_over() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for (name, said) in [(&*path, "is there already"), ("opmode-load", "built-in")] {
         let (code, stderr) = failing(&bench, &["new", name]);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+    }
+}
+
+#[test]
+fn a_new_driver_is_whole_and_is_not_written_over() {
+    let bench = Bench::new();
+    let path = bench.dir.path().join("my_card");
+    let own = path.to_string_lossy();
+    let output = bench.output(&["new", "--driver", "rust", &own]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut files: Vec<_> = std::fs::read_dir(&path).expect("a directory").flatten().collect();
+    files.sort_by_key(std::fs::DirEntry::file_name);
+    let names: Vec<_> = files.iter().map(std::fs::DirEntry::file_name).collect();
+    assert_eq!(names, ["Kbuild", "my_card.rs", "my_card.toml"]);
+    for file in files {
+        let text = std::fs::read_to_string(file.path()).expect("text");
+        assert!(text.contains("my_card") && !text.contains("NAME"), "{text}");
+    }
+    let output = bench.output(&["check", &format!("{own}/my_card.toml")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let refused = format!("{}/my-card", bench.dir.path().display());
+    for (name, said) in
+        [(&*own, "is there already"), (&refused, "`my-card` is no name for a module")]
+    {
+        let (code, stderr) = failing(&bench, &["new", "--driver", "rust", name]);
         assert_eq!(code, Some(2), "{stderr}");
         assert!(stderr.contains(said), "{stderr}");
     }

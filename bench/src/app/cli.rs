@@ -194,6 +194,16 @@ pub struct NewArgs {
     /// The scenario's name; it is written to NAME.toml
     #[arg(value_name = "NAME")]
     pub name: String,
+    /// A driver instead: a module of one's own, and a scenario that plays it, in a directory NAME
+    #[arg(long, value_name = "LANGUAGE")]
+    pub driver: Option<Language>,
+}
+
+/// What a driver of one's own is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// Rust for Linux, 7.3.
+    Rust,
 }
 
 /// `iwlbench check`.

@@ -1,12 +1,13 @@
 //! `iwlbench new`.
 
+use std::fs;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::app::cli::NewArgs;
+use crate::app::cli::{Language, NewArgs};
 use crate::app::commands;
 use crate::facts::failure::BadUsage;
 use crate::script::read;
@@ -14,33 +15,104 @@ use crate::script::read;
 /// A scenario that passes, each part of it explained.
 const TEMPLATE: &str = include_str!("new.toml");
 
-/// Writes a scenario to change.
-pub fn new(args: &NewArgs) -> anyhow::Result<ExitCode> {
-    let path = match args.name.ends_with(".toml") {
-        true => PathBuf::from(&args.name),
-        false => PathBuf::from(format!("{}.toml", args.name)),
+macro_rules! driver {
+    ($name:literal) => {
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../guest-images/rust-driver/template/",
+            $name
+        ))
     };
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    if name.is_empty() || name.contains(|c: char| c == '*' || c.is_control()) {
-        return Err(BadUsage(format!("`{}` is no name for a scenario", args.name)).into());
+}
+
+/// A driver in Rust, each file by what its name ends with after the module's.
+const IN_RUST: [(&str, &str); 3] = [
+    (".rs", driver!("driver.rs")),
+    (".toml", driver!("scenario.toml")),
+    ("Kbuild", driver!("Kbuild")),
+];
+
+/// Writes a scenario to change, or a driver.
+pub fn new(args: &NewArgs) -> anyhow::Result<ExitCode> {
+    match args.driver {
+        None => scenario(&args.name),
+        Some(Language::Rust) => driver_in_rust(Path::new(&args.name)),
     }
-    if read::built_in().iter().any(|built_in| built_in.name == name) {
-        let what = format!("`{name}` is the name of a built-in scenario; choose another");
+}
+
+fn scenario(name: &str) -> anyhow::Result<ExitCode> {
+    let path = match name.ends_with(".toml") {
+        true => PathBuf::from(name),
+        false => PathBuf::from(format!("{name}.toml")),
+    };
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    if stem.is_empty() || stem.contains(|c: char| c == '*' || c.is_control()) {
+        return Err(BadUsage(format!("`{name}` is no name for a scenario")).into());
+    }
+    if read::built_in().iter().any(|built_in| built_in.name == stem) {
+        let what = format!("`{stem}` is the name of a built-in scenario; choose another");
         return Err(BadUsage(what).into());
     }
-    let mut file = match std::fs::File::create_new(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            return Err(BadUsage(format!("{} is there already", path.display())).into());
-        }
-        Err(error) => return Err(commands::unwritable(&path, error)),
-    };
-    let text = TEMPLATE.replace("NAME", &name);
-    file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-    let path = path.display().to_string();
-    let quoted = shlex::try_quote(&path).unwrap_or(path.as_str().into());
-    commands::print(&format!("{path}: change it, then: iwlbench run {quoted}\n"))?;
+    write_new(&path, &TEMPLATE.replace("NAME", &stem))?;
+    let path = path.display();
+    commands::print(&format!("{path}: change it, then: iwlbench run {}\n", quoted(&path)))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The module is named as its directory.
+fn driver_in_rust(directory: &Path) -> anyhow::Result<ExitCode> {
+    let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let begins = name.starts_with(|c: char| c.is_ascii_lowercase());
+    if !begins
+        || name.contains(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
+    {
+        return Err(BadUsage(format!(
+            "`{name}` is no name for a module in Rust: a small letter, then small letters, digits and `_`, as \
+             my_card"
+        ))
+        .into());
+    }
+    fs::create_dir(directory).map_err(|error| not_new(directory, error))?;
+    for (ending, text) in IN_RUST {
+        let file = match ending.starts_with('.') {
+            true => format!("{name}{ending}"),
+            false => ending.to_owned(),
+        };
+        write_new(&directory.join(file), &text.replace("NAME", name))?;
+    }
+    let [place, scenario, module] = [
+        directory.display().to_string(),
+        directory.join(name).with_extension("toml").display().to_string(),
+        directory.join(name).with_extension("ko").display().to_string(),
+    ];
+    commands::print(&format!(
+        "{place}: Kbuild, {name}.rs and {name}.toml: change them, then:\n  \
+         iwlbench module build {} --kernel 7.3\n  \
+         iwlbench run {} --module {} --card 7260\n",
+        quoted(&place),
+        quoted(&scenario),
+        quoted(&module)
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// As a shell takes it.
+fn quoted(path: &impl ToString) -> String {
+    let path = path.to_string();
+    shlex::try_quote(&path).map_or(path.clone(), |quoted| quoted.into_owned())
+}
+
+/// Writes a file that is not there yet.
+fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
+    let mut file = fs::File::create_new(path).map_err(|error| not_new(path, error))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn not_new(path: &Path, error: std::io::Error) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::AlreadyExists => BadUsage(format!("{} is there already", path.display())).into(),
+        _ => commands::unwritable(path, error),
+    }
 }
 
 #[cfg(test)]

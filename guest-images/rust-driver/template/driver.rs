@@ -66,7 +66,7 @@ impl Handler for Card {
 
 /// What is kept of a bound device; fields are dropped in this order.
 #[pin_data]
-struct First<'bound> {
+struct Bound<'bound> {
     #[pin]
     irq: Registration<'bound, Card>,
     vectors: KBox<pci::IrqVectorRegistration<'bound>>,
@@ -85,29 +85,29 @@ kernel::pci_device_table!(
 
 impl pci::Driver for Driver {
     type IdInfo = ();
-    type Data<'bound> = First<'bound>;
+    type Data<'bound> = Bound<'bound>;
     const ID_TABLE: pci::IdTable<()> = &IDS;
 
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
         _info: Option<&'bound ()>,
-    ) -> impl PinInit<First<'bound>, Error> + 'bound {
+    ) -> impl PinInit<Bound<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
             pdev.enable_device_mem()?;
             pdev.set_master();
-            let bar = pdev.iomap_region_sized::<0x2000>(0, c"first")?;
+            let bar = pdev.iomap_region_sized::<0x2000>(0, c"NAME")?;
 
             let revision = bar.read(CSR_HW_REV);
             dev_info!(pdev, "part {:#x}, step {}\n", revision.part().get(), revision.step().get());
 
             // A file that scenarios can hold, refuse or break. This waits for it; to ask for it and
             // go on, see abstractions/firmware.rs beside this directory.
-            let file = Firmware::request(c"first.bin", pdev.as_ref())?;
+            let file = Firmware::request(c"NAME.bin", pdev.as_ref())?;
             dev_info!(pdev, "firmware of {} bytes\n", file.size());
 
             let types = pci::IrqTypes::default().with(pci::IrqType::Msi);
             let vectors = KBox::new(pdev.alloc_irq_vectors(1, 1, types)?, GFP_KERNEL)?;
-            // SAFETY: The vectors stay where they are, in their box, and `First` drops that after the
+            // SAFETY: The vectors stay where they are, in their box, and `Bound` drops that after the
             // interrupt.
             let borrowed: &'bound pci::IrqVectorRegistration<'bound> =
                 unsafe { &*core::ptr::from_ref(&*vectors) };
@@ -118,20 +118,20 @@ impl pci::Driver for Driver {
             }? Error);
             let request = borrowed.index(0)?.into();
             // SAFETY: It is a field of the device's data, which the driver core drops.
-            let irq = unsafe { Registration::new(request, irq::Flags::SHARED, c"first", card) };
-            Ok(try_pin_init!(First { irq <- irq, vectors }? Error))
+            let irq = unsafe { Registration::new(request, irq::Flags::SHARED, c"NAME", card) };
+            Ok(try_pin_init!(Bound { irq <- irq, vectors }? Error))
         })
     }
 
-    fn unbind<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&First<'bound>>) {
+    fn unbind<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Bound<'bound>>) {
         let _ = this.irq.handler().bar.try_access_with(|bar| bar.write_reg(CSR_INT_MASK::zeroed()));
     }
 }
 
 kernel::module_pci_driver! {
     type: Driver,
-    name: "first",
+    name: "NAME",
     authors: ["You"],
-    description: "A first driver",
+    description: "NAME, a first driver",
     license: "GPL",
 }
