@@ -25,10 +25,10 @@ macro_rules! driver {
     };
 }
 
-/// A driver in Rust, each file by what its name ends with after the module's.
+/// A driver in Rust.
 const IN_RUST: [(&str, &str); 3] = [
-    (".rs", driver!("driver.rs")),
-    (".toml", driver!("scenario.toml")),
+    ("NAME.rs", driver!("driver.rs")),
+    ("NAME.toml", driver!("scenario.toml")),
     ("Kbuild", driver!("Kbuild")),
 ];
 
@@ -73,12 +73,8 @@ fn driver_in_rust(directory: &Path) -> anyhow::Result<ExitCode> {
         .into());
     }
     fs::create_dir(directory).map_err(|error| not_new(directory, error))?;
-    for (ending, text) in IN_RUST {
-        let file = match ending.starts_with('.') {
-            true => format!("{name}{ending}"),
-            false => ending.to_owned(),
-        };
-        write_new(&directory.join(file), &text.replace("NAME", name))?;
+    for (file, text) in IN_RUST {
+        write_new(&directory.join(file.replace("NAME", name)), &text.replace("NAME", name))?;
     }
     let [place, scenario, module] = [
         directory.display().to_string(),
