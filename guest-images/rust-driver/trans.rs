@@ -132,8 +132,10 @@ pub(crate) struct Trans {
     op: Mutex<Running>,
     #[pin]
     rings: Mutex<Option<Rings>>,
-    /// What may interrupt.
-    mask: Atomic<u32>,
+    /// What may interrupt, as the card was told. Held while it is told: the interrupt's thread does so too,
+    /// and would take back what somebody else has unmasked meanwhile.
+    #[pin]
+    mask: Mutex<u32>,
     /// What has interrupted, for the interrupt's thread.
     causes: Atomic<u32>,
     /// The microcode or the hardware has failed.
@@ -277,7 +279,7 @@ impl Trans {
             family,
             op <- new_mutex!(Running::Off, "iwlrs op"),
             rings <- new_mutex!(Some(rings), "iwlrs rings"),
-            mask: Atomic::new(0),
+            mask <- new_mutex!(0, "iwlrs mask"),
             causes: Atomic::new(0),
             failed: Atomic::new(0),
             loaded <- Completion::new(),
@@ -316,7 +318,8 @@ impl Trans {
     }
 
     fn unmask(&self, causes: u32) -> Result {
-        self.mask.store(causes, Relaxed);
+        let mut mask = self.mask.lock();
+        *mask = causes;
         self.io(|bar| bar.write_reg(CSR_INT_MASK::zeroed().with_causes(causes)))
     }
 
@@ -526,7 +529,7 @@ impl Trans {
         };
         let length = Bounded::<u32, 28>::try_new(data.len() as u32).ok_or(EINVAL)?;
         let high = Bounded::<u32, 4>::try_new((source >> 32) as u32).ok_or(EINVAL)?;
-        self.loaded.rearm();
+        self.rearm(&self.loaded)?;
         self.io(|bar| {
             let channel = || FH_TCSR_CHNL_TX_CONFIG_REG::at(srvc::FH_SRVC_CHNL);
             bar.write(channel(), FH_TCSR_CHNL_TX_CONFIG_REG::zeroed());
@@ -586,7 +589,7 @@ impl Trans {
                 status = status << 1 | 1;
             }
         }
-        self.alive.rearm();
+        self.rearm(&self.alive)?;
         self.unmask(int::RUNNING)?;
         match secured {
             true => {
@@ -666,7 +669,7 @@ impl Trans {
             context.fill(dev, file, hw_rev, rings)?;
             context.address()
         };
-        self.alive.rearm();
+        self.rearm(&self.alive)?;
         self.unmask(int::RUNNING)?;
         self.io(|bar| {
             let part = |half: u64| CSR_CTXT_INFO_BA::zeroed().with_value(half as u32);
@@ -772,8 +775,8 @@ impl Trans {
             rings.noticed = notification;
             (rings.write, sequence)
         };
-        self.responded.rearm();
-        self.noticed.rearm();
+        self.rearm(&self.responded)?;
+        self.rearm(&self.noticed)?;
         self.ring_doorbell(queue, next)?;
         let waited = self.responded.wait_timeout(ms(COMMAND_TIMEOUT_MS));
         let mut rings = self.rings.lock();
@@ -790,6 +793,12 @@ impl Trans {
     pub(crate) fn wait(&self, timeout: u32) -> Result {
         let _running = self.op.lock();
         self.noticed.wait_timeout(ms(timeout))?;
+        self.whole()
+    }
+
+    /// Something is to be waited for. A failure that was told of before counts, though its wake-up is lost.
+    fn rearm(&self, awaited: &Completion) -> Result {
+        awaited.rearm();
         self.whole()
     }
 
@@ -902,8 +911,8 @@ impl Trans {
             }
         }
         // What has come meanwhile interrupts at once.
-        let mask = self.mask.load(Relaxed);
-        let _ = self.io(|bar| bar.write_reg(CSR_INT_MASK::zeroed().with_causes(mask)));
+        let mask = self.mask.lock();
+        let _ = self.io(|bar| bar.write_reg(CSR_INT_MASK::zeroed().with_causes(*mask)));
         (IrqReturn::Handled, causes & int::RF_KILL != 0)
     }
 
