@@ -5,7 +5,8 @@
 //! task that sleeps in the middle of something may wake by itself, after a driver's delay or
 //! timeout: it counts as at rest once it has slept longer than those. While a request is open, it may
 //! wait for that one's task, and a timer of the longest kind is not told from that; with none open it
-//! is, and waited for.
+//! is, and waited for. Who waits for a helper that the kernel has started, as for modprobe, rests as that does,
+//! which is looked at itself.
 //!
 //! In the middle of something are: programs, the steps of the bench, and kernel workers that
 //! are not idle. Other kernel threads sleep between two pieces of work as they do within one;
@@ -36,6 +37,9 @@ const ALONE_ASLEEP: Duration = Duration::from_millis(6500);
 /// Who is in this waits for a timer of a minute, be who may at its end: the loader, for a file that
 /// somebody is to write into sysfs.
 const WAITS_LONGER: &str = "firmware_fallback_sysfs";
+/// Who is in this waits for a helper's end, without a timer: whoever asked for it, and the worker that has
+/// started it.
+const WAITS_FOR_HELPER: &str = "call_usermodehelper_exec";
 /// How often it is looked whether he still is.
 const EVERY_LONGER: Duration = Duration::from_millis(100);
 
@@ -96,9 +100,14 @@ pub(crate) fn await_rest(asks: &Asks) {
 
 /// Whether a task sleeps for longer than any is watched.
 fn waits_longer(task: u32) -> bool {
+    is_in(task, WAITS_LONGER)
+}
+
+/// Whether a function is on a task's stack.
+fn is_in(task: u32, function: &str) -> bool {
     // Kernels without stacks have no such file.
     let stack = fs::read_to_string(format!("/proc/{task}/stack"));
-    stack.is_ok_and(|stack| stack.contains(WAITS_LONGER))
+    stack.is_ok_and(|stack| stack.contains(function))
 }
 
 /// Who is in the middle of something and does not wait for the bench, by name. Such a one may wake by
@@ -147,6 +156,11 @@ fn hotplugs() -> bool {
 }
 
 impl Seen {
+    /// A program does not, but by way of the kernel's own work.
+    fn may_wait_for_helper(self) -> bool {
+        matches!((self.kind, self.state), (Kind::Worker | Kind::Step, 'S' | 'D'))
+    }
+
     fn works(self) -> bool {
         match (self.kind, self.state) {
             (_, 'I' | 'Z') => false,
@@ -193,8 +207,15 @@ impl Watch {
 /// What each process is; `None` for a kernel thread that is not looked at.
 type Known = HashMap<u32, Option<Kind>>;
 
-/// All tasks of interest, but the one that looks. `known` spares reading those that are of none.
+/// All tasks of interest, but the one that looks, and those that wait for another of them.
 fn look(known: &mut Known) -> HashMap<u32, Seen> {
+    let mut seen = look_at_all(known);
+    seen.retain(|task, seen| !(seen.may_wait_for_helper() && is_in(*task, WAITS_FOR_HELPER)));
+    seen
+}
+
+/// The same with those. `known` spares reading those that are of no interest.
+fn look_at_all(known: &mut Known) -> HashMap<u32, Seen> {
     let own = nix::unistd::gettid().as_raw().cast_unsigned();
     let steps = running::threads_of_commands();
     let mut seen = HashMap::new();
@@ -343,6 +364,17 @@ mod tests {
         }
         assert!(!works(Kind::Worker, 'I') && !works(Kind::Program, 'Z'));
         assert!(works(Kind::Interrupt, 'R') && !works(Kind::Interrupt, 'S'));
+    }
+
+    /// What runs is looked at whatever it is in, and a program always.
+    #[test]
+    fn who_waits_for_a_helper_is_asleep() {
+        let may = |kind, state| Seen { kind, state, switches: 1 }.may_wait_for_helper();
+        for state in ['S', 'D'] {
+            assert!(may(Kind::Worker, state) && may(Kind::Step, state), "{state}");
+            assert!(!may(Kind::Program, state) && !may(Kind::Interrupt, state), "{state}");
+        }
+        assert!(!may(Kind::Worker, 'R') && !may(Kind::Worker, 'I') && !may(Kind::Step, 'R'));
     }
 
     #[test]

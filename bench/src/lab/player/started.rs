@@ -1,12 +1,12 @@
 //! Steps whose end is not waited for, and how it shows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guest_protocol::Command;
 
 use super::ends::{Ended, HANGS_AFTER, Pending, StepError, Work};
 use super::{Player, over, reply};
-use crate::facts::timeline::BenchEvent;
+use crate::facts::timeline::{BenchEvent, What};
 use crate::facts::verdict::Verdict;
 use crate::machine::session::{Session, Stop};
 use crate::script::scenario::{Action, Step};
@@ -127,14 +127,24 @@ impl Player<'_> {
     /// # Errors
     /// It does not come to rest, or the run is over.
     pub fn rest(&mut self) -> Result<(), StepError> {
-        match self.session.command(Command::AwaitRest, self.patience) {
-            Ok(result) => drop(reply(result)?),
-            Err(Stop::Verdict(verdict)) => return Err(verdict.into()),
-            Err(Stop::TimedOut) => {
-                self.session.alive().map_err(over)?;
-                let within = self.patience.as_secs();
-                let what = format!("the guest does not come to rest within {within} s");
-                return Err(StepError::TimedOut(what));
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let seen = self.session.timeline.events().len();
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.session.command(Command::AwaitRest, left) {
+                Ok(result) => drop(reply(result)?),
+                Err(Stop::Verdict(verdict)) => return Err(verdict.into()),
+                Err(Stop::TimedOut) => {
+                    self.session.alive().map_err(over)?;
+                    let within = self.patience.as_secs();
+                    let what = format!("the guest does not come to rest within {within} s");
+                    return Err(StepError::TimedOut(what));
+                }
+            }
+            // Who waits for the bench is at rest, and was not if it was the bench that was slow.
+            let since = self.session.timeline.events().iter().skip(seen);
+            if !since.into_iter().any(|event| matches!(event.what, What::Answer { .. })) {
+                break;
             }
         }
         let moving = |p: &Pending| (!matches!(p.work, Work::Command(_))).then_some(p.work);
