@@ -9,7 +9,6 @@
 //! A WARNING is how the driver complains of its card: where that is seen to fail, it is the cause. Any
 //! other complaint of the kernel's is one itself, as is the end of a guest that never came up.
 
-mod blocked;
 mod boot;
 mod card;
 mod facts;
@@ -27,12 +26,13 @@ use self::facts::DMESG;
 pub(super) use self::facts::Found;
 pub use self::facts::{Diagnosis, Facts, Own};
 use self::firmware::{no_firmware, sysfs_fallback};
-use self::opmode::{deadlock, false_alarm, no_opmode, silent, unbind_waits};
+use self::opmode::{deadlock, false_alarm, no_opmode, silent, unbind_waits, unbind_waits_for_gate};
 pub use self::probe::failed_probe;
 use self::probe::{no_probe, probe_failed};
 use self::scenario::gate_holds;
 pub use self::scenario::{ENDED_EARLY, HELD_BY_GATE};
 use crate::facts::missing::Missing;
+use crate::facts::symbol::readable;
 use crate::facts::timeline::{BenchEvent, Event, What};
 use crate::facts::trouble::Trouble;
 
@@ -68,7 +68,7 @@ pub fn diagnose_trouble(facts: &Facts<'_>, seq: u64) -> Option<Diagnosis> {
     };
     let found = match trouble {
         Trouble::Warning => of_card(facts),
-        Trouble::Hang => deadlock(facts),
+        Trouble::Hang => unbind_waits_for_gate(facts, seq).or_else(|| deadlock(facts)),
         _ => None,
     };
     let mut found = match found {
@@ -109,7 +109,8 @@ fn place_of(text: &str, after: &[Event]) -> Option<String> {
         let mut words = text.split([' ', ',']).skip_while(|word| !word.contains("+0x"));
         let name = words.next()?.split('+').next()?.rsplit(':').next()?;
         let module = words.next().filter(|word| word.starts_with('[') && word.ends_with(']'));
-        Some(module.map_or_else(|| name.to_owned(), |module| format!("{name} {module}")))
+        let name = readable(name);
+        Some(module.map_or_else(|| name.clone(), |module| format!("{name} {module}")))
     }
     let log = after.iter().filter_map(Event::kernel_log);
     if text.starts_with(KMEMLEAK) {

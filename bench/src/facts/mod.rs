@@ -3,6 +3,7 @@
 
 pub mod accel;
 pub mod added;
+mod blocked;
 pub mod derive;
 pub mod diagnosis;
 pub mod driver;
@@ -16,6 +17,7 @@ pub mod phases;
 pub mod printable;
 pub mod seen;
 pub mod steps;
+pub mod symbol;
 pub mod timeline;
 pub mod trouble;
 pub mod verdict;

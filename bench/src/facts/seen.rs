@@ -1,11 +1,12 @@
 //! What whoever sits before the machine sees of a hand-over, in a word: the cells of a table of
 //! drivers. Of a run that binds its card several times, the first time counts.
 
-use guest_protocol::GuestEvent;
+use guest_protocol::{GuestEvent, Question};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{EnumIter, IntoStaticStr};
 
+use crate::facts::blocked::{self, Outside};
 use crate::facts::driver::Driver;
 use crate::facts::milestone::{Milestone, Reached, Unbinder};
 use crate::facts::timeline::{BenchEvent, Event, What};
@@ -93,20 +94,25 @@ impl Seen {
 pub fn seen(events: &[Event], milestones: &[Reached], driver: &Driver, end: Option<Seen>) -> Seen {
     let troubles = || {
         milestones.iter().filter_map(|reached| match reached.milestone {
-            Milestone::KernelTrouble { trouble } => Some(trouble),
+            Milestone::KernelTrouble { trouble } => Some((reached.seq, trouble)),
             _ => None,
         })
     };
-    let crash = |t| matches!(t, Trouble::Panic | Trouble::Oops | Trouble::Sanitizer);
-    let hang = |t| matches!(t, Trouble::Hang | Trouble::Locking | Trouble::Rcu);
+    let waits = |(seq, t)| t == Trouble::Hang && unbind_waits_for(events, seq).is_some();
+    let crash = |(_, t)| matches!(t, Trouble::Panic | Trouble::Oops | Trouble::Sanitizer);
+    let hang =
+        |t: (_, _)| matches!(t.1, Trouble::Hang | Trouble::Locking | Trouble::Rcu) && !waits(t);
     if troubles().any(crash) || end == Some(Seen::Crash) {
         return Seen::Crash;
     }
     if troubles().any(hang) || end == Some(Seen::Hang) {
         return Seen::Hang;
     }
-    if troubles().next().is_some() {
+    if troubles().any(|trouble| !waits(trouble)) {
         return Seen::Warning;
+    }
+    if troubles().next().is_some() {
+        return Seen::UnbindWaits;
     }
     let unbound = milestones.iter().find_map(|reached| match reached.milestone {
         Milestone::Unbound { by, .. } => Some((reached.seq, by)),
@@ -132,9 +138,14 @@ pub fn seen(events: &[Event], milestones: &[Reached], driver: &Driver, end: Opti
         return Seen::Loaded;
     }
     match unbound {
-        Some((_, Unbinder::Driver)) if loaded.is_some() => return Seen::FalseAlarm,
+        Some((at, Unbinder::Driver)) if loaded.is_some_and(|loaded| loaded > at) => {
+            return Seen::FalseAlarm;
+        }
         Some((_, Unbinder::Driver)) => return Seen::LetGo,
-        Some((at, Unbinder::Step)) if within(asked) && ended.is_none_or(|ended| ended > at) => {
+        // Its request may be on its way.
+        Some((at, Unbinder::Step))
+            if within(firmware) && asked.is_some() && ended.is_none_or(|ended| ended > at) =>
+        {
             return Seen::Unbound;
         }
         _ => {}
@@ -144,6 +155,35 @@ pub fn seen(events: &[Event], milestones: &[Reached], driver: &Driver, end: Opti
         Some(firmware) if complains(events, driver, firmware, end) => Seen::Complaint,
         Some(_) => Seen::Silent,
     }
+}
+
+/// The request that a gate holds and whoever unbinds waits for, where that is all there is of a hang which
+/// the kernel tells of in this event: it is over when the bench answers.
+pub fn unbind_waits_for(events: &[Event], hang: u64) -> Option<&Question> {
+    if !unbinding(events, hang, hang) {
+        return None;
+    }
+    let mut open: Vec<(u64, &Question)> = Vec::new();
+    for event in events.iter().take_while(|event| event.seq < hang) {
+        match &event.what {
+            What::Ask { id, question, .. } => open.push((*id, question)),
+            What::Answer { id, .. } => open.retain(|(of, _)| of != id),
+            _ => {}
+        }
+    }
+    let tasks = blocked::tasks(events);
+    let outside = |whom| tasks.iter().filter(|(_, task)| task.outside() == Some(whom)).count();
+    let (helpers, files) = (outside(Outside::Helper), outside(Outside::Files));
+    let held =
+        |module| open.iter().filter(move |(_, of)| matches!(of, Question::Module { .. }) == module);
+    // Who waits for a modprobe that runs waits for the guest; two that wait in the kernel may wait for each
+    // other.
+    let is_held = helpers <= held(true).count() && files <= held(false).count();
+    let others = tasks.len() - helpers - files;
+    if !is_held || helpers + files == 0 || others > 1 {
+        return None;
+    }
+    held(helpers > 0).next().map(|(_, question)| *question)
 }
 
 /// Whether a step that unbinds was at it at this moment, and until another.
@@ -201,6 +241,7 @@ mod tests {
     fn argv() -> Vec<String> {
         vec!["modprobe".into(), "iwlmvm".into()]
     }
+    /// The driver has its firmware, and asks for its opmode.
     fn begin() -> Vec<What> {
         let path = "iwlwifi-7260-17.ucode".into();
         let question = Question::Module { argv: argv(), module: "iwlmvm".into() };
@@ -228,16 +269,72 @@ mod tests {
             false => BenchEvent::StepEnded { index, step, error: None, wanted: false },
         })
     }
+    fn answered() -> What {
+        let question = Question::Module { argv: argv(), module: "iwlmvm".into() };
+        let answer = "proceed";
+        What::Answer { kind: Tag::default(), id: 1, question, answer, value: None }
+    }
     fn trouble(trouble: Trouble) -> What {
         What::Bench(BenchEvent::KernelTrouble { trouble, text: String::new() })
     }
 
     fn look(more: Vec<What>) -> Seen {
+        look_at(begin().into_iter().chain(more).collect())
+    }
+
+    fn look_at(all: Vec<What>) -> Seen {
         let event = |(seq, what)| Event::sample(seq as u64, Source::Bench, what);
-        let events: Vec<_> = begin().into_iter().chain(more).enumerate().map(event).collect();
+        let events: Vec<_> = all.into_iter().enumerate().map(event).collect();
         let seats = [Seat { card: "7260".into(), slot: SLOT.into() }];
         let milestones = derive(&events, &IWLWIFI, &seats);
         seen(&events, &milestones, &IWLWIFI, None)
+    }
+
+    /// A driver whose request is on its way when the device goes has not been silent.
+    #[test]
+    fn a_device_may_go_before_the_request_comes() {
+        let mut all = begin();
+        let ask = all.pop().expect("the last");
+        all.extend([unbind(true), uevent("unbind", "pci"), unbind(false)]);
+        assert_eq!(look_at(all.clone()), Seen::Silent);
+        all.push(ask);
+        assert_eq!(look_at(all.clone()), Seen::Unbound);
+        all.extend([loaded(), ended(0)]);
+        assert_eq!(look_at(all), Seen::Unbound);
+    }
+
+    /// A hang, with the stacks of the tasks that wait, each of them in such a function.
+    fn hang(waits_in: &[&str]) -> Vec<What> {
+        let stack = |function: &&str| {
+            let task = format!("task:{function} state:D stack:0");
+            let call = format!(" {function}+0x1/0x2");
+            [task, " __schedule+0x1/0x2".to_owned(), call].map(|line| says(6, &line))
+        };
+        let stacks = waits_in.iter().flat_map(stack);
+        std::iter::once(trouble(Trouble::Hang)).chain(stacks).collect()
+    }
+
+    /// That whoever unbinds waits for a request that a gate holds is no deadlock.
+    #[test]
+    fn who_waits_for_the_bench_does_not_hang() {
+        const HELPER: &str = "call_usermodehelper_exec";
+        let of = |before: Vec<What>, waits_in: &[&str]| {
+            look(before.into_iter().chain(hang(waits_in)).collect())
+        };
+        let unbinds = || vec![unbind(true)];
+        assert_eq!(of(unbinds(), &["iwl_drv_stop", HELPER]), Seen::UnbindWaits);
+        assert_eq!(of(Vec::new(), &["iwl_drv_stop", HELPER]), Seen::Hang, "nobody unbinds");
+        let over = || vec![unbind(true), unbind(false)];
+        assert_eq!(of(over(), &["iwl_drv_stop", HELPER]), Seen::Hang, "nobody does any more");
+        assert_eq!(of(unbinds(), &["iwl_drv_stop"]), Seen::Hang, "nobody waits for modprobe");
+        let runs = || vec![answered(), unbind(true)];
+        assert_eq!(of(runs(), &["iwl_drv_stop", HELPER]), Seen::Hang, "modprobe runs");
+        let two = ["iwl_drv_stop", "iwl_opmode_register", HELPER];
+        assert_eq!(of(unbinds(), &two), Seen::Hang, "two may wait for each other");
+        let file = ["iwl_drv_stop", "request_wait_answer"];
+        assert_eq!(of(unbinds(), &file), Seen::Hang, "no file is asked for");
+        let warned = vec![unbind(true), trouble(Trouble::Warning)];
+        assert_eq!(of(warned, &["iwl_drv_stop", HELPER]), Seen::Warning);
     }
 
     #[test]
@@ -253,6 +350,7 @@ mod tests {
             (vec![ended(1), unbind(true), gone(), unbind(false)], Seen::Silent),
             (vec![ended(1), error(), gone()], Seen::LetGo),
             (vec![error(), gone(), loaded(), ended(0)], Seen::FalseAlarm),
+            (vec![loaded(), error(), gone(), ended(0)], Seen::LetGo),
             (vec![unbind(true), gone(), unbind(false), loaded(), ended(0)], Seen::Unbound),
             (vec![unbind(true), ended(1), gone(), unbind(false)], Seen::UnbindWaits),
             (

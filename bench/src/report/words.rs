@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::fields::{plain, str};
 use super::run::{Event, Milestone};
 use crate::facts::errno::Errno;
+use crate::facts::symbol::readable;
 use crate::facts::timeline::{self, seconds};
 
 type Fields = Map<String, Value>;
@@ -168,12 +169,13 @@ fn event(event: &Event) -> String {
         }
         "module-load" => format!("module_load {}", str(f, "module")),
         "module-free" => format!("module_free {}", str(f, "module")),
-        "module-request" => format!(
-            "module_request {} wait={} from {}",
-            str(f, "module"),
-            is(f, "wait"),
-            str(f, "call_site")
-        ),
+        "module-request" => {
+            // A function, and its module.
+            let site = str(f, "call_site");
+            let function = site.split(' ').next().unwrap_or_default();
+            let site = site.replacen(function, &readable(function), 1);
+            format!("module_request {} wait={} from {site}", str(f, "module"), is(f, "wait"))
+        }
         "module-loader-exit" => {
             let stderr = str(f, "stderr").trim();
             let said = if stderr.is_empty() { String::new() } else { format!(": {stderr}") };

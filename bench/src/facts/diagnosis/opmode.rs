@@ -1,10 +1,10 @@
 //! The opmode's part in a failure: its module, who loads it, and who waits for that.
 
-use guest_protocol::{GuestEvent, LoaderOutcome};
+use guest_protocol::{GuestEvent, LoaderOutcome, Question};
 
-use super::blocked;
 use super::facts::{DMESG, Facts, Found};
 use super::scenario::ended_early;
+use crate::facts::blocked;
 use crate::facts::milestone::{Milestone, Reached, Unbinder};
 use crate::facts::seen::{self, Seen};
 use crate::facts::timeline::{What, seconds};
@@ -157,6 +157,20 @@ pub(crate) fn unbind_waits(facts: &Facts<'_>) -> Option<Found> {
         ),
     };
     Some(Found::new("unbind-waits", sentence, started.iter().map(|(seq, ())| *seq).collect()))
+}
+
+/// The same, and the gate holds what is waited for: no deadlock, however long that lasts.
+pub(crate) fn unbind_waits_for_gate(facts: &Facts<'_>, hang: u64) -> Option<Found> {
+    let sentence = match seen::unbind_waits_for(facts.events, hang)? {
+        Question::Module { module, .. } => format!(
+            "unbinding waits until modprobe has ended, and the gate holds the request for {module}"
+        ),
+        Question::FirmwareLookup { path } => {
+            format!("unbinding waits for the firmware, and the gate holds the lookup of {path}")
+        }
+    };
+    let remedy = "a step that waits has `start = true`, and the release comes after it";
+    Some(Found::new("unbind-waits", sentence, Vec::new()).remedy(remedy))
 }
 
 /// Whether the driver came as far as its opmode.

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::facts::symbol::readable;
 use crate::facts::timeline::Event;
 
 /// A task and where it waits.
@@ -18,12 +19,32 @@ pub(super) struct Blocked {
     from: Option<String>,
 }
 
+/// Whom a task waits for outside of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outside {
+    /// A program that the kernel has started, as modprobe.
+    Helper,
+    /// Whoever serves a file system, as that of the firmware.
+    Files,
+}
+
+impl Blocked {
+    /// Whom it waits for, if not for another task in the kernel.
+    pub(super) fn outside(&self) -> Option<Outside> {
+        match self.waits_in.as_str() {
+            "call_usermodehelper_exec" => Some(Outside::Helper),
+            "request_wait_answer" => Some(Outside::Files),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mutex = if self.mutex { "for a mutex " } else { "" };
-        write!(f, "{} waits {mutex}in {}", self.task, self.waits_in)?;
+        write!(f, "{} waits {mutex}in {}", self.task, readable(&self.waits_in))?;
         match &self.from {
-            Some(from) => write!(f, ", called from {from}"),
+            Some(from) => write!(f, ", called from {}", readable(from)),
             None => Ok(()),
         }
     }
