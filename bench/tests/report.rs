@@ -75,6 +75,9 @@ fn two_runs_are_compared_in_text_and_json() {
     let said = stdout(&bench, &["compare", "one", "two"]);
     assert!(said.contains("\n>            0.000  W CSR_RESET = 0x80\n"), "{said}");
     assert!(said.contains("1 in both, 1 in one alone"), "{said}");
+    assert!(said.contains("\n> alone: CSR_RESET W1\n"), "{said}");
+    let whole = stdout(&bench, &["compare", "one", "two", "--whole"]);
+    assert!(whole.contains("W CSR_RESET = 0x80") && !whole.contains("> alone"), "{whole}");
     let json = stdout(&bench, &["compare", "one", "two", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     is_described(&json, &["`compare --json`"]);

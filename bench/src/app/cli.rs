@@ -628,6 +628,9 @@ pub struct CompareArgs {
     /// Another of its kind
     #[arg(value_name = "RUN")]
     pub right: String,
+    /// Of runs, each access of a register, with no loop folded, as the JSON document has them
+    #[arg(long)]
+    pub whole: bool,
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,

@@ -5,29 +5,15 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use indexmap::IndexMap;
 use serde::Serialize;
 use similar::{Algorithm, DiffTag, capture_diff_slices};
 
+use super::accesses::{self, Counts, Line, Registers};
 use super::look::Look;
-use super::run::{Event, Run};
-use super::words;
+use super::run::Run;
 use crate::facts::driver::{Choice, Driver, all_choices};
 use crate::facts::timeline::seconds;
-
-/// A line of a run.
-#[derive(Serialize)]
-struct Line {
-    /// When.
-    t_ns: u64,
-    /// As it is shown.
-    #[serde(rename = "text")]
-    shown: String,
-    /// As it is compared.
-    #[serde(skip)]
-    same: String,
-    /// How often in a row.
-    times: usize,
-}
 
 /// Two lines that are one, or one that the other run lacks.
 #[derive(Serialize)]
@@ -59,6 +45,18 @@ pub struct Comparison<'a> {
     right: Side<'a>,
     milestones: Vec<Row>,
     registers: Vec<Row>,
+    #[serde(skip)]
+    short: Option<Short>,
+}
+
+/// Of the registers, what is told where not each access is.
+struct Short {
+    /// How often each had the MAC kept awake.
+    woken: [usize; 2],
+    /// Registers that one alone accesses.
+    alone: [Vec<(String, Counts)>; 2],
+    /// How many both do.
+    both: usize,
 }
 
 /// Lines of each that are compared at most: as much work as their product.
@@ -68,19 +66,33 @@ const MOST: usize = 4000;
 const TEXT_AT: usize = 20;
 
 impl<'a> Comparison<'a> {
-    /// The milestones of two runs, and the accesses of their drivers to the cards.
-    pub fn of(left: &'a Run, right: &'a Run) -> Comparison<'a> {
+    /// The milestones of two runs, and the accesses of their drivers to the cards: the `whole` of them, or in
+    /// short.
+    pub fn of(left: &'a Run, right: &'a Run, whole: bool) -> Comparison<'a> {
         let side = |run: &'a Run| Side {
             directory: &run.directory,
             scenario: run.scenario(),
             combination: run.combination(),
+        };
+        let (registers, short) = match whole {
+            true => (align(accesses::whole(left), accesses::whole(right)), None),
+            false => {
+                let [a, b] = [left, right].map(accesses::condensed);
+                let short = Short {
+                    woken: [a.woken, b.woken],
+                    alone: [beside(&a.counts, &b.counts), beside(&b.counts, &a.counts)],
+                    both: a.counts.keys().filter(|reg| b.counts.contains_key(*reg)).count(),
+                };
+                (align(a.lines, b.lines), Some(short))
+            }
         };
         Comparison {
             format: 1,
             left: side(left),
             right: side(right),
             milestones: align(milestones(left), milestones(right)),
-            registers: align(accesses(left), accesses(right)),
+            registers,
+            short,
         }
     }
 
@@ -92,10 +104,9 @@ impl<'a> Comparison<'a> {
             // A String takes any write.
             let _ = writeln!(out, "{}", look.wrapped(&head, 4));
         }
-        for (title, rows) in [
-            ("Milestones", &self.milestones),
-            ("Registers (configuration space left out, repeats counted)", &self.registers),
-        ] {
+        for (title, rows) in
+            [("Milestones", &self.milestones), (self.of_registers(), &self.registers)]
+        {
             if rows.is_empty() {
                 continue;
             }
@@ -105,8 +116,54 @@ impl<'a> Comparison<'a> {
             let alone = rows.len() - common;
             let _ = writeln!(out, "{common} in both, {alone} in one alone");
         }
+        if let Some(short) = self.short.as_ref().filter(|_| !self.registers.is_empty()) {
+            out += &short.text(look);
+        }
         out
     }
+
+    fn of_registers(&self) -> &'static str {
+        match self.short {
+            None => "Registers (configuration space left out, repeats counted)",
+            Some(_) => "Registers (loops folded, RW: read and changed; `--whole` has each access)",
+        }
+    }
+}
+
+impl Short {
+    fn text(&self, look: Look) -> String {
+        let [a, b] = self.woken;
+        let both = match self.both {
+            1 => "1 register in both".to_owned(),
+            n => format!("{n} registers in both"),
+        };
+        let mut lines = vec![format!("{both}; left out: the MAC kept awake, {a} and {b} times")];
+        for (mark, alone) in ['<', '>'].into_iter().zip(&self.alone) {
+            let told = alone.iter().map(|(reg, counts)| format!("{reg} {counts}"));
+            let told: Vec<_> = told.collect();
+            if !told.is_empty() {
+                lines.push(format!("{mark} alone: {}", told.join(", ")));
+            }
+        }
+        lines.iter().map(|line| look.wrapped(line, 2) + "\n").collect()
+    }
+}
+
+/// The registers that the other does not access; several of an array are one.
+fn beside(own: &Registers, other: &Registers) -> Vec<(String, Counts)> {
+    let mut alone: IndexMap<&str, (Counts, Option<&str>)> = IndexMap::new();
+    for (reg, counts) in own.iter().filter(|(reg, _)| !other.contains_key(*reg)) {
+        let array = reg.split('(').next().unwrap_or(reg);
+        let only = match alone.get(array) {
+            None => Some(reg.as_str()),
+            Some(_) => None,
+        };
+        let (sum, name) = alone.entry(array).or_insert((Counts::default(), only));
+        *sum = Counts { reads: sum.reads + counts.reads, writes: sum.writes + counts.writes };
+        *name = only;
+    }
+    let name = |array: &str, only: Option<&str>| only.map_or(format!("{array}(…)"), str::to_owned);
+    alone.into_iter().map(|(array, (sum, only))| (name(array, only), sum)).collect()
 }
 
 /// A row: both times, and the text once if it is the same.
@@ -165,26 +222,6 @@ fn milestones(run: &Run) -> Vec<Line> {
         Line { t_ns: milestone.t_ns, same: common(&shown, driver), shown, times: 1 }
     };
     run.milestones().iter().map(line).collect()
-}
-
-/// Reads and writes of registers. What was read is no part of what is compared: a clock, a counter.
-fn accesses(run: &Run) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
-    let is_config = |event: &Event| {
-        event.fields.get("space").and_then(|space| space.as_str()) == Some("config")
-    };
-    for event in run.events.iter().filter(|event| event.is_access() && !is_config(event)) {
-        let shown = words::access(event);
-        let same = match event.kind.as_str() {
-            "reg-read" => shown.split(" = ").next().unwrap_or(&shown).to_owned(),
-            _ => shown.clone(),
-        };
-        match lines.last_mut().filter(|last| last.same == same) {
-            Some(last) => last.times += 1,
-            None => lines.push(Line { t_ns: event.t_ns, shown, same, times: 1 }),
-        }
-    }
-    lines
 }
 
 /// The longest that both have in common, and what each has beside. Of longer runs the rest is beside.

@@ -8,6 +8,7 @@
 //! `run.json` and `matrix.json` in `bench/OUTPUT.md`. They are written at the end: a run that was killed
 //! has none, and its matrix one without it.
 
+mod accesses;
 pub mod baseline;
 pub mod compare;
 pub mod exploration;

@@ -40,7 +40,7 @@ pub fn compare(args: &CompareArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
         (false, false) => {
             let [left, right] =
                 [Run::read(&left).map_err(usage)?, Run::read(&right).map_err(usage)?];
-            let comparison = Comparison::of(&left, &right);
+            let comparison = Comparison::of(&left, &right, args.whole || args.json);
             match args.json {
                 true => commands::json(&comparison)?,
                 false => commands::print(&comparison.text(ui.look))?,
