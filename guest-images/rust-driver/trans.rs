@@ -617,7 +617,11 @@ impl Trans {
             }
         })?;
         self.write_prph(prph::SCD_DRAM_BASE_ADDR, frame(byte_counts, 10))?;
-        self.write_prph(prph::SCD_EN_CTRL, 0)?;
+        // Only what MVM firmware drives has its queues enabled so.
+        let enables = matches!(self.family, Family::Family7000 | Family::Family8000);
+        if enables {
+            self.write_prph(prph::SCD_EN_CTRL, 0)?;
+        }
         let index = u32::from(queue);
         let status = prph::SCD_QUEUE_STATUS_BITS + 4 * index;
         self.write_prph(status, prph::QUEUE_INACTIVE)?;
@@ -632,7 +636,9 @@ impl Trans {
         })?;
         // FIFO 7 is that of commands.
         self.write_prph(status, prph::QUEUE_ACTIVE | 7)?;
-        self.write_prph(prph::SCD_EN_CTRL, 1 << index)?;
+        if enables {
+            self.write_prph(prph::SCD_EN_CTRL, 1 << index)?;
+        }
         self.write_prph(prph::SCD_TXFACT, 0xff)?;
         self.io(|bar| {
             for channel in 0..8 {
