@@ -121,6 +121,10 @@ pub(crate) fn no_firmware(facts: &Facts<'_>) -> Option<Found> {
             let what = format!("the loader was looking for {first}");
             return Some(ended_early(&what, vec![asked[0].0]));
         }
+        // Its answer is the scenario's to let go.
+        if facts.held.iter().any(|held| !held.is_module && driver::as_asked(&held.name) == first) {
+            return None;
+        }
         let sentence = format!("the request for {first} has no answer");
         return Some(Found::new("firmware-unanswered", sentence, vec![asked[0].0]));
     };

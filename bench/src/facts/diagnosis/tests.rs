@@ -528,6 +528,13 @@ fn what_a_gate_holds_is_no_drivers_fault() {
     assert_eq!(word(&["alive"], until("bound")).as_deref(), Some("hold-not-over"));
     // Who waits for modprobe though he should not is to blame for that.
     assert_eq!(word(&["unbound"], HeldUntil::Release), None);
+    let held = Held { name: FIRST.into(), is_module: false, until: HeldUntil::Release };
+    let end = End { held: vec![held], ..End::default() };
+    assert_eq!(
+        look_at_end(vec![read(0), asked(file(FIRST))], &end),
+        None,
+        "what did not rest is told"
+    );
 }
 
 #[test]
