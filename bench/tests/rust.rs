@@ -1,5 +1,5 @@
-//! The driver in Rust, `--driver rust`, through the hand-over, its races and its firmware: a test for each
-//! scenario with each card that it drives.
+//! The driver in Rust, `--driver rust`, through the hand-over, its races, its firmware and the card's faults: a
+//! test for each scenario with each card that it drives.
 //!
 //! What it is built in is made once for a kernel, of 470 MB and in some minutes; where that was done a handful
 //! is played in each run of the tests, and each with `--run-ignored all`. Where it was not, all are ignored,
@@ -16,12 +16,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// A card of each generation that it drives.
 const CARDS: [&str; 4] = ["7260", "6205", "8265", "ax200"];
-const GROUPS: [&str; 3] = ["hand-over", "races", "firmware"];
+const GROUPS: [&str; 4] = ["hand-over", "races", "firmware", "card"];
 
 const MAIN: &str = "opmode-load";
 
 /// Of these all cards are played each time, of others none.
-const ALWAYS: [&str; 7] = [
+const ALWAYS: [&str; 8] = [
     MAIN,
     "modprobe-lies",
     "modprobe-slow",
@@ -29,6 +29,7 @@ const ALWAYS: [&str; 7] = [
     "remove-in-the-gap",
     "vanish-while-modprobe-is-held",
     "rmmod-while-verifier-waits",
+    "ucode-error",
 ];
 
 fn main() -> std::process::ExitCode {

@@ -54,6 +54,9 @@ pub(crate) enum Image {
     Unified = 2,
 }
 
+/// As much of an error log as is read, in words.
+pub(crate) const LOG_WORDS: usize = 15;
+
 /// What a handle points to, which only the core knows.
 pub(crate) enum Hidden {}
 
@@ -126,6 +129,14 @@ pub(crate) struct Command {
     pub(crate) notified: bool,
 }
 
+/// The oldest that an opmode takes: of an NVM, and of the calibration in it; 0 for any.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct NvmVersion {
+    pub(crate) nvm: u16,
+    pub(crate) calibration: u16,
+}
+
 /// What an opmode does, for the core to call.
 #[repr(C)]
 pub(crate) struct Ops {
@@ -137,6 +148,8 @@ pub(crate) struct Ops {
     pub(crate) up: extern "C" fn(Handle<'_>) -> c_int,
     /// It goes down.
     pub(crate) down: extern "C" fn(Handle<'_>),
+    /// Says what is known of why the microcode has failed.
+    pub(crate) report: extern "C" fn(Handle<'_>),
 }
 
 /// The core's calls, handed to a macro. Results below 0 are errors.
@@ -154,6 +167,10 @@ macro_rules! calls {
             fn iwlrs_family(card: Handle<'_>) -> Family;
             /// The antennas that its firmware is for.
             fn iwlrs_phy_sku(card: Handle<'_>) -> u32;
+            /// The NVM that it is to have.
+            fn iwlrs_nvm_version(card: Handle<'_>) -> NvmVersion;
+            /// The switch does not keep its radio off.
+            fn iwlrs_is_radio_on(card: Handle<'_>) -> bool;
             /// Resets and powers it.
             fn iwlrs_start_hw(card: Handle<'_>) -> c_int;
             /// Stops it, wherever it is.
@@ -177,6 +194,12 @@ macro_rules! calls {
             ) -> c_long;
             /// Waits for the notification of the last command.
             fn iwlrs_wait(card: Handle<'_>, timeout: u32) -> c_int;
+            /// The microcode that was loaded last has failed by itself, and has left a log of it.
+            fn iwlrs_has_asserted(card: Handle<'_>) -> bool;
+            /// The last ALIVE: how long it is.
+            fn iwlrs_last_alive(card: Handle<'_>, alive: Buffer<'_>) -> c_long;
+            /// Words of its memory.
+            fn iwlrs_read_mem(card: Handle<'_>, address: u32, words: &mut [u32; LOG_WORDS]) -> c_int;
             /// Registers its interface. It may go up before this returns.
             fn iwlrs_interface_add(card: Handle<'_>, address: &[u8; 6]) -> c_int;
             /// Unregisters it, if there is one; it goes down before that.

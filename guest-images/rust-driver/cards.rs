@@ -16,6 +16,8 @@ pub(crate) struct Card {
     pub(crate) api: (u32, u32),
     /// Room for a DVM image's code and data; none where it carries its own places.
     pub(crate) dvm: (u32, u32),
+    /// The oldest NVM, and the oldest calibration in it, that are good; 0 where the firmware looks.
+    pub(crate) nvm: (u16, u16),
 }
 
 /// `IWLAGN_RTC_INST_SIZE`, `IWLAGN_RTC_DATA_SIZE`.
@@ -24,38 +26,42 @@ const IWLAGN_RTC: (u32, u32) = (0x2_0000, 0xc000);
 const IWL60_RTC: (u32, u32) = (0x4_0000, 0x1_4000);
 
 macro_rules! cards {
-    ($($name:ident: $family:ident, $firmware:literal, $max:literal..$min:literal, $dvm:expr;)*) => {
+    ($($name:ident: $family:ident, $firmware:literal, $max:literal..$min:literal, $dvm:expr,
+        $nvm:literal $(/ $calib:literal)?;)*) => {
         $(const $name: Card = Card {
             family: Family::$family,
             firmware: concat!("iwlwifi-", $firmware, "-"),
             api: ($max, $min),
             dvm: $dvm,
+            nvm: ($nvm, 0 $(+ $calib)?),
         };)*
     };
 }
 
 cards! {
-    IWL1000: Family1000, "1000", 5..1, IWLAGN_RTC;
-    IWL100: Family1000, "100", 5..5, IWLAGN_RTC;
-    IWL105: Family6000, "105", 6..5, IWL60_RTC;
-    IWL135: Family6000, "135", 6..5, IWL60_RTC;
-    IWL2000: Family6000, "2000", 6..5, IWL60_RTC;
-    IWL2030: Family6000, "2030", 6..5, IWL60_RTC;
-    IWL5000: Family5000, "5000", 5..1, IWLAGN_RTC;
-    IWL5150: Family5000, "5150", 2..1, IWLAGN_RTC;
-    IWL6000: Family6000, "6000", 4..4, IWL60_RTC;
-    IWL6050: Family6000, "6050", 5..4, IWL60_RTC;
-    IWL6005: Family6000, "6000g2a", 6..5, IWL60_RTC;
-    IWL6030: Family6000, "6000g2b", 6..5, IWL60_RTC;
-    IWL6035: Family6000, "6000g2b", 6..6, IWL60_RTC;
-    IWL7260: Family7000, "7260", 17..17, (0, 0);
-    IWL3160: Family7000, "3160", 17..17, (0, 0);
-    IWL7265: Family7000, "7265", 17..17, (0, 0);
-    IWL7265D: Family7000, "7265D", 29..22, (0, 0);
-    IWL3168: Family7000, "3168", 29..22, (0, 0);
-    IWL8260: Family8000, "8000C", 36..22, (0, 0);
-    IWL8265: Family8000, "8265", 36..22, (0, 0);
-    IWL_AX200: Family22000, "cc-a0", 77..77, (0, 0);
+    IWL1000: Family1000, "1000", 5..1, IWLAGN_RTC, 0x15c / 4;
+    IWL100: Family1000, "100", 5..5, IWLAGN_RTC, 0x15c / 4;
+    IWL105: Family6000, "105", 6..5, IWL60_RTC, 0x805 / 6;
+    IWL135: Family6000, "135", 6..5, IWL60_RTC, 0x805 / 6;
+    IWL2000: Family6000, "2000", 6..5, IWL60_RTC, 0x805 / 6;
+    IWL2030: Family6000, "2030", 6..5, IWL60_RTC, 0x805 / 6;
+    IWL5000: Family5000, "5000", 5..1, IWLAGN_RTC, 0x11a / 4;
+    IWL5150: Family5000, "5150", 2..1, IWLAGN_RTC, 0x21e / 4;
+    IWL6000: Family6000, "6000", 4..4, IWL60_RTC, 0x423 / 4;
+    IWL6050: Family6000, "6050", 5..4, IWL60_RTC, 0x532 / 4;
+    IWL6150: Family6000, "6050", 5..4, IWL60_RTC, 0x553 / 6;
+    IWL6005: Family6000, "6000g2a", 6..5, IWL60_RTC, 0x709 / 6;
+    IWL6030: Family6000, "6000g2b", 6..5, IWL60_RTC, 0x709 / 6;
+    IWL6035: Family6000, "6000g2b", 6..6, IWL60_RTC, 0x709 / 6;
+    IWL7260: Family7000, "7260", 17..17, (0, 0), 0xa1d;
+    IWL3160: Family7000, "3160", 17..17, (0, 0), 0x709;
+    IWL7265: Family7000, "7265", 17..17, (0, 0), 0xa1d;
+    IWL7265D: Family7000, "7265D", 29..22, (0, 0), 0xc11;
+    IWL3165: Family7000, "7265D", 29..22, (0, 0), 0x709;
+    IWL3168: Family7000, "3168", 29..22, (0, 0), 0xd01;
+    IWL8260: Family8000, "8000C", 36..22, (0, 0), 0xa1d;
+    IWL8265: Family8000, "8265", 36..22, (0, 0), 0xa1d;
+    IWL_AX200: Family22000, "cc-a0", 77..77, (0, 0), 0;
 }
 
 /// `CSR_HW_REV_TYPE_7265D`, without the step.
@@ -103,8 +109,8 @@ kernel::pci_device_table!(
         (intel(0x422c), IWL6000),
         (intel(0x0087), IWL6050),
         (intel(0x0089), IWL6050),
-        (intel(0x0885), IWL6050),
-        (intel(0x0886), IWL6050),
+        (intel(0x0885), IWL6150),
+        (intel(0x0886), IWL6150),
         (intel(0x0082), IWL6005),
         (intel(0x0085), IWL6005),
         (intel(0x008a), IWL6030),
@@ -121,8 +127,8 @@ kernel::pci_device_table!(
         (intel(0x08b4), IWL3160),
         (intel(0x095a), IWL7265),
         (intel(0x095b), IWL7265),
-        (intel(0x3165), IWL7265D),
-        (intel(0x3166), IWL7265D),
+        (intel(0x3165), IWL3165),
+        (intel(0x3166), IWL3165),
         (intel(0x24fb), IWL3168),
         (intel(0x24f3), IWL8260),
         (intel(0x24f4), IWL8260),

@@ -11,7 +11,10 @@
 //! - A device is let go of by work of its own, which holds nothing: the driver core takes the device's lock
 //!   for it, and whoever unbinds has that and waits for the verifier.
 //! - All work is on a queue of the module's own, and of work whose time has not come unbinding takes the
-//!   rest back; so when the module goes nothing of it is left to run.
+//!   rest back; so when the module goes nothing of it is left to run. `QUEUE` is held for no longer than it
+//!   takes to enqueue, so that the interrupt's thread can.
+//! - A card's `link` is held while its interface goes up or down, or its microcode is started anew: no
+//!   opmode goes before its interfaces are down.
 //!
 //! How the opmode is asked for is the `request` parameter's to say; [`Strategy`] has them. The false alarm
 //! of one that looks after a second, and the unbinding that waits of one that looks when modprobe has
@@ -38,8 +41,8 @@ use kernel::{
     },
     time::msecs_to_jiffies,
     workqueue::{
-        impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, Work,
-        WorkItem,
+        impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, HasWork,
+        Work, WorkItem,
     },
     ThisModule,
 };
@@ -51,10 +54,12 @@ use crate::{
         firmware::{request_nowait, Firmware, Requester},
         kmod::{request_module, request_module_nowait, Ended, ModuleRef},
         pci::Enabled,
+        pm,
         workqueue::{cancel_delayed_work_sync, OwnedQueue},
     },
     cards::Card,
     interface::Interface,
+    regs::int,
     trans::Trans,
     ucode::{self, Ucode},
 };
@@ -111,13 +116,27 @@ enum Stage {
 pub(crate) struct Table {
     opmodes: [Option<&'static Ops>; 2],
     drvs: KVec<Arc<Drv>>,
-    queue: Option<OwnedQueue>,
 }
 
 global_lock! {
     // SAFETY: Initialized in the module's init before anything else.
     pub(crate) unsafe(uninit) static TABLE: Mutex<Table> =
-        Table { opmodes: [None; 2], drvs: KVec::new(), queue: None };
+        Table { opmodes: [None; 2], drvs: KVec::new() };
+}
+
+global_lock! {
+    // SAFETY: As `TABLE`.
+    pub(crate) unsafe(uninit) static QUEUE: Mutex<Option<OwnedQueue>> = None;
+}
+
+/// Puts work on the module's queue; none that is on it already.
+fn enqueue<const ID: u64>(drv: &Arc<Drv>)
+where
+    Drv: WorkItem<ID, Pointer = Arc<Drv>> + HasWork<Drv, ID>,
+{
+    if let Some(queue) = &*QUEUE.lock() {
+        let _ = queue.enqueue::<_, ID>(drv.clone());
+    }
 }
 
 /// The module's queue, while it is there.
@@ -127,19 +146,17 @@ impl Queue {
     /// Makes it.
     pub(crate) fn new() -> Result<Self> {
         let queue = OwnedQueue::new_unbound(c"iwlrs")?;
-        TABLE.lock().queue = Some(queue);
+        *QUEUE.lock() = Some(queue);
         Ok(Self(()))
     }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        let mut table = TABLE.lock();
-        let queue = table.queue.take();
         // No card is left; what had room for them is nobody's to free, as a static is not dropped.
-        table.drvs = KVec::new();
-        drop(table);
-        // What is still on it runs now, and takes the lock.
+        TABLE.lock().drvs = KVec::new();
+        let queue = QUEUE.lock().take();
+        // What is still on it runs now, and takes the locks.
         drop(queue);
     }
 }
@@ -169,7 +186,7 @@ impl Kind {
 pub(crate) struct Drv {
     pub(crate) dev: ARef<device::Device>,
     module: &'static ThisModule,
-    card: Card,
+    pub(crate) card: Card,
     strategy: Strategy,
     #[pin]
     pub(crate) trans: Trans,
@@ -184,6 +201,8 @@ pub(crate) struct Drv {
     pub(crate) firmware: Mutex<Option<Firmware>>,
     #[pin]
     pub(crate) interface: Mutex<Option<Interface>>,
+    #[pin]
+    link: Mutex<Link>,
     /// Whom the interface tells that it goes up.
     #[pin]
     pub(crate) ops: Mutex<Option<&'static Ops>>,
@@ -194,6 +213,17 @@ pub(crate) struct Drv {
     modprobe: Work<Drv, 1>,
     #[pin]
     releaser: Work<Drv, 2>,
+    #[pin]
+    restarter: Work<Drv, 3>,
+}
+
+/// An interface, and what its microcode does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Link {
+    /// It is up.
+    up: bool,
+    /// The machine sleeps, or is about to: nothing runs, and what is up will when it wakes.
+    asleep: bool,
 }
 
 impl_has_delayed_work! {
@@ -202,6 +232,7 @@ impl_has_delayed_work! {
 impl_has_work! {
     impl HasWork<Drv, 1> for Drv { self.modprobe }
     impl HasWork<Drv, 2> for Drv { self.releaser }
+    impl HasWork<Drv, 3> for Drv { self.restarter }
 }
 
 impl Drv {
@@ -225,11 +256,13 @@ impl Drv {
                 wanted: Atomic::new(Kind::Dvm as u32),
                 firmware <- new_mutex!(None, "iwlrs firmware"),
                 interface <- new_mutex!(None, "iwlrs interface"),
+                link <- new_mutex!(Link { up: false, asleep: false }, "iwlrs link"),
                 ops <- new_mutex!(None, "iwlrs ops"),
                 stage: GlobalLockedBy::new(Stage::Probed),
                 verifier <- new_delayed_work!("iwlrs verifier"),
                 modprobe <- new_work!("iwlrs modprobe"),
                 releaser <- new_work!("iwlrs releaser"),
+                restarter <- new_work!("iwlrs restarter"),
             }),
             GFP_KERNEL,
         )
@@ -312,10 +345,7 @@ impl Drv {
     /// Has the device released by work of its own.
     fn let_go(self: &Arc<Self>, table: &mut GlobalGuard<TABLE>) {
         *self.stage.as_mut(table) = Stage::Failed;
-        if let Some(queue) = &table.queue {
-            // It is on the queue already, or it is now.
-            let _ = queue.enqueue::<_, 2>(self.clone());
-        }
+        enqueue::<2>(self);
     }
 
     /// Looks whether the opmode has come, and lets go of the device if not.
@@ -378,9 +408,7 @@ impl Drv {
         *self.stage.as_mut(&mut table) = Stage::Waiting(kind);
         self.wanted.store(kind as u32, Relaxed);
         if self.strategy == Strategy::Held {
-            if let Some(queue) = &table.queue {
-                let _ = queue.enqueue::<_, 1>(self.clone());
-            }
+            enqueue::<1>(self);
         }
         drop(table);
         match self.strategy {
@@ -388,7 +416,7 @@ impl Drv {
             Strategy::Nowait => self.not_started(request_module_nowait(kind.module())),
             Strategy::NowaitVerify => {
                 self.not_started(request_module_nowait(kind.module()));
-                if let Some(queue) = &TABLE.lock().queue {
+                if let Some(queue) = &*QUEUE.lock() {
                     let delay = msecs_to_jiffies(PATIENCE_MS);
                     let _ = queue.enqueue_delayed::<_, 0>(self.clone(), delay);
                 }
@@ -412,6 +440,84 @@ impl Drv {
             }
         }
         self.asked.complete_all();
+    }
+
+    /// Its interface comes.
+    pub(crate) fn add_interface(&self, address: &[u8; 6]) -> Result {
+        let interface = Interface::new(self, address, !self.trans.is_radio_on()?)?;
+        *self.interface.lock() = Some(interface);
+        // The switch may have been moved meanwhile.
+        self.look_at_switch();
+        Ok(())
+    }
+
+    /// Tells the interface of the switch.
+    fn look_at_switch(&self) {
+        if let (Some(interface), Ok(on)) = (&*self.interface.lock(), self.trans.is_radio_on()) {
+            interface.set_blocked(!on);
+        }
+    }
+
+    /// The interface goes up.
+    pub(crate) fn open(&self) -> Result {
+        let mut link = self.link.lock();
+        if !link.asleep {
+            self.run()?;
+        }
+        link.up = true;
+        Ok(())
+    }
+
+    /// It goes down.
+    pub(crate) fn close(&self) {
+        let mut link = self.link.lock();
+        link.up = false;
+        self.rest();
+    }
+
+    /// Its microcode runs.
+    fn run(&self) -> Result {
+        let ops = (*self.ops.lock()).ok_or(ENODEV)?;
+        let up = to_result((ops.up)(self.handle()));
+        // While it was loaded nothing was heard of the switch.
+        self.look_at_switch();
+        up
+    }
+
+    /// It runs no more.
+    fn rest(&self) {
+        let ops = *self.ops.lock();
+        if let Some(ops) = ops {
+            (ops.down)(self.handle());
+        }
+    }
+
+    /// It runs again, of an interface that is up: that goes down if not.
+    fn run_again(&self) {
+        if let Err(error) = self.run() {
+            dev_err!(self.dev, "it does not start again: {:?}; its interface goes down\n", error);
+            if let Some(interface) = &*self.interface.lock() {
+                interface.close();
+            }
+        }
+    }
+
+    /// The machine is about to sleep.
+    fn suspend(&self) {
+        let mut link = self.link.lock();
+        link.asleep = true;
+        if link.up {
+            self.rest();
+        }
+    }
+
+    /// It has woken.
+    fn resume(&self) {
+        let mut link = self.link.lock();
+        if link.asleep && link.up {
+            self.run_again();
+        }
+        link.asleep = false;
     }
 
     fn not_started(&self, requested: Result) {
@@ -497,6 +603,39 @@ impl WorkItem<2> for Drv {
     }
 }
 
+/// Starts a microcode anew that has failed.
+impl WorkItem<3> for Drv {
+    type Pointer = Arc<Drv>;
+
+    fn run(this: Arc<Drv>) {
+        let link = this.link.lock();
+        if !link.up || link.asleep || this.trans.failures() == 0 {
+            return;
+        }
+        // Its interface is up: so its opmode is there, and the device is bound.
+        let ops = *this.ops.lock();
+        if let Some(ops) = ops {
+            (ops.report)(this.handle());
+        }
+        this.rest();
+        this.run_again();
+    }
+}
+
+/// All cards' microcode is stopped before the machine sleeps, as they may lose their power; what is up is
+/// started again when it has woken.
+pub(crate) struct Sleeper;
+
+impl pm::Sleeper for Sleeper {
+    fn prepare() {
+        TABLE.lock().drvs.iter().for_each(|drv| drv.suspend());
+    }
+
+    fn woken() {
+        TABLE.lock().drvs.iter().for_each(|drv| drv.resume());
+    }
+}
+
 /// An opmode has come.
 pub(crate) fn register(kind: Kind, ops: &'static Ops) -> Result {
     let mut table = TABLE.lock();
@@ -538,13 +677,24 @@ impl ThreadedHandler for Handler {
     }
 
     fn handle_threaded(&self) -> IrqReturn {
-        let (handled, switched) = self.0.trans.handle();
-        if switched {
+        let (handled, causes) = self.0.trans.handle();
+        if causes & int::SW_ERR != 0 {
+            let cause = causes & int::SW_ERR;
+            dev_err!(self.0.dev, "Microcode SW error detected. Restarting 0x{:X}.\n", cause);
+        }
+        if causes & int::HW_ERR != 0 {
+            dev_err!(self.0.dev, "Hardware error detected. Restarting.\n");
+        }
+        if self.0.trans.failures() != 0 {
+            enqueue::<3>(&self.0);
+        }
+        if causes & int::RF_KILL != 0 {
             // Of a device that is gone nothing is said.
             if let Ok(on) = self.0.trans.is_radio_on() {
                 let word = if on { "enable" } else { "disable" };
                 dev_warn!(self.0.dev, "RF_KILL bit toggled to {} radio.\n", word);
             }
+            self.0.look_at_switch();
         }
         handled
     }

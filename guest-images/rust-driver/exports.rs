@@ -9,10 +9,10 @@ use kernel::{
 };
 
 use crate::{
-    abi::{calls, Buffer, Bytes, Command, Family, Handle, Image, Kind, Ops},
+    abi::{calls, Buffer, Bytes, Command, Family, Handle, Image, Kind, NvmVersion, Ops, LOG_WORDS},
     abstractions::export::export_symbol_gpl,
     drv::{self, Drv},
-    interface::Interface,
+    regs::int,
     ucode::{self, Ucode},
 };
 
@@ -73,6 +73,16 @@ mod defined {
         file.map_or(0, |file| file.phy_sku())
     }
 
+    pub(super) fn iwlrs_nvm_version(card: Handle<'_>) -> NvmVersion {
+        let (nvm, calibration) = card.drv().card.nvm;
+        NvmVersion { nvm, calibration }
+    }
+
+    pub(super) fn iwlrs_is_radio_on(card: Handle<'_>) -> bool {
+        // Of a card that is gone whoever asks hears otherwise.
+        card.drv().trans.is_radio_on().unwrap_or(true)
+    }
+
     pub(super) fn iwlrs_start_hw(card: Handle<'_>) -> c_int {
         errno(card.drv().trans.start_hw())
     }
@@ -82,14 +92,15 @@ mod defined {
     }
 
     pub(super) fn iwlrs_eeprom(card: Handle<'_>, address: u16) -> c_int {
-        let word = card.drv().trans.eeprom(address);
+        let drv = card.drv();
+        let word = drv.trans.eeprom(&drv.dev, address);
         word.map_or_else(|error| error.to_errno(), c_int::from)
     }
 
     pub(super) fn iwlrs_otp_block(card: Handle<'_>) -> c_int {
-        let trans = &card.drv().trans;
+        let Drv { trans, dev, .. } = card.drv();
         let block = match trans.is_otp() {
-            Ok(true) => trans.otp_block(),
+            Ok(true) => trans.otp_block(dev),
             Ok(false) => Ok(0),
             Err(error) => Err(error),
         };
@@ -145,9 +156,24 @@ mod defined {
         errno(card.drv().trans.wait(timeout))
     }
 
+    pub(super) fn iwlrs_has_asserted(card: Handle<'_>) -> bool {
+        card.drv().trans.failures() & int::SW_ERR != 0
+    }
+
+    pub(super) fn iwlrs_last_alive(card: Handle<'_>, mut alive: Buffer<'_>) -> c_long {
+        length(card.drv().trans.last_alive(alive.get()))
+    }
+
+    pub(super) fn iwlrs_read_mem(
+        card: Handle<'_>,
+        address: u32,
+        words: &mut [u32; LOG_WORDS],
+    ) -> c_int {
+        errno(card.drv().trans.read_mem(address, words))
+    }
+
     pub(super) fn iwlrs_interface_add(card: Handle<'_>, address: &[u8; 6]) -> c_int {
-        let drv = card.drv();
-        errno(Interface::new(drv, address).map(|interface| *drv.interface.lock() = Some(interface)))
+        errno(card.drv().add_interface(address))
     }
 
     pub(super) fn iwlrs_interface_remove(card: Handle<'_>) {

@@ -32,9 +32,9 @@ use kernel::{
 };
 
 use crate::{
-    abstractions::pci::Enabled,
+    abstractions::{pci::Enabled, pm::Notifier},
     cards::Card,
-    drv::{Bound, Drv, Handler, Queue, Strategy, TABLE},
+    drv::{Bound, Drv, Handler, Queue, Sleeper, Strategy, QUEUE, TABLE},
     regs::{BAR_SIZE, CSR_HW_REV},
     trans::Trans,
 };
@@ -76,8 +76,12 @@ impl pci::Driver for Driver {
                 hw_rev,
                 rf_id,
             );
-            let types = pci::IrqTypes::default().with(pci::IrqType::Msi).with(pci::IrqType::Intx);
-            let vectors = KBox::new(pdev.alloc_irq_vectors(1, 1, types)?, GFP_KERNEL)?;
+            let alloc = |kind| pdev.alloc_irq_vectors(1, 1, pci::IrqTypes::default().with(kind));
+            let vectors = alloc(pci::IrqType::Msi).or_else(|error| {
+                dev_err!(pdev, "pci_enable_msi failed - {:?}\n", error);
+                alloc(pci::IrqType::Intx)
+            })?;
+            let vectors = KBox::new(vectors, GFP_KERNEL)?;
             // SAFETY: The vectors are in a box, whose content stays where it is, and `Bound` drops that
             // after the interrupt that borrows from it.
             let borrowed: &'bound pci::IrqVectorRegistration<'bound> =
@@ -108,15 +112,21 @@ struct Iwlrs {
     /// First, so that no device is bound when the queue goes.
     #[pin]
     _driver: driver::Registration<pci::Adapter<Driver>>,
+    #[pin]
+    _sleep: Notifier<Sleeper>,
     _queue: Queue,
 }
 
 impl InPlaceModule for Iwlrs {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         // SAFETY: The module's init runs once, and this first.
-        unsafe { TABLE.init() };
+        unsafe {
+            TABLE.init();
+            QUEUE.init();
+        }
         try_pin_init!(Self {
             _queue: Queue::new()?,
+            _sleep <- Notifier::new(),
             _driver <- driver::Registration::new(<Self as ModuleMetadata>::NAME, module),
         })
     }

@@ -13,7 +13,7 @@ mod abi;
 mod opmode;
 
 use abi::{is_valid_ether_addr, Family, Image, Kind};
-use opmode::{Card, Opmode, Registration};
+use opmode::{Card, Log, Opmode, Registration};
 
 const CMD_QUEUE: u8 = 0;
 
@@ -38,6 +38,8 @@ const NVM_SECTION_TYPE_CALIBRATION: u16 = 4;
 const NVM_SECTION_TYPE_MAC_OVERRIDE: u16 = 11;
 const NVM_SECTION_TYPE_PHY_SKU: u16 = 12;
 
+/// In the section of software.
+const NVM_VERSION: usize = 0;
 /// The address, in the section that holds it.
 const HW_ADDR: usize = 0x2a;
 const MAC_ADDRESS_OVERRIDE: usize = 2;
@@ -49,8 +51,10 @@ const NVM_INFO: usize = 20;
 
 /// In ALIVE.
 const IWL_ALIVE_STATUS_OK: u16 = 0xcafe;
-/// `struct iwl_alive_ntf_v3`.
+/// `struct iwl_alive_ntf_v3`, which says where the logs are, of the lower MAC and the upper one.
 const ALIVE_LEN: usize = 68;
+const ERROR_LOG: Log = Log { place: 20, kind: "", link: 4 };
+const UMAC_ERROR_LOG: Log = Log { place: 60, kind: "umac ", link: 3 };
 
 struct Mvm;
 
@@ -140,14 +144,16 @@ impl Mvm {
         for &section in sections {
             match Self::nvm(card, section, &mut buffer)? {
                 Some(data) if section == holder.0 => found = Self::address(data, holder),
+                Some(data) if section == NVM_SECTION_TYPE_SW => Self::look_at_version(card, data),
                 Some(_) => {}
                 None => {
-                    dev_err!(card.dev(), "the NVM has no section {}\n", section);
+                    dev_err!(card.dev(), "Can't parse empty OTP/NVM sections: no {}\n", section);
                     return Err(ENODATA);
                 }
             }
         }
-        if found.is_some() {
+        // With the radio switched off nothing can be calibrated.
+        if found.is_some() && card.is_radio_on() {
             // All antennas of the firmware's, and what it calibrates by itself.
             Self::antennas(card)?;
             let mut phy = [0; 12];
@@ -155,6 +161,17 @@ impl Mvm {
             card.send_and_wait(PHY_CONFIGURATION_CMD, &phy, INIT_COMPLETE_NOTIF, INIT_TIMEOUT_MS)?;
         }
         Ok(found)
+    }
+
+    /// An old one is worked with.
+    fn look_at_version(card: &Card<'_>, software: &[u8]) {
+        let version = software.get(NVM_VERSION..NVM_VERSION + 2);
+        let version = version.and_then(|bytes| bytes.try_into().ok()).map_or(0, u16::from_le_bytes);
+        let required = card.nvm_version().nvm;
+        if version < required {
+            let dev = card.dev();
+            dev_warn!(dev, "Too old NVM version (0x{:x}, required = 0x{:x})\n", version, required);
+        }
     }
 
     fn antennas(card: &Card<'_>) -> Result {
@@ -223,6 +240,14 @@ impl Opmode for Mvm {
             Self::calibrate(card)?;
         }
         Self::antennas(card)
+    }
+
+    fn print_logs(card: &Card<'_>) -> Result {
+        card.print_log(ERROR_LOG)?;
+        match card.family() {
+            Family::Family7000 => Ok(()),
+            _ => card.print_log(UMAC_ERROR_LOG),
+        }
     }
 }
 

@@ -76,6 +76,9 @@ register! {
 
     /// OTP, selection and state.
     pub(crate) CSR_OTP_GP_REG(u32) @ 0x034 {
+        /// Check bits tell of an error that they cannot correct, or have; ones are cleared.
+        21:21 ecc_uncorr_status => bool;
+        20:20 ecc_corr_status => bool;
         /// Relative addresses, not absolute ones.
         17:17 access_mode => bool;
         /// OTP, not EEPROM.
@@ -109,11 +112,20 @@ register! {
         31:0 value;
     }
 
+    /// The card's memory: it advances with each word.
+    pub(crate) HBUS_TARG_MEM_RADDR(u32) @ 0x40c {
+        31:0 value;
+    }
+
     pub(crate) HBUS_TARG_MEM_WADDR(u32) @ 0x410 {
         31:0 value;
     }
 
     pub(crate) HBUS_TARG_MEM_WDAT(u32) @ 0x418 {
+        31:0 value;
+    }
+
+    pub(crate) HBUS_TARG_MEM_RDAT(u32) @ 0x41c {
         31:0 value;
     }
 
@@ -306,6 +318,8 @@ pub(crate) mod int {
     pub(crate) const WAKEUP: u32 = 1 << 1;
     pub(crate) const ALIVE: u32 = 1 << 0;
 
+    /// It runs no more.
+    pub(crate) const FAILURES: u32 = HW_ERR | SW_ERR;
     /// While microcode is loaded.
     pub(crate) const LOADING: u32 = FH_TX;
     /// While it runs.

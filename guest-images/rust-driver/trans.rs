@@ -138,7 +138,7 @@ pub(crate) struct Trans {
     mask: Mutex<u32>,
     /// What has interrupted, for the interrupt's thread.
     causes: Atomic<u32>,
-    /// The microcode or the hardware has failed.
+    /// The microcode or the hardware has failed, by these causes.
     failed: Atomic<u32>,
     #[pin]
     loaded: Completion,
@@ -305,11 +305,16 @@ impl Trans {
         read_poll_timeout(look, |done| *done, Delta::from_micros(10), timeout).map(|_| ())
     }
 
-    /// Takes the card, quiet, and reads its radio's type and step.
+    /// Takes the card, quiet, and reads its radio's type and step; one whose clock does not come is none to
+    /// bind. It rests then.
     pub(crate) fn probe(&self) -> Result<u32> {
         self.mask_all()?;
-        self.prepare()?;
-        self.io(|bar| bar.read(CSR_HW_RF_ID).value().get())
+        self.wake()?;
+        self.io(|bar| {
+            let rf_id = bar.read(CSR_HW_RF_ID).value().get();
+            bar.update(CSR_GP_CNTRL, |r| r.with_mac_access_req(false).with_init_done(false));
+            rf_id
+        })
     }
 
     /// Whether the switch lets the radio be used.
@@ -416,13 +421,17 @@ impl Trans {
         })
     }
 
-    /// Resets and powers the card.
-    pub(crate) fn start_hw(&self) -> Result {
-        let mut running = self.op.lock();
+    fn wake(&self) -> Result {
         self.prepare()?;
         self.sw_reset()?;
         self.prepare()?;
-        self.apm_init()?;
+        self.apm_init()
+    }
+
+    /// Resets and powers the card.
+    pub(crate) fn start_hw(&self) -> Result {
+        let mut running = self.op.lock();
+        self.wake()?;
         self.mask_all()?;
         self.unmask(int::RF_KILL)?;
         *running = Running::Powered;
@@ -430,28 +439,44 @@ impl Trans {
     }
 
     /// A word of the EEPROM or OTP of a DVM card, by its byte address.
-    pub(crate) fn eeprom(&self, address: u16) -> Result<u16> {
+    pub(crate) fn eeprom(&self, dev: &Device, address: u16) -> Result<u16> {
         let _running = self.op.lock();
-        self.eeprom_word(address)
+        self.eeprom_word(dev, address)
     }
 
-    fn eeprom_word(&self, address: u16) -> Result<u16> {
+    fn eeprom_word(&self, dev: &Device, address: u16) -> Result<u16> {
         // The register holds the address of a word, twice.
         let address = Bounded::<u32, 14>::try_new(u32::from(address) / 2).ok_or(EINVAL)?;
         self.io(|bar| bar.write_reg(CSR_EEPROM_REG::zeroed().with_address(address)))?;
         self.poll(|bar| bar.read(CSR_EEPROM_REG).read_valid(), Delta::from_millis(5))?;
         let word = self.io(|bar| bar.read(CSR_EEPROM_REG).data().get())?;
+        self.check_otp(dev)?;
         Ok(word as u16)
+    }
+
+    /// What the check bits of the last word say, which is acknowledged. An EEPROM has none.
+    fn check_otp(&self, dev: &Device) -> Result {
+        let state = self.io(|bar| bar.read(CSR_OTP_GP_REG))?;
+        if state.ecc_uncorr_status() {
+            self.io(|bar| bar.write_reg(state))?;
+            dev_err!(dev, "Uncorrectable OTP ECC error, abort OTP read\n");
+            return Err(EINVAL);
+        }
+        if state.ecc_corr_status() {
+            self.io(|bar| bar.write_reg(state))?;
+            dev_err!(dev, "Correctable OTP ECC error, continue read\n");
+        }
+        Ok(())
     }
 
     /// Where the image of the OTP begins whose blocks are a list (families 1000 and 5000 have no shadow
     /// of it): in the last block but one, as the last is still empty.
-    pub(crate) fn otp_block(&self) -> Result<u16> {
+    pub(crate) fn otp_block(&self, dev: &Device) -> Result<u16> {
         let _running = self.op.lock();
         self.io(|bar| bar.update(CSR_OTP_GP_REG, |r| r.with_access_mode(false)))?;
         let (mut valid, mut next) = (0u16, 0u16);
         for _ in 0..4 {
-            let link = self.eeprom_word(next)?;
+            let link = self.eeprom_word(dev, next)?;
             if link == 0 {
                 // Its image comes after the link.
                 return Ok(valid + 2);
@@ -808,12 +833,37 @@ impl Trans {
         self.whole()
     }
 
+    /// By which causes the microcode or the hardware has failed since it was loaded, if it has.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failed.load(Relaxed)
+    }
+
     /// An error, if the microcode or the hardware has said that they have failed.
     fn whole(&self) -> Result {
-        match self.failed.load(Relaxed) {
+        match self.failures() {
             0 => Ok(()),
             _ => Err(EIO),
         }
+    }
+
+    /// What the last ALIVE said.
+    pub(crate) fn last_alive(&self, alive: &mut [u8]) -> Result<usize> {
+        let rings = self.rings.lock();
+        Ok(copy(&rings.as_ref().ok_or(ENODEV)?.alive, alive))
+    }
+
+    /// Words of the card's memory, of one that is not stopped.
+    pub(crate) fn read_mem(&self, address: u32, words: &mut [u32]) -> Result {
+        let running = self.op.lock();
+        if *running == Running::Off {
+            return Err(EIO);
+        }
+        self.io(|bar| {
+            bar.write_reg(HBUS_TARG_MEM_RADDR::zeroed().with_value(address));
+            for word in words.iter_mut() {
+                *word = bar.read(HBUS_TARG_MEM_RDAT).value().get();
+            }
+        })
     }
 
     /// Stops the card wherever it is. All that it does not answer is passed over: it may be gone.
@@ -899,32 +949,32 @@ impl Trans {
         }
     }
 
-    /// The rest of it. Whether the RF-kill switch was moved.
-    pub(crate) fn handle(&self) -> (IrqReturn, bool) {
+    /// The rest of it, for these causes.
+    pub(crate) fn handle(&self) -> (IrqReturn, u32) {
         let causes = self.causes.xchg(0, Relaxed);
         if causes & int::FH_TX != 0 {
             self.loaded.complete();
         }
-        if causes & (int::HW_ERR | int::SW_ERR) != 0 {
-            self.fail();
+        if causes & int::FAILURES != 0 {
+            self.fail(causes & int::FAILURES);
         }
         if causes & (int::FH_RX | int::SW_RX | int::RX_PERIODIC | int::ALIVE) != 0 {
             // A card that fetches takes buffers from when it runs on.
             let offer = self.fetches() && causes & int::ALIVE != 0;
             // Without rings the device is going; a buffer that was none is no card to go on with.
             if self.receive(offer) == Err(EIO) {
-                self.fail();
+                self.fail(int::HW_ERR);
             }
         }
         // What has come meanwhile interrupts at once.
         let mask = self.mask.lock();
         let _ = self.io(|bar| bar.write_reg(CSR_INT_MASK::zeroed().with_causes(*mask)));
-        (IrqReturn::Handled, causes & int::RF_KILL != 0)
+        (IrqReturn::Handled, causes)
     }
 
     /// The microcode or the hardware has failed: nobody waits for it any more.
-    fn fail(&self) {
-        self.failed.store(1, Relaxed);
+    fn fail(&self, causes: u32) {
+        self.failed.store(causes, Relaxed);
         self.loaded.complete();
         self.alive.complete();
         self.responded.complete();

@@ -208,6 +208,7 @@ static RUST_DRIVER: &[(&str, &str)] = files! {
     "abstractions/kmod.rs"
     "abstractions/mod.rs"
     "abstractions/pci.rs"
+    "abstractions/pm.rs"
     "abstractions/workqueue.rs"
     "cards.rs"
     "context.rs"

@@ -9,4 +9,5 @@ pub(crate) mod export;
 pub(crate) mod firmware;
 pub(crate) mod kmod;
 pub(crate) mod pci;
+pub(crate) mod pm;
 pub(crate) mod workqueue;

@@ -13,6 +13,7 @@ use serde::de::{
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Value;
 
+use super::own::Own;
 use super::word::word;
 use crate::facts::driver::{Driver, IWLWIFI, Request};
 use crate::facts::errno::Errno;
@@ -418,6 +419,8 @@ pub struct WhenDriver {
     pub built_in: Option<bool>,
     /// It was built without `CONFIG_IWLMLD`, and refuses the cards of Wi-Fi 7; or it takes them.
     pub no_mld: Option<bool>,
+    /// It is this one, where it differs in what no other key says.
+    pub module: Option<Own>,
 }
 
 impl WhenDriver {
@@ -428,6 +431,7 @@ impl WhenDriver {
             && self.stock.is_none_or(|stock| stock == driver.is_stock())
             && self.built_in.is_none_or(|built_in| built_in == driver.is_built_in())
             && self.no_mld.is_none_or(|no_mld| no_mld == driver.no_mld)
+            && self.module.is_none_or(|own| <&str>::from(own) == driver.module)
     }
 }
 
@@ -728,6 +732,8 @@ mod tests {
             ("driver.stock = false", false, true),
             ("driver.lets-go = true", false, false),
             ("driver.built-in = true", false, false),
+            ("driver.module = 'iwlwifi'", true, true),
+            ("driver.module = 'iwlrs'", false, false),
         ] {
             let when = when(text);
             assert_eq!((when.applies(&stock), when.applies(&sync)), (of_stock, of_sync), "{text}");
