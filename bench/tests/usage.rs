@@ -113,7 +113,7 @@ fn a_place_that_is_none_is_named_with_a_remedy() {
 #[test]
 fn an_identity_is_refused_where_it_is_wrong() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["run", "--card", "9260,hw-rev=0x340"], "take a card of that one (ax200, ax201)"),
         (&["matrix", "--card", "7260,9260,devcie=1"], "`devcie` is no part of a card's identity"),
         (&["run", "--card", "9260,devise="], "did you mean `device`?"),
