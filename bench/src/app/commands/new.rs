@@ -95,7 +95,7 @@ fn driver_in_rust(directory: &Path) -> anyhow::Result<ExitCode> {
 /// As a shell takes it.
 fn quoted(path: &impl ToString) -> String {
     let path = path.to_string();
-    shlex::try_quote(&path).map_or(path.clone(), |quoted| quoted.into_owned())
+    shlex::try_quote(&path).map_or(path.clone(), std::borrow::Cow::into_owned)
 }
 
 /// Writes a file that is not there yet.
