@@ -61,22 +61,24 @@ pub(crate) const LOG_WORDS: usize = 15;
 pub(crate) enum Hidden {}
 
 /// A card of the core's, for as long as it is lent.
+///
+/// # Invariants
+///
+/// It points to what the core has for a card, which is borrowed for `'a`.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Handle<'a>(NonNull<Hidden>, PhantomData<&'a Hidden>);
 
-impl<'a> Handle<'a> {
-    /// Of what the core has for a card; one type throughout, as there [`Handle::get`] gives it back.
-    pub(crate) fn new<T>(card: &'a T) -> Self {
-        Self(NonNull::from(card).cast(), PhantomData)
-    }
-
+impl Handle<'_> {
     /// # Safety
     ///
-    /// `T` is the type of [`Handle::new`].
-    pub(crate) unsafe fn get<T>(self) -> &'a T {
-        // SAFETY: It points to what was borrowed for `'a`, of this type by the caller.
-        unsafe { self.0.cast().as_ref() }
+    /// As the invariants say: so none but the core makes one.
+    pub(crate) unsafe fn new(card: NonNull<Hidden>) -> Self {
+        Self(card, PhantomData)
+    }
+
+    pub(crate) fn get(self) -> NonNull<Hidden> {
+        self.0
     }
 }
 

@@ -48,7 +48,7 @@ use kernel::{
 };
 
 use crate::{
-    abi::{Handle, Kind, Ops},
+    abi::{Kind, Ops},
     abstractions::{
         device::release_driver,
         firmware::{request_nowait, Firmware, Requester},
@@ -311,11 +311,6 @@ impl Drv {
         }
         *self.ops.lock() = None;
         *self.stage.as_mut(table) = Stage::Left(kind);
-    }
-
-    /// As the opmodes have it.
-    pub(crate) fn handle(&self) -> Handle<'_> {
-        Handle::new(self)
     }
 
     /// Starts the opmode. Where it fails, the device is let go of.
@@ -594,8 +589,8 @@ impl WorkItem<2> for Drv {
     type Pointer = Arc<Drv>;
 
     fn run(this: Arc<Drv>) {
-        // Who unbinds it and binds it again between this look and the release sees it let go of once
-        // more, and can bind it again.
+        // Whoever unbinds it and binds it again between this look and the release, to whichever driver, sees
+        // it let go of once more: as between the look and the release of the `unbind` file in sysfs.
         let failed = *this.stage.as_ref(&TABLE.lock()) == Stage::Failed;
         if failed {
             release_driver(&this.dev);

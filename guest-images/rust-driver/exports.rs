@@ -2,6 +2,8 @@
 
 //! The core's half of `abi.rs`: what the opmodes call.
 
+use core::ptr::NonNull;
+
 use kernel::{
     device::Device,
     ffi::{c_int, c_long},
@@ -41,10 +43,18 @@ fn length(result: Result<usize>) -> c_long {
     }
 }
 
+impl Drv {
+    /// As the opmodes have it.
+    pub(crate) fn handle(&self) -> Handle<'_> {
+        // SAFETY: It is what the core has for a card, borrowed for as long as the handle.
+        unsafe { Handle::new(NonNull::from(self).cast()) }
+    }
+}
+
 impl<'a> Handle<'a> {
     fn drv(self) -> &'a Drv {
-        // SAFETY: `Drv::handle()` makes all that there are.
-        unsafe { self.get() }
+        // SAFETY: By its invariants it points to one, which `Drv::handle()` has borrowed.
+        unsafe { self.get().cast().as_ref() }
     }
 }
 

@@ -82,8 +82,8 @@ impl pci::Driver for Driver {
                 alloc(pci::IrqType::Intx)
             })?;
             let vectors = KBox::new(vectors, GFP_KERNEL)?;
-            // SAFETY: The vectors are in a box, whose content stays where it is, and `Bound` drops that
-            // after the interrupt that borrows from it.
+            // SAFETY: The vectors are in a box, whose content stays where it is, and `Bound` has that before
+            // the interrupt that borrows from it, and drops it after.
             let borrowed: &'bound pci::IrqVectorRegistration<'bound> =
                 unsafe { &*core::ptr::from_ref(&*vectors) };
             let request = borrowed.index(0)?.into();
@@ -92,11 +92,12 @@ impl pci::Driver for Driver {
             let irq = unsafe {
                 irq::ThreadedRegistration::new(request, irq::Flags::SHARED, c"iwlrs", Ok(handler))
             };
+            // What fails undoes what is before it, backwards: as `Bound` does in the end.
             Ok(try_pin_init!(Bound {
-                irq <- irq,
-                vectors,
-                enabled,
                 drv,
+                enabled,
+                vectors,
+                irq <- irq,
                 _: { drv.begin()? },
             }? Error))
         })

@@ -4,7 +4,7 @@
 //! 9000, and of 22000, whose own is in [`context`](crate::context).
 //!
 //! Everything here that touches the card is called between `start_hw()` and the end of `stop()`, in
-//! process context, by one at a time: `op` is held. The interrupt's thread takes `rings` alone, for as
+//! process context, by one at a time: `op` is held. The interrupt's thread takes `mask`, and `rings` for as
 //! long as it empties the receive ring.
 
 use kernel::{
@@ -21,6 +21,7 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{Atomic, Relaxed},
+        barrier::{dma_mb, Read},
         Mutex, //
     },
     time::{delay::fsleep, msecs_to_jiffies, Delta, Jiffies},
@@ -90,6 +91,8 @@ struct Rings {
     rx_buffers: Dma,
     command: Dma,
     way: Way,
+    /// Room for the packet that is read, so that none needs memory that is not there.
+    packet: KVec<u8>,
     /// The next receive buffer.
     rx_read: usize,
     /// The next descriptor.
@@ -132,8 +135,8 @@ pub(crate) struct Trans {
     op: Mutex<Running>,
     #[pin]
     rings: Mutex<Option<Rings>>,
-    /// What may interrupt, as the card was told. Held while it is told: the interrupt's thread does so too,
-    /// and would take back what somebody else has unmasked meanwhile.
+    /// What may interrupt, as the card was told. Held while it is told, and while causes are dealt with: the
+    /// interrupt's thread tells it too, and would take back what somebody else has unmasked meanwhile.
     #[pin]
     mask: Mutex<u32>,
     /// What has interrupted, for the interrupt's thread.
@@ -196,6 +199,7 @@ impl Rings {
             rx_buffers: Dma::new(dev, RX_BUFFERS * RX_BUFFER)?,
             command: Dma::new(dev, COMMAND)?,
             way,
+            packet: KVec::from_elem(0, RX_BUFFER, GFP_KERNEL)?,
             rx_read: 0,
             write: 0,
             alive: reserve()?,
@@ -337,6 +341,14 @@ impl Trans {
         })
     }
 
+    /// Of what was before its reset nothing is dealt with any more: by now the interrupt has run out, and its
+    /// thread is waited for.
+    fn forget(&self) {
+        let _mask = self.mask.lock();
+        self.causes.store(0, Relaxed);
+        self.failed.store(0, Relaxed);
+    }
+
     fn set_hw_ready(&self) -> Result {
         self.io(|bar| bar.update(CSR_HW_IF_CONFIG_REG, |r| r.with_pci_own_set(true)))?;
         self.poll(|bar| bar.read(CSR_HW_IF_CONFIG_REG).pci_own_set(), Delta::from_micros(50))?;
@@ -431,11 +443,11 @@ impl Trans {
     /// Resets and powers the card.
     pub(crate) fn start_hw(&self) -> Result {
         let mut running = self.op.lock();
+        // However far it comes, `stop()` takes it back.
+        *running = Running::Powered;
         self.wake()?;
         self.mask_all()?;
-        self.unmask(int::RF_KILL)?;
-        *running = Running::Powered;
-        Ok(())
+        self.unmask(int::RF_KILL)
     }
 
     /// A word of the EEPROM or OTP of a DVM card, by its byte address.
@@ -733,7 +745,7 @@ impl Trans {
         self.sw_reset()?;
         self.prepare()?;
         self.apm_init()?;
-        self.failed.store(0, Relaxed);
+        self.forget();
         self.io(|bar| {
             let mailbox = CSR_UCODE_DRV_GP1_CLR::zeroed();
             bar.write_reg(mailbox.with_rfkill(true));
@@ -951,6 +963,7 @@ impl Trans {
 
     /// The rest of it, for these causes.
     pub(crate) fn handle(&self) -> (IrqReturn, u32) {
+        let mask = self.mask.lock();
         let causes = self.causes.xchg(0, Relaxed);
         if causes & int::FH_TX != 0 {
             self.loaded.complete();
@@ -967,7 +980,6 @@ impl Trans {
             }
         }
         // What has come meanwhile interrupts at once.
-        let mask = self.mask.lock();
         let _ = self.io(|bar| bar.write_reg(CSR_INT_MASK::zeroed().with_causes(*mask)));
         (IrqReturn::Handled, causes)
     }
@@ -988,6 +1000,8 @@ impl Trans {
         let mut closed = [0; 2];
         rings.rx_status.read(0, &mut closed)?;
         let closed = usize::from(u16::from_le_bytes(closed)) % RX_SIZE;
+        // What is in the buffers the card has written before that.
+        dma_mb(Read);
         while rings.rx_read != closed {
             let buffer = rings.filled()?;
             self.packets(rings, buffer * RX_BUFFER)?;
@@ -1021,16 +1035,18 @@ impl Trans {
             if word == FRAME_INVALID || len < 4 || at + 4 + len > RX_BUFFER {
                 break;
             }
-            let mut payload = KVec::from_elem(0, len - 4, GFP_KERNEL)?;
-            rings.rx_buffers.read(buffer + at + 8, &mut payload)?;
-            self.packet(rings, (group, id), u16::from_le_bytes([low, high]), &payload);
+            let payload = rings.packet.get_mut(..len - 4).ok_or(EIO)?;
+            rings.rx_buffers.read(buffer + at + 8, payload)?;
+            self.packet(rings, (group, id), u16::from_le_bytes([low, high]), len - 4);
             at = (at + 4 + len + 63) & !63;
         }
         // Nothing of it is read twice.
         rings.rx_buffers.write(buffer, &FRAME_INVALID.to_le_bytes())
     }
 
-    fn packet(&self, rings: &mut Rings, (group, id): (u8, u8), sequence: u16, payload: &[u8]) {
+    /// The packet that was read, of so many bytes.
+    fn packet(&self, rings: &mut Rings, (group, id): (u8, u8), sequence: u16, len: usize) {
+        let payload = rings.packet.get(..len).unwrap_or_default();
         if sequence & SEQ_RX_FRAME == 0 {
             if rings.awaited == Some(sequence) {
                 rings.awaited = None;

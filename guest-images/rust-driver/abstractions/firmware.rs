@@ -51,7 +51,7 @@ pub(crate) trait Requester: Send + Sync + 'static {
     fn firmware(self: Arc<Self>, file: Option<Firmware>);
 }
 
-/// Asks for a file, and returns at once.
+/// Asks for a file, and returns at once. `module` is the one that has the code of `T`.
 pub(crate) fn request_nowait<T: Requester>(
     module: &'static ThisModule,
     name: &CStr,
