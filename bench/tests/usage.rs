@@ -270,10 +270,16 @@ fn a_new_driver_is_whole_and_is_not_written_over() {
     }
     let output = bench.output(&["check", &format!("{own}/my_card.toml")]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let refused = format!("{}/my-card", bench.dir.path().display());
-    for (name, said) in
-        [(&*own, "is there already"), (&refused, "`my-card` is no name for a module")]
-    {
+    let in_directory = |name: &str| format!("{}/{name}", bench.dir.path().display());
+    let [hyphen, keyword, of_kernel, there] =
+        ["my-card", "fn", "kernel", "iwlwifi"].map(in_directory);
+    for (name, said) in [
+        (&*own, "is there already"),
+        (&hyphen, "`my-card` is no name for a module"),
+        (&keyword, "`fn` has a meaning in Rust"),
+        (&of_kernel, "`kernel` has a meaning in Rust or in the kernel's crates"),
+        (&there, "`iwlwifi` is a module of a driver that is there"),
+    ] {
         let (code, stderr) = failing(&bench, &["new", "--driver", "rust", name]);
         assert_eq!(code, Some(2), "{stderr}");
         assert!(stderr.contains(said), "{stderr}");

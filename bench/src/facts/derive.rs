@@ -142,11 +142,13 @@ impl Deriver {
                     (Some("pci"), "bind") => {
                         let driver = driver.clone()?;
                         let slot = pci_slot.clone().unwrap_or_default();
-                        if driver != self.driver.pci_driver {
+                        let card = self.touches.card_in(&slot);
+                        if driver == self.driver.pci_driver {
+                            self.touches.bound(&slot);
+                        } else if card.is_empty() {
                             return None;
                         }
-                        self.touches.bound(&slot);
-                        Some(Milestone::Bound { card: self.touches.card_in(&slot), slot, driver })
+                        Some(Milestone::Bound { card, slot, driver })
                     }
                     (Some("pci"), "unbind") => {
                         let slot = pci_slot.clone().unwrap_or_default();
@@ -364,8 +366,13 @@ mod tests {
         assert_eq!(milestones(&IWLWIFI, hand_over(&IWLWIFI)), steps);
         assert_eq!(milestones(&OTHER, hand_over(&OTHER)), steps);
         // A touch is a touch, whoever's; the rest is any file's and any module's.
-        let others = ["probe", "firmware-asked", "firmware-given", "module-loaded"];
+        let others = ["probe", "bound", "firmware-asked", "firmware-given", "module-loaded"];
         assert_eq!(milestones(&OTHER, hand_over(&IWLWIFI)), others);
         assert_eq!(milestones(&IWLWIFI, hand_over(&OTHER)), others);
+        let mut elsewhere = bound_to("virtio-pci");
+        if let GuestEvent::Uevent { pci_slot, .. } = &mut elsewhere {
+            *pci_slot = Some("0000:00:03.0".into());
+        }
+        assert!(milestones(&IWLWIFI, vec![What::Guest(elsewhere)]).is_empty(), "no card of ours");
     }
 }

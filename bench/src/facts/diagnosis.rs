@@ -34,7 +34,7 @@ pub use self::scenario::{ENDED_EARLY, HELD_BY_GATE};
 use crate::facts::missing::Missing;
 use crate::facts::symbol::readable;
 use crate::facts::timeline::{BenchEvent, Event, What};
-use crate::facts::trouble::Trouble;
+use crate::facts::trouble::{RUST_PANIC, Trouble};
 
 /// The cause of a failed run, if one is seen.
 pub fn diagnose(facts: &Facts<'_>) -> Option<Diagnosis> {
@@ -46,7 +46,7 @@ pub fn diagnose(facts: &Facts<'_>) -> Option<Diagnosis> {
     let of_firmware = || no_firmware(facts);
     let false_alarm = facts.description.verifies.then(|| false_alarm(facts)).flatten();
     let found = false_alarm.or_else(|| of_card(facts));
-    let found = found.or_else(|| (!own.card).then(|| probe_failed(facts)).flatten());
+    let found = found.or_else(|| probe_failed(facts, own.card));
     let found = found.or_else(|| gate_holds(facts));
     let found = found.or_else(|| (!own.modules).then(of_modules).flatten());
     let of_driver = || silent(facts).or_else(|| unbind_waits(facts));
@@ -74,7 +74,9 @@ pub fn diagnose_trouble(facts: &Facts<'_>, seq: u64) -> Option<Diagnosis> {
     let mut found = match found {
         Some(found) => found,
         None => {
-            let place = place_of(text, &facts.events[at..]);
+            // A panic in Rust says itself where it is.
+            let says = text.starts_with(RUST_PANIC);
+            let place = (!says).then(|| place_of(text, &facts.events[at..])).flatten();
             let place = place.map_or_else(String::new, |place| format!(" in {place}"));
             let before = facts.milestones.iter().take_while(|reached| reached.seq != seq);
             let before = before.filter(|reached| reached.milestone.is_of_the_guest());
@@ -86,8 +88,9 @@ pub fn diagnose_trouble(facts: &Facts<'_>, seq: u64) -> Option<Diagnosis> {
                 .first()
                 .map_or_else(String::new, |fault| format!(", with the card's fault {fault}"));
             let sentence = format!(
-                "the guest's kernel reported {}{place}{after}{with}: {text}",
-                trouble.words()
+                "the guest's kernel reported {}{place}{after}{with}: {}",
+                trouble.words(),
+                text.trim_end().replace('\n', " ")
             );
             Found::new(trouble.into(), sentence, Vec::new())
                 .remedy(format!("its trace is in {DMESG}"))

@@ -386,6 +386,17 @@ impl Milestone {
         self.by_name(name).map(AnyField::value)
     }
 
+    /// What a card tells when something is done to it by hand.
+    pub fn is_touch(&self) -> bool {
+        matches!(
+            self,
+            Milestone::AliveReleased { .. }
+                | Milestone::Vanished { .. }
+                | Milestone::FaultSwitched { .. }
+                | Milestone::RfKillSwitched { .. }
+        )
+    }
+
     /// The card's name, where it is one's.
     pub fn card(&self) -> Option<&str> {
         self.by_name("card")?.text().filter(|card| !card.is_empty())

@@ -46,6 +46,11 @@ pub enum Trouble {
     Leak,
 }
 
+/// A `panic!()` in Rust: the place, then what it says (`rust/kernel/lib.rs`).
+pub const RUST_PANIC: &str = "rust_kernel: panicked at ";
+/// What follows it.
+const RUST_BUG: &str = "kernel BUG at rust/helpers/bug.c";
+
 /// First words, most telling first.
 const WORDS: &[(&str, Trouble)] = &[
     ("Kernel panic - not syncing", Trouble::Panic),
@@ -83,6 +88,7 @@ const WORDS: &[(&str, Trouble)] = &[
     ("watchdog: Watchdog detected hard LOCKUP", Trouble::Hang),
     ("NMI watchdog: Watchdog detected hard LOCKUP", Trouble::Hang),
     ("watchdog: CPU", Trouble::Hang),
+    (RUST_PANIC, Trouble::Oops),
     ("Oops", Trouble::Oops),
     ("BUG: ", Trouble::Oops),
     // The allocator's, of a cache by its name.
@@ -120,6 +126,9 @@ impl Complaints {
     pub fn begun_by(&mut self, line: &str) -> Option<Trouble> {
         self.unnamed = self.unnamed.map(|lines| lines + 1).filter(|lines| *lines < COMPLAINT);
         let trouble = classify(line);
+        if self.unnamed.is_some() && line.starts_with(RUST_BUG) {
+            return None;
+        }
         let names = NAMES_AN_OOPS.iter().any(|words| line.starts_with(words));
         if trouble == Some(Trouble::Oops) {
             let named = self.unnamed.take().is_some() && names;
@@ -223,6 +232,11 @@ mod tests {
         assert_eq!(begun(&[null, page, oops, "RIP: 0010:x", end]), [Trouble::Oops]);
         assert_eq!(begun(&["kernel BUG at x.c:1!", "invalid opcode: 0000 [#1]"]), [Trouble::Oops]);
         assert_eq!(begun(&[oops]), [Trouble::Oops], "not all say more before it");
+        let panic = "rust_kernel: panicked at my_card.rs:141:53:\nthe switch is 3";
+        let (cut, bug) =
+            ("------------[ cut here ]------------", "kernel BUG at rust/helpers/bug.c:7!");
+        assert_eq!(begun(&[panic, cut, bug, oops, end]), [Trouble::Oops]);
+        assert_eq!(begun(&[bug, oops]), [Trouble::Oops], "its words were lost");
         assert_eq!(begun(&[null, oops, null, oops]).len(), 2);
         assert_eq!(begun(&[null, end, oops]).len(), 2, "of another one");
         let warning = "WARNING: CPU: 0 PID: 9 at x.c:1 y+0x1/0x2";
@@ -237,6 +251,7 @@ mod tests {
                 Some(Trouble::Oops),
             ),
             ("Oops: Oops: 0000 [#1] SMP NOPTI", Some(Trouble::Oops)),
+            ("rust_kernel: panicked at my_card.rs:141:53:", Some(Trouble::Oops)),
             ("BUG: KASAN: slab-use-after-free in iwl_req_fw_callback", Some(Trouble::Sanitizer)),
             ("WARNING: CPU: 0 PID: 9 at drivers/net/x.c:1 y+0x1/0x2", Some(Trouble::Warning)),
             ("WARNING: possible circular locking dependency detected", Some(Trouble::Locking)),

@@ -31,7 +31,12 @@ const AROUND: usize = 4;
 pub fn text(record: &Record, verbose: bool, look: Look) -> String {
     let mut out = String::new();
     let passed = record.verdict.outcome == Outcome::Passed;
-    let head = format!("{} · {} → {}", record.scenario, record.vars.card, record.vars.opmode);
+    let mut head = format!("{} · {}", record.scenario, record.vars.card);
+    // Where its driver was left out for one's own, the card's opmode is not asked for.
+    let module = record.vars.driver.module;
+    if record.modules.is_empty() || record.modules.iter().any(|there| there.name == module) {
+        let _ = write!(head, " → {}", record.vars.opmode);
+    }
     line(&mut out, &look.bold(&look.wrapped(&head, 2)));
     if !record.identity.is_empty() {
         let identity = format!("{} is here {}", record.vars.card, record.identity);

@@ -347,7 +347,9 @@ impl<'s> Possible<'s> {
             "name" => self.lacks_firmware(kind, text),
             "driver" => {
                 let drivers = DRIVERS.map(|driver| driver.pci_driver);
-                one_of("driver that milestones tell of", &drivers)
+                // One's own is named as its module.
+                let own = self.expansions(text).iter().any(|name| self.speaks_of(name));
+                (!own).then(|| one_of("driver that milestones tell of", &drivers)).flatten()
             }
             "fault" => {
                 let faults = Fault::all().map(Fault::name);

@@ -24,6 +24,11 @@ register! {
         31:0 causes;
     }
 
+    /// The card's state.
+    CSR_GP_CNTRL(u32) @ 0x024 {
+        27:27 hw_rf_kill_sw => bool;
+    }
+
     /// Hardware type and step.
     CSR_HW_REV(u32) @ 0x028 {
         15:4 part;
@@ -45,18 +50,28 @@ struct Card {
     interrupted: Completion,
 }
 
+impl Card {
+    /// These causes may interrupt, and no others.
+    fn unmask(&self, causes: u32) {
+        let mask = CSR_INT_MASK::zeroed().with_causes(causes);
+        // Of a card that is not there any more none will.
+        let _ = self.bar.try_access_with(|bar| bar.write_reg(mask));
+    }
+}
+
 impl Handler for Card {
     fn handle(&self) -> IrqReturn {
-        let causes = self.bar.try_access_with(|bar| {
+        let read = self.bar.try_access_with(|bar| {
             let causes = bar.read(CSR_INT).causes().get();
             bar.write_reg(CSR_INT::zeroed().with_causes(causes));
-            causes
+            (causes, bar.read(CSR_GP_CNTRL).hw_rf_kill_sw())
         });
-        match causes {
+        match read {
             // None of ours, or all ones: the card has gone.
-            None | Some(0 | u32::MAX) => IrqReturn::None,
-            Some(causes) => {
-                pr_info!("interrupt, causes {:#x}\n", causes);
+            None | Some((0 | u32::MAX, _)) => IrqReturn::None,
+            Some((causes, radio)) => {
+                let radio = if radio { "on" } else { "off" };
+                pr_info!("interrupt, causes {:#x}, radio {}\n", causes, radio);
                 self.interrupted.complete_all();
                 IrqReturn::Handled
             }
@@ -107,11 +122,10 @@ impl pci::Driver for Driver {
 
             let types = pci::IrqTypes::default().with(pci::IrqType::Msi);
             let vectors = KBox::new(pdev.alloc_irq_vectors(1, 1, types)?, GFP_KERNEL)?;
-            // SAFETY: The vectors stay where they are, in their box, and `Bound` drops that after the
-            // interrupt.
+            // SAFETY: The vectors stay where they are, in their box, and `Bound` has that before the
+            // interrupt, and drops it after.
             let borrowed: &'bound pci::IrqVectorRegistration<'bound> =
                 unsafe { &*core::ptr::from_ref(&*vectors) };
-            bar.write_reg(CSR_INT_MASK::zeroed().with_causes(RF_KILL));
             let card = try_pin_init!(Card {
                 bar: bar.into_devres()?,
                 interrupted <- Completion::new(),
@@ -119,12 +133,18 @@ impl pci::Driver for Driver {
             let request = borrowed.index(0)?.into();
             // SAFETY: It is a field of the device's data, which the driver core drops.
             let irq = unsafe { Registration::new(request, irq::Flags::SHARED, c"NAME", card) };
-            Ok(try_pin_init!(Bound { irq <- irq, vectors }? Error))
+            // What may fail goes before the interrupt, or below it: what was made is then dropped,
+            // backwards.
+            Ok(try_pin_init!(Bound {
+                vectors,
+                irq <- irq,
+                _: { irq.handler().unmask(RF_KILL) },
+            }? Error))
         })
     }
 
     fn unbind<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Bound<'bound>>) {
-        let _ = this.irq.handler().bar.try_access_with(|bar| bar.write_reg(CSR_INT_MASK::zeroed()));
+        this.irq.handler().unmask(0);
     }
 }
 

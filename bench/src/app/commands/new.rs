@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::app::cli::{Language, NewArgs};
 use crate::app::commands;
+use crate::facts::driver::DRIVERS;
 use crate::facts::failure::BadUsage;
 use crate::script::read;
 
@@ -31,6 +32,13 @@ const IN_RUST: [(&str, &str); 3] = [
     ("NAME.toml", driver!("scenario.toml")),
     ("Kbuild", driver!("Kbuild")),
 ];
+
+/// What no crate of a module's can be called: keywords, and crates that it has in scope.
+const IN_USE: &str = "\
+    abstract alloc as async await become bindings bool box break build_error char const continue core \
+    crate do dyn else enum extern false ffi final fn for gen if impl in kernel let loop macro macros \
+    match mod move mut override pin_init priv proc_macro pub ref return self static std str struct super \
+    test trait true try type typeof uapi unsafe unsized use virtual where";
 
 /// Writes a scenario to change, or a driver.
 pub fn new(args: &NewArgs) -> anyhow::Result<ExitCode> {
@@ -71,6 +79,15 @@ fn driver_in_rust(directory: &Path) -> anyhow::Result<ExitCode> {
              my_card"
         ))
         .into());
+    }
+    if IN_USE.split(' ').any(|word| word == name) {
+        let what =
+            format!("`{name}` has a meaning in Rust or in the kernel's crates; choose another");
+        return Err(BadUsage(what).into());
+    }
+    if DRIVERS.iter().any(|driver| driver.modules().any(|module| module == name)) {
+        let what = format!("`{name}` is a module of a driver that is there; choose another");
+        return Err(BadUsage(what).into());
     }
     fs::create_dir(directory).map_err(|error| not_new(directory, error))?;
     for (file, text) in IN_RUST {

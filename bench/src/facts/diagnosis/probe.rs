@@ -17,13 +17,26 @@ pub fn failed_probe(text: &str, slot: &str) -> Option<Errno> {
     probes.then(|| number.trim().parse().ok().map(Errno)).flatten()
 }
 
-/// The driver does not take its card.
-pub(super) fn probe_failed(facts: &Facts<'_>) -> Option<Found> {
-    let (seq, errno) = facts
-        .events
-        .iter()
-        .rev()
-        .find_map(|event| Some((event.seq, failed_probe(event.kernel_log()?, facts.slot)?)))?;
+/// The driver that such a line is of, where it says that.
+fn prober(text: &str) -> Option<&str> {
+    text.split_once("probe with driver ")?.1.split(' ').next()
+}
+
+/// The driver does not take its card. Where the scenario `breaks` the card itself, that is a cause as long as
+/// it has not.
+pub(super) fn probe_failed(facts: &Facts<'_>, breaks: bool) -> Option<Found> {
+    let (seq, text, errno) = facts.events.iter().rev().find_map(|event| {
+        let text = event.kernel_log()?;
+        Some((event.seq, text, failed_probe(text, facts.slot)?))
+    })?;
+    let broken = || {
+        let lost = |m: &Milestone| m.is_touch() || matches!(m, Milestone::Unbound { .. });
+        let mut before = facts.milestones.iter().take_while(|reached| reached.seq < seq);
+        before.any(|reached| lost(&reached.milestone)) || facts.faults().any(|(at, _)| at < seq)
+    };
+    if breaks && broken() {
+        return None;
+    }
     let since = |at: u64, what: &dyn Fn(&Milestone) -> bool| {
         facts.milestones.iter().any(|reached| reached.seq > at && what(&reached.milestone))
     };
@@ -35,7 +48,7 @@ pub(super) fn probe_failed(facts: &Facts<'_>) -> Option<Found> {
             && matches!(&reached.milestone, Milestone::Probe { slot, .. } if slot == facts.slot)
     });
     let events = touched.map(|reached| reached.seq).into_iter().chain([seq]).collect();
-    let (driver, slot) = (facts.driver, facts.slot);
+    let (driver, slot) = (prober(text).unwrap_or(facts.driver), facts.slot);
     let sentence = format!("{driver} does not take the card: its probe of {slot} failed, {errno}");
     Some(Found::new("probe-failed", sentence, events))
 }

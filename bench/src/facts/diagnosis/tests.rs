@@ -17,6 +17,9 @@ fn card(event: CardEvent) -> What {
 fn fault(name: &str) -> What {
     card(CardEvent::FaultInjected { fault: name.to_owned().into() })
 }
+fn rf_kill() -> What {
+    card(CardEvent::RfKillSwitched { on: true })
+}
 fn read(value: u32) -> What {
     let (space, reg) = (Space::Csr, "CSR_GP_CNTRL".into());
     card(CardEvent::RegRead { space, reg, value, outcome: Outcome::Implemented })
@@ -606,6 +609,12 @@ fn a_probe_that_fails() {
         );
     }
     assert_eq!(failed_probe(&of_7_3, "0000:02:00.0"), None, "another card");
+    // One's own, in a scenario that moves its switch later, or has done so.
+    let card = Own { card: true, ..Own::default() };
+    let own = kernel(3, &format!("my_card {SLOT}: probe with driver my_card failed with error -5"));
+    let line = look(vec![read(0), own.clone(), rf_kill()], card).expect("a cause").line();
+    assert_eq!(line, format!("my_card does not take the card: its probe of {SLOT} failed, EIO"));
+    assert_eq!(look(vec![read(0), rf_kill(), own], card), None, "it may be what it wants");
     assert_eq!(failed_probe("usb 1-1: device descriptor read failed with error -22", SLOT), None);
 }
 

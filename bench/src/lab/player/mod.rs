@@ -502,16 +502,21 @@ impl<'a> Player<'a> {
         let before = self.session.milestones.len();
         self.session.touch(self.port, touch);
         self.session.wait(self.patience, |s| {
-            s.milestones[before..].iter().any(|r| is_touch(&r.milestone)).then_some(())
+            s.milestones[before..].iter().any(|r| r.milestone.is_touch()).then_some(())
         })
     }
 
     fn guest_command(&mut self, action: &Action) -> Result<Option<Command>, StepError> {
-        let driver = || self.vars.driver.pci_driver.to_owned();
         Ok(Some(match action {
             Action::Coldplug => Command::Coldplug,
-            Action::Unbind => Command::Unbind { driver: driver(), slot: self.device()?.slot },
-            Action::Bind => Command::Bind { driver: driver(), slot: self.device()?.slot },
+            Action::Unbind => {
+                let PciDevice { driver, slot, .. } = self.device()?;
+                Command::Unbind { driver: driver.unwrap_or_else(|| self.bound_last(&slot)), slot }
+            }
+            Action::Bind => {
+                let slot = self.device()?.slot;
+                Command::Bind { driver: self.bound_last(&slot), slot }
+            }
             Action::DriverOverride(name) => {
                 let path = self.attribute("driver_override")?;
                 write(path, format!("{}\n", self.text(name)))
@@ -601,6 +606,15 @@ impl<'a> Player<'a> {
         })
     }
 
+    /// The driver that a device had last: one's own may have it; else the one under test.
+    fn bound_last(&self, slot: &str) -> String {
+        let bound = self.session.milestones.iter().rev().find_map(|r| match &r.milestone {
+            Milestone::Bound { slot: s, driver, .. } if s == slot => Some(driver.clone()),
+            _ => None,
+        });
+        bound.unwrap_or_else(|| self.vars.driver.pci_driver.to_owned())
+    }
+
     fn interface(&mut self) -> Result<String, StepError> {
         let device = self.device()?;
         let slot = device.slot;
@@ -676,17 +690,6 @@ fn no_program(got: Fails) -> Option<&'static str> {
         Fails::Errno(ENOEXEC) => Some("it is neither a program nor a script that begins with #!"),
         _ => None,
     }
-}
-
-/// What a card tells when something is done to it by hand.
-fn is_touch(milestone: &Milestone) -> bool {
-    matches!(
-        milestone,
-        Milestone::AliveReleased { .. }
-            | Milestone::Vanished { .. }
-            | Milestone::FaultSwitched { .. }
-            | Milestone::RfKillSwitched { .. }
-    )
 }
 
 /// The end of a run whose guest does not say more.

@@ -31,16 +31,22 @@ impl Player<'_> {
             }
             self.collect()?;
         }
+        // Drivers of one's own that have a card, whose modules are named as they are.
+        let (ours, mut others) = (driver.pci_driver, Vec::new());
         for device in self.state()?.devices {
-            if device.driver.as_deref() == Some(driver.pci_driver) {
-                let (driver, slot) = (driver.pci_driver.to_owned(), device.slot.clone());
+            if let Some(driver) = device.driver {
+                let slot = device.slot;
+                others.extend((driver != ours).then(|| driver.clone()));
                 let what = format!("unbinding {slot}");
                 if !self.undo(Command::Unbind { driver, slot }, what, &mut left)? {
                     return Ok(left);
                 }
             }
         }
-        for module in driver.modules() {
+        others.sort();
+        others.dedup();
+        let known: Vec<&str> = driver.modules().collect();
+        for module in known.into_iter().chain(others.iter().map(String::as_str)) {
             // Each takes along what only it needed.
             if self.state()?.modules.iter().any(|loaded| loaded == module) {
                 let args = vec!["-r".to_owned(), module.to_owned()];
@@ -53,7 +59,7 @@ impl Player<'_> {
         self.rest()?;
         if left.is_empty() {
             let state = self.state()?;
-            left.extend(remains(&state, driver).map(Left::Stays));
+            left.extend(remains(&state, driver, &others).map(Left::Stays));
             // A card that has gone is nobody's to stop.
             if !state.devices.is_empty() && self.card_runs() {
                 left.push(Left::Stays("the card runs its firmware, and no driver has it".into()));
@@ -106,11 +112,15 @@ impl Player<'_> {
 }
 
 /// What should be gone by now.
-fn remains<'a>(state: &'a State, driver: &'static Driver) -> impl Iterator<Item = String> + 'a {
-    let modules = state.modules.iter().filter(|m| driver.modules().any(|module| module == **m));
+fn remains<'a>(
+    state: &'a State,
+    driver: &'static Driver,
+    others: &'a [String],
+) -> impl Iterator<Item = String> + 'a {
+    let is_of_driver = |m: &&String| driver.modules().any(|module| module == **m);
+    let modules = state.modules.iter().filter(move |m| is_of_driver(m) || others.contains(m));
     let interfaces = state.interfaces.iter().filter(|interface| *interface != LOOPBACK);
-    let is_bound = move |d: &&PciDevice| d.driver.as_deref() == Some(driver.pci_driver);
-    let bound = state.devices.iter().filter(is_bound);
+    let bound = state.devices.iter().filter(|device: &&PciDevice| device.driver.is_some());
     let modules = modules.map(|module| format!("{module} is loaded"));
     let interfaces = interfaces.map(|interface| format!("{interface} is there"));
     modules.chain(interfaces).chain(bound.map(|device| format!("{} is bound", device.slot)))
