@@ -253,8 +253,8 @@ pub struct MatrixArgs {
     /// Modules of each bzImage: …/lib/modules/RELEASE
     #[arg(long, value_delimiter = ',', value_name = "DIR")]
     pub modules: Vec<PathBuf>,
-    /// Drivers under test: `stock`, changes of the kernel's own (`iwlbench list drivers`), or `all`:
-    /// with more than one, a table says what each comes to
+    /// Drivers under test: `stock`, changes of the kernel's own, the one in Rust (`iwlbench list
+    /// drivers`), or `all`: with more than one, a table says what each comes to
     #[arg(long, default_value = "stock", value_delimiter = ',', value_name = "NAME|all")]
     pub driver: Vec<String>,
     /// A kernel's build tree: its bzImage and its modules, where they lie
@@ -402,8 +402,8 @@ pub struct GuestArgs {
     /// Modules of the bzImage: …/lib/modules/RELEASE
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,
-    /// The driver under test: `stock`, or a change of the kernel's own, built when it is first wanted
-    /// (`iwlbench list drivers`)
+    /// The driver under test: `stock`, a change of the kernel's own, or the one in Rust, which are built
+    /// when first wanted (`iwlbench list drivers`)
     #[arg(long, default_value = "stock", value_name = "NAME")]
     pub driver: String,
     /// A kernel's build tree: its bzImage and its modules, where they lie
@@ -744,7 +744,7 @@ pub struct ImageArgs {
     /// Leave a module out
     #[arg(long, value_delimiter = ',', value_name = "MODULE")]
     pub without: Vec<String>,
-    /// The driver: `stock`, or a change of the kernel's own (`iwlbench list drivers`)
+    /// The driver: `stock`, a change of the kernel's own, or the one in Rust (`iwlbench list drivers`)
     #[arg(long, default_value = "stock", value_name = "NAME")]
     pub driver: String,
     /// Debian kernel by version, or a bzImage (with --modules)
