@@ -150,8 +150,6 @@ pub(crate) struct Ops {
     pub(crate) up: extern "C" fn(Handle<'_>) -> c_int,
     /// It goes down.
     pub(crate) down: extern "C" fn(Handle<'_>),
-    /// Says what is known of why the microcode has failed.
-    pub(crate) report: extern "C" fn(Handle<'_>),
 }
 
 /// The core's calls, handed to a macro. Results below 0 are errors.

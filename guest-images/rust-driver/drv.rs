@@ -145,7 +145,7 @@ pub(crate) struct Queue(());
 impl Queue {
     /// Makes it.
     pub(crate) fn new() -> Result<Self> {
-        let queue = OwnedQueue::new_unbound(c"iwlrs")?;
+        let queue = OwnedQueue::new_freezable(c"iwlrs")?;
         *QUEUE.lock() = Some(queue);
         Ok(Self(()))
     }
@@ -468,6 +468,8 @@ impl Drv {
         let mut link = self.link.lock();
         link.up = false;
         self.rest();
+        // While it was stopped nothing was heard of the switch.
+        self.look_at_switch();
     }
 
     /// Its microcode runs.
@@ -509,10 +511,16 @@ impl Drv {
     /// It has woken.
     fn resume(&self) {
         let mut link = self.link.lock();
-        if link.asleep && link.up {
-            self.run_again();
+        if !core::mem::take(&mut link.asleep) {
+            return;
         }
-        link.asleep = false;
+        if link.up {
+            self.run_again();
+        } else if self.interface.lock().is_some() {
+            // Of a card that is gone nothing is heard.
+            let _ = self.trans.listen();
+            self.look_at_switch();
+        }
     }
 
     fn not_started(&self, requested: Result) {
@@ -608,10 +616,6 @@ impl WorkItem<3> for Drv {
             return;
         }
         // Its interface is up: so its opmode is there, and the device is bound.
-        let ops = *this.ops.lock();
-        if let Some(ops) = ops {
-            (ops.report)(this.handle());
-        }
         this.rest();
         this.run_again();
     }

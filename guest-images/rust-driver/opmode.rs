@@ -201,7 +201,6 @@ impl<T: Opmode> Registration<T> {
         stop: Self::stop,
         up: Self::up,
         down: Self::down,
-        report: Self::report,
     };
 
     /// Registers it. It starts on all cards that wait for it, before this returns.
@@ -242,10 +241,12 @@ impl<T: Opmode> Registration<T> {
     }
 
     extern "C" fn down(card: Handle<'_>) {
+        Self::report(card);
         Card(card).stop_hw();
     }
 
-    extern "C" fn report(card: Handle<'_>) {
+    /// Says what is known of why the microcode has failed, if it has.
+    fn report(card: Handle<'_>) {
         if !iwlrs_has_asserted(card) {
             return;
         }

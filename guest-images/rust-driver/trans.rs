@@ -22,7 +22,9 @@ use kernel::{
     sync::{
         atomic::{Atomic, Relaxed},
         barrier::{dma_mb, Read},
-        Mutex, //
+        new_spinlock_irq,
+        Mutex,
+        SpinLockIrq, //
     },
     time::{delay::fsleep, msecs_to_jiffies, Delta, Jiffies},
 };
@@ -139,8 +141,9 @@ pub(crate) struct Trans {
     /// interrupt's thread tells it too, and would take back what somebody else has unmasked meanwhile.
     #[pin]
     mask: Mutex<u32>,
-    /// What has interrupted, for the interrupt's thread.
-    causes: Atomic<u32>,
+    /// What has interrupted, for the interrupt's thread; held while the interrupt reads it.
+    #[pin]
+    causes: SpinLockIrq<u32>,
     /// The microcode or the hardware has failed, by these causes.
     failed: Atomic<u32>,
     #[pin]
@@ -284,7 +287,7 @@ impl Trans {
             op <- new_mutex!(Running::Off, "iwlrs op"),
             rings <- new_mutex!(Some(rings), "iwlrs rings"),
             mask <- new_mutex!(0, "iwlrs mask"),
-            causes: Atomic::new(0),
+            causes <- new_spinlock_irq!(0, "iwlrs causes"),
             failed: Atomic::new(0),
             loaded <- Completion::new(),
             alive <- Completion::new(),
@@ -341,11 +344,11 @@ impl Trans {
         })
     }
 
-    /// Of what was before its reset nothing is dealt with any more: by now the interrupt has run out, and its
-    /// thread is waited for.
+    /// Of what was before its reset nothing is dealt with any more: who is at it has ended when this has the
+    /// locks.
     fn forget(&self) {
         let _mask = self.mask.lock();
-        self.causes.store(0, Relaxed);
+        *self.causes.lock() = 0;
         self.failed.store(0, Relaxed);
     }
 
@@ -886,11 +889,20 @@ impl Trans {
         }
         *running = Running::Off;
         let _ = self.quiesce();
+        self.forget();
         if let Some(context) = (*self.rings.lock()).as_mut().and_then(Rings::context) {
             context.clear();
         }
         // Of its switch it tells all the same.
         let _ = self.unmask(int::RF_KILL);
+    }
+
+    /// A card that rests tells of its switch again, which it has forgotten if its power was off.
+    pub(crate) fn listen(&self) -> Result {
+        match *self.op.lock() {
+            Running::Off => self.unmask(int::RF_KILL),
+            _ => Ok(()),
+        }
     }
 
     fn quiesce(&self) -> Result {
@@ -934,6 +946,9 @@ impl Trans {
 
     /// The interrupt itself: which causes there are, and none of them again until they are dealt with.
     pub(crate) fn interrupt(&self) -> ThreadedIrqReturn {
+        // What came before may not have been dealt with yet: causes come past the mask too. None is dealt
+        // with twice: the end of one upload would be taken for that of the next.
+        let mut before = self.causes.lock();
         let taken = self.io(|bar| {
             let causes = bar.read(CSR_INT).causes().get();
             // All ones are read where there is no card any more.
@@ -949,12 +964,7 @@ impl Trans {
         });
         match taken {
             Ok(causes) if causes != 0 => {
-                // What came before may not have been dealt with yet: causes come past the mask too. None
-                // is dealt with twice: the end of one upload would be taken for that of the next.
-                let mut before = self.causes.load(Relaxed);
-                while let Err(now) = self.causes.cmpxchg(before, before | causes, Relaxed) {
-                    before = now;
-                }
+                *before |= causes;
                 ThreadedIrqReturn::WakeThread
             }
             _ => ThreadedIrqReturn::None,
@@ -964,7 +974,7 @@ impl Trans {
     /// The rest of it, for these causes.
     pub(crate) fn handle(&self) -> (IrqReturn, u32) {
         let mask = self.mask.lock();
-        let causes = self.causes.xchg(0, Relaxed);
+        let mut causes = core::mem::take(&mut *self.causes.lock());
         if causes & int::FH_TX != 0 {
             self.loaded.complete();
         }
@@ -976,6 +986,7 @@ impl Trans {
             let offer = self.fetches() && causes & int::ALIVE != 0;
             // Without rings the device is going; a buffer that was none is no card to go on with.
             if self.receive(offer) == Err(EIO) {
+                causes |= int::HW_ERR;
                 self.fail(int::HW_ERR);
             }
         }
@@ -984,9 +995,9 @@ impl Trans {
         (IrqReturn::Handled, causes)
     }
 
-    /// The microcode or the hardware has failed: nobody waits for it any more.
+    /// The microcode or the hardware has failed: nobody waits for it any more. With `mask` held.
     fn fail(&self, causes: u32) {
-        self.failed.store(causes, Relaxed);
+        self.failed.store(self.failures() | causes, Relaxed);
         self.loaded.complete();
         self.alive.complete();
         self.responded.complete();

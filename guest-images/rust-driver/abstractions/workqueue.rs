@@ -24,13 +24,13 @@ pub(crate) struct OwnedQueue(NonNull<bindings::workqueue_struct>);
 unsafe impl Send for OwnedQueue {}
 
 impl OwnedQueue {
-    /// One whose work runs on any CPU.
-    pub(crate) fn new_unbound(name: &'static CStr) -> Result<Self> {
+    /// One whose work runs on any CPU, and not while the machine goes to sleep.
+    pub(crate) fn new_freezable(name: &'static CStr) -> Result<Self> {
         // SAFETY: The format takes one string, and gets one. 0 is the default of items at once.
         let queue = unsafe {
             bindings::alloc_workqueue_noprof(
                 c"%s".as_char_ptr(),
-                bindings::wq_flags_WQ_UNBOUND,
+                bindings::wq_flags_WQ_UNBOUND | bindings::wq_flags_WQ_FREEZABLE,
                 0,
                 name.as_char_ptr(),
             )
@@ -50,7 +50,7 @@ impl Deref for OwnedQueue {
 
 impl Drop for OwnedQueue {
     fn drop(&mut self) {
-        // SAFETY: It was made by `new_unbound()`, and nobody can enqueue to it any more.
+        // SAFETY: It was made by `new_freezable()`, and nobody can enqueue to it any more.
         unsafe { bindings::destroy_workqueue(self.0.as_ptr()) };
     }
 }

@@ -108,6 +108,8 @@ impl pci::Driver for Driver {
         _info: Option<&'bound ()>,
     ) -> impl PinInit<Bound<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
+            // The crate takes neither back: abstractions/pci.rs of the driver that iwlbench comes with
+            // (guest-images/rust-driver) does.
             pdev.enable_device_mem()?;
             pdev.set_master();
             let bar = pdev.iomap_region_sized::<0x2000>(0, c"NAME")?;
@@ -116,7 +118,7 @@ impl pci::Driver for Driver {
             dev_info!(pdev, "part {:#x}, step {}\n", revision.part().get(), revision.step().get());
 
             // A file that scenarios can hold, refuse or break. This waits for it; to ask for it and
-            // go on, see abstractions/firmware.rs beside this directory.
+            // go on, see abstractions/firmware.rs there.
             let file = Firmware::request(c"NAME.bin", pdev.as_ref())?;
             dev_info!(pdev, "firmware of {} bytes\n", file.size());
 
