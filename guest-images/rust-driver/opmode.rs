@@ -196,12 +196,7 @@ fn assert_name(error: u32) -> &'static str {
 pub(crate) struct Registration<T: Opmode>(PhantomData<T>);
 
 impl<T: Opmode> Registration<T> {
-    const OPS: Ops = Ops {
-        start: Self::start,
-        stop: Self::stop,
-        up: Self::up,
-        down: Self::down,
-    };
+    const OPS: Ops = Ops { start: Self::start, stop: Self::stop, up: Self::up, down: Self::down };
 
     /// Registers it. It starts on all cards that wait for it, before this returns.
     pub(crate) fn new(_module: &'static ThisModule) -> Result<Self> {
