@@ -176,8 +176,8 @@ impl Modules<'_> {
         let known: Vec<String> = there.cloned().chain(of_drivers().map(str::to_owned)).collect();
         let meant = near::meant(&module, known.iter().map(String::as_str));
         let what = format!(
-            "{place}: there is no module {name} in the guest's image; `--with {name}` takes one of \
-             the kernel's into it{meant}"
+            "{place}: there is no module {name} in the guest's image; `--module FILE.ko` takes one of \
+             your own into it, `--with {name}` one of the kernel's{meant}"
         );
         Err(BadUsage(what).into())
     }

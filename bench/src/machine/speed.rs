@@ -23,6 +23,17 @@ pub fn scaled(deadline: Duration) -> Duration {
     deadline * *SLOWNESS.get_or_init(|| slowness(measure()))
 }
 
+/// What a debug kernel calls itself (`iwlbench setup --kernel debug`).
+const DEBUG: &str = "-debug";
+/// How many times as long everything takes in it, with KASAN, lockdep and kmemleak. Measured: 5 to 10 times
+/// the CPU of a stock kernel's run.
+const DEBUG_SLOWNESS: u32 = 4;
+
+/// The patience of a scenario, which is for a stock kernel, with the kernel of this release.
+pub fn patience(patience: Duration, release: &str) -> Duration {
+    if release.ends_with(DEBUG) { patience * DEBUG_SLOWNESS } else { patience }
+}
+
 fn measure() -> Duration {
     let bytes = vec![0x5a; BYTES];
     let start = Instant::now();
@@ -93,5 +104,8 @@ mod tests {
         assert_eq!(slowness(NOMINAL * 7), 7);
         assert_eq!(slowness(Duration::from_secs(3600)), SLOWEST);
         assert!(scaled(Duration::from_secs(15)) >= Duration::from_secs(15));
+        let within = Duration::from_secs(60);
+        assert_eq!(patience(within, "7.3.4+deb13-amd64"), within);
+        assert_eq!(patience(within, "7.3.4-debug"), within * DEBUG_SLOWNESS);
     }
 }

@@ -521,6 +521,7 @@ fn unmodelled(out: &mut String, whose: &str, card: &iwl_card::Summary, named: bo
     // A String takes any write.
     match card.unmodelled.len() {
         0 => {}
+        1 if !named => text += "; 1 register without a model (-v names it)",
         n if !named => drop(write!(text, "; {n} registers without a model (-v names them)")),
         _ => text += "; without a model (kept as plain storage), with the number of accesses:",
     }

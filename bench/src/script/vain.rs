@@ -4,7 +4,7 @@
 use toml::{Spanned, Value};
 
 use crate::facts::derive::UPDATES;
-use crate::facts::driver::DRIVERS;
+use crate::facts::driver::{DRIVERS, Driver};
 use crate::facts::milestone::OPTIONAL;
 use crate::facts::near::{self, NoSuch};
 use crate::script::complaint::Complaint;
@@ -200,7 +200,8 @@ fn module_doubt(name: &str) -> Option<String> {
 }
 
 fn firmware_doubt(scenario: &Scenario, asked: &[String], name: &str) -> Option<String> {
-    if name.contains('$') || scenario.has_another_part() {
+    let left_out = |driver: &&Driver| scenario.guest.without.iter().any(|out| out == driver.module);
+    if name.contains('$') || scenario.has_another_part() || DRIVERS.iter().any(left_out) {
         return None;
     }
     let plain = asked.iter().map(String::as_str).chain(OPTIONAL).chain([UPDATES]);

@@ -85,7 +85,12 @@ pub(crate) fn no_firmware(facts: &Facts<'_>) -> Option<Found> {
             return Some(ended_early(&format!("the driver was at {name}"), vec![*seq]));
         }
         let known = facts.files.iter().find(|(known, _)| known == name || known == plain);
-        let why = known.and_then(|(_, why)| why.as_deref());
+        let says = format!("{plain} is refused: ");
+        let said = || {
+            let mut log = facts.events.iter().rev().filter_map(|event| event.kernel_log());
+            log.find_map(|text| Some(text.split_once(&says)?.1))
+        };
+        let why = known.and_then(|(_, why)| why.as_deref()).or_else(said);
         let sentence = match why {
             Some(why) => format!("the driver rejected {name}: {why}"),
             None => format!("the driver took {name} and asked for no opmode"),

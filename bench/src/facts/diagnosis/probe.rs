@@ -49,7 +49,15 @@ pub(super) fn probe_failed(facts: &Facts<'_>, breaks: bool) -> Option<Found> {
     });
     let events = touched.map(|reached| reached.seq).into_iter().chain([seq]).collect();
     let (driver, slot) = (prober(text).unwrap_or(facts.driver), facts.slot);
-    let sentence = format!("{driver} does not take the card: its probe of {slot} failed, {errno}");
+    let mut sentence =
+        format!("{driver} does not take the card: its probe of {slot} failed, {errno}");
+    let refused = facts.milestones.iter().rev().find_map(|reached| match &reached.milestone {
+        Milestone::FirmwareRefused { name, errno } if reached.seq < seq => Some((name, *errno)),
+        _ => None,
+    });
+    if let Some((name, _)) = refused.filter(|(_, refused)| *refused == errno) {
+        sentence += &format!(", after {name} was refused with it");
+    }
     Some(Found::new("probe-failed", sentence, events))
 }
 
@@ -63,6 +71,21 @@ pub(super) fn no_probe(facts: &Facts<'_>) -> Option<Found> {
         matches!(&event.what, What::Guest(GuestEvent::ModuleLoad { module }) if module == facts.driver)
     });
     let driver = facts.driver;
+    // One's own has its place.
+    let own = || {
+        facts.events.iter().rev().find_map(|event| match &event.what {
+            What::Guest(GuestEvent::ModuleLoad { module }) => Some(module),
+            _ => None,
+        })
+    };
+    let left_out = !facts.modules.is_empty() && !facts.modules.iter().any(|m| m == driver);
+    if let (true, Some(own)) = (left_out, own()) {
+        let id = iwl_card::card(facts.card).map_or_else(String::new, |card| {
+            format!(": is its id, 8086:{:04x}, among those that it is for?", card.pci.device)
+        });
+        let sentence = format!("{own} is loaded and does not touch the card{id}");
+        return Some(Found::new("no-probe", sentence, Vec::new()));
+    }
     let sentence = match loaded {
         true => format!("{driver} is loaded and does not touch the card"),
         false => format!("{driver} was not loaded: nothing has touched the card"),

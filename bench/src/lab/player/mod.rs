@@ -89,7 +89,7 @@ pub struct Player<'a> {
 impl<'a> Player<'a> {
     /// At the first step.
     pub fn new(session: &'a mut Session, scenario: &'a Scenario, vars: &'a Vars) -> Player<'a> {
-        let patience = Duration::from_secs(scenario.patience);
+        let patience = speed::patience(Duration::from_secs(scenario.patience), &vars.kernel);
         let pending = Vec::new();
         Player { session, vars, scenario, patience, seen: 0, next_index: 0, pending, port: 0 }
     }

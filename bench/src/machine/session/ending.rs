@@ -105,8 +105,43 @@ impl Session {
 
 /// The last line on a console with which a kernel ends.
 fn panic_in(text: &str) -> Option<String> {
-    text.lines().rev().find_map(|line| {
+    let panic = text.lines().rev().find_map(|line| {
         let at = line.find("Kernel panic - not syncing")?;
         (trouble::classify(&line[at..]) == Some(Trouble::Panic)).then(|| line[at..].to_owned())
+    })?;
+    Some(match rust_panic_in(text) {
+        Some(rust) => format!("{rust}; {panic}"),
+        None => panic,
     })
+}
+
+/// Where Rust has panicked, and with which words: they are in the line after it.
+fn rust_panic_in(text: &str) -> Option<String> {
+    let mut lines = text.lines().skip_while(|line| !line.contains(trouble::RUST_PANIC));
+    let line = lines.next()?;
+    let place = line[line.find(trouble::RUST_PANIC)?..].trim_end();
+    let said = lines.next().unwrap_or_default();
+    let said =
+        said.split_once("] ").filter(|_| said.starts_with('[')).map_or(said, |(_, said)| said);
+    Some(format!("{place} {}", said.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_rust_says_where() {
+        let fatal = "Kernel panic - not syncing: Fatal exception in interrupt";
+        for before in ["", "[    1.521337] "] {
+            let console = format!(
+                "[    1.5] rust_kernel: panicked at my_card.rs:75:34:\n{before}in the interrupt\n\
+                 [    1.6] kernel BUG at rust/helpers/bug.c:7!\n[    1.7] {fatal}\n"
+            );
+            let says = panic_in(&console).expect("a panic");
+            let rust = "rust_kernel: panicked at my_card.rs:75:34: in the interrupt";
+            assert_eq!(says, format!("{rust}; {fatal}"));
+        }
+        assert_eq!(panic_in(&format!("[    1.7] {fatal}\n")).as_deref(), Some(fatal));
+    }
 }
