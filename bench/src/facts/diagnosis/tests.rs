@@ -589,6 +589,22 @@ fn a_step_that_a_broken_card_fails_has_its_cause_there() {
 }
 
 #[test]
+fn a_cause_that_came_with_another_is_one() {
+    let read = |value: u32| {
+        let (space, reg) = (Space::Csr, "CSR_INT".into());
+        card(CardEvent::RegRead { space, reg, value, outcome: Outcome::Implemented })
+    };
+    let cause = |value: u32| {
+        let what = vec![read(0), released(), alive(true), interrupt(CardCause::Alive), read(value)];
+        let end = End { missing: &["link-up"], ..End::default() };
+        look_at_end(what, &end).map(|found| found.cause)
+    };
+    assert_eq!(cause(0xa000_0001).as_deref(), Some("hardware-error"));
+    assert_eq!(cause(0x8200_0001).as_deref(), Some("ucode-error"));
+    assert_eq!(cause(0x8000_0001), None);
+}
+
+#[test]
 fn a_probe_that_fails() {
     let kernel = |level, text: &str| {
         What::Guest(GuestEvent::KernelLog { seq: 0, level: Some(level), text: text.into() })
