@@ -4,10 +4,13 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use guest_kit::DEBUG_LOCALVERSION;
+
+use crate::record::digest::sha256_hex;
+
 /// How long a kernel has from power-on to its agent, on a machine that is not slow. Measured: 4 to 9 s
 /// under TCG on two cores.
 pub const BOOT_WITHIN: Duration = Duration::from_secs(180);
-use crate::record::digest::sha256_hex;
 
 /// What is hashed for a measure, and how long that takes a machine of 2015 that is idle and has no
 /// instruction for it.
@@ -23,15 +26,13 @@ pub fn scaled(deadline: Duration) -> Duration {
     deadline * *SLOWNESS.get_or_init(|| slowness(measure()))
 }
 
-/// What a debug kernel calls itself (`iwlbench setup --kernel debug`).
-const DEBUG: &str = "-debug";
-/// How many times as long everything takes in it, with KASAN, lockdep and kmemleak. Measured: 5 to 10 times
-/// the CPU of a stock kernel's run.
+/// How many times as long everything takes in a debug kernel, with KASAN, lockdep and kmemleak. Measured: 5 to
+/// 10 times the CPU of a stock kernel's run.
 const DEBUG_SLOWNESS: u32 = 4;
 
 /// The patience of a scenario, which is for a stock kernel, with the kernel of this release.
 pub fn patience(patience: Duration, release: &str) -> Duration {
-    if release.ends_with(DEBUG) { patience * DEBUG_SLOWNESS } else { patience }
+    if release.ends_with(DEBUG_LOCALVERSION) { patience * DEBUG_SLOWNESS } else { patience }
 }
 
 fn measure() -> Duration {

@@ -518,11 +518,8 @@ fn indented(out: &mut String, marker: &str, event: &Event, look: Look) {
 /// meaning to.
 fn unmodelled(out: &mut String, whose: &str, card: &iwl_card::Summary, named: bool, look: Look) {
     let mut text = format!("card{whose}: {} register reads, {} writes", card.reads, card.writes);
-    // A String takes any write.
     match card.unmodelled.len() {
-        0 => {}
-        1 if !named => text += "; 1 register without a model (-v names it)",
-        n if !named => drop(write!(text, "; {n} registers without a model (-v names them)")),
+        n if n == 0 || !named => text += &words::unmodelled(n),
         _ => text += "; without a model (kept as plain storage), with the number of accesses:",
     }
     line(out, &look.faint(&look.wrapped(&text, 2)));

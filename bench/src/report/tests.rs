@@ -514,3 +514,10 @@ fn causes_and_errors_are_told_by_name() {
     assert_eq!(told(answer("file", json!(1196))), "bench answers f: file, 1196 bytes");
     assert_eq!(told(answer("proceed", Value::Null)), "bench answers f: proceed");
 }
+
+#[test]
+fn registers_without_a_model_are_counted() {
+    assert_eq!(super::words::unmodelled(0), "");
+    assert_eq!(super::words::unmodelled(1), "; 1 register without a model (-v names it)");
+    assert_eq!(super::words::unmodelled(2), "; 2 registers without a model (-v names them)");
+}

@@ -12,6 +12,15 @@ use crate::facts::timeline::{self, seconds};
 
 type Fields = Map<String, Value>;
 
+/// How many registers a card gives no meaning to, behind its totals, where they are not named; nothing of none.
+pub fn unmodelled(registers: usize) -> String {
+    match registers {
+        0 => String::new(),
+        1 => "; 1 register without a model (-v names it)".to_owned(),
+        n => format!("; {n} registers without a model (-v names them)"),
+    }
+}
+
 fn show(fields: &Fields, field: &str) -> String {
     fields.get(field).map(plain).unwrap_or_default()
 }

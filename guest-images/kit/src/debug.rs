@@ -82,10 +82,13 @@ mkdir -p "../kept$headers/rust"
 cp rust/*.rmeta rust/*.so "../kept$headers/rust/"
 "#;
 
+/// What the release of each debug kernel ends with: its `CONFIG_LOCALVERSION`.
+pub const LOCALVERSION: &str = "-debug";
+
 /// What the debug kernel of a stock kernel calls itself.
 fn release_of(base: &Kernel) -> Option<String> {
     let version = base.package_version.as_deref()?.split(['-', '+', '~']).next()?;
-    Some(format!("{version}-debug"))
+    Some(format!("{version}{LOCALVERSION}"))
 }
 
 /// All that were built, by their releases.

@@ -96,6 +96,7 @@ mod vmlinux;
 pub use apt::Package;
 pub use cache::CacheDir;
 pub use config::Configuration;
+pub use debug::LOCALVERSION as DEBUG_LOCALVERSION;
 pub use devices::{DeviceId, DeviceRow, DeviceTables, PciPart};
 pub use digest::Identity;
 pub use elf::module_name;

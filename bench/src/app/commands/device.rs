@@ -263,11 +263,8 @@ fn write_summary(
     summary: &iwl_card::Summary,
     named: bool,
 ) -> std::io::Result<()> {
-    write!(out, "{} register reads, {} writes", summary.reads, summary.writes)?;
-    match summary.unmodelled.len() {
-        n if n > 0 && !named => writeln!(out, "; {n} registers without a model (-v names them)")?,
-        _ => writeln!(out)?,
-    }
+    let rest = if named { String::new() } else { words::unmodelled(summary.unmodelled.len()) };
+    writeln!(out, "{} register reads, {} writes{rest}", summary.reads, summary.writes)?;
     for unmodelled in summary.unmodelled.iter().filter(|_| named) {
         writeln!(
             out,

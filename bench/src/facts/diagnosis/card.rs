@@ -1,6 +1,7 @@
 //! The card's part in a failure.
 
 use iwl_card::{CardEvent, Cause as CardCause, Fault, Image, OpMode, Space, Wrong};
+use iwl_hw::csr::Int;
 
 use super::facts::{Facts, Found, times};
 
@@ -61,7 +62,7 @@ fn dma_fault(facts: &Facts<'_>) -> Option<Found> {
 }
 
 fn hardware_error(facts: &Facts<'_>) -> Option<Found> {
-    let seq = interrupts(facts, CardCause::HwErr).next().or_else(|| read_as(facts, HW_ERR))?;
+    let seq = interrupts(facts, CardCause::HwErr).next().or_else(|| read_as(facts, Int::HW_ERR))?;
     let sentence = "the card reports a hardware error (HW_ERR)";
     Some(Found::new("hardware-error", sentence, vec![seq]).by(Fault::HwErrorAfterAlive))
 }
@@ -73,15 +74,11 @@ fn interrupts(facts: &Facts<'_>, cause: CardCause) -> impl Iterator<Item = u64> 
     })
 }
 
-/// Bits of `CSR_INT`.
-const HW_ERR: u32 = 1 << 29;
-const SW_ERR: u32 = 1 << 25;
-
 /// A cause that came while another was not taken back yet does not interrupt: it is read with that.
-fn read_as(facts: &Facts<'_>, cause: u32) -> Option<u64> {
+fn read_as(facts: &Facts<'_>, cause: Int) -> Option<u64> {
     facts.told().find_map(|(seq, event)| match event {
         CardEvent::RegRead { reg, value, .. } if reg == "CSR_INT" => {
-            (*value != u32::MAX && value & cause != 0).then_some(seq)
+            (*value != u32::MAX && Int::from_bits_retain(*value).contains(cause)).then_some(seq)
         }
         _ => None,
     })
@@ -90,7 +87,7 @@ fn read_as(facts: &Facts<'_>, cause: u32) -> Option<u64> {
 fn ucode_error(facts: &Facts<'_>) -> Option<Found> {
     let mut failed: Vec<u64> = interrupts(facts, CardCause::SwErr).collect();
     if failed.is_empty() {
-        failed.extend(read_as(facts, SW_ERR));
+        failed.extend(read_as(facts, Int::SW_ERR));
     }
     failed.retain(|seq| !is_forced(facts, *seq));
     let first = *failed.first()?;
